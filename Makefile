@@ -1,0 +1,37 @@
+# Every target says in its ## comment what it does; `make` alone lists them.
+# PORT=8001 make serve          another port
+# PYTHON=python3.12 make test   another Python; without it the one that made .venv, else python3
+
+PORT ?= 8000
+BIN := .venv/bin
+PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
+
+# mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: help serve test site update clean docs-venv test-venv
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
+
+serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a page changes
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
+	  { echo "Port $(PORT) cannot be had on 127.0.0.1 (is it taken?): choose another, as in \`make serve PORT=8001\`." >&2; exit 1; }
+	@$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
+
+test: test-venv ## run every check there is: lint, types, unit tests, every snippet, the site
+	@$(BIN)/python -m pytest
+
+site: docs-venv ## build the site into site/, any warning an error
+	@$(BIN)/python -m mkdocs build
+
+update: test-venv ## rewrite shown outputs and embedded definitions from what really happens
+	@$(BIN)/python -m pytest tests/test_docs.py --update-examples
+
+clean: ## remove everything that was installed or built
+	rm -rf .venv site dist .hypothesis .*_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+docs-venv test-venv: %-venv:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name yours, as in \`PYTHON=python3.12 make test\`." >&2; exit 1; }
+	@$(PYTHON) tools/venv.py $*

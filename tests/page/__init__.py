@@ -1,0 +1,7 @@
+"""A page is a program: read it, run it, and compare what it shows with what happens.
+
+read.py     a page's snippets, and everything on it that only looks like one
+library.py  a snippet that shows the library's source, beside that source
+run.py      a page run statement by statement, in a process of its own
+compare.py  what is shown beside what happened; pages rewritten
+"""

@@ -1,0 +1,317 @@
+"""Run a page, statement by statement, in a process of its own.
+
+A process, because nothing of a page can leak from it, hang it for good or end the test run.
+On Linux it is forked, in milliseconds, from a server that has imported torch and done nothing else:
+no page, no test and no CUDA context came before. Elsewhere a fresh interpreter is started.
+"""
+
+import __future__
+
+import ast
+import atexit
+import contextlib
+import itertools
+import linecache
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import threading
+import traceback
+import types
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from .read import Snippet
+
+FORKS = sys.platform == "linux"
+CONTEXT: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+
+
+def warm_up() -> None:
+    """Start the server now, so that it imports torch while pytest collects."""
+    if FORKS:
+        from multiprocessing.forkserver import ensure_running
+
+        CONTEXT.set_forkserver_preload(["__main__", "torch"])
+        ensure_running()
+
+
+@dataclass
+class Outcome:
+    """What happened when a snippet was run."""
+
+    outputs: dict[int, str] = field(default_factory=dict)  # the last line of a statement: what it printed
+    troubles: list[str] = field(default_factory=list)  # why it fails, whatever it shows
+    skipped: str = ""  # why it was not run, where that is no failure
+    missing_gpus: int = 0
+    fatal: bool = False  # the program cannot go on
+
+
+class Program:
+    """The snippets of one page or docstring, run in order, each once, no further than was asked for."""
+
+    def __init__(self, snippets: list[Snippet], page_lines: list[str], folder: Path, seconds: float) -> None:
+        self.snippets = snippets
+        self.page_lines = page_lines
+        self.folder = folder
+        self.seconds = seconds
+        self.outcomes: dict[str, Outcome] = {}
+        self.process: BaseProcess | None = None
+
+    def outcome(self, snippet: Snippet) -> Outcome:
+        """Run the program up to this snippet, unless it was, and return what happened there."""
+        over = ""
+        for each in self.snippets:
+            if each.id not in self.outcomes:
+                self.outcomes[each.id] = self.run(each) if not over else Outcome(
+                    troubles=[f"{each.file}:{each.line}: not run, because {over} could not go on"], fatal=True
+                )  # fmt: skip
+            if self.outcomes[each.id].fatal:
+                over = over or each.id
+            if each is snippet:
+                break
+        if over or len(self.outcomes) == len(self.snippets):
+            self.close()
+        return self.outcomes[snippet.id]
+
+    def run(self, snippet: Snippet) -> Outcome:
+        if self.process is None:
+            self.start()
+        assert self.process is not None
+        at = f"{snippet.file}:{snippet.line}"
+        try:
+            self.pipe.send(snippet)
+            if not self.pipe.poll(self.seconds):
+                self.close()
+                return Outcome(
+                    troubles=[f"{at}: did not end within {self.seconds:g} s, and was stopped"],
+                    fatal=True,
+                )
+            outcome: Outcome = self.pipe.recv()
+            return outcome
+        except (EOFError, ConnectionError):
+            self.process.join()
+            stderr = (self.folder / "stderr").read_text("utf-8", "replace")
+            end = f"{at}: ended the process ({exit_reason(self.process.exitcode)})\n{stderr}".rstrip()
+            return Outcome(troubles=[end], fatal=True)
+
+    def start(self) -> None:
+        (self.folder / "files").mkdir(parents=True)
+        self.pipe, theirs = CONTEXT.Pipe()
+        name = self.snippets[0].file
+        self.process = CONTEXT.Process(target=serve, args=(theirs, name, self.page_lines, self.folder))
+        self.process.start()
+        theirs.close()
+        atexit.register(self.close)  # before multiprocessing's own, which would wait for the process
+        self.pipe.recv()  # it is ready: importing torch does not count as a snippet's time
+
+    def close(self) -> None:
+        if self.process is not None and self.process.is_alive():
+            assert self.process.pid is not None
+            if os.name == "posix":
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, signal.SIGKILL)  # all that the page started, too
+            self.process.kill()
+            self.process.join()
+        atexit.unregister(self.close)
+
+
+def exit_reason(code: int | None) -> str:
+    return signal.Signals(-code).name if code is not None and code < 0 else f"exit status {code}"
+
+
+# From here on: in the page's process.
+
+
+def serve(pipe: Connection, name: str, page_lines: list[str], folder: Path) -> None:
+    """Run snippets as they are asked for, until the other end closes."""
+    if os.name == "posix":
+        os.setsid()
+    import torch
+
+    torch.set_num_threads(1)
+    for variable in [variable for variable in os.environ if variable.startswith("PYTEST_")]:
+        del os.environ[variable]
+    # The reader's session: a folder of its own on the path, and nothing of the tests.
+    tests = Path(__file__).parents[1]
+    sys.path[:] = [
+        "",
+        *(place for place in sys.path if place and Path(place) not in (tests, tests.parent)),
+    ]
+    sys.argv[:] = [""]
+    os.chdir(folder / "files")
+    # A relative name is what readers know; linecache must not look it up on disk.
+    linecache.cache[name] = (0, None, [line.rstrip("\r") + "\n" for line in page_lines], name)
+    session = Session(name, folder)
+    pipe.send("ready")
+    with contextlib.suppress(EOFError):
+        while True:
+            pipe.send(session.run(pipe.recv()))
+
+
+class Session:
+    """The one namespace in which the snippets of a program run."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.module = sys.modules["__main__"] = types.ModuleType("__main__")
+        self.flags = 0
+        self.troubles: list[str] = []
+        # All that reaches file descriptor 1 counts: print, threads, child processes.
+        for number, stream in ((1, "stdout"), (2, "stderr")):
+            descriptor = os.open(folder / stream, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+            setattr(sys, stream, open(number, "w", 1, "utf-8", "backslashreplace", "\n", closefd=False))
+        self.stdout = sys.stdout
+        self.printed = open(folder / "stdout", encoding="utf-8", errors="replace", newline="\n")
+        warnings.resetwarnings()
+        warnings.simplefilter("always")
+        warnings.showwarning = self.warned  # type: ignore[assignment]
+        threading.excepthook = lambda args: self.raised(args.exc_value, "a thread raised")
+        sys.unraisablehook = lambda args: self.raised(args.exc_value, "ignored, but raised")
+
+    def run(self, snippet: Snippet) -> Outcome:
+        outcome = Outcome()
+        if snippet.gpus > (have := gpu_count(snippet)):
+            outcome.missing_gpus = snippet.gpus
+            outcome.skipped = (
+                f"needs {snippet.gpus} CUDA GPU{'s'[: snippet.gpus > 1]}, and here are {have or 'none'}"
+            )
+            return outcome
+        try:
+            tree = parse(snippet)
+        except SyntaxError as error:
+            line = snippet.line + (error.lineno or 0)
+            return Outcome(
+                troubles=[f"{snippet.file}:{line}: {type(error).__name__}: {error.msg}"], fatal=True
+            )
+        with random_state_kept() if snippet.gpus else contextlib.nullcontext():
+            self.execute(snippet, tree, outcome)
+        outcome.troubles += self.troubles
+        self.troubles = []
+        return outcome
+
+    def execute(self, snippet: Snippet, tree: ast.Module, outcome: Outcome) -> None:
+        expected = snippet.keys.get("raises")
+        error = None
+        self.where = f"{snippet.file}:{snippet.line}"
+        for statement, following in itertools.zip_longest(tree.body, tree.body[1:]):
+            self.where = f"{snippet.file}:{statement.lineno}"
+            error = self.execute_statement(statement)
+            text = self.read_printed()
+            if error is not None and expected and following is None:
+                outcome.troubles += wrong_class(error, expected, self.module.__dict__, self.where)
+                text += ("" if not text or text.endswith("\n") else "\n") + displayed(error)
+            elif error is not None:
+                outcome.troubles.append(self.report(error, "this raises"))
+                outcome.fatal = True
+            assert statement.end_lineno is not None
+            # Statements that share a line share the place for their output.
+            end = following.end_lineno if following and following.lineno <= statement.end_lineno else None
+            place = (end or statement.end_lineno) - snippet.line
+            outcome.outputs[place] = outcome.outputs.pop(statement.end_lineno - snippet.line, "") + text
+            if outcome.fatal:
+                return
+        if expected and error is None:
+            outcome.troubles.append(f"{self.where}: this was to raise {expected}, and raised nothing")
+
+    def execute_statement(self, statement: ast.stmt) -> BaseException | None:
+        try:
+            code = compile(ast.Module([statement], []), self.name, "exec", self.flags, dont_inherit=True)
+            if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+                for alias in statement.names:
+                    self.flags |= getattr(__future__, alias.name).compiler_flag
+            exec(code, self.module.__dict__)
+        except BaseException as error:
+            return error
+        return None
+
+    def read_printed(self) -> str:
+        self.stdout.flush()
+        return self.printed.read()
+
+    def warned(self, message: Warning | str, category: type[Warning], *_: object) -> None:
+        self.troubles.append(f"{self.where}: this warns, {category.__name__}: {message}")
+
+    def raised(self, error: BaseException | None, what: str) -> None:
+        if error is not None:
+            self.troubles.append(self.report(error, what))
+
+    def report(self, error: BaseException, what: str) -> str:
+        """The exception, its traceback cut to the page's own lines."""
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.name]
+        return f"{self.where}: {what} {displayed(error)}\n{''.join(traceback.format_list(frames))}".rstrip()
+
+
+def parse(snippet: Snippet) -> ast.Module:
+    """The snippet's syntax tree, every node at its place in the page."""
+    tree = ast.increment_lineno(ast.parse("\n".join(snippet.code), snippet.file), snippet.line)
+    nodes: Iterator[Any] = ast.walk(tree)
+    for node in nodes:
+        if snippet.indent and hasattr(node, "col_offset"):
+            node.col_offset += snippet.indent
+            node.end_col_offset += snippet.indent
+    return tree
+
+
+def displayed(error: BaseException) -> str:
+    """The exception as a traceback's last line, without the hints that differ between Pythons."""
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ in ("builtins", "__main__")
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    return f"{name}: {error}" if str(error) else name
+
+
+def wrong_class(error: BaseException, expected: str, namespace: dict[str, Any], where: str) -> list[str]:
+    """What to say when an exception is not exactly of the class that the page names."""
+    wanted = find_class(expected, namespace)
+    if not (isinstance(wanted, type) and issubclass(wanted, BaseException)):
+        return [f'{where}: raises="{expected}" names no exception class that the page knows']
+    if type(error) is not wanted:
+        return [f"{where}: this was to raise exactly {expected}, and raised {displayed(error)}"]
+    return []
+
+
+def find_class(dotted: str, namespace: dict[str, Any]) -> object:
+    """What a dotted name stands for on the page, among the builtins, or among imported modules."""
+    first, *rest = dotted.split(".")
+    found = namespace.get(first, vars(sys.modules["builtins"]).get(first, sys.modules.get(first)))
+    for name in rest:
+        found = getattr(found, name, None)
+    return found
+
+
+def gpu_count(snippet: Snippet) -> int:
+    if not snippet.gpus:
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+@contextlib.contextmanager
+def random_state_kept() -> Iterator[None]:
+    """A GPU snippet runs on some machines only: the rest of the page must draw the same numbers on all."""
+    import torch
+
+    python, cpu = random.getstate(), torch.get_rng_state()
+    numpy = sys.modules.get("numpy.random")
+    legacy = numpy.get_state() if numpy else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        torch.set_rng_state(cpu)
+        if numpy:
+            numpy.set_state(legacy)

@@ -1,0 +1,74 @@
+"""Every snippet of every page, of the README and of the docstrings."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from page.check import Check
+from page.read import Page, Snippet, read_pages
+from page.run import warm_up
+
+ROOT = Path(__file__).parents[1]
+PAGES = read_pages(ROOT)
+SNIPPETS = [snippet for page in PAGES for snippet in page.snippets]
+warm_up()
+
+
+@pytest.fixture(scope="session")
+def check(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Check]:
+    check = Check(
+        PAGES,
+        ROOT,
+        folder=tmp_path_factory.mktemp("pages"),
+        seconds=pytestconfig.getoption("snippet_seconds"),
+        update=pytestconfig.getoption("update_examples"),
+    )
+    yield check
+    for name in check.close():
+        pytestconfig.get_terminal_writer().line(f"\nrewritten: {name}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.short)
+def test_fences(page: Page) -> None:
+    """Whatever looks like Python on a page is run, or says that it is not."""
+    if page.problems:
+        pytest.fail("\n".join(page.problems), pytrace=False)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.id)
+def test_snippet(snippet: Snippet, check: Check, pytestconfig: pytest.Config) -> None:
+    """What the page shows is what happens."""
+    remark, skipped = check(snippet)
+    if skipped and snippet.gpus <= pytestconfig.getoption("gpus_required"):
+        remark, skipped = f"{snippet.file}:{snippet.line}: {skipped}", ""
+    if remark:
+        pytest.fail(remark, pytrace=False)
+    if skipped:
+        pytest.skip(skipped)
+
+
+def test_pages_hold_on_a_smaller_processor(pytestconfig: pytest.Config) -> None:
+    """With the vector instructions turned down, every page still shows what happens."""
+    if pytestconfig.getoption("update_examples"):
+        pytest.skip("pages are being rewritten")
+    smaller = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        f"{__file__}::test_snippet",
+    ]
+    run = subprocess.run(command, env=os.environ | smaller, cwd=ROOT, capture_output=True, text=True)
+    if run.returncode != 0:
+        pytest.fail(
+            f"{' '.join(f'{k}={v}' for k, v in smaller.items())}\n{run.stdout}{run.stderr}",
+            pytrace=False,
+        )
