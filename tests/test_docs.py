@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from page.check import Check
-from page.read import Page, Snippet, read_pages
+from page.read import Page, read_pages
 from page.run import warm_up
+from page.snippet import Snippet
 
 ROOT = Path(__file__).parents[1]
 PAGES = read_pages(ROOT)

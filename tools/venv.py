@@ -38,9 +38,11 @@ OFFLINE = (
 def main(group):
     if sys.version_info < NEEDED:
         stop(
-            "This is Python {0}.{1}, and d2lblocks needs {3}.{4} or newer: "
+            "This is Python {0[0]}.{0[1]}, and d2lblocks needs {1[0]}.{1[1]} or newer: "
             "name another one, as in `PYTHON=python3.12 make {2}`.",
-            *(sys.version_info[:2] + ("serve" if group == "docs" else "test",) + NEEDED),
+            sys.version_info,
+            NEEDED,
+            target(group),
         )
     what, arguments = GROUPS[group]
     # A .venv of another Python is of no use to this one: its packages are elsewhere.
@@ -56,6 +58,10 @@ def main(group):
     write(group, wanted())
 
 
+def target(group):
+    return "serve" if group == "docs" else "test"
+
+
 def works(python):
     return os.path.exists(python) or os.path.exists(python + ".exe")
 
@@ -68,7 +74,7 @@ def make_venv(group, clear):
         stop(
             "This Python cannot make virtual environments: install its venv module (on Debian and "
             "Ubuntu: apt install python3-venv), or name another, as in `PYTHON=python3.12 make {}`.",
-            "serve" if group == "docs" else "test",
+            target(group),
         )
     base = getattr(sys, "_base_executable", sys.executable)
     if subprocess.call([base, "-m", "venv", VENV] + ["--clear"] * clear) != 0:

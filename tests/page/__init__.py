@@ -1,5 +1,6 @@
 """A page is a program: read it, run it, and compare what it shows with what happens.
 
+snippet.py  one snippet
 read.py     a page's snippets, and everything on it that only looks like one
 library.py  a snippet that shows the library's source, beside that source
 run.py      a page run statement by statement, in a process of its own

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from .compare import difference, rewrite, troubles, truthful
 from .library import refreshed, shows_library
-from .read import Page, Snippet
+from .read import Page
 from .run import Program
+from .snippet import Snippet
 
 
 class Check:

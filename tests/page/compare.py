@@ -11,8 +11,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from .library import library_lies, shows_library
-from .read import Page, Snippet
+from .read import Page
 from .run import Outcome
+from .snippet import Snippet
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 HOW = "If what happens is right, `make update` rewrites what is shown; then read the diff."

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 
-from .read import Snippet, is_library
+from .read import is_library
+from .snippet import Snippet
 
 
 def shows_library(snippet: Snippet) -> bool:

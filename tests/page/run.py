@@ -23,24 +23,24 @@ import types
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from .read import Snippet
+from .snippet import Snippet
 
 FORKS = sys.platform == "linux"
 CONTEXT: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+if FORKS:
+    CONTEXT.set_forkserver_preload(["__main__", "torch"])
 
 
 def warm_up() -> None:
     """Start the server now, so that it imports torch while pytest collects."""
     if FORKS:
-        from multiprocessing.forkserver import ensure_running
-
-        CONTEXT.set_forkserver_preload(["__main__", "torch"])
-        ensure_running()
+        forkserver.ensure_running()
 
 
 @dataclass
@@ -50,7 +50,6 @@ class Outcome:
     outputs: dict[int, str] = field(default_factory=dict)  # the last line of a statement: what it printed
     troubles: list[str] = field(default_factory=list)  # why it fails, whatever it shows
     skipped: str = ""  # why it was not run, where that is no failure
-    missing_gpus: int = 0
     fatal: bool = False  # the program cannot go on
 
 
@@ -181,11 +180,8 @@ class Session:
     def run(self, snippet: Snippet) -> Outcome:
         outcome = Outcome()
         if snippet.gpus > (have := gpu_count(snippet)):
-            outcome.missing_gpus = snippet.gpus
-            outcome.skipped = (
-                f"needs {snippet.gpus} CUDA GPU{'s'[: snippet.gpus > 1]}, and here are {have or 'none'}"
-            )
-            return outcome
+            gpus = "GPU" if snippet.gpus == 1 else "GPUs"
+            return Outcome(skipped=f"needs {snippet.gpus} CUDA {gpus}, found {have or 'none'}")
         try:
             tree = parse(snippet)
         except SyntaxError as error:

@@ -1,0 +1,578 @@
+"""Every way a page can lie is caught, for the right reason; and no truthful page is called a liar."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from page.check import Check
+from page.read import read_pages
+
+TESTS = Path(__file__).parent
+
+LIBRARY = '''\
+import math
+
+HALF = 0.5
+
+
+def scale(x, by=2):
+    """Multiply."""
+    # an old habit
+    return x * by
+
+
+class Scaler:
+    """Holds a factor."""
+
+    def __init__(self, by: float = HALF) -> None:
+        """Keep it."""
+        self.by = by
+'''
+
+
+def fence(*code: str, keys: str = "", indent: str = "") -> str:
+    """A page's text for one snippet."""
+    header = f"```python {{{keys}}}" if keys else "```python"
+    return "".join(
+        f"{indent}{line}\n" if line else "\n" for line in (header, *"\n".join(code).split("\n"), "```")
+    )
+
+
+def project(root: Path, **pages: str) -> Path:
+    """A small project that holds these pages, and a library of two definitions."""
+    for name, text in {"docs/en/page.md": "", **pages, "src/d2lblocks/lib.py": LIBRARY}.items():
+        place = root / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(text.encode())
+    return root
+
+
+def check(root: Path, seconds: float = 30, update: bool = False) -> dict[str, str]:
+    """What the doc tests say of every snippet of a project, and of every page that has a problem."""
+    pages = read_pages(root)
+    checked = Check(pages, root, root / "scratch", seconds, update)
+    said = {page.short: "\n".join(page.problems) for page in pages if page.problems}
+    for page in pages:
+        for snippet in page.snippets:
+            remark, skipped = checked(snippet)
+            said[snippet.id] = remark or (skipped and f"skipped: {skipped}")
+    checked.close()
+    return said
+
+
+NOT_WHAT_HAPPENS = r"^docs/en/page\.md:{}: what the page shows is not what happens\n"
+
+LIES = {
+    "an output that nobody printed": (fence("x = 1", "#> 1"), NOT_WHAT_HAPPENS.format(3)),
+    "a printed line that is not shown": (fence("print(1)"), NOT_WHAT_HAPPENS.format(3)),
+    "one character": (fence("print('abc')", "#> abd"), NOT_WHAT_HAPPENS.format(3)),
+    "a blank at the end": (fence("print('abc')", "#> abc "), NOT_WHAT_HAPPENS.format(3)),
+    "no blank after the sign": (fence("print(1)", "#>1"), NOT_WHAT_HAPPENS.format(3)),
+    "an empty line left out": (fence("print('a\\n\\nb')", "#> a", "#> b"), NOT_WHAT_HAPPENS.format(4)),
+    "an output before its statement": (fence("#> 1", "print(1)"), NOT_WHAT_HAPPENS.format(2)),
+    "an output after the next statement": (fence("print(1)", "x = 1", "#> 1"), NOT_WHAT_HAPPENS.format(3)),
+    "an output after a blank line": (fence("print(1)", "", "#> 1"), NOT_WHAT_HAPPENS.format(3)),
+    "an output inside the loop": (
+        fence("for i in range(1):", "    print(i)", "    #> 0"),
+        NOT_WHAT_HAPPENS.format(4),
+    ),
+    "an output in another column": (fence("print(1)", "  #> 1"), NOT_WHAT_HAPPENS.format(3)),
+    "an output behind the code": (fence("print(1)  #> 1"), r":2: output goes on lines of its own"),
+    "an old tensor": (
+        fence("import torch", "print(torch.eye(2))", "#> tensor([[1., 0.],", "#>         [0., 2.]])"),
+        NOT_WHAT_HAPPENS.format(5),
+    ),
+    "an old repr of a module": (
+        fence(
+            "from torch import nn",
+            "print(nn.Sequential(nn.ReLU()))",
+            "#> Sequential(",
+            "#>   (0): Tanh()",
+            "#> )",
+        ),
+        NOT_WHAT_HAPPENS.format(5),
+    ),
+    "a wrong line from an earlier function": (
+        fence("def f():", "    print(1)") + fence("f()", "#> 2"),
+        NOT_WHAT_HAPPENS.format(7),
+    ),
+    "a wrong line without a newline": (fence("print('a', end='')", "#> b"), NOT_WHAT_HAPPENS.format(3)),
+    "a wrong line through sys.stdout": (
+        fence("import sys", "sys.stdout.write('a')", "#> b"),
+        NOT_WHAT_HAPPENS.format(4),
+    ),
+    "a wrong line from a child process": (
+        fence("import os", "status = os.system('echo a')", "#> b"),
+        NOT_WHAT_HAPPENS.format(4),
+    ),
+    "a wrong line from a thread": (
+        fence(
+            "import threading",
+            "t = threading.Thread(target=print, args=(1,))",
+            "t.start(); t.join()",
+            "#> 2",
+        ),
+        NOT_WHAT_HAPPENS.format(5),
+    ),
+    "an exception": (
+        fence("def f():", "    return 1 / 0", "f()"),
+        r"^docs/en/page\.md:4: this raises ZeroDivisionError: division by zero\n"
+        r'  File "docs/en/page.md", line 4, in <module>\n    f\(\)\n'
+        r'  File "docs/en/page.md", line 3, in f\n    return 1 / 0\n[ ~^]*$',
+    ),
+    "an exception after lines that are right": (
+        fence("print(1)", "#> 1", "1 / 0"),
+        r"^docs/en/page\.md:4: this raises ZeroDivisionError",
+    ),
+    "a syntax error": (fence("x = (1"), r"^docs/en/page\.md:2: SyntaxError"),
+    "SystemExit": (fence("raise SystemExit(0)"), r":2: this raises SystemExit: 0"),
+    "exit()": (fence("import sys", "sys.exit()"), r":3: this raises SystemExit"),
+    "the end of the process": (
+        fence("import os", "os._exit(0)"),
+        r":1: ended the process \(exit status 0\)",
+    ),
+    "a crash": (
+        fence("import os, signal", "os.kill(os.getpid(), signal.SIGSEGV)"),
+        r":1: ended the process \(SIGSEGV\)",
+    ),
+    "a warning": (
+        fence("import warnings", "warnings.warn('old', DeprecationWarning)"),
+        r":3: this warns, DeprecationWarning: old",
+    ),
+    "a warning of torch": (
+        fence("from torch import nn", "layer = nn.Linear(0, 1)"),
+        r":3: this warns, UserWarning: Initializing zero-element tensors is a no-op",
+    ),
+    "a warning among exceptions that are caught": (
+        fence("import warnings", "try:", "    warnings.warn('old')", "except Warning:", "    pass"),
+        r":3: this warns, UserWarning: old",
+    ),
+    "an exception in a thread": (
+        fence("import threading", "t = threading.Thread(target=lambda: 1 / 0)", "t.start(); t.join()"),
+        r"a thread raised ZeroDivisionError",
+    ),
+    "another message": (
+        fence("{}['a']", "#> KeyError: 'b'", keys='raises="KeyError"'),
+        NOT_WHAT_HAPPENS.format(3),
+    ),
+    "a message that is not shown": (fence("{}['a']", keys='raises="KeyError"'), NOT_WHAT_HAPPENS.format(3)),
+    "another class": (
+        fence("{}['a']", "#> KeyError: 'a'", keys='raises="ValueError"'),
+        r":2: this was to raise exactly ValueError, and raised KeyError",
+    ),
+    "a base class": (
+        fence("{}['a']", "#> KeyError: 'a'", keys='raises="LookupError"'),
+        r":2: this was to raise exactly LookupError, and raised KeyError",
+    ),
+    "nothing raised": (
+        fence("x = 1", keys='raises="KeyError"'),
+        r":2: this was to raise KeyError, and raised nothing",
+    ),
+    "an earlier statement raised": (
+        fence("{}['a']", "#> KeyError: 'a'", "x = 1", keys='raises="KeyError"'),
+        r":2: this raises KeyError",
+    ),
+    "a class that is none": (
+        fence("{}['a']", "#> KeyError: 'a'", keys='raises="Banana"'),
+        r'raises="Banana" names no exception class',
+    ),
+    "a carriage return": (fence("print('10%\\r20%')", "#> 20%"), r"control characters .*: '\\r'"),
+    "three backticks": (fence("print('`' * 3)", "#> '''"), r":2: this prints three backticks"),
+    "a late output of an unknown name": (fence("print(name)"), r":2: this raises NameError"),
+    "a changed default": (
+        fence("def scale(x, by=3):", "    return x * by", keys='title="d2lblocks/lib.py"'),
+        r"(?s):2: scale is not the one of d2lblocks/lib\.py\n.*-def scale\(x, by=3\)",
+    ),
+    "a changed constant": (
+        fence("HALF = 0.25", keys='title="d2lblocks/lib.py"'),
+        r":2: HALF is not the one of",
+    ),
+    "a changed method": (
+        fence(
+            "class Scaler:",
+            "    def __init__(self, by: float = HALF) -> None:",
+            "        self.by = 2 * by",
+            keys='title="d2lblocks/lib.py"',
+        ).replace("HALF", "0.5"),
+        r"Scaler is not the one of",
+    ),
+    "a name the library does not have": (
+        fence("def scales(x):", "    return x", keys='title="d2lblocks/lib.py"'),
+        r":2: d2lblocks/lib\.py defines no scales",
+    ),
+    "a line the library does not have": (
+        fence("HALF = 0.5", "HALF.real", keys='title="d2lblocks/lib.py"'),
+        r":3: `HALF\.real` is not in d2lblocks/lib\.py",
+    ),
+    "a title over nothing": (fence("import math", keys='title="d2lblocks/lib.py"'), r":1: this defines nothing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_is_caught(lie: str, tmp_path: Path) -> None:
+    """The last snippet of the page fails, with this remark; the ones before it pass."""
+    text, remark = LIES[lie]
+    *before, last = check(project(tmp_path, **{"docs/en/page.md": text})).values()
+    assert not any(before)
+    assert re.search(remark, last), last
+
+
+TRUTHS = {
+    "nothing printed": fence("x = 1"),
+    "only a comment": fence("# to be continued"),
+    "lines, empty ones too": fence("print('a\\n\\nb')", "#> a", "#>", "#> b"),
+    "blanks at both ends": fence("print('  a ')", "#>   a "),
+    "a tab": fence("print('\\ta')", "#> \ta"),
+    "text of other scripts": fence("print('参数 ✓')", "#> 参数 ✓"),
+    "a sign inside a string": fence('text = """', "#> not an output", '"""', "print(len(text))", "#> 18"),
+    "a loop is one statement": fence("for i in range(2):", "    print(i)", "", "#> 0", "#> 1").replace("\n\n", "\n"),
+    "two statements on a line": fence("print(1); print(2)", "#> 1", "#> 2"),
+    "a statement over several lines": fence("print(", "    1,", ")", "#> 1"),
+    "a decorated function": fence("import functools", "@functools.cache", "def f():", "    print(1)", "f()", "#> 1"),
+    "a remark after the output": fence("print(1)", "#> 1", "# as it should be"),
+    "no newline at the end": fence("print('a', end='')", "#> a"),
+    "a tensor": fence("import torch", "print(torch.eye(2))", "#> tensor([[1., 0.],", "#>         [0., 1.]])"),
+    "one program": fence("def f():", "    print(g())") + "\n" + fence("def g():", "    return 1", "f()", "#> 1"),
+    "a future import": fence("from __future__ import annotations", "def f(x: Nothing): ...") + fence("def g(x: No): ..."),
+    "output of a child process": fence("import os", "print('a')", "#> a", "status = os.system('echo b')", "#> b"),
+    "a pickled class of the page": fence("import pickle", "class A: pass", "a = pickle.loads(pickle.dumps(A()))", "print(type(a) is A)", "#> True"),
+    "a class the page defines": fence("class Oops(Exception): pass", "raise Oops('no')", "#> Oops: no", keys='raises="Oops"'),
+    "a class with dots": fence("import pickle", "raise pickle.UnpicklingError('no')", "#> _pickle.UnpicklingError: no", keys='raises="pickle.UnpicklingError"'),
+    "output before the exception": fence("print(1)", "#> 1", "print(2); {}['a']", "#> 2", "#> KeyError: 'a'", keys='raises="KeyError"'),
+    "a message of several lines": fence("raise ValueError('a\\n\\tb')", "#> ValueError: a", "#> \tb", keys='raises="ValueError"'),
+    "an exception without a message": fence("raise ValueError", "#> ValueError", keys='raises="ValueError"'),
+    "SystemExit, announced": fence("raise SystemExit(1)", "#> SystemExit: 1", keys='raises="SystemExit"'),
+    "the page goes on after it": fence("{}['a']", "#> KeyError: 'a'", keys='raises="KeyError"') + fence("print(1)", "#> 1"),
+    "a warning that is caught": fence("import warnings", "with warnings.catch_warnings(record=True) as caught:", "    warnings.warn('old')", "print(caught[0].message)", "#> old"),
+    "a warning that is ignored": fence("import warnings", "warnings.simplefilter('ignore')", "warnings.warn('old')"),
+    "all keys": fence("x = 1", "y = 2", keys='title="a caption" hl_lines="1 1-2" linenums="1"'),
+    "the library's function, without docstring and comment": fence("def scale(x, by=2):", "    return x * by", keys='title="d2lblocks/lib.py"'),
+    "the library's function, with other comments": fence("import math", "def scale(x, by=2):", "    return x * by  # here", keys='title="d2lblocks/lib.py"'),
+    "the library's constant and class": fence("HALF = 0.5", "", "class Scaler:", "    def __init__(self, by: float = HALF) -> None:", "        self.by = by", keys='title="d2lblocks/lib.py"'),
+    "an indented fence": "!!! note\n\n" + fence("for i in range(1):", "    print(i)", "#> 0", "", "print(2)", "#> 2", indent="    "),
+    "what is not run": "```text\n>>> 1 / 0\n```\n\n```console\n$ python\n```\n\n" + fence("x = 1"),
+    "the end of a line is \\r\\n": fence("print('a')", "#> a", "print('b')", "#> b").replace("\n", "\r\n"),
+    "reading nothing from the keyboard": fence("input()", "#> EOFError: EOF when reading a line", keys='raises="EOFError"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("truth", TRUTHS)
+def test_a_truth_passes(truth: str, tmp_path: Path) -> None:
+    """No snippet of the page fails, and nothing is wrong with its fences."""
+    said = check(project(tmp_path, **{"docs/en/page.md": TRUTHS[truth]}))
+    assert said
+    assert not any(said.values()), said
+
+
+PRETENDERS = {
+    "an unknown key": ('```python {gup="1"}\nx = 1\n```', 1, "there is no key gup"),
+    "a key twice": ('```python {gpu="1" gpu="2"}\nx = 1\n```', 1, "the key gpu stands here twice"),
+    "keys without a brace": ('```python gpu="1"\nx = 1\n```', 1, "keys go into one brace"),
+    "a value without quotes": ("```python {gpu=1}\nx = 1\n```", 1, 'keys are written key="value"'),
+    "no GPU": ('```python {gpu="0"}\nx = 1\n```', 1, "makes no sense"),
+    "some GPUs": ('```python {gpu="some"}\nx = 1\n```', 1, "makes no sense"),
+    "an empty title": ('```python {title=""}\nx = 1\n```', 1, "makes no sense"),
+    "a line that is not there": ('```python {hl_lines="2"}\nx = 1\n```', 1, "makes no sense"),
+    "lines that are none": ('```python {hl_lines="a"}\nx = 1\n```', 1, "makes no sense"),
+    "raising a sentence": ('```python {raises="a b"}\nx = 1\n```', 1, "makes no sense"),
+    "a file that is not there": ('```python {title="d2lblocks/no.py"}\nx = 1\n```', 1, "no src/d2lblocks/no.py"),
+    "a title almost the library's": (
+        '```python {title="src/d2lblocks/lib.py"}\nx = 1\n```', 1, 'begins "d2lblocks/"',
+    ),
+    "a blank in the brace": ("```{ .python }\nx = 1\n```", 1, "a fence is ```python"),
+    "a class in the brace": ("```{.python}\nx = 1\n```", 1, "a fence is ```python"),
+    "py": ("```py\nx = 1\n```", 1, "a fence is ```python"),
+    "Python": ("```Python\nx = 1\n```", 1, "a fence is ```python"),
+    "python3": ("```python3\nx = 1\n```", 1, "a fence is ```python"),
+    "pycon": ("```pycon\n>>> x = 1\n```", 1, "a fence is ```python"),
+    "no language": ("```\nx = 1\n```", 1, "a fence is ```python"),
+    "tildes": ("~~~python\nx = 1\n~~~", 1, "a fence is three backticks"),
+    "four backticks": ("````python\nx = 1\n````", 1, "a fence is three backticks"),
+    "four backticks around a snippet": ("````text\n```python\nx = 1\n```\n````", 1, "three backticks"),
+    "a block quote": ("> ```python\n> x = 1\n> ```", 1, "after `>`"),
+    "a list item": ("- ```python\n  x = 1\n  ```", 1, "after `-`"),
+    "a tab": ("!!! note\n\n\t```python\n\tx = 1\n\t```", 3, "indented by a tab"),
+    "never closed": ("text\n\n```python\nx = 1\n", 3, "never closed"),
+    "empty": ("```python\n```", 1, "this snippet is empty"),
+    "inside what is not run": ("~~~text\n```python\nx = 1\n```\n~~~\n", 2, "inside something that is not run"),
+    "backticks in a string": ('```python\nx = "```"\n```', 1, "three backticks stand inside it"),
+    "less indented than its fence": ("  ```python\n  x = 1\ny = 2\n  ```", 1, "indented less"),
+    "more indented than its fence": ("```python\n    x = 1\n```", 1, "indented more"),
+    "a console in the prose": ("Look:\n\n>>> 1 + 1\n2\n", 3, "a `>>>` example is not run"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pretender", PRETENDERS)
+def test_what_looks_like_a_snippet_is_one_or_an_error(pretender: str, tmp_path: Path) -> None:
+    """The page fails, by file and line; and so does the snippet, where there is one."""
+    text, line, remark = PRETENDERS[pretender]
+    said = check(project(tmp_path, **{"docs/en/page.md": text}))
+    assert re.search(rf"^docs/en/page\.md:{line}: .*{re.escape(remark)}", said.pop("page.md"), re.M)
+    assert all(said.values()), said
+
+
+def test_a_docstring_is_a_program_of_its_own(tmp_path: Path) -> None:
+    """Its examples share a namespace with nothing else, and name the source file's lines."""
+    source = '"""Top.\n\n{}"""\n\n\ndef f():\n    """F.\n\n{}    """\n'.format(
+        fence("x = 1", "print(x)", "#> 1"),
+        fence("x = 2", "#> 2", indent="    ") + "\n" + fence("print(x)", "#> 2", indent="    "),
+    )
+    said = check(
+        project(
+            tmp_path, **{"src/d2lblocks/a.py": source, "src/d2lblocks/b.py": source.replace("x = 2", "y = 2")}
+        )
+    )
+    assert not said["a.py:3"]
+    assert said["a.py:14"].startswith("src/d2lblocks/a.py:16: what the page shows")
+    assert not said["a.py:19"]
+    assert "NameError: name 'x' is not defined" in said["b.py:19"]
+
+
+def test_a_docstring_shows_no_console(tmp_path: Path) -> None:
+    """An example with `>>>` would look proven, and nothing would run it."""
+    said = check(project(tmp_path, **{"src/d2lblocks/a.py": 'def f():\n    """F.\n\n    >>> f()\n    """\n'}))
+    assert said == {"a.py": "src/d2lblocks/a.py:4: a `>>>` example is not run: write a python fence"}
+
+
+def test_the_page_stops_where_it_cannot_go_on(tmp_path: Path) -> None:
+    """What follows an exception is not run, and says why."""
+    text = fence("1 / 0") + fence("x = 1") + fence("y = 1")
+    first, *rest = check(project(tmp_path, **{"docs/en/page.md": text})).values()
+    assert "ZeroDivisionError" in first
+    assert rest == [f"docs/en/page.md:{line}: not run, because page.md:1 could not go on" for line in (4, 7)]
+
+
+def test_a_snippet_that_does_not_end_is_stopped(tmp_path: Path) -> None:
+    """Even one that catches everything; its name is said, and other pages go on."""
+    forever = fence(
+        "while True:", "    try:", "        while True: pass", "    except BaseException:", "        pass"
+    )
+    pages = {"docs/en/page.md": fence("x = 1") + forever, "docs/en/z.md": fence("print(1)", "#> 1")}
+    assert check(project(tmp_path, **pages), seconds=2) == {
+        "page.md:1": "",
+        "page.md:4": "docs/en/page.md:4: did not end within 2 s, and was stopped",
+        "z.md:1": "",
+    }
+
+
+def test_what_a_stopped_page_started_is_stopped_too(tmp_path: Path) -> None:
+    """No child process of a page outlives the run."""
+    start = fence(
+        "import subprocess",
+        "child = subprocess.Popen(['sleep', '1000'])",
+        "open(PLACE, 'w').write(str(child.pid))",
+    )
+    place = tmp_path / "pid"
+    check(project(tmp_path, **{"docs/en/page.md": start.replace("PLACE", repr(str(place)))}))
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", place.read_text()], capture_output=True, text=True
+    ).stdout
+    assert state.strip() in ("", "Z")
+
+
+DISTURBED = fence(
+    "import os, random, sys, warnings, torch",
+    "torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False); torch.set_num_threads(2)",
+    "torch.set_printoptions(precision=1); torch.manual_seed(3); random.seed(3)",
+    "torch.set_default_device('meta'); torch.use_deterministic_algorithms(True)",
+    "os.environ['LEFT'] = 'yes'; open('left.txt', 'w').close(); os.chdir('/'); sys.path.append('left')",
+    "warnings.simplefilter('ignore'); sys.stdout = open(os.devnull, 'w'); torch.left = 1; print = len",
+    "sys.modules['__main__'].left = 1; sys.modules['left'] = sys",
+)
+FRESH = fence(
+    "import os, sys, warnings, torch",
+    "print(torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.get_default_device())",
+    "#> torch.float32 True 1 cpu",
+    "print(torch.tensor(1 / 3), torch.are_deterministic_algorithms_enabled(), hasattr(torch, 'left'))",
+    "#> tensor(0.3333) False False",
+    "print('LEFT' in os.environ, os.listdir(), 'left' in sys.path, 'left' in sys.modules)",
+    "#> False [] False False",
+    "print(hasattr(sys.modules['__main__'], 'left'), [f[0] for f in warnings.filters], __name__)",
+    "#> False ['always'] __main__",
+    "print(torch.initial_seed() != 3, [key for key in os.environ if key.startswith('PYTEST')], sys.argv)",
+    "#> True [] ['']",
+    "print([name for name in ('pytest', 'page', 'conftest') if name in globals()], sys.path[0] == '')",
+    "#> [] True",
+)
+
+
+def test_pages_cannot_touch_each_other(tmp_path: Path) -> None:
+    """A page that disturbs everything leaves the next one as new."""
+    pages = {
+        "docs/en/a.md": DISTURBED,
+        "docs/en/b.md": FRESH,
+        "docs/en/c.md": DISTURBED,
+        "docs/en/d.md": FRESH,
+    }
+    said = check(project(tmp_path, **pages))
+    assert said == dict.fromkeys(["a.md:1", "b.md:1", "c.md:1", "d.md:1"], "")
+
+
+def test_every_snippet_is_run_once(tmp_path: Path) -> None:
+    """In whatever order the tests come, and no further than asked for."""
+    count = fence(f"file = open({str(tmp_path / 'runs')!r}, 'a')", "file.write('SNIPPET '); file.close()")
+    text = "".join(count.replace("SNIPPET", str(number)) for number in range(4))
+    pages = read_pages(project(tmp_path, **{"docs/en/page.md": text.replace("file.write", "n = file.write")}))
+    first, second, third, _ = pages[0].snippets
+    checked = Check(pages, tmp_path, tmp_path / "scratch")
+    assert [checked(snippet)[0] for snippet in (second, third, first, second)] == [""] * 4
+    checked.close()
+    assert (tmp_path / "runs").read_text() == "0 1 2 "
+
+
+GPU_PAGE = (
+    fence("import torch", "seed = torch.manual_seed(0)", "COUNT")
+    + fence("print(torch.rand(1).shape, 'on a GPU')", "#> torch.Size([1]) on a GPU", keys='gpu="2"')
+    + fence("print(torch.rand(1))", "#> tensor([0.4963])")
+)
+
+
+def test_a_gpu_snippet_is_skipped_without_gpus(tmp_path: Path) -> None:
+    """The reason says what it needs and what is there."""
+    text = GPU_PAGE.replace("COUNT", "torch.cuda.device_count = lambda: 1")
+    said = check(project(tmp_path, **{"docs/en/page.md": text}))
+    assert list(said.values()) == ["", "skipped: needs 2 CUDA GPUs, found 1", ""]
+
+
+def test_a_gpu_snippet_is_run_with_gpus_and_moves_no_random_stream(tmp_path: Path) -> None:
+    """With a count that says there are two; what the rest of the page draws is the same."""
+    text = GPU_PAGE.replace("COUNT", "torch.cuda.device_count = lambda: 2")
+    assert not any(check(project(tmp_path, **{"docs/en/page.md": text})).values())
+    lying = text.replace("#> torch.Size([1]) on", "#> torch.Size([2]) on")
+    said = check(project(tmp_path / "lying", **{"docs/en/page.md": lying}))
+    assert "what the page shows is not what happens" in said["page.md:6"]
+
+
+# From here on: the doc tests as their user starts them, in a project of their own.
+
+
+def pytest_run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The real doc tests over the pages of a small project, in a process of their own."""
+    if not (root / "tests").exists():
+        ignored = shutil.ignore_patterns("__pycache__", "test_[!d]*")
+        shutil.copytree(TESTS, root / "tests", ignore=ignored)
+        shutil.copy(TESTS.parent / "pyproject.toml", root)
+    smaller = "not test_pages_hold_on_a_smaller_processor"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-k", smaller, *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+
+
+def results(run: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """How every snippet's test ended."""
+    found = re.findall(r"^(PASSED|FAILED|SKIPPED) (?:\[1\] )?\S*?test_docs\.py(?:::test_snippet\[(.*?)\])?", run.stdout, re.M)
+    return {name: end for end, name in found if name}
+
+
+PROGRAM = fence("x = 1") + "\n" + fence("print(x)", "#> 2") + "\n" + fence("x += 1", "print(x)", "#> 2")
+SITE = {
+    "README.md": fence("print('readme')", "#> readme"),
+    "docs/en/page.md": PROGRAM,
+    "docs/en/deep/page.md": PROGRAM.replace("print(x)\n#> 2\n```\n\n", "print(x)\n#> 1\n```\n\n"),
+    "src/d2lblocks/a.py": '"""A.\n\n{}"""\n'.format(fence("print('a')", "#> b")),
+}
+ENDS = {
+    "README.md:1": "PASSED",
+    "a.py:3": "FAILED",
+    "deep/page.md:1": "PASSED",
+    "deep/page.md:5": "PASSED",
+    "deep/page.md:10": "PASSED",
+    "page.md:1": "PASSED",
+    "page.md:5": "FAILED",
+    "page.md:10": "PASSED",
+}
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"], ["-p", "reverse"]], ids=" ".join)
+def test_order_and_workers_change_nothing(arguments: list[str], tmp_path: Path) -> None:
+    """Pages, README and docstrings end alike in order, in reverse, and spread over workers."""
+    root = project(tmp_path, **SITE, **{"reverse.py": "def pytest_collection_modifyitems(items): items.reverse()"})
+    assert results(pytest_run(root, *arguments)) == ENDS
+
+
+def test_a_snippet_runs_alone(tmp_path: Path) -> None:
+    """Its page's earlier snippets run first."""
+    root = project(tmp_path, **SITE)
+    assert results(pytest_run(root, "tests/test_docs.py::test_snippet[page.md:10]")) == {"page.md:10": "PASSED"}
+    run = pytest_run(root, "tests/test_docs.py::test_snippet[page.md:5]")
+    assert results(run) == {"page.md:5": "FAILED"}
+    assert "docs/en/page.md:7: what the page shows is not what happens" in run.stdout
+    assert "-#> 2\n+#> 1\n" in run.stdout
+
+
+def test_required_gpus_are_not_skipped(tmp_path: Path) -> None:
+    """What needs more GPUs than are promised is still skipped, with its reason."""
+    text = fence("import torch", "torch.cuda.device_count = lambda: 0")
+    text += fence("x = 1", keys='gpu="1"') + fence("x = 1", keys='gpu="2"')
+    root = project(tmp_path, **{"docs/en/page.md": text})
+    without = pytest_run(root)
+    assert results(without) == {"page.md:1": "PASSED"}
+    assert "needs 1 CUDA GPU, found none" in without.stdout
+    with_one = pytest_run(root, "--gpus-required=1")
+    assert results(with_one) == {"page.md:1": "PASSED", "page.md:5": "FAILED"}
+    assert "needs 2 CUDA GPUs, found none" in with_one.stdout
+
+
+STALE = (
+    "# A page  \r\n\r\n!!! note\r\n\r\n"
+    + fence("x = 'one'", "print(x)", "#> two", "", "  ", "#> lost", "print('two')", indent="    ").replace("\n", "\r\n")
+    + "\r\ntext\t\r\n\r\n"
+    + fence("def scale(x, by=3):  # mine", "    return x + by", "", "HALF = 0.5  # mine", keys='title="d2lblocks/lib.py"')
+    + fence("print(scale(3))", "#> 6")
+    + fence("{}['a']", keys='raises="KeyError"')
+    + "end"
+)
+TRUE = (
+    STALE.replace('    #> two\r\n\r\n', '    #> one\r\n\r\n')
+    .replace("    #> lost\r\n    print('two')\r\n", "    print('two')\r\n    #> two\r\n")
+    .replace("def scale(x, by=3):  # mine\n    return x + by", "def scale(x, by=2):\n    # an old habit\n    return x * by")
+    .replace("{}['a']\n", "{}['a']\n#> KeyError: 'a'\n")
+)
+
+
+def test_update_rewrites_what_is_shown_and_nothing_else(tmp_path: Path) -> None:
+    """Outputs and embedded definitions become true; ends of lines, blanks and comments stay; twice is once."""
+    root = project(tmp_path, **{"docs/en/page.md": STALE, "docs/en/fine.md": fence("x = 1")})
+    place, fine = root / "docs/en/page.md", root / "docs/en/fine.md"
+    before = fine.stat().st_mtime_ns
+    for _ in range(2):
+        run = pytest_run(root, "--update-examples")
+        assert run.returncode == 0, run.stdout
+        assert place.read_bytes().decode() == TRUE
+    assert fine.stat().st_mtime_ns == before
+    assert pytest_run(root).returncode == 0
+
+
+def test_update_leaves_a_page_alone_when_a_snippet_fails(tmp_path: Path) -> None:
+    """Whether by an exception, a library that has no such name, or a fence that is wrong."""
+    stale = fence("print(1)", "#> 2")
+    pages = {
+        "docs/en/raises.md": stale + fence("1 / 0"),
+        "docs/en/unknown.md": stale + fence("unknown = 1", keys='title="d2lblocks/lib.py"'),
+        "docs/en/fences.md": stale + "```py\nx = 1\n```\n",
+        "docs/en/page.md": stale,
+    }
+    root = project(tmp_path, **pages)
+    assert pytest_run(root, "--update-examples").returncode == 1
+    pages["docs/en/page.md"] = stale.replace("2", "1")
+    assert {name: (root / name).read_text() for name in pages} == pages
+
+
+def test_update_of_one_snippet_leaves_the_others(tmp_path: Path) -> None:
+    """As chosen by name."""
+    stale = fence("print(1)", "#> 2")
+    root = project(tmp_path, **{"docs/en/page.md": stale + stale})
+    pytest_run(root, "--update-examples", "tests/test_docs.py::test_snippet[page.md:5]")
+    assert (root / "docs/en/page.md").read_text() == stale + stale.replace("2", "1")
+
+
+def test_update_refuses_workers(tmp_path: Path) -> None:
+    """Two processes that write one page would spoil it."""
+    stale = fence("print(1)", "#> 2")
+    root = project(tmp_path, **{"docs/en/page.md": stale})
+    run = pytest_run(root, "--update-examples", "-n", "2")
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "run it without -n" in run.stderr
+    assert (root / "docs/en/page.md").read_text() == stale
