@@ -32,13 +32,17 @@ def drawn(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]]
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(test)
-        def seeded(*args: Any) -> None:
+        def seeded(*args: Any, **kwargs: Any) -> None:
             torch.manual_seed(0)
-            test(*args)
+            test(*args, **kwargs)
 
         return settings(deadline=None, max_examples=60)(given(*strategies)(seeded))
 
     return decorate
+
+
+def twins(layer: nn.Module) -> tuple[nn.Module, nn.Module]:
+    return layer, copy.deepcopy(layer)
 
 
 @st.composite
@@ -47,23 +51,20 @@ def nets(draw: st.DrawFn, width: int = 4, depth: int = 2) -> tuple[Pairs, int]:
     pairs: Pairs = []
     widths = [width]  # before each layer, and after the last
     for _ in range(draw(st.integers(0, 4))):
-        fitting = [i for i in range(len(pairs)) if widths[i] == widths[-1]]
-        kinds = ["linear", "tanh", "dropout"] + ["again"] * bool(fitting) + ["net"] * bool(depth)
-        layer, out = nn.Tanh(), widths[-1]
+        out = widths[-1]
+        fitting = [i for i in range(len(pairs)) if widths[i] == out]
+        kinds = ["linear", "relu", "tanh", "dropout"] + ["again"] * bool(fitting) + ["net"] * bool(depth)
         match draw(st.sampled_from(kinds)):
             case "linear":
-                layer = nn.Linear(out, out := draw(sizes))
-            case "dropout":
-                layer = nn.Dropout()
+                pair = twins(nn.Linear(out, out := draw(sizes)))
             case "again":
-                layer, out = pairs[i := draw(st.sampled_from(fitting))], widths[i + 1]
+                pair, out = pairs[i := draw(st.sampled_from(fitting))], widths[i + 1]
             case "net":
                 inner, out = draw(nets(out, depth - 1))
-                layer = (
-                    MySequential(*(ours for ours, _ in inner)),
-                    nn.Sequential(*(twin for _, twin in inner)),
-                )
-        pairs.append(layer if isinstance(layer, tuple) else (layer, copy.deepcopy(layer)))
+                pair = MySequential(*(ours for ours, _ in inner)), nn.Sequential(*(twin for _, twin in inner))
+            case kind:
+                pair = twins({"relu": nn.ReLU, "tanh": nn.Tanh, "dropout": nn.Dropout}[kind]())
+        pairs.append(pair)
         widths.append(out)
     return pairs, widths[-1]
 
@@ -139,29 +140,17 @@ def test_a_bad_index_raises_what_nn_sequential_raises(length: int, index: Any) -
     assert outcome(MySequential(*made).__getitem__, index) == outcome(nn.Sequential(*made).__getitem__, index)
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        (torch.relu,),
-        ("relu",),
-        (3,),
-        (nn.ReLU,),
-        ({"a": nn.ReLU()},),
-        ([nn.ReLU()],),
-        (nn.ReLU(), OrderedDict(a=nn.ReLU())),
-        (OrderedDict({1: nn.ReLU()}),),
-        (OrderedDict({"a.b": nn.ReLU()}),),
-        (OrderedDict({"": nn.ReLU()}),),
-        (OrderedDict(forward=nn.ReLU()),),
-        (OrderedDict(a="relu"),),
-    ],
-    ids=repr,
-)
-def test_a_bad_argument_raises_what_nn_sequential_raises(args: tuple[Any, ...]) -> None:
-    """What is no module, or has no proper name, is refused with PyTorch's own words."""
-    with pytest.raises((TypeError, KeyError)) as error:
-        nn.Sequential(*args)
-    assert outcome(MySequential, *args) == (error.type, str(error.value))
+BAD_NAMES = {1: nn.ReLU()}, {"a.b": nn.ReLU()}, {"": nn.ReLU()}, {"forward": nn.ReLU()}, {"a": "relu"}
+BAD_ARGS = torch.relu, "relu", 3, nn.ReLU, {"a": nn.ReLU()}, [nn.ReLU()], *map(OrderedDict, BAD_NAMES)
+
+
+@pytest.mark.parametrize("arg", BAD_ARGS, ids=repr)
+def test_a_bad_argument_raises_what_nn_sequential_raises(arg: Any) -> None:
+    """What is no module, or has no proper name, is refused with PyTorch's own words, alone or among others."""
+    for args in (arg,), (nn.ReLU(), arg):
+        with pytest.raises((TypeError, KeyError)) as error:
+            nn.Sequential(*args)
+        assert outcome(MySequential, *args) == (error.type, str(error.value))
 
 
 def test_a_slice_of_a_subclass_is_of_the_subclass() -> None:
