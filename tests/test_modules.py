@@ -146,7 +146,7 @@ BAD_ARGS = torch.relu, "relu", 3, nn.ReLU, {"a": nn.ReLU()}, [nn.ReLU()], *map(O
 
 @pytest.mark.parametrize("arg", BAD_ARGS, ids=repr)
 def test_a_bad_argument_raises_what_nn_sequential_raises(arg: Any) -> None:
-    """What is no module, or has no proper name, is refused with PyTorch's own words, alone or among others."""
+    """What is no module, or has no proper name, is refused with PyTorch's own words."""
     for args in (arg,), (nn.ReLU(), arg):
         with pytest.raises((TypeError, KeyError)) as error:
             nn.Sequential(*args)

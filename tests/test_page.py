@@ -462,7 +462,9 @@ def pytest_run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def results(run: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """How every snippet's test ended."""
-    found = re.findall(r"^(PASSED|FAILED|SKIPPED) (?:\[1\] )?\S*?test_docs\.py(?:::test_snippet\[(.*?)\])?", run.stdout, re.M)
+    found = re.findall(
+        r"^(PASSED|FAILED|SKIPPED) (?:\[1\] )?\S*?test_docs\.py(?:::test_snippet\[(.*?)\])?", run.stdout, re.M
+    )
     return {name: end for end, name in found if name}
 
 
@@ -488,14 +490,18 @@ ENDS = {
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"], ["-p", "reverse"]], ids=" ".join)
 def test_order_and_workers_change_nothing(arguments: list[str], tmp_path: Path) -> None:
     """Pages, README and docstrings end alike in order, in reverse, and spread over workers."""
-    root = project(tmp_path, **SITE, **{"reverse.py": "def pytest_collection_modifyitems(items): items.reverse()"})
+    root = project(
+        tmp_path, **SITE, **{"reverse.py": "def pytest_collection_modifyitems(items): items.reverse()"}
+    )
     assert results(pytest_run(root, *arguments)) == ENDS
 
 
 def test_a_snippet_runs_alone(tmp_path: Path) -> None:
     """Its page's earlier snippets run first."""
     root = project(tmp_path, **SITE)
-    assert results(pytest_run(root, "tests/test_docs.py::test_snippet[page.md:10]")) == {"page.md:10": "PASSED"}
+    assert results(pytest_run(root, "tests/test_docs.py::test_snippet[page.md:10]")) == {
+        "page.md:10": "PASSED"
+    }
     run = pytest_run(root, "tests/test_docs.py::test_snippet[page.md:5]")
     assert results(run) == {"page.md:5": "FAILED"}
     assert "docs/en/page.md:7: what the page shows is not what happens" in run.stdout
@@ -517,17 +523,28 @@ def test_required_gpus_are_not_skipped(tmp_path: Path) -> None:
 
 STALE = (
     "# A page  \r\n\r\n!!! note\r\n\r\n"
-    + fence("x = 'one'", "print(x)", "#> two", "", "  ", "#> lost", "print('two')", indent="    ").replace("\n", "\r\n")
+    + fence("x = 'one'", "print(x)", "#> two", "", "  ", "#> lost", "print('two')", indent="    ").replace(
+        "\n", "\r\n"
+    )
     + "\r\ntext\t\r\n\r\n"
-    + fence("def scale(x, by=3):  # mine", "    return x + by", "", "HALF = 0.5  # mine", keys='title="d2lblocks/lib.py"')
+    + fence(
+        "def scale(x, by=3):  # mine",
+        "    return x + by",
+        "",
+        "HALF = 0.5  # mine",
+        keys='title="d2lblocks/lib.py"',
+    )
     + fence("print(scale(3))", "#> 6")
     + fence("{}['a']", keys='raises="KeyError"')
     + "end"
 )
 TRUE = (
-    STALE.replace('    #> two\r\n\r\n', '    #> one\r\n\r\n')
+    STALE.replace("    #> two\r\n\r\n", "    #> one\r\n\r\n")
     .replace("    #> lost\r\n    print('two')\r\n", "    print('two')\r\n    #> two\r\n")
-    .replace("def scale(x, by=3):  # mine\n    return x + by", "def scale(x, by=2):\n    # an old habit\n    return x * by")
+    .replace(
+        "def scale(x, by=3):  # mine\n    return x + by",
+        "def scale(x, by=2):\n    # an old habit\n    return x * by",
+    )
     .replace("{}['a']\n", "{}['a']\n#> KeyError: 'a'\n")
 )
 

@@ -60,7 +60,10 @@ def read_page(path: Path, root: Path, short: str) -> Page:
     lines = [line.removesuffix("\r") for line in page.lines]
     found = {example.start_line: example for example in find_examples(path)}
     for first, last in programs(path, lines):
-        fences = list(scan(lines, first, last, page))
+        fences = list(scan(lines, first, last))
+        for number in consoles(lines, first, last, fences):
+            problem = "a `>>>` example is not run: write a python fence"
+            page.problems.append(f"{page.name}:{number}: {problem}")
         for fence in fences:
             language, keys, problems = read_header(fence)
             if language == "python" and fence.last_line and not problems:
@@ -94,29 +97,31 @@ def programs(path: Path, lines: list[str]) -> Iterator[tuple[int, int]]:
                 yield text.lineno, text.end_lineno
 
 
-def scan(lines: list[str], first: int, last: int, page: Page) -> Iterator[Fence]:
-    """Every fence between two lines, by the rules of CommonMark; a `>>>` outside of them is noted."""
-    open_fence: Fence | None = None
+def scan(lines: list[str], first: int, last: int) -> Iterator[Fence]:
+    """Every fence between two lines, by the rules of CommonMark."""
+    fence: Fence | None = None
     for number in range(first, last + 1):
-        line = lines[number - 1]
-        if number == first and page.path.suffix == ".py":
-            continue  # the opening quotes and the summary
-        match = FENCE.match(line)
-        if open_fence is None:
-            if line.lstrip().startswith(">>> "):
-                page.problems.append(
-                    f"{page.name}:{number}: a `>>>` example is not run: write a python fence"
-                )
-            if match and not ("`" in match["info"] and match["ticks"][0] == "`"):
-                open_fence = Fence(
-                    number, match["indent"], match["marker"], match["ticks"], match["info"].strip()
-                )
-        elif match and match["ticks"].startswith(open_fence.ticks) and not match["info"].strip():
-            open_fence.last_line = number
-            yield open_fence
-            open_fence = None
-    if open_fence is not None:
-        yield open_fence
+        match = FENCE.match(lines[number - 1])
+        if match is None:
+            continue
+        info = match["info"].strip()
+        if fence is None:
+            if not (match["ticks"].startswith("`") and "`" in info):  # else it is code within a line
+                fence = Fence(number, match["indent"], match["marker"], match["ticks"], info)
+        elif match["ticks"].startswith(fence.ticks) and not info:
+            fence.last_line = number
+            yield fence
+            fence = None
+    if fence is not None:
+        yield fence
+
+
+def consoles(lines: list[str], first: int, last: int, fences: list[Fence]) -> Iterator[int]:
+    """The lines outside of fences that look like a Python console."""
+    inside = {line for fence in fences for line in range(fence.line, (fence.last_line or last) + 1)}
+    for number in range(first, last + 1):
+        if number not in inside and lines[number - 1].lstrip().startswith(">>> "):
+            yield number
 
 
 def read_header(fence: Fence) -> tuple[str, dict[str, str], list[str]]:

@@ -232,7 +232,8 @@ class Session:
 
     def read_printed(self) -> str:
         self.stdout.flush()
-        return self.printed.read()
+        text = self.printed.read()
+        return text.replace("\r\n", "\n") if os.name == "nt" else text
 
     def warned(self, message: Warning | str, category: type[Warning], *_: object) -> None:
         self.troubles.append(f"{self.where}: this warns, {category.__name__}: {message}")

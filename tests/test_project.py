@@ -1,0 +1,123 @@
+"""The project as a whole: lint, types, pins, the wheel, and what the commands say when it fails."""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+from page.read import read_pages
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("check", ["ruff check", "ruff format --check", "mypy"])
+def test_code_is_clean(check: str) -> None:
+    """Lint, format, and types as strict as mypy has them."""
+    checked = run(sys.executable, "-m", *check.split())
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_snippets_are_clean(tmp_path: Path) -> None:
+    """No unused or undefined name on a page; all pages are linted at once, at their own line numbers."""
+    for page in read_pages(ROOT):
+        if page.path.suffix == ".md":
+            lines = [""] * len(page.lines)
+            for snippet in page.snippets:
+                lines[snippet.line : snippet.last_line - 1] = snippet.code
+            place = tmp_path / f"{page.name}.py"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text("\n".join(lines), "utf-8")
+    # F811 and E402: a page may define a name again, and import where it first needs to.
+    rules = ["--isolated", "--select=E7,E9,F,W6", "--ignore=F811,E402", "--output-format=concise"]
+    checked = run(sys.executable, "-m", "ruff", "check", *rules, tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_package_is_pinned() -> None:
+    """What is installed, directly or not, is what `constraints.txt` says."""
+    pins = re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M)
+    pinned = {canonicalize_name(name): version for name, version in pins}
+    installed = {canonicalize_name(each.name): each.version for each in importlib.metadata.distributions()}
+    del installed["d2lblocks"]
+    installed["torch"] = installed["torch"].split("+")[0]  # +cpu: where it came from, not what it is
+    assert installed == {name: pinned.get(name, "not pinned") for name in installed}
+
+
+def test_the_wheel_is_complete(tmp_path: Path) -> None:
+    """It holds `py.typed`, and the package can be imported from it alone."""
+    run(sys.executable, "-m", "flit_core.wheel", "--outdir", tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert "d2lblocks/py.typed" in zipfile.ZipFile(wheel).namelist()
+    script = f"import sys; sys.path.insert(0, {str(wheel)!r}); import d2lblocks; print(d2lblocks.__file__)"
+    imported = run(sys.executable, "-c", script, env=os.environ | {"PYTHONSAFEPATH": "1"})
+    assert imported.stdout.startswith(str(wheel)), imported.stderr
+
+
+TARGETS = ["help", "serve", "test", "site", "update", "clean"]
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+
+
+@needs_make
+def test_make_lists_its_targets() -> None:
+    """A line each, and every one of them is there."""
+    listed = run("make").stdout
+    assert re.findall(r"^make (\w+)\t\S", listed, re.M) == TARGETS
+
+
+@needs_make
+def test_make_says_that_the_port_is_taken() -> None:
+    """In a sentence that names another one."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        made = run("make", "serve", f"PORT={port}", f"PYTHON={sys.executable}")
+    assert made.returncode != 0
+    assert made.stderr.startswith(f"Port {port} cannot be had on 127.0.0.1")
+
+
+def install(root: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run tools/venv.py in an empty project, after some code that makes something missing."""
+    (root / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "venv.py", root / "tools")
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, root)
+    after = "import runpy, sys; sys.argv[1:] = ['docs']; runpy.run_path('tools/venv.py', run_name='__main__')"
+    command = [sys.executable, "-c", f"{before}\n{after}"]
+    return subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence"),
+    [
+        ("import sys; sys.version_info = (3, 9, 1)", "This is Python 3.9, and d2lblocks needs 3.11 or newer"),
+        ("import sys; sys.modules['ensurepip'] = None", "This Python cannot make virtual environments"),
+    ],
+)
+def test_a_python_that_will_not_do_is_told(before: str, sentence: str, tmp_path: Path) -> None:
+    """In one sentence with what to do, and nothing is made."""
+    installed = install(tmp_path, before)
+    assert installed.returncode == 1
+    assert installed.stderr.startswith(sentence)
+    assert installed.stderr.count("\n") == 1
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_no_network_is_told(tmp_path: Path) -> None:
+    """In one sentence; the next call tries again."""
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
+    others = {"PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0"}
+    installed = install(tmp_path, **nowhere, **others)
+    assert installed.returncode == 1
+    assert installed.stderr.startswith("The packages could not be fetched: connect to the network")
+    assert installed.stderr.count("\n") == 1
+    assert not (tmp_path / ".venv" / "installed-docs").exists()

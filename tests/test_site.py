@@ -1,0 +1,87 @@
+"""The built site."""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from page.read import scan
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs" / "en"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make site` does it: any warning is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(folder)]
+    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    run = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
+
+
+class Reader(HTMLParser):
+    """What a browser shows as code, and what it would fetch."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.code: list[str] = []
+        self.fetched: list[str] = []
+        self.depth = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "pre":
+            self.depth += 1
+            self.code.append("")
+        if tag in ("script", "img", "iframe", "source") and values.get("src"):
+            self.fetched.append(values["src"] or "")
+        if tag == "link" and values.get("rel") not in ("canonical", "next", "prev"):
+            self.fetched.append(values.get("href") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.depth -= tag == "pre"
+
+    def handle_data(self, data: str) -> None:
+        if self.depth:
+            self.code[-1] += data
+
+
+def built(site: Path, page: str) -> Reader:
+    path = site / page.removesuffix("index.md").replace(".md", "/") / "index.html"
+    return Reader(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("api/")])
+def test_code_on_the_site_is_a_fence_of_the_page(page: str, site: Path) -> None:
+    """A reader sees the page's fences as code, in their order, and no other code: nothing is unproven."""
+    lines = (DOCS / page).read_text("utf-8").split("\n")
+    fences = [
+        "\n".join(line[len(fence.indent) :] for line in lines[fence.line : fence.last_line - 1])
+        for fence in scan(lines, 1, len(lines))
+        if fence.last_line
+    ]
+    assert [code.strip("\n") for code in built(site, page).code] == fences
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_fetched_from_elsewhere(page: str, site: Path) -> None:
+    """Scripts, styles, fonts and pictures are the site's own."""
+    fetched = built(site, page).fetched
+    assert fetched
+    assert [url for url in fetched if re.match(r"(\w+:)?//", url)] == []
+
+
+def test_the_site_is_built_without_torch(tmp_path: Path) -> None:
+    """Reading it must not cost a gigabyte: where torch cannot be imported, it is built all the same."""
+    script = "import sys; sys.modules['torch'] = None; from mkdocs.__main__ import cli; cli()"
+    command = [sys.executable, "-c", script, "build", "--site-dir", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
