@@ -210,9 +210,11 @@ def test_constants_are_buffers(block: Block) -> None:
 def test_absent_parameters_have_a_name_and_no_key(block: Block) -> None:
     """A parameter that is switched off is registered as None and not saved."""
     net = block.ready()
-    modules = net.named_modules()
     found = [
-        f"{path}.{name}" for path, module in modules for name, p in module._parameters.items() if p is None
+        f"{path}.{name}"
+        for path, module in net.named_modules()
+        for name, parameter in module._parameters.items()
+        if parameter is None
     ]
     assert found == block.absent
     assert not set(found) & set(net.state_dict())
@@ -486,9 +488,8 @@ def test_compile_keeps_keys(block: Block, compiler: None) -> None:
     """`net.compile()` keeps keys and outputs; `torch.compile(net)` has longer keys."""
     net, X = block.ready(), block.inputs(3)
     Y = net(X)
-    assert list(torch.compile(net, backend="eager").state_dict()) == [
-        f"_orig_mod.{key}" for key in block.keys
-    ]
+    longer = [f"_orig_mod.{key}" for key in block.keys]
+    assert list(torch.compile(net, backend="eager").state_dict()) == longer
     net.compile(backend="eager")
     assert torch.equal(net(X), Y)
     assert list(net.state_dict()) == block.keys
@@ -501,22 +502,20 @@ def test_exports_with_a_dynamic_batch(block: Block, compiler: None) -> None:
     assert_same(net, exported(net, block.inputs(3)), block.inputs(5))
 
 
-@pytest.mark.parametrize(
-    ("run", "error"),
-    [
-        (lambda net, X: compiled(net)(X), torch._dynamo.exc.Unsupported),
-        (exported, torch._dynamo.exc.Unsupported),
-        (per_sample_gradients, RuntimeError),
-        (lambda net, X: net.to("meta")(X.to("meta")), RuntimeError),
-    ],
-    ids=["compile", "export", "vmap", "meta"],
-)
+REFUSED = {
+    "compile": (lambda net, X: compiled(net)(X), torch._dynamo.exc.Unsupported, "Data-dependent branching"),
+    "export": (exported, torch._dynamo.exc.Unsupported, "Data-dependent branching"),
+    "vmap": (per_sample_gradients, RuntimeError, "data-dependent control flow"),
+    "meta": (lambda net, X: net.to("meta")(X.to("meta")), RuntimeError, "cannot be called on meta"),
+}
+
+
+@pytest.mark.parametrize("how", REFUSED)
 @data_dependent
-def test_data_dependent_blocks_say_so(
-    block: Block, run: Callable[[nn.Module, Tensor], Any], error: type[Exception], compiler: None
-) -> None:
-    """What needs the course of the computation before the values refuses a loop that depends on them."""
-    with pytest.raises(error):
+def test_data_dependent_blocks_say_so(block: Block, how: str, compiler: None) -> None:
+    """What has to know the course of the computation without the values refuses a loop over them."""
+    run, error, text = REFUSED[how]
+    with pytest.raises(error, match=text):
         run(block.ready(), block.inputs(3))
 
 
