@@ -144,7 +144,7 @@ BAD_NAMES = {1: nn.ReLU()}, {"a.b": nn.ReLU()}, {"": nn.ReLU()}, {"forward": nn.
 BAD_ARGS = torch.relu, "relu", 3, nn.ReLU, {"a": nn.ReLU()}, [nn.ReLU()], *map(OrderedDict, BAD_NAMES)
 
 
-@pytest.mark.parametrize("arg", BAD_ARGS, ids=repr)
+@pytest.mark.parametrize("arg", BAD_ARGS)
 def test_a_bad_argument_raises_what_nn_sequential_raises(arg: Any) -> None:
     """What is no module, or has no proper name, is refused with PyTorch's own words."""
     for args in (arg,), (nn.ReLU(), arg):
