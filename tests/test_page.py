@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from page.check import Check
 from page.read import read_pages
 
 TESTS = Path(__file__).parent
+linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc about processes")
 
 LIBRARY = '''\
 import math
@@ -61,6 +64,14 @@ def check(root: Path, seconds: float = 30, update: bool = False) -> dict[str, st
             said[snippet.id] = remark or (skipped and f"skipped: {skipped}")
     checked.close()
     return said
+
+
+def prepare(root: Path) -> None:
+    """Give a small project the real doc tests."""
+    if not (root / "tests").exists():
+        ignored = shutil.ignore_patterns("__pycache__", "test_[!d]*")
+        shutil.copytree(TESTS, root / "tests", ignore=ignored)
+        shutil.copy(TESTS.parent / "pyproject.toml", root)
 
 
 NOT_WHAT_HAPPENS = r"^docs/en/page\.md:{}: what the page shows is not what happens\n"
@@ -358,6 +369,20 @@ def test_a_snippet_that_does_not_end_is_stopped(tmp_path: Path) -> None:
     }
 
 
+def gone(pid: str) -> bool:
+    """Whether the process has ended, waited for or not."""
+    status = Path("/proc", pid, "status")
+    return not status.exists() or "State:\tZ" in status.read_text()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@linux
 def test_what_a_stopped_page_started_is_stopped_too(tmp_path: Path) -> None:
     """No child process of a page outlives the run."""
     start = fence(
@@ -446,15 +471,26 @@ def test_a_gpu_snippet_is_run_with_gpus_and_moves_no_random_stream(tmp_path: Pat
     assert "what the page shows is not what happens" in said["page.md:6"]
 
 
+@linux
+def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Not even a page that computes for ever."""
+    place = tmp_path / "pid"
+    forever = fence("import os", f"open({str(place)!r}, 'w').write(str(os.getpid()))", "while True: pass")
+    root = project(tmp_path, **{"docs/en/page.md": forever.replace("open", "n = open")})
+    prepare(root)
+    run = subprocess.Popen([sys.executable, "-m", "pytest", "-q"], cwd=root, stdout=subprocess.DEVNULL)
+    wait_until(lambda: place.exists() and place.read_text())
+    run.kill()
+    run.wait()
+    wait_until(lambda: gone(place.read_text()))
+
+
 # From here on: the doc tests as their user starts them, in a project of their own.
 
 
 def pytest_run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The real doc tests over the pages of a small project, in a process of their own."""
-    if not (root / "tests").exists():
-        ignored = shutil.ignore_patterns("__pycache__", "test_[!d]*")
-        shutil.copytree(TESTS, root / "tests", ignore=ignored)
-        shutil.copy(TESTS.parent / "pyproject.toml", root)
+    prepare(root)
     smaller = "not test_pages_hold_on_a_smaller_processor"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-k", smaller, *arguments]
     return subprocess.run(command, cwd=root, capture_output=True, text=True)

@@ -51,7 +51,9 @@ def test_every_package_is_pinned() -> None:
     installed = {canonicalize_name(each.name): each.version for each in importlib.metadata.distributions()}
     del installed["d2lblocks"]
     installed["torch"] = installed["torch"].split("+")[0]  # +cpu: where it came from, not what it is
-    assert installed == {name: pinned.get(name, "not pinned") for name in installed}
+    # A CUDA build of torch asks for exact versions of its libraries, which no page needs.
+    cuda = {name for name in installed if name.startswith(("cuda-", "nvidia-")) or name == "triton"}
+    assert installed == {name: installed[name] if name in cuda else pinned.get(name) for name in installed}
 
 
 def test_the_wheel_is_complete(tmp_path: Path) -> None:

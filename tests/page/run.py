@@ -10,6 +10,7 @@ import __future__
 import ast
 import atexit
 import contextlib
+import ctypes
 import itertools
 import linecache
 import multiprocessing
@@ -32,6 +33,7 @@ from typing import Any
 from .snippet import Snippet
 
 FORKS = sys.platform == "linux"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CONTEXT: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 if FORKS:
     CONTEXT.set_forkserver_preload(["__main__", "torch"])
@@ -133,6 +135,11 @@ def serve(pipe: Connection, name: str, page_lines: list[str], folder: Path) -> N
     """Run snippets as they are asked for, until the other end closes."""
     if os.name == "posix":
         os.setsid()
+    if FORKS:
+        # Should pytest be killed, the server ends, since nobody else keeps this pipe to it open;
+        # and with the server this process, whatever it is doing.
+        os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     import torch
 
     torch.set_num_threads(1)
