@@ -28,8 +28,8 @@ def check(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
         update=pytestconfig.getoption("update_examples"),
     )
     yield check
-    for name in check.close():
-        pytestconfig.get_terminal_writer().line(f"\nrewritten: {name}")
+    for done in check.close():
+        pytestconfig.get_terminal_writer().line(f"\n{done}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.short)
@@ -56,6 +56,7 @@ def test_pages_hold_on_a_smaller_processor(pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("update_examples"):
         pytest.skip("pages are being rewritten")
     smaller = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
+    seconds = f"--snippet-seconds={pytestconfig.getoption('snippet_seconds')}"
     command = [
         sys.executable,
         "-m",
@@ -63,13 +64,10 @@ def test_pages_hold_on_a_smaller_processor(pytestconfig: pytest.Config) -> None:
         "-q",
         "-p",
         "no:cacheprovider",
-        "-p",
-        "no:xdist",
+        seconds,
         f"{__file__}::test_snippet",
     ]
-    run = subprocess.run(command, env=os.environ | smaller, cwd=ROOT, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    run = subprocess.run(command, env=environment | smaller, cwd=ROOT, capture_output=True, text=True)
     if run.returncode != 0:
-        pytest.fail(
-            f"{' '.join(f'{k}={v}' for k, v in smaller.items())}\n{run.stdout}{run.stderr}",
-            pytrace=False,
-        )
+        pytest.fail(f"with {smaller}:\n{run.stdout}{run.stderr}", pytrace=False)

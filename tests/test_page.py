@@ -17,6 +17,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc about pro
 
 LIBRARY = '''\
 import math
+from typing import Any, overload
 
 HALF = 0.5
 
@@ -33,6 +34,17 @@ class Scaler:
     def __init__(self, by: float = HALF) -> None:
         """Keep it."""
         self.by = by
+
+
+ONE, TWO = 1, 2
+
+
+@overload
+def pick(x: int) -> int: ...
+@overload
+def pick(x: str) -> str: ...
+def pick(x):
+    return x
 '''
 
 
@@ -128,6 +140,44 @@ LIES = {
         ),
         NOT_WHAT_HAPPENS.format(5),
     ),
+    "a line after sys.stdout was given back": (
+        fence("import io, sys", "sys.stdout = io.StringIO()", "print(1)", "sys.stdout = sys.__stdout__", "print(2)"),
+        NOT_WHAT_HAPPENS.format(7),
+    ),
+    "a line printed by C": (
+        fence("import ctypes", "n = ctypes.CDLL(None).puts(b'a')", "#> b"),
+        NOT_WHAT_HAPPENS.format(4),
+    ),
+    "a line from a forked function of the page": (
+        fence(
+            "import multiprocessing",
+            "process = multiprocessing.get_context('fork').Process(target=print, args=(1,))",
+            "process.start(); process.join()",
+        ),
+        NOT_WHAT_HAPPENS.format(5),
+    ),
+    "a line after a fork that ran on": (
+        fence("import os, time", "if not os.fork(): time.sleep(0.1)") + fence("time.sleep(0.3)", "print(1)"),
+        NOT_WHAT_HAPPENS.format(8),
+    ),
+    "a line of a thread that comes late": (
+        fence("import threading", "threading.Timer(0.2, print, [1]).start()"),
+        r":3: printed after the last statement: 1",
+    ),
+    "a line at the end of Python": (
+        fence("import atexit", "a = atexit.register(print, 1)"),
+        r":3: printed after the last statement: 1",
+    ),
+    "a warning in a forked process": (
+        fence("import os, warnings", "if not os.fork(): warnings.warn('old'); os._exit(0)", "status = os.wait()"),
+        r":3: this warns, UserWarning: old",
+    ),
+    "a warning of the parser": (fence('x = "\\d"'), r":1: this warns, \w+: (\"\\d\" is an )?invalid escape sequence"),
+    "a future import that comes late": (
+        fence("x = 1", "from __future__ import annotations"),
+        r":3: SyntaxError: from __future__ imports must occur at the beginning",
+    ),
+    "a syntax error that no GPU sees": (fence("x = (1", keys='gpu="1"'), r":2: SyntaxError"),
     "an exception": (
         fence("def f():", "    return 1 / 0", "f()"),
         r"^docs/en/page\.md:4: this raises ZeroDivisionError: division by zero\n"
@@ -218,6 +268,18 @@ LIES = {
         fence("HALF = 0.5", "HALF.real", keys='title="d2lblocks/lib.py"'),
         r":3: `HALF\.real` is not in d2lblocks/lib\.py",
     ),
+    "an import the library does not have": (
+        fence("from math import sqrt as math", "HALF = 0.5", keys='title="d2lblocks/lib.py"'),
+        r":2: d2lblocks/lib\.py has no `from math import sqrt as math`",
+    ),
+    "a changed docstring": (
+        fence("def scale(x, by=2):", "    'Divide.'", "    return x * by", keys='title="d2lblocks/lib.py"'),
+        r":2: scale is not the one of",
+    ),
+    "an overload left out": (
+        fence("def pick(x: int) -> int: ...", "def pick(x):", "    return x", keys='title="d2lblocks/lib.py"'),
+        r"d2lblocks/lib\.py defines no pick like this",
+    ),
     "a title over nothing": (fence("import math", keys='title="d2lblocks/lib.py"'), r":1: this defines nothing"),
 }  # fmt: skip
 
@@ -245,6 +307,11 @@ TRUTHS = {
     "a decorated function": fence("import functools", "@functools.cache", "def f():", "    print(1)", "f()", "#> 1"),
     "a remark after the output": fence("print(1)", "#> 1", "# as it should be"),
     "no newline at the end": fence("print('a', end='')", "#> a"),
+    "a line past a stand-in for sys.stdout": fence("import io, sys", "sys.stdout = io.StringIO()", "print(1, file=sys.__stdout__)", "#> 1"),
+    "a process of the page": fence("import multiprocessing as mp", "def f():", "    print(1)", "p = mp.get_context('fork').Process(target=f)", "p.start(); p.join()", "#> 1"),
+    "workers of the page": fence("from torch.utils.data import DataLoader", "class Squares:", "    def __len__(self): return 4", "    def __getitem__(self, i): return i * i", "loader = DataLoader(Squares(), num_workers=1, multiprocessing_context='fork')", "print([int(X) for X in loader])", "#> [0, 1, 4, 9]"),
+    "the main process": fence("import multiprocessing as mp", "print(mp.current_process().name, mp.parent_process())", "#> MainProcess None"),
+    "an exit in a thread": fence("import sys, threading", "t = threading.Thread(target=sys.exit)", "t.start(); t.join()"),
     "a tensor": fence("import torch", "print(torch.eye(2))", "#> tensor([[1., 0.],", "#>         [0., 1.]])"),
     "one program": fence("def f():", "    print(g())") + "\n" + fence("def g():", "    return 1", "f()", "#> 1"),
     "a future import": fence("from __future__ import annotations", "def f(x: Nothing): ...") + fence("def g(x: No): ..."),
@@ -255,6 +322,9 @@ TRUTHS = {
     "output before the exception": fence("print(1)", "#> 1", "print(2); {}['a']", "#> 2", "#> KeyError: 'a'", keys='raises="KeyError"'),
     "a message of several lines": fence("raise ValueError('a\\n\\tb')", "#> ValueError: a", "#> \tb", keys='raises="ValueError"'),
     "an exception without a message": fence("raise ValueError", "#> ValueError", keys='raises="ValueError"'),
+    "a syntax error while running": fence("compile('x = (', 'name', 'exec')", "#> SyntaxError: '(' was never closed", keys='raises="SyntaxError"'),
+    "a message that fails": fence("class Oops(Exception):", "    def __str__(self): return 1", "raise Oops", "#> Oops: <exception str() failed>", keys='raises="Oops"'),
+    "half a character": fence("raise ValueError('\\ud800')", "#> ValueError: \\ud800", keys='raises="ValueError"'),
     "SystemExit, announced": fence("raise SystemExit(1)", "#> SystemExit: 1", keys='raises="SystemExit"'),
     "the page goes on after it": fence("{}['a']", "#> KeyError: 'a'", keys='raises="KeyError"') + fence("print(1)", "#> 1"),
     "a warning that is caught": fence("import warnings", "with warnings.catch_warnings(record=True) as caught:", "    warnings.warn('old')", "print(caught[0].message)", "#> old"),
@@ -263,6 +333,10 @@ TRUTHS = {
     "the library's function, without docstring and comment": fence("def scale(x, by=2):", "    return x * by", keys='title="d2lblocks/lib.py"'),
     "the library's function, with other comments": fence("import math", "def scale(x, by=2):", "    return x * by  # here", keys='title="d2lblocks/lib.py"'),
     "the library's constant and class": fence("HALF = 0.5", "", "class Scaler:", "    def __init__(self, by: float = HALF) -> None:", "        self.by = by", keys='title="d2lblocks/lib.py"'),
+    "the library's docstring": fence("def scale(x, by=2):", '    """Multiply."""', "    return x * by", keys='title="d2lblocks/lib.py"'),
+    "the library's two constants": fence("ONE, TWO = 1, 2", keys='title="d2lblocks/lib.py"'),
+    "the library's overloads": fence("from typing import overload", "@overload", "def pick(x: int) -> int: ...", "@overload", "def pick(x: str) -> str: ...", "def pick(x):", "    return x", keys='title="d2lblocks/lib.py"'),
+    "what an overload comes to": fence("def pick(x):", "    return x", keys='title="d2lblocks/lib.py"'),
     "an indented fence": "!!! note\n\n" + fence("for i in range(1):", "    print(i)", "#> 0", "", "print(2)", "#> 2", indent="    "),
     "what is not run": "```text\n>>> 1 / 0\n```\n\n```console\n$ python\n```\n\n" + fence("x = 1"),
     "the end of a line is \\r\\n": fence("print('a')", "#> a", "print('b')", "#> b").replace("\n", "\r\n"),
@@ -307,6 +381,11 @@ PRETENDERS = {
     "a list item": ("- ```python\n  x = 1\n  ```", 1, "after `-`"),
     "a tab": ("!!! note\n\n\t```python\n\tx = 1\n\t```", 3, "indented by a tab"),
     "never closed": ("text\n\n```python\nx = 1\n", 3, "never closed"),
+    "closed in another column": ("```python\nx = 1\n    ```", 1, "never closed"),
+    "opened inside what is not run": ("```text\nx\n\n```python\nx = 1\n```", 1, "line 4, inside this fence"),
+    "in a comment": ("<!--\n```python\nx = 1\n```\n-->", 2, "after `<!--`"),
+    "the library's title over a text": ('```text {title="d2lblocks/lib.py"}\nx\n```', 1, "what is not run cannot"),
+    "a quoted console": ("> >>> 1 + 1", 1, "a `>>>` example is not run"),
     "empty": ("```python\n```", 1, "this snippet is empty"),
     "inside what is not run": ("~~~text\n```python\nx = 1\n```\n~~~\n", 2, "inside something that is not run"),
     "backticks in a string": ('```python\nx = "```"\n```', 1, "three backticks stand inside it"),
@@ -342,10 +421,46 @@ def test_a_docstring_is_a_program_of_its_own(tmp_path: Path) -> None:
     assert "NameError: name 'x' is not defined" in said["b.py:19"]
 
 
-def test_a_docstring_shows_no_console(tmp_path: Path) -> None:
-    """An example with `>>>` would look proven, and nothing would run it."""
-    said = check(project(tmp_path, **{"src/d2lblocks/a.py": 'def f():\n    """F.\n\n    >>> f()\n    """\n'}))
-    assert said == {"a.py": "src/d2lblocks/a.py:4: a `>>>` example is not run: write a python fence"}
+@pytest.mark.parametrize(
+    "source", ['def f():\n    """F.\n\n    >>> f()\n    """\n', 'x = 1\n""">>> x\n1"""\n']
+)
+def test_a_docstring_shows_no_console(source: str, tmp_path: Path) -> None:
+    """An example with `>>>` would look proven, and nothing would run it; also below an attribute."""
+    said = check(project(tmp_path, **{"src/d2lblocks/a.py": source}))
+    line = source[: source.index(">>>")].count("\n") + 1
+    assert said == {"a.py": f"src/d2lblocks/a.py:{line}: a `>>>` example is not run: write a python fence"}
+
+
+def test_a_docstring_says_what_is_run(tmp_path: Path) -> None:
+    """Backslashes, which mean something else in it, need a raw one; quotes may be single."""
+    source = "def f():\n    QUOTES\n{}    '''\n".format(fence("print('a\\tb')", "#> a\tb", indent="    "))
+    pages = {"a.py": source.replace("QUOTES", "'''"), "b.py": source.replace("QUOTES", "r'''")}
+    said = check(project(tmp_path, **{f"src/d2lblocks/{name}": text for name, text in pages.items()}))
+    assert "src/d2lblocks/a.py:3: a snippet with a backslash needs a raw docstring" in said["a.py:3"]
+    assert said["b.py:3"] == ""
+
+
+def test_a_file_that_is_no_page_is_told(tmp_path: Path) -> None:
+    """What the site would show and nothing tests; what cannot be read. The other pages are tested."""
+    root = project(
+        tmp_path, **{"docs/en/a.markdown": fence("x = 1"), "src/d2lblocks/b.py": "x = (", "README.md": ""}
+    )
+    (root / "docs" / "en" / "c.md").write_bytes(b"\xff")
+    (root / "docs" / "en" / ".#page.md").symlink_to("nowhere")
+    assert check(root) == {
+        "a.markdown": "docs/en/a.markdown: the site shows this file and nothing tests it: name it .md",
+        "c.md": "docs/en/c.md: this file is not UTF-8: "
+        "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+        "b.py": "src/d2lblocks/b.py:1: '(' was never closed",
+    }
+
+
+def test_pages_of_one_name_are_two(tmp_path: Path) -> None:
+    """Whether in two folders or in names that look alike."""
+    names = ["README.md", "docs/en/README.md", "docs/en/a/b.md", "docs/en/a-b.md"]
+    root = project(tmp_path, **{name: fence(f"print({name!r})", "#> ?") for name in names})
+    check(root, update=True)
+    assert [(root / name).read_text() for name in names] == [fence(f"print({n!r})", f"#> {n}") for n in names]
 
 
 def test_the_page_stops_where_it_cannot_go_on(tmp_path: Path) -> None:
@@ -475,8 +590,8 @@ def test_a_gpu_snippet_is_run_with_gpus_and_moves_no_random_stream(tmp_path: Pat
 def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
     """Not even a page that computes for ever."""
     place = tmp_path / "pid"
-    forever = fence("import os", f"open({str(place)!r}, 'w').write(str(os.getpid()))", "while True: pass")
-    root = project(tmp_path, **{"docs/en/page.md": forever.replace("open", "n = open")})
+    forever = fence("import os", f"n = open({str(place)!r}, 'w').write(str(os.getpid()))", "while True: pass")
+    root = project(tmp_path, **{"docs/en/page.md": forever})
     prepare(root)
     run = subprocess.Popen([sys.executable, "-m", "pytest", "-q"], cwd=root, stdout=subprocess.DEVNULL)
     wait_until(lambda: place.exists() and place.read_text())
@@ -619,6 +734,31 @@ def test_update_of_one_snippet_leaves_the_others(tmp_path: Path) -> None:
     root = project(tmp_path, **{"docs/en/page.md": stale + stale})
     pytest_run(root, "--update-examples", "tests/test_docs.py::test_snippet[page.md:5]")
     assert (root / "docs/en/page.md").read_text() == stale + stale.replace("2", "1")
+
+
+def test_update_leaves_a_page_alone_when_it_would_damage_it(tmp_path: Path) -> None:
+    """By quotes that end a docstring, by a line that a backslash joins, by a page that someone has just changed."""
+    pages = {
+        "src/d2lblocks/a.py": '"""A.\n\n{}"""\n'.format(fence("print('\"' * 3)", "#> ?")),
+        "docs/en/page.md": fence("x = 1 \\", "#> 1", "y = 2"),
+        "docs/en/late.md": fence("n = open(PLACE, 'a').write('late')", "print(1)", "#> ?"),
+    }
+    place = tmp_path / "docs" / "en" / "late.md"
+    pages["docs/en/late.md"] = pages["docs/en/late.md"].replace("PLACE", repr(str(place)))
+    root = project(tmp_path, **pages)
+    said = check(root, update=True)
+    assert "which would change the docstring" in said["a.py:3"]
+    assert said["page.md:1"]
+    pages["docs/en/late.md"] += "late"
+    assert {name: (root / name).read_text() for name in pages} == pages
+
+
+def test_update_counts_the_failures_of_earlier_snippets(tmp_path: Path) -> None:
+    """A page on which something is wrong is not written, whichever of its snippets was asked for."""
+    text = fence("import warnings", "warnings.warn('old')") + fence("print(1)", "#> 2")
+    root = project(tmp_path, **{"docs/en/page.md": text})
+    pytest_run(root, "--update-examples", "tests/test_docs.py::test_snippet[page.md:5]")
+    assert (root / "docs/en/page.md").read_text() == text
 
 
 def test_update_refuses_workers(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ class MLP(nn.Module):
     """A multilayer perceptron with one hidden layer: `out(relu(hidden(X)))`.
 
     Args:
-        in_features: size of each input example; `None` leaves it to the first batch,
-            by way of [`nn.LazyLinear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html).
+        in_features: size of each input example; `None` leaves it to the first batch, by way of
+            [`nn.LazyLinear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html),
+            and until then the first weight has no shape.
         hidden_features: size of the hidden layer.
         out_features: size of each output example.
         device: where the parameters are made.
@@ -26,6 +27,10 @@ class MLP(nn.Module):
     Shape:
         - Input: `(*, in_features)`, with any number of leading dimensions, or none.
         - Output: `(*, out_features)`.
+
+    Attributes:
+        hidden: the first layer, with a weight of shape `(hidden_features, in_features)`.
+        out: the second layer, with a weight of shape `(out_features, hidden_features)`.
 
     Raises:
         RuntimeError: PyTorch's own, when the last dimension of the input is not `in_features`.
@@ -81,7 +86,9 @@ class MySequential(nn.Module):
         - Output: what the last module gives; without modules, the input.
 
     Raises:
-        TypeError: PyTorch's own, for an argument that is no module.
+        TypeError: PyTorch's own, for an argument that is neither a module nor `None`
+            (which `nn.Sequential` takes as well, and the call then refuses).
+        KeyError: PyTorch's own, for a name that is empty, holds a dot, or is an attribute's already.
         IndexError: when there is no module at an index.
 
     Examples:
@@ -106,7 +113,7 @@ class MySequential(nn.Module):
         if len(args) == 1 and isinstance(args[0], OrderedDict):
             named = args[0].items()
         for name, module in named:
-            self.add_module(name, module)  # refuses what is not a module
+            self.add_module(name, module)  # checks the name and the type
 
     def forward(self, X: Tensor) -> Tensor:
         for module in self:
@@ -151,6 +158,10 @@ class FixedHiddenMLP(nn.Module):
     Shape:
         - Input: `(*, num_features)`, with any number of leading dimensions, or none.
         - Output: `()`, a scalar.
+
+    Attributes:
+        rand_weight: the constant, a buffer of shape `(num_features, num_features)` drawn from U(0, 1).
+        linear: the layer that is used twice.
 
     Raises:
         RuntimeError: PyTorch's own, when the last dimension of the input is not `num_features`.
@@ -214,6 +225,10 @@ class NestMLP(nn.Module):
         - Input: `(*, in_features)`, with any number of leading dimensions, or none.
         - Output: `(*, 16)`.
 
+    Attributes:
+        net: `in_features` to 64 to 32, with a ReLU after each layer.
+        linear: 32 to 16.
+
     Raises:
         RuntimeError: PyTorch's own, when the last dimension of the input is not `in_features`.
 
@@ -254,14 +269,18 @@ class Parallel(nn.Module):
 
     Args:
         *nets: the modules; the outputs are joined in their order.
-        dim: the dimension along which the outputs are joined.
+        dim: the dimension along which the outputs are joined; 1 joins the channels of images.
 
     Shape:
         - Input: what every module takes.
         - Output: the modules' outputs, joined: their sizes in dimension `dim` add up.
 
+    Attributes:
+        nets: the modules, in an `nn.ModuleList`.
+        dim: as given.
+
     Raises:
-        TypeError: PyTorch's own, for an argument that is no module.
+        TypeError: PyTorch's own, for an argument that is not a module.
         ValueError: without modules.
         RuntimeError: PyTorch's own, when the outputs differ in another dimension than `dim`.
 

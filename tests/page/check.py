@@ -1,10 +1,11 @@
 """All pages of one test run: checked, or rewritten."""
 
+import contextlib
 from pathlib import Path
 
 from .compare import difference, rewrite, troubles, truthful
 from .library import refreshed, shows_library
-from .read import Page
+from .read import Page, parse_quietly
 from .run import Program
 from .snippet import Snippet
 
@@ -21,18 +22,19 @@ class Check:
         self.failed = {page.name for page in pages if page.problems}
         self.codes: dict[str, list[str]] = {}  # what a rewritten page will hold, by snippet
         self.programs: dict[str, Program] = {}
-        for page in pages:
-            for number, name in enumerate(dict.fromkeys(snippet.program for snippet in page.snippets)):
+        for number, page in enumerate(pages):
+            if update and page.name not in self.failed:
+                self.refresh(page)
+            for name in dict.fromkeys(snippet.program for snippet in page.snippets):
                 snippets = [snippet for snippet in page.snippets if snippet.program == name]
-                if update and page.name not in self.failed:
-                    self.refresh(snippets)
-                place = folder / page.name.replace("/", "-") / str(number)
+                place = folder / f"{number}-{page.path.stem}" / str(len(self.programs))
                 self.programs[name] = Program(snippets, page.lines, place, seconds)
 
-    def refresh(self, snippets: list[Snippet]) -> None:
+    def refresh(self, page: Page) -> None:
         """Bring embedded definitions up to date before the page is run: its outputs may depend on them."""
-        for snippet in filter(shows_library, snippets):
-            snippet.code = refreshed(snippet, self.root)
+        for snippet in filter(shows_library, page.snippets):
+            with contextlib.suppress(SyntaxError):  # running it will tell
+                self.codes[snippet.id] = snippet.code = refreshed(snippet, self.root)
 
     def __call__(self, snippet: Snippet) -> tuple[str, str]:
         outcome = self.programs[snippet.program].outcome(snippet)
@@ -40,6 +42,8 @@ class Check:
         truth = snippet.code if remarks or outcome.skipped else truthful(snippet, outcome)
         if self.update:
             self.codes[snippet.id] = truth
+            if not remarks and not parses(truth):
+                remarks.append(f"{snippet.file}:{snippet.line}: with its outputs this is no longer Python")
         elif not remarks and (remark := difference(snippet, truth, self.pages[snippet.file])):
             remarks.append(remark)
         if remarks:
@@ -47,11 +51,21 @@ class Check:
         return "\n".join(remarks), outcome.skipped
 
     def close(self) -> list[str]:
-        """End every program; when updating, write the pages of which nothing failed. The names written."""
+        """End every program; when updating, write the pages of which nothing failed. What was done."""
         for program in self.programs.values():
             program.close()
+            # A snippet that was run only because a later one was asked for may have failed as well.
+            if any(outcome.troubles for outcome in program.outcomes.values()):
+                self.failed.add(program.snippets[0].file)
         if not self.update:
             return []
-        return [
-            name for name, page in self.pages.items() if name not in self.failed and rewrite(page, self.codes)
-        ]
+        done = (rewrite(page, self.codes) for name, page in self.pages.items() if name not in self.failed)
+        return [what for what in done if what]
+
+
+def parses(code: list[str]) -> bool:
+    try:
+        parse_quietly("\n".join(code), "snippet")
+    except SyntaxError:
+        return False
+    return True

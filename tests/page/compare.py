@@ -16,6 +16,8 @@ from .run import Outcome
 from .snippet import Snippet
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
+DOCSTRING_ENDS = re.compile(r'"""|\\')
+LONGEST = 100  # lines of a diff
 HOW = "If what happens is right, `make update` rewrites what is shown; then read the diff."
 
 
@@ -64,6 +66,8 @@ def unshowable(snippet: Snippet, outcome: Outcome) -> list[str]:
         at = f"{snippet.file}:{snippet.line + number}"
         if "```" in text:
             remarks.append(f"{at}: this prints three backticks, which would end the fence")
+        if snippet.file.endswith(".py") and DOCSTRING_ENDS.search(text):
+            remarks.append(f"{at}: this prints quotes or backslashes, which would change the docstring")
         if control := sorted(set(CONTROL.findall(text))):
             codes = ", ".join(map(ascii, control))
             remarks.append(f"{at}: this prints control characters that a page cannot show: {codes}")
@@ -84,12 +88,13 @@ def difference(snippet: Snippet, truth: list[str], page: Page) -> str:
     names = f"{snippet.file}, as shown", "what happens"
     pairs = enumerate(zip_longest(snippet.code, truth), snippet.line + 1)
     first = next(line for line, (was, is_) in pairs if was != is_)
-    diff = difflib.unified_diff(shown, happened, *names, lineterm="", n=2)
+    diff = list(difflib.unified_diff(shown, happened, *names, lineterm="", n=2))
+    diff[LONGEST:] = [f"... {len(diff) - LONGEST} lines more"] * (len(diff) > LONGEST)
     return "\n".join([f"{snippet.file}:{first}: what the page shows is not what happens", *diff, HOW])
 
 
-def rewrite(page: Page, codes: dict[str, list[str]]) -> bool:
-    """Put new code into snippets, by id; every byte of every other line stays. True if it changed."""
+def rewrite(page: Page, codes: dict[str, list[str]]) -> str:
+    """Put new code into snippets, by id; every byte of every other line stays. What was done, if anything."""
     lines = [*page.lines]
     for snippet in sorted(page.snippets, key=lambda snippet: -snippet.line):
         start, blank = snippet.line, " " * snippet.indent
@@ -104,11 +109,14 @@ def rewrite(page: Page, codes: dict[str, list[str]]) -> bool:
                 fresh = [(blank + line if line else "") + ending for line in new[new_first:new_last]]
                 lines[start + first : start + last] = fresh
     if lines == page.lines:
-        return False
+        return ""
+    path = page.path.resolve()
+    if path.read_bytes() != "\n".join(page.lines).encode():
+        return f"left alone, because it was changed meanwhile: {page.name}"
     # Whole or not at all: a page is never left half written.
-    handle, name = tempfile.mkstemp(dir=page.path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent)
     with open(handle, "wb") as file:
         file.write("\n".join(lines).encode())
-    os.chmod(name, page.path.stat().st_mode)
-    os.replace(name, page.path)
-    return True
+    os.chmod(name, path.stat().st_mode)
+    os.replace(name, path)
+    return f"rewritten: {page.name}"

@@ -4,10 +4,13 @@ import ast
 import difflib
 from collections.abc import Iterator
 from copy import deepcopy
+from inspect import cleandoc
 from pathlib import Path
 
-from .read import is_library
+from .read import is_library, parse_quietly
 from .snippet import Snippet
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def shows_library(snippet: Snippet) -> bool:
@@ -17,99 +20,147 @@ def shows_library(snippet: Snippet) -> bool:
 def library_lies(snippet: Snippet, root: Path) -> list[str]:
     """Where the snippet is not, to the syntax tree, the library's source; docstrings and comments aside."""
     title = snippet.keys["title"]
-    library = definitions(ast.parse((root / "src" / title).read_text("utf-8")))
-    tree = ast.parse("\n".join(snippet.code))
+    library = parse_quietly((root / "src" / title).read_text("utf-8"), title)
+    tree = parse_quietly("\n".join(snippet.code), snippet.file)
     lies = []
-    if not definitions(tree):
+    if not any(defined(statement) for statement in tree.body):
         lies.append(f"{snippet.file}:{snippet.line}: this defines nothing, so it shows nothing of {title}")
-    for statement in tree.body:
+    imports = {alias for statement in library.body for alias in imported(statement)}
+    for statement, real in counterparts(tree, library):
         at = f"{snippet.file}:{snippet.line + statement.lineno}"
-        names = list(defined(statement))
-        if not names and not isinstance(statement, ast.Import | ast.ImportFrom):
+        if foreign := set(imported(statement)) - imports:
+            lies.append(f"{at}: {title} has no `{foreign.pop()}`")
+        elif not defined(statement) and not list(imported(statement)):
             lies.append(f"{at}: `{ast.unparse(statement)}` is not in {title}: give it a snippet of its own")
-        for name in names:
-            if name not in library:
-                lies.append(f"{at}: {title} defines no {name}")
-            elif not same(statement, library[name]):
-                shown, real = (ast.unparse(bare(each)).split("\n") for each in (statement, library[name]))
-                diff = difflib.unified_diff(
-                    shown, real, f"{name}, as shown", f"{name}, in {title}", lineterm=""
-                )
-                lies.append("\n".join([f"{at}: {name} is not the one of {title}", *diff]))
+        elif defined(statement) and real is None:
+            lies.append(f"{at}: {title} defines no {', '.join(defined(statement))} like this")
+        elif real is not None and not same(statement, real):
+            name = defined(statement)[0]
+            shown, wanted = (ast.unparse(bare(each)).split("\n") for each in (statement, real))
+            diff = difflib.unified_diff(
+                shown, wanted, f"{name}, as shown", f"{name}, in {title}", lineterm=""
+            )
+            lies.append("\n".join([f"{at}: {name} is not the one of {title}", *diff]))
     return lies
 
 
 def refreshed(snippet: Snippet, root: Path) -> list[str]:
     """The snippet's code with every definition that differs replaced by the library's text."""
-    source = (root / "src" / snippet.keys["title"]).read_text("utf-8")
-    library = definitions(ast.parse(source))
+    title = snippet.keys["title"]
+    source = (root / "src" / title).read_text("utf-8")
+    library = parse_quietly(source, title)
     code = list(snippet.code)
-    for statement in reversed(ast.parse("\n".join(code)).body):
-        name = next(defined(statement), None)
-        if name in library and not same(statement, library[name]):
+    tree = parse_quietly("\n".join(code), snippet.file)
+    for statement, real in reversed(list(counterparts(tree, library))):
+        # One that shares a line with another cannot be cut out whole: that difference is left to be seen.
+        if real and not same(statement, real) and alone(statement, tree) and alone(real, library):
             keep = any(docstring(node) for node in ast.walk(statement))
-            assert statement.end_lineno is not None
-            code[first_line(statement) - 1 : statement.end_lineno] = text(
-                library[name], source.splitlines(), keep
-            )
+            first, last = lines_of(statement)
+            code[first - 1 : last] = text(real, source.splitlines(), keep)
     return code
 
 
-def definitions(tree: ast.Module) -> dict[str, ast.stmt]:
-    return {name: statement for statement in tree.body for name in defined(statement)}
+def counterparts(tree: ast.Module, library: ast.Module) -> Iterator[tuple[ast.stmt, ast.stmt | None]]:
+    """Each statement of the snippet, with the one of the library that defines the same names."""
+    for statement in tree.body:
+        names = defined(statement)
+        alike = [each for each in library.body if names and defined(each) == names]
+        shown = [each for each in tree.body if names and defined(each) == names]
+        if len(shown) == 1 and alike:
+            yield statement, alike[-1]  # what the name stands for in the end
+        elif len(shown) == len(alike) and alike:
+            yield statement, alike[shown.index(statement)]  # overloads, in order
+        else:
+            yield statement, None
 
 
-def defined(statement: ast.stmt) -> Iterator[str]:
-    """The names that a top-level statement defines: classes, functions, constants."""
+def defined(statement: ast.stmt) -> list[str]:
+    """The names that a statement defines: classes, functions, constants."""
     match statement:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            yield name
-        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-            yield name
+            return [name]
+        case ast.Assign(targets=targets):
+            nodes = [node for target in targets for node in ast.walk(target)]
+        case ast.AnnAssign(target=target):
+            nodes = [target]
+        case _:
+            nodes = []
+    if any(isinstance(node, ast.Attribute | ast.Subscript) for node in nodes):
+        return []  # it changes something rather than defining it
+    return [node.id for node in nodes if isinstance(node, ast.Name)]
 
 
-def same(one: ast.stmt, other: ast.stmt) -> bool:
-    """Whether two statements are one syntax tree, docstrings aside."""
-    return ast.dump(bare(one)) == ast.dump(bare(other))
+def imported(statement: ast.stmt) -> Iterator[str]:
+    """Each name that a statement imports, as an import of its own."""
+    match statement:
+        case ast.Import(names=names):
+            yield from (ast.unparse(ast.Import([name])) for name in names)
+        case ast.ImportFrom(module=module, names=names, level=level):
+            yield from (ast.unparse(ast.ImportFrom(module, [name], level)) for name in names)
+
+
+def same(shown: ast.stmt, real: ast.stmt) -> bool:
+    """Whether both are one syntax tree; docstrings may be left out where they are shown, not changed."""
+    if ast.dump(bare(shown)) != ast.dump(bare(real)):
+        return False
+    pairs = zip(docstrings(shown), docstrings(real), strict=True)
+    return all(told is None or told == true for told, true in pairs)
+
+
+def docstrings(statement: ast.stmt) -> Iterator[str | None]:
+    for node in ast.walk(statement):
+        if isinstance(node, Definition):
+            words = ast.get_docstring(node)
+            yield words and cleandoc(words)
 
 
 def bare(statement: ast.stmt) -> ast.stmt:
     """A copy without docstrings."""
     statement = deepcopy(statement)
     for node in ast.walk(statement):
-        if docstring(node):
-            assert isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if isinstance(node, Definition) and docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return statement
 
 
 def docstring(node: ast.AST) -> ast.stmt | None:
     """The statement that is the docstring of a class or a function."""
-    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        match node.body[0]:
-            case ast.Expr(value=ast.Constant(value=str())) as first:
-                return first
+    match node:
+        case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+            match node.body[0]:
+                case ast.Expr(value=ast.Constant(value=str())) as first:
+                    return first
     return None
 
 
-def first_line(statement: ast.stmt) -> int:
-    """The line of the statement's first decorator, else its own."""
+def lines_of(statement: ast.stmt) -> tuple[int, int]:
+    """Its first line, decorators included, and its last."""
     decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
-    return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
+    assert statement.end_lineno is not None
+    return min([statement.lineno, *(each.lineno for each in decorators)]), statement.end_lineno
+
+
+def alone(statement: ast.stmt, tree: ast.Module) -> bool:
+    """Whether no other statement shares a line with it."""
+    first, last = lines_of(statement)
+    others = (lines_of(each) for each in tree.body if each is not statement)
+    return all(end < first or start > last for start, end in others)
 
 
 def text(statement: ast.stmt, source: list[str], keep_docstrings: bool) -> list[str]:
     """The statement's own lines, comments included, with or without its docstrings."""
-    assert statement.end_lineno is not None
     dropped: set[int] = set()
     for node in ast.walk(statement):
         doc = docstring(node)
         # A body that is only a docstring keeps it: something has to stand there.
         if doc is None or keep_docstrings or len(getattr(node, "body", ())) == 1:
             continue
-        assert doc.end_lineno is not None
-        dropped.update(range(doc.lineno, doc.end_lineno + 1))
-        if not source[doc.end_lineno].strip():
-            dropped.add(doc.end_lineno + 1)
-    lines = range(first_line(statement), statement.end_lineno + 1)
-    return [source[number - 1] for number in lines if number not in dropped]
+        first, last = lines_of(doc)
+        before = source[first - 1].encode()[: doc.col_offset]
+        after = source[last - 1].encode()[doc.end_col_offset :]
+        if not before.strip() and not after.strip():
+            dropped.update(range(first, last + 1))
+            if not source[last].strip():
+                dropped.add(last + 1)
+    first, last = lines_of(statement)
+    return [source[number - 1] for number in range(first, last + 1) if number not in dropped]

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +14,15 @@ from .snippet import Snippet
 
 KEYS = ("title", "hl_lines", "linenums", "gpu", "raises")
 NOT_RUN = ("text", "console")
+MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd")  # what mkdocs makes a page of
 LIBRARY = "d2lblocks/"  # a title that begins so presents the library's own source
 
 FENCE = re.compile(
     r"^(?P<indent>[ \t]*)(?P<marker>(?:(?:>|[-*+]|\d+[.)])[ \t]*)*)(?P<ticks>`{3,}|~{3,})(?P<info>.*)$"
 )
+CONSOLE = re.compile(r"^[ \t]*(?:>[ \t]+)*>>>(?: |$)")
+QUOTES = re.compile(r"^[ \t]*[rRuU]?(?:\"\"\"|'''|\"|')")  # of a docstring
+RAW = re.compile(r"^[ \t]*[rR]")
 HEADER = re.compile(r"^(?P<language>\w+)(?: +\{(?P<keys>.*)\})?$")
 KEY = re.compile(r'\s*([^\s=]+)="([^"]*)"(?=\s|$)')
 
@@ -39,76 +45,132 @@ class Fence:
 
     line: int
     indent: str
-    marker: str  # of a block quote or a list, on the fence's own line
+    marker: str  # what hides it: a quote, a list or a comment that begins before it
     ticks: str
     info: str
     last_line: int | None = None  # None: never closed
+    inner: int | None = None  # a line inside that looks like another fence's first
 
 
 def read_pages(root: Path) -> list[Page]:
     """Every page of the project: the English site, the README, and the package's docstrings."""
     docs, package = root / "docs" / "en", root / "src" / "d2lblocks"
-    files = {path: path.relative_to(docs) for path in sorted(docs.rglob("*.md"))}
-    files |= {path: path.relative_to(root) for path in sorted(root.glob("README.md"))}
-    files |= {path: path.relative_to(package) for path in sorted(package.rglob("*.py"))}
-    return [read_page(path, root, short.as_posix()) for path, short in files.items()]
+    paths = [path for suffix in MARKDOWN for path in sorted(docs.rglob(f"*{suffix}"))]
+    shorts = {path: path.relative_to(docs).as_posix() for path in paths}
+    shorts |= {path: path.relative_to(package).as_posix() for path in sorted(package.rglob("*.py"))}
+    shorts |= {path: path.name for path in root.glob("README.md")}
+    taken = Counter(shorts.values())
+    return [
+        read_page(path, root, short if taken[short] == 1 else path.relative_to(root).as_posix())
+        for path, short in shorts.items()
+        if path.is_file() and not path.name.startswith(".")
+    ]
 
 
 def read_page(path: Path, root: Path, short: str) -> Page:
-    """Read one page; what is wrong with its fences is noted, not raised."""
-    page = Page(path, path.relative_to(root).as_posix(), short, path.read_bytes().decode().split("\n"))
-    lines = [line.removesuffix("\r") for line in page.lines]
-    found = {example.start_line: example for example in find_examples(path)}
-    for first, last in programs(path, lines):
-        fences = list(scan(lines, first, last))
-        for number in consoles(lines, first, last, fences):
-            problem = "a `>>>` example is not run: write a python fence"
-            page.problems.append(f"{page.name}:{number}: {problem}")
-        for fence in fences:
-            language, keys, problems = read_header(fence)
-            if language == "python" and fence.last_line and not problems:
-                problems += finder_problems(fence, lines, found)
-            if fence.line in found and language not in NOT_RUN:
-                example = found.pop(fence.line)
-                end = fence.last_line or example.end_line
-                code = [line[len(fence.indent) :] for line in lines[fence.line : end - 1]]
-                problems += value_problems(keys, len(code), root)
-                program = page.name if path.suffix == ".md" else f"{page.name}:{first}"
-                page.snippets.append(
-                    Snippet(f"{short}:{fence.line}", page.name, fence.line, program, code,
-                            len(fence.indent), keys, problems)
-                )  # fmt: skip
-            page.problems += [f"{page.name}:{fence.line}: {problem}" for problem in problems]
-    for line in found:
-        page.problems.append(f"{page.name}:{line}: this snippet stands inside something that is not run")
+    """Read one page; what is wrong with it is noted, not raised."""
+    page = Page(path, path.relative_to(root).as_posix(), short, [])
+    if path.suffix not in (".md", ".py"):
+        page.problems.append(f"{page.name}: the site shows this file and nothing tests it: name it .md")
+        return page
+    try:
+        page.lines = path.read_bytes().decode().split("\n")
+        lines = [line.removesuffix("\r") for line in page.lines]
+        found = (
+            {example.start_line: example for example in find_examples(path)} if path.suffix == ".md" else None
+        )
+        parts = list(programs(path, page.name, lines))
+    except UnicodeDecodeError as error:
+        page.problems.append(f"{page.name}: this file is not UTF-8: {error}")
+    except SyntaxError as error:
+        page.problems.append(f"{page.name}:{error.lineno}: {error.msg}")
+    else:
+        for first, last in parts:
+            read_program(page, lines, first, last, found, root)
+        for line in found or ():
+            page.problems.append(f"{page.name}:{line}: this snippet stands inside something that is not run")
     return page
 
 
-def programs(path: Path, lines: list[str]) -> Iterator[tuple[int, int]]:
-    """The first and last line of every program: a page is one, a docstring is one."""
+def programs(path: Path, name: str, lines: list[str]) -> Iterator[tuple[int, int]]:
+    """The first and last line of every program: a page is one, and so is a docstring."""
     if path.suffix == ".md":
         yield 1, len(lines)
         return
-    for node in ast.walk(ast.parse("\n".join(lines))):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = node.body and node.body[0]
-            if isinstance(text, ast.Expr) and ast.get_docstring(node) is not None:
-                assert text.end_lineno is not None
-                yield text.lineno, text.end_lineno
+    for node in ast.walk(parse_quietly("\n".join(lines), name)):
+        match node:  # docstrings of modules, classes and functions, and those below attributes
+            case ast.Expr(value=ast.Constant(value=str()), lineno=first, end_lineno=int(last)):
+                yield first, last
+
+
+def parse_quietly(source: str, name: str) -> ast.Module:
+    """The syntax tree; what Python would warn about is no matter of reading."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source, name)
+
+
+def read_program(
+    page: Page, lines: list[str], first: int, last: int, found: dict[int, CodeExample] | None, root: Path
+) -> None:
+    """Add a program's snippets to the page, and what is wrong with its fences."""
+    fences = list(scan(lines, first, last))
+    for number in consoles(lines, first, last, fences):
+        page.problems.append(f"{page.name}:{number}: a `>>>` example is not run: write a python fence")
+    for fence in fences:
+        language, keys, problems = read_header(fence)
+        end = fence.last_line or (last if found is None else last + 1)
+        body = lines[fence.line : end - 1]
+        if not problems:
+            problems = value_problems(keys, language, len(body), root)
+        if language == "python" and not problems:
+            problems = body_problems(fence, body)
+            if found is None and "\\" in "".join(body) and not RAW.match(lines[first - 1]):
+                problems.append('a snippet with a backslash needs a raw docstring, r"""')
+        if found is not None and fence.line in found:
+            example = found.pop(fence.line)
+            if example.end_line != fence.last_line and not problems:
+                problems.append(
+                    "this snippet is not run as a reader sees it: do three backticks stand inside it?"
+                )
+            runs = language not in NOT_RUN
+        else:
+            runs = found is None and language == "python"
+            if language == "python" and not (runs or problems):
+                problems.append("this snippet is not found, and so not run")
+        if runs:
+            page.snippets.append(
+                Snippet(
+                    id=f"{page.short}:{fence.line}",
+                    file=page.name,
+                    line=fence.line,
+                    program=page.name if found is not None else f"{page.name}:{first}",
+                    code=[line[len(fence.indent) :] for line in body],
+                    indent=len(fence.indent),
+                    keys=keys,
+                    problems=problems,
+                )
+            )
+        page.problems += [f"{page.name}:{fence.line}: {problem}" for problem in problems]
 
 
 def scan(lines: list[str], first: int, last: int) -> Iterator[Fence]:
-    """Every fence between two lines, by the rules of CommonMark."""
+    """Every fence between two lines, as the site's Markdown and CommonMark both see it."""
     fence: Fence | None = None
+    hidden = ""
     for number in range(first, last + 1):
-        match = FENCE.match(lines[number - 1])
-        if match is None:
-            continue
-        info = match["info"].strip()
+        line = QUOTES.sub("", lines[number - 1]) if number == first else lines[number - 1]
+        match = FENCE.match(line)
         if fence is None:
-            if not (match["ticks"].startswith("`") and "`" in info):  # else it is code within a line
-                fence = Fence(number, match["indent"], match["marker"], match["ticks"], info)
-        elif match["ticks"].startswith(fence.ticks) and not info:
+            # Three backticks with another behind them are code within a line.
+            if match and not (match["ticks"].startswith("`") and "`" in match["info"]):
+                marker = hidden or match["marker"].strip()
+                fence = Fence(number, match["indent"], marker, match["ticks"], match["info"].strip())
+            elif "<!--" in line or "-->" in line:
+                hidden = "<!--" if line.rfind("<!--") > line.rfind("-->") else ""
+        elif match and match["info"].strip():
+            fence.inner = fence.inner or number
+        elif match and line.rstrip().startswith(fence.indent + fence.ticks):
             fence.last_line = number
             yield fence
             fence = None
@@ -120,7 +182,8 @@ def consoles(lines: list[str], first: int, last: int, fences: list[Fence]) -> It
     """The lines outside of fences that look like a Python console."""
     inside = {line for fence in fences for line in range(fence.line, (fence.last_line or last) + 1)}
     for number in range(first, last + 1):
-        if number not in inside and lines[number - 1].lstrip().startswith(">>> "):
+        line = QUOTES.sub("", lines[number - 1]) if number == first else lines[number - 1]
+        if number not in inside and CONSOLE.match(line):
             yield number
 
 
@@ -128,13 +191,15 @@ def read_header(fence: Fence) -> tuple[str, dict[str, str], list[str]]:
     """The language and the keys of a fence, and what is wrong with them."""
     problems = []
     if fence.marker:
-        problems.append(f"a fence after `{fence.marker.strip()}` is not run: give it lines of its own")
+        problems.append(f"a fence after `{fence.marker}` is not run as it is read: give it lines of its own")
     if fence.ticks != "```":
         problems.append(f"a fence is three backticks, not {fence.ticks}: others are not run")
     if "\t" in fence.indent:
         problems.append("a fence indented by a tab is not run: indent it by blanks")
     if fence.last_line is None:
-        problems.append("this fence is never closed")
+        problems.append("this fence is never closed, by as many backticks in the same column")
+    if fence.inner is not None:
+        problems.append(f"line {fence.inner}, inside this fence, looks like the beginning of another")
     header = HEADER.match(fence.info)
     language = header["language"] if header else ""
     if header is None or language not in ("python", *NOT_RUN):
@@ -165,15 +230,10 @@ def read_header(fence: Fence) -> tuple[str, dict[str, str], list[str]]:
     return language, keys, problems
 
 
-def finder_problems(fence: Fence, lines: list[str], found: dict[int, CodeExample]) -> list[str]:
-    """Whether what is run is what a reader sees and copies."""
-    assert fence.last_line is not None
-    body = lines[fence.line : fence.last_line - 1]
+def body_problems(fence: Fence, body: list[str]) -> list[str]:
+    """Whether what is run is what a reader copies."""
     if not any(line.strip() for line in body):
         return ["this snippet is empty"]
-    example = found.get(fence.line)
-    if example is None or example.end_line != fence.last_line:
-        return ["this snippet is not run as a reader sees it: do three backticks stand inside it?"]
     if any(line.strip() and not line.startswith(fence.indent) for line in body):
         return ["a line of this snippet is indented less than its fence"]
     if all(not line.strip() or line[len(fence.indent) :].startswith((" ", "\t")) for line in body):
@@ -181,8 +241,8 @@ def finder_problems(fence: Fence, lines: list[str], found: dict[int, CodeExample
     return []
 
 
-def value_problems(keys: dict[str, str], length: int, root: Path) -> list[str]:
-    """What makes no sense in the values of a Python fence's keys."""
+def value_problems(keys: dict[str, str], language: str, length: int, root: Path) -> list[str]:
+    """What makes no sense in the values of a fence's keys."""
     problems = []
     for key, value in keys.items():
         if key in ("gpu", "linenums"):
@@ -196,6 +256,8 @@ def value_problems(keys: dict[str, str], length: int, root: Path) -> list[str]:
             sense = bool(value.strip())
             if LIBRARY in value and not is_library(value):
                 problems.append(f'a title of the library\'s source begins "{LIBRARY}", not "{value}"')
+            elif is_library(value) and language != "python":
+                problems.append("what is not run cannot be shown as the library's source")
             elif is_library(value) and not (root / "src" / value).is_file():
                 problems.append(f"there is no src/{value}")
         if not sense:

@@ -33,6 +33,7 @@ from typing import Any
 from .snippet import Snippet
 
 FORKS = sys.platform == "linux"
+LIBC: Any = ctypes.CDLL(None) if os.name == "posix" else None
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CONTEXT: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 if FORKS:
@@ -65,15 +66,20 @@ class Program:
         self.seconds = seconds
         self.outcomes: dict[str, Outcome] = {}
         self.process: BaseProcess | None = None
+        self.closed = False
 
     def outcome(self, snippet: Snippet) -> Outcome:
         """Run the program up to this snippet, unless it was, and return what happened there."""
         over = ""
         for each in self.snippets:
-            if each.id not in self.outcomes:
-                self.outcomes[each.id] = self.run(each) if not over else Outcome(
-                    troubles=[f"{each.file}:{each.line}: not run, because {over} could not go on"], fatal=True
-                )  # fmt: skip
+            at = f"{each.file}:{each.line}"
+            if each.id not in self.outcomes and over:
+                trouble = f"{at}: not run, because {over} could not go on"
+                self.outcomes[each.id] = Outcome(troubles=[trouble], fatal=True)
+            elif each.id not in self.outcomes:
+                self.outcomes[each.id] = outcome = self.ask(each, at, "did not end")
+                if each is self.snippets[-1] and not outcome.fatal:
+                    outcome.troubles += self.ask(None, at, "ran, and then Python did not end").troubles
             if self.outcomes[each.id].fatal:
                 over = over or each.id
             if each is snippet:
@@ -82,26 +88,23 @@ class Program:
             self.close()
         return self.outcomes[snippet.id]
 
-    def run(self, snippet: Snippet) -> Outcome:
+    def ask(self, snippet: Snippet | None, at: str, what: str) -> Outcome:
+        """Have a snippet run, or, with None, the program end; the answer has to come in time."""
         if self.process is None:
             self.start()
         assert self.process is not None
-        at = f"{snippet.file}:{snippet.line}"
         try:
             self.pipe.send(snippet)
-            if not self.pipe.poll(self.seconds):
-                self.close()
-                return Outcome(
-                    troubles=[f"{at}: did not end within {self.seconds:g} s, and was stopped"],
-                    fatal=True,
-                )
-            outcome: Outcome = self.pipe.recv()
-            return outcome
+            if self.pipe.poll(self.seconds):
+                outcome: Outcome = self.pipe.recv()
+                return outcome
+            trouble = f"{at}: {what} within {self.seconds:g} s, and was stopped"
         except (EOFError, ConnectionError):
-            self.process.join()
+            self.process.join(5)
             stderr = (self.folder / "stderr").read_text("utf-8", "replace")
-            end = f"{at}: ended the process ({exit_reason(self.process.exitcode)})\n{stderr}".rstrip()
-            return Outcome(troubles=[end], fatal=True)
+            trouble = f"{at}: ended the process ({exit_reason(self.process.exitcode)})\n{stderr}".rstrip()
+        self.close()
+        return Outcome(troubles=[trouble], fatal=True)
 
     def start(self) -> None:
         (self.folder / "files").mkdir(parents=True)
@@ -114,14 +117,15 @@ class Program:
         self.pipe.recv()  # it is ready: importing torch does not count as a snippet's time
 
     def close(self) -> None:
-        if self.process is not None and self.process.is_alive():
+        if self.process is not None and not self.closed:
+            self.closed = True
             assert self.process.pid is not None
             if os.name == "posix":
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, signal.SIGKILL)  # all that the page started, too
             self.process.kill()
             self.process.join()
-        atexit.unregister(self.close)
+            atexit.unregister(self.close)
 
 
 def exit_reason(code: int | None) -> str:
@@ -139,7 +143,8 @@ def serve(pipe: Connection, name: str, page_lines: list[str], folder: Path) -> N
         # Should pytest be killed, the server ends, since nobody else keeps this pipe to it open;
         # and with the server this process, whatever it is doing.
         os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    as_the_main_process()
     import torch
 
     torch.set_num_threads(1)
@@ -156,10 +161,22 @@ def serve(pipe: Connection, name: str, page_lines: list[str], folder: Path) -> N
     # A relative name is what readers know; linecache must not look it up on disk.
     linecache.cache[name] = (0, None, [line.rstrip("\r") + "\n" for line in page_lines], name)
     session = Session(name, folder)
+    page = os.getpid()
     pipe.send("ready")
     with contextlib.suppress(EOFError):
         while True:
-            pipe.send(session.run(pipe.recv()))
+            snippet = pipe.recv()
+            answer = session.run(snippet) if snippet else session.end()
+            if os.getpid() != page:
+                os._exit(0)  # a process that the page has forked has come to its end
+            pipe.send(answer)
+
+
+def as_the_main_process() -> None:
+    """Take back what multiprocessing has made of this process: the page may use it as any script does."""
+    multiprocessing.set_start_method(None, force=True)
+    multiprocessing.process._parent_process = None  # type: ignore[attr-defined]
+    multiprocessing.current_process().name = "MainProcess"
 
 
 class Session:
@@ -169,43 +186,52 @@ class Session:
         self.name = name
         self.module = sys.modules["__main__"] = types.ModuleType("__main__")
         self.flags = 0
-        self.troubles: list[str] = []
+        self.where = name
         # All that reaches file descriptor 1 counts: print, threads, child processes.
         for number, stream in ((1, "stdout"), (2, "stderr")):
             descriptor = os.open(folder / stream, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(descriptor, number)
             os.close(descriptor)
-            setattr(sys, stream, open(number, "w", 1, "utf-8", "backslashreplace", "\n", closefd=False))
+            file = open(number, "w", 1, "utf-8", "backslashreplace", "\n", closefd=False)
+            setattr(sys, stream, file)
+            setattr(sys, f"__{stream}__", file)
         self.stdout = sys.stdout
         self.printed = open(folder / "stdout", encoding="utf-8", errors="replace", newline="\n")
+        # A file, because what goes wrong in a process that the page forks counts as well.
+        self.noted = open(folder / "troubles", "a+", encoding="utf-8", errors="backslashreplace")
         warnings.resetwarnings()
         warnings.simplefilter("always")
         warnings.showwarning = self.warned  # type: ignore[assignment]
-        threading.excepthook = lambda args: self.raised(args.exc_value, "a thread raised")
+        threading.excepthook = self.thread_raised
         sys.unraisablehook = lambda args: self.raised(args.exc_value, "ignored, but raised")
 
     def run(self, snippet: Snippet) -> Outcome:
-        outcome = Outcome()
+        self.where = f"{snippet.file}:{snippet.line}"
+        try:
+            tree = parse(snippet)
+            compile(tree, self.name, "exec", self.flags, dont_inherit=True)
+        except SyntaxError as error:
+            return Outcome(troubles=[f"{snippet.file}:{error.lineno}: {displayed(error)}"], fatal=True)
         if snippet.gpus > (have := gpu_count(snippet)):
             gpus = "GPU" if snippet.gpus == 1 else "GPUs"
             return Outcome(skipped=f"needs {snippet.gpus} CUDA {gpus}, found {have or 'none'}")
-        try:
-            tree = parse(snippet)
-        except SyntaxError as error:
-            line = snippet.line + (error.lineno or 0)
-            return Outcome(
-                troubles=[f"{snippet.file}:{line}: {type(error).__name__}: {error.msg}"], fatal=True
-            )
+        outcome = Outcome()
         with random_state_kept() if snippet.gpus else contextlib.nullcontext():
             self.execute(snippet, tree, outcome)
-        outcome.troubles += self.troubles
-        self.troubles = []
+        outcome.troubles += self.read_troubles()
         return outcome
+
+    def end(self) -> Outcome:
+        """What comes when Python ends: threads are waited for, exit functions run."""
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        late = self.read_printed()
+        troubles = [f"{self.where}: printed after the last statement: {late}"] if late else []
+        return Outcome(troubles=troubles + self.read_troubles())
 
     def execute(self, snippet: Snippet, tree: ast.Module, outcome: Outcome) -> None:
         expected = snippet.keys.get("raises")
         error = None
-        self.where = f"{snippet.file}:{snippet.line}"
         for statement, following in itertools.zip_longest(tree.body, tree.body[1:]):
             self.where = f"{snippet.file}:{statement.lineno}"
             error = self.execute_statement(statement)
@@ -238,16 +264,35 @@ class Session:
         return None
 
     def read_printed(self) -> str:
-        self.stdout.flush()
+        for stream in {self.stdout, sys.stdout}:
+            with contextlib.suppress(Exception):  # the page may have closed it
+                stream.flush()
+        if LIBC:
+            LIBC.fflush(None)  # what C and C++ have printed
         text = self.printed.read()
         return text.replace("\r\n", "\n") if os.name == "nt" else text
 
+    def note(self, trouble: str) -> None:
+        self.noted.write(trouble + "\0")
+        self.noted.flush()
+
+    def read_troubles(self) -> list[str]:
+        """Each trouble noted since the last call, once."""
+        self.noted.seek(0)
+        troubles = self.noted.read().split("\0")[:-1]
+        self.noted.truncate(0)
+        return list(dict.fromkeys(troubles))
+
     def warned(self, message: Warning | str, category: type[Warning], *_: object) -> None:
-        self.troubles.append(f"{self.where}: this warns, {category.__name__}: {message}")
+        self.note(f"{self.where}: this warns, {category.__name__}: {message}")
+
+    def thread_raised(self, args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not SystemExit:  # which ends a thread, silently
+            self.raised(args.exc_value, "a thread raised")
 
     def raised(self, error: BaseException | None, what: str) -> None:
         if error is not None:
-            self.troubles.append(self.report(error, what))
+            self.note(self.report(error, what))
 
     def report(self, error: BaseException, what: str) -> str:
         """The exception, its traceback cut to the page's own lines."""
@@ -257,7 +302,12 @@ class Session:
 
 def parse(snippet: Snippet) -> ast.Module:
     """The snippet's syntax tree, every node at its place in the page."""
-    tree = ast.increment_lineno(ast.parse("\n".join(snippet.code), snippet.file), snippet.line)
+    try:
+        tree = ast.parse("\n".join(snippet.code), snippet.file)
+    except SyntaxError as error:
+        error.lineno = snippet.line + (error.lineno or 0)
+        raise
+    ast.increment_lineno(tree, snippet.line)
     nodes: Iterator[Any] = ast.walk(tree)
     for node in nodes:
         if snippet.indent and hasattr(node, "col_offset"):
@@ -269,12 +319,14 @@ def parse(snippet: Snippet) -> ast.Module:
 def displayed(error: BaseException) -> str:
     """The exception as a traceback's last line, without the hints that differ between Pythons."""
     kind = type(error)
-    name = (
-        kind.__qualname__
-        if kind.__module__ in ("builtins", "__main__")
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
-    return f"{name}: {error}" if str(error) else name
+    bare = kind.__module__ in ("builtins", "__main__")
+    name = kind.__qualname__ if bare else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+    except BaseException:
+        text = "<exception str() failed>"  # as Python has it
+    shown = f"{name}: {text}" if text else name
+    return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def wrong_class(error: BaseException, expected: str, namespace: dict[str, Any], where: str) -> list[str]:
