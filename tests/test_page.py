@@ -181,7 +181,7 @@ LIES = {
     "an exception": (
         fence("def f():", "    return 1 / 0", "f()"),
         r"^docs/en/page\.md:4: this raises ZeroDivisionError: division by zero\n"
-        r'  File "docs/en/page.md", line 4, in <module>\n    f\(\)\n'
+        r'  File "docs/en/page.md", line 4, in <module>\n    f\(\)\n[ ~^\n]*'
         r'  File "docs/en/page.md", line 3, in f\n    return 1 / 0\n[ ~^]*$',
     ),
     "an exception after lines that are right": (
@@ -531,7 +531,7 @@ FRESH = fence(
     "print('LEFT' in os.environ, os.listdir(), 'left' in sys.path, 'left' in sys.modules)",
     "#> False [] False False",
     "print(hasattr(sys.modules['__main__'], 'left'), [f[0] for f in warnings.filters], __name__)",
-    "#> False ['always'] __main__",
+    "#> False ['ignore', 'always'] __main__",
     "print(torch.initial_seed() != 3, [key for key in os.environ if key.startswith('PYTEST')], sys.argv)",
     "#> True [] ['']",
     "print([name for name in ('pytest', 'page', 'conftest') if name in globals()], sys.path[0] == '')",

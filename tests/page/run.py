@@ -201,6 +201,8 @@ class Session:
         self.noted = open(folder / "troubles", "a+", encoding="utf-8", errors="backslashreplace")
         warnings.resetwarnings()
         warnings.simplefilter("always")
+        # torch.compile says so of one release of Python, whatever the page.
+        warnings.filterwarnings("ignore", "Guards may run slower on Python 3.13.0")
         warnings.showwarning = self.warned  # type: ignore[assignment]
         threading.excepthook = self.thread_raised
         sys.unraisablehook = lambda args: self.raised(args.exc_value, "ignored, but raised")
