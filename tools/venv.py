@@ -55,6 +55,7 @@ def main(group):
     print("Installing what {} into .venv, once ...".format(what))
     pip("--upgrade", "pip")  # pip learned --group in 25.1
     pip(*arguments)
+    write("docs", wanted())  # which the group of the tests includes
     write(group, wanted())
 
 
