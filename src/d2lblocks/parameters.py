@@ -1,0 +1,318 @@
+"""Parameter management: what is in a net, which of it is shared, and how to reach it by name."""
+
+import difflib
+import html
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+__all__ = ["ParameterTable", "Row", "get_tensor", "parameter_table", "set_tensor", "shared_names"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One name among a net's parameters and buffers, as `parameter_table` lists it.
+
+    Attributes:
+        name: the dotted path.
+        kind: `"parameter"`, `"buffer"`, or `"buffer, not saved"` for one with `persistent=False`.
+        shape: the tensor's shape; `None` while it is not initialised.
+        dtype: its type.
+        device: where it is.
+        trainable: whether it requires a gradient.
+        values: how many numbers it holds; 0 while it is not initialised.
+        bytes: how many bytes they take.
+        shared_with: the first name of the same tensor, `None` if this is it.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import parameter_table
+
+        row = parameter_table(nn.Linear(20, 8))[0]
+        print(row.name, row.shape, row.values, row.bytes)
+        #> weight (8, 20) 160 640
+        ```
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None
+    dtype: torch.dtype
+    device: torch.device
+    trainable: bool
+    values: int
+    bytes: int
+    shared_with: str | None
+
+
+@dataclass(frozen=True)
+class ParameterTable:
+    """The rows of `parameter_table`, and totals in which a shared tensor counts once.
+
+    It prints as text, and shows as a table in a notebook.
+
+    Attributes:
+        rows: one row a name, in the order of the modules.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import parameter_table
+
+        table = parameter_table(nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8)))
+        print(len(table), table.values, table.trainable_values, table.bytes)
+        #> 7 201 184 808
+        ```
+    """
+
+    rows: tuple[Row, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __getitem__(self, index: int) -> Row:
+        return self.rows[index]
+
+    @property
+    def values(self) -> int:
+        """How many numbers the net holds, buffers included."""
+        return sum(row.values for row in self if row.shared_with is None)
+
+    @property
+    def trainable_values(self) -> int:
+        """How many of them require a gradient."""
+        return sum(row.values for row in self if row.shared_with is None and row.trainable)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes they take."""
+        return sum(row.bytes for row in self if row.shared_with is None)
+
+    def __str__(self) -> str:
+        lines = [self.head(), *map(self.cells, self), *self.totals()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        aligned = (
+            "  ".join(
+                cell.rjust(width) if name in ("values", "bytes") else cell.ljust(width)
+                for cell, width, name in zip(line, widths, self.head(), strict=True)
+            )
+            for line in lines
+        )
+        return "\n".join(line.rstrip() for line in aligned)
+
+    def _repr_html_(self) -> str:
+        def line(cells: list[str], tag: str) -> str:
+            return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+        body = "".join(line(self.cells(row), "td") for row in self)
+        foot = "".join(line(cells, "td") for cells in self.totals())
+        head = line(self.head(), "th")
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody><tfoot>{foot}</tfoot></table>"
+
+    @staticmethod
+    def head() -> list[str]:
+        """The names of the columns."""
+        return ["name", "kind", "shape", "dtype", "device", "trains", "values", "bytes", "shared with"]
+
+    @staticmethod
+    def cells(row: Row) -> list[str]:
+        """A row as text, a cell a column."""
+        return [
+            row.name,
+            row.kind,
+            "not initialised" if row.shape is None else str(row.shape),
+            str(row.dtype).removeprefix("torch."),
+            str(row.device),
+            "yes" if row.trainable else "no",
+            f"{row.values:,}",
+            f"{row.bytes:,}",
+            row.shared_with or "",
+        ]
+
+    def totals(self) -> list[list[str]]:
+        """The last rows as text."""
+        total = ["total", *[""] * 5, f"{self.values:,}", f"{self.bytes:,}", ""]
+        return [total, ["trainable", *[""] * 5, f"{self.trainable_values:,}", "", ""]]
+
+
+def parameter_table(net: nn.Module) -> ParameterTable:
+    """List every name of a net's parameters and buffers.
+
+    A tensor with several names has a row for each.
+    Lazy parameters are listed as not initialised.
+
+    Args:
+        net: any module.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import parameter_table
+
+        layer = nn.Linear(4, 4, bias=False)
+        print(parameter_table(nn.Sequential(layer, nn.ReLU(), layer)))
+        #> name       kind       shape   dtype    device  trains  values  bytes  shared with
+        #> 0.weight   parameter  (4, 4)  float32  cpu     yes         16     64
+        #> 2.weight   parameter  (4, 4)  float32  cpu     yes         16     64  0.weight
+        #> total                                                      16     64
+        #> trainable                                                  16
+        ```
+    """
+    saved = net.state_dict().keys()
+    first: dict[Hashable, str] = {}
+    rows = []
+    for name, tensor in _named_tensors(net):
+        buffer = "buffer" if name in saved else "buffer, not saved"
+        lazy = is_lazy(tensor)
+        known = first.setdefault(_identity(tensor), name)
+        rows.append(
+            Row(
+                name=name,
+                kind="parameter" if isinstance(tensor, nn.Parameter) else buffer,
+                shape=None if lazy else tuple(tensor.shape),
+                dtype=tensor.dtype,
+                device=tensor.device,
+                trainable=tensor.requires_grad,
+                values=0 if lazy else tensor.numel(),
+                bytes=0 if lazy else tensor.numel() * tensor.element_size(),
+                shared_with=None if known == name else known,
+            )
+        )
+    return ParameterTable(tuple(rows))
+
+
+def shared_names(net: nn.Module) -> list[list[str]]:
+    """The groups of names that stand for one tensor.
+
+    Two names share a tensor when they hold the same object,
+    and also when they hold two Parameters whose values lie in the same memory,
+    which then have a gradient each.
+
+    Args:
+        net: any module.
+
+    Returns:
+        one list of names a tensor, in the order of the modules; tensors with a single name are left out.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import shared_names
+
+        table, scores = nn.Embedding(5, 4), nn.Linear(4, 5)
+        scores.weight = table.weight
+        print(shared_names(nn.Sequential(table, scores)))
+        #> [['0.weight', '1.weight']]
+        ```
+    """
+    groups: dict[Hashable, list[str]] = {}
+    for name, tensor in _named_tensors(net):
+        groups.setdefault(_identity(tensor), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def get_tensor(net: nn.Module, path: str) -> Tensor:
+    """The parameter or buffer at a dotted path.
+
+    It is `nn.Module.get_parameter` and `nn.Module.get_buffer` in one, with an error that helps.
+
+    Args:
+        net: any module.
+        path: the dotted path, as in `state_dict`.
+
+    Raises:
+        AttributeError: when there is none; the message names the nearest path that exists.
+
+    Examples:
+        ```python
+        from d2lblocks import MLP, get_tensor
+
+        print(get_tensor(MLP(20), "hidden.weight").shape)
+        #> torch.Size([256, 20])
+        ```
+    """
+    owner, _, name = path.rpartition(".")
+    try:
+        return dict(_own_tensors(net.get_submodule(owner)))[name]
+    except (AttributeError, KeyError):
+        raise AttributeError(
+            f"{type(net).__name__} has no parameter or buffer '{path}': {_hint(net, path)}"
+        ) from None
+
+
+def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
+    """Give new values to the parameter or buffer at a dotted path, in place.
+
+    The tensor stays the same object: what shares it, and an optimizer that holds it, see the new values.
+    Autograd knows of the change, so a `backward` that needs the old values raises.
+
+    Args:
+        net: any module.
+        path: the dotted path, as in `state_dict`.
+        value: a tensor of the same shape, cast and moved as `Tensor.copy_` does it,
+            or one number for all places.
+
+    Returns:
+        the tensor at the path.
+
+    Raises:
+        AttributeError: when there is none; the message names the nearest path that exists.
+        ValueError: when the shapes differ, or the tensor is not initialised yet; nothing is changed.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import set_tensor
+
+        net = nn.Linear(2, 1)
+        print(set_tensor(net, "bias", 42.0))
+        #> Parameter containing:
+        #> tensor([42.], requires_grad=True)
+        ```
+    """
+    tensor = get_tensor(net, path)
+    if is_lazy(tensor):
+        raise ValueError(f"'{path}' is not initialised yet: its shape comes with the first batch")
+    if isinstance(value, Tensor) and value.shape != tensor.shape:
+        raise ValueError(
+            f"expected a value of shape {tuple(tensor.shape)} for '{path}', but got {tuple(value.shape)}"
+        )
+    with torch.no_grad():
+        return tensor.copy_(value) if isinstance(value, Tensor) else tensor.fill_(value)
+
+
+def _named_tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every name of every parameter and buffer, also the second names of shared ones."""
+    for prefix, module in net.named_modules(remove_duplicate=False):
+        for name, tensor in _own_tensors(module):
+            yield f"{prefix}.{name}" if prefix else name, tensor
+
+
+def _own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The parameters and buffers that a module itself holds."""
+    yield from module.named_parameters(recurse=False, remove_duplicate=False)
+    yield from module.named_buffers(recurse=False, remove_duplicate=False)
+
+
+def _identity(tensor: Tensor) -> Hashable:
+    """Equal for two tensors exactly when they are the same values in the same memory."""
+    if is_lazy(tensor) or tensor.layout is not torch.strided:
+        return id(tensor)
+    # The storage object itself, because on the meta device all addresses are 0.
+    return tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.numel()
+
+
+def _hint(net: nn.Module, path: str) -> str:
+    """What may have been meant by a path that does not exist."""
+    names = [name for name, _ in _named_tensors(net)]
+    if inside := [name for name in names if name.startswith(f"{path}.")]:
+        return f"it is a module, which holds '{inside[0]}'"
+    nearest = difflib.get_close_matches(path, names, n=1, cutoff=0)
+    return f"the nearest is '{nearest[0]}'" if nearest else "it has none at all"
