@@ -120,7 +120,7 @@ def test_a_lazy_parameter_is_listed_and_left_lazy() -> None:
     net = MLP()
     before = parameter_table(net)
     assert [row.shape for row in before] == [None, None, (10, 256), (10,)]
-    assert "not initialised" in str(before)
+    assert str(before).count("lazy") == 2
     net(torch.rand(2, 20))
     assert [row.shape for row in parameter_table(net)] == [(256, 20), (256,), (10, 256), (10,)]
 
@@ -130,7 +130,7 @@ def test_the_text_is_aligned() -> None:
     lines = str(parameter_table(NestMLP())).split("\n")
     head = lines[0]
     assert [len(line.rstrip()) for line in lines] == [len(line) for line in lines]
-    for column in ("kind", "shape", "dtype", "device", "trains"):
+    for column in ("shape", "dtype", "device", "trains"):
         assert {line[head.index(column) - 1] for line in lines[1:-2]} == {" "}
         assert " " not in {line[head.index(column)] for line in lines[1:-2]}
     assert lines[-2].split() == ["total", "3,952", "15,808"]

@@ -119,27 +119,32 @@ class ParameterTable:
     @staticmethod
     def head() -> list[str]:
         """The names of the columns."""
-        return ["name", "kind", "shape", "dtype", "device", "trains", "values", "bytes", "shared with"]
+        return ["name", "shape", "values", "bytes", "dtype", "device", "trains", "note"]
 
     @staticmethod
     def cells(row: Row) -> list[str]:
         """A row as text, a cell a column."""
+        notes = [
+            "" if row.kind == "parameter" else row.kind,
+            "lazy" if row.shape is None else "",
+            f"is {row.shared_with}" if row.shared_with else "",
+        ]
         return [
             row.name,
-            row.kind,
-            "not initialised" if row.shape is None else str(row.shape),
+            "?" if row.shape is None else str(row.shape),
+            f"{row.values:,}",
+            f"{row.bytes:,}",
             str(row.dtype).removeprefix("torch."),
             str(row.device),
             "yes" if row.trainable else "no",
-            f"{row.values:,}",
-            f"{row.bytes:,}",
-            row.shared_with or "",
+            ", ".join(filter(None, notes)),
         ]
 
     def totals(self) -> list[list[str]]:
         """The last rows as text."""
-        total = ["total", *[""] * 5, f"{self.values:,}", f"{self.bytes:,}", ""]
-        return [total, ["trainable", *[""] * 5, f"{self.trainable_values:,}", "", ""]]
+        rest = [""] * 4
+        total = ["total", "", f"{self.values:,}", f"{self.bytes:,}", *rest]
+        return [total, ["trainable", "", f"{self.trainable_values:,}", "", *rest]]
 
 
 def parameter_table(net: nn.Module) -> ParameterTable:
@@ -158,11 +163,11 @@ def parameter_table(net: nn.Module) -> ParameterTable:
 
         layer = nn.Linear(4, 4, bias=False)
         print(parameter_table(nn.Sequential(layer, nn.ReLU(), layer)))
-        #> name       kind       shape   dtype    device  trains  values  bytes  shared with
-        #> 0.weight   parameter  (4, 4)  float32  cpu     yes         16     64
-        #> 2.weight   parameter  (4, 4)  float32  cpu     yes         16     64  0.weight
-        #> total                                                      16     64
-        #> trainable                                                  16
+        #> name       shape   values  bytes  dtype    device  trains  note
+        #> 0.weight   (4, 4)      16     64  float32  cpu     yes
+        #> 2.weight   (4, 4)      16     64  float32  cpu     yes     is 0.weight
+        #> total                  16     64
+        #> trainable              16
         ```
     """
     saved = net.state_dict().keys()
