@@ -1,0 +1,98 @@
+"""A small project of pages for the tests of the runner, and how to run it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from page.check import Check
+from page.read import read_pages
+
+TESTS = Path(__file__).parent
+
+LIBRARY = '''\
+import math
+from typing import Any, overload
+
+HALF = 0.5
+
+
+def scale(x, by=2):
+    """Multiply."""
+    # an old habit
+    return x * by
+
+
+class Scaler:
+    """Holds a factor."""
+
+    def __init__(self, by: float = HALF) -> None:
+        """Keep it."""
+        self.by = by
+
+
+ONE, TWO = 1, 2
+
+
+@overload
+def pick(x: int) -> int: ...
+@overload
+def pick(x: str) -> str: ...
+def pick(x):
+    return x
+'''
+
+
+def fence(*code: str, keys: str = "", indent: str = "") -> str:
+    """A page's text for one snippet."""
+    header = f"```python {{{keys}}}" if keys else "```python"
+    return "".join(
+        f"{indent}{line}\n" if line else "\n" for line in (header, *"\n".join(code).split("\n"), "```")
+    )
+
+
+def project(root: Path, **pages: str) -> Path:
+    """A small project that holds these pages, and a library of two definitions."""
+    for name, text in {"docs/en/page.md": "", **pages, "src/d2lblocks/lib.py": LIBRARY}.items():
+        place = root / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(text.encode())
+    return root
+
+
+def check(root: Path, seconds: float = 30, update: bool = False) -> dict[str, str]:
+    """What the doc tests say of every snippet of a project, and of every page that has a problem."""
+    pages = read_pages(root)
+    checked = Check(pages, root, root / "scratch", seconds, update)
+    said = {page.short: "\n".join(page.problems) for page in pages if page.problems}
+    for page in pages:
+        for snippet in page.snippets:
+            remark, skipped = checked(snippet)
+            said[snippet.id] = remark or (skipped and f"skipped: {skipped}")
+    checked.close()
+    return said
+
+
+def prepare(root: Path) -> None:
+    """Give a small project the real doc tests."""
+    if not (root / "tests").exists():
+        ignored = shutil.ignore_patterns("__pycache__", "test_[!d]*")
+        shutil.copytree(TESTS, root / "tests", ignore=ignored)
+        shutil.copy(TESTS.parent / "pyproject.toml", root)
+
+
+def pytest_run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The real doc tests over the pages of a small project, in a process of their own."""
+    prepare(root)
+    smaller = "not test_pages_hold_on_a_smaller_processor"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-k", smaller, *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+
+
+def results(run: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """How every snippet's test ended."""
+    found = re.findall(
+        r"^(PASSED|FAILED|SKIPPED) (?:\[1\] )?\S*?test_docs\.py(?:::test_snippet\[(.*?)\])?", run.stdout, re.M
+    )
+    return {name: end for end, name in found if name}
