@@ -89,7 +89,9 @@ def test_two_parameters_in_one_memory_are_shared(device: str) -> None:
     with torch.device(device):
         net = tied_by_memory()
         flat = torch.zeros(2, 3)
-        parts = nn.ParameterList([nn.Parameter(flat[0]), nn.Parameter(flat[1])])
+        parts = nn.ParameterList(
+            [nn.Parameter(part) for part in (flat[0], flat[1], flat[:, :2], flat[0, 1:])]
+        )
     assert shared_names(net) == [["0.weight", "1.weight"]]
     assert shared_names(parts) == []
 
@@ -100,6 +102,13 @@ def test_sharing_is_seen_inside_a_copy() -> None:
     net = nn.Sequential(layer, layer)
     both = nn.ModuleList([net, copy.deepcopy(net)])
     assert shared_names(both) == [["0.0.weight", "0.1.weight"], ["1.0.weight", "1.1.weight"]]
+
+
+def test_a_total_asks_every_name_whether_it_trains() -> None:
+    """Of two Parameters in one memory, one that trains is enough."""
+    net = tied_by_memory()
+    net[0].requires_grad_(False)
+    assert parameter_table(net).trainable_values == 12
 
 
 def test_kinds_are_told_apart() -> None:
@@ -196,18 +205,25 @@ def plain_attribute() -> nn.Module:
     return net
 
 
+def on_meta() -> nn.Module:
+    return nn.Linear(2, 1, device="meta")
+
+
 ERRORS: list[tuple[Callable[[], nn.Module], str, object, type[Exception], str]] = [
     (NestMLP, "net.0.wieght", 0, AttributeError, "NestMLP has no parameter or buffer 'net.0.wieght': the nearest is 'net.0.weight'"),
     (NestMLP, "net.9.bias", 0, AttributeError, "the nearest is 'net.2.bias'"),
     (NestMLP, "net", 0, AttributeError, "it is a module, which holds 'net.0.weight'"),
-    (NestMLP, "", 0, AttributeError, "has no parameter or buffer ''"),
+    (NestMLP, "", 0, AttributeError, "has no parameter or buffer '': there are net.0.weight, net.0.bias, net.2.weight, ..."),
+    (NestMLP, ".linear.bias", 0, AttributeError, "the nearest is 'linear.bias'"),
     (nn.ReLU, "weight", 0, AttributeError, "ReLU has no parameter or buffer 'weight': it has none at all"),
     (plain_attribute, "constant", 0, AttributeError, "Linear has no parameter or buffer 'constant'"),
-    (lambda: nn.Linear(2, 1, bias=False), "bias", 0, AttributeError, "the nearest is 'weight'"),
+    (lambda: nn.Linear(2, 1), ".weight", 0, AttributeError, "the nearest is 'weight'"),
+    (lambda: nn.Linear(2, 1, bias=False), "bias", 0, AttributeError, "there are weight$"),
     (NestMLP, "linear.bias", torch.zeros(1), ValueError, r"expected a value of shape \(16,\) for 'linear.bias', but got \(1,\)"),
     (NestMLP, "linear.bias", torch.zeros(3, 16), ValueError, r"but got \(3, 16\)"),
     (MLP, "hidden.weight", 0, ValueError, "'hidden.weight' is not initialised yet"),
-    (NestMLP, "linear.bias", "zero", TypeError, "fill_"),
+    (on_meta, "weight", 0, ValueError, "'weight' is on the meta device"),
+    (NestMLP, "linear.bias", [0.0] * 16, TypeError, "expected a tensor or a number for 'linear.bias', but got list"),
 ]  # fmt: skip
 
 
@@ -217,7 +233,8 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
 ) -> None:
     """The error names the path, what came and what was expected."""
     net = make()
-    before = copy.deepcopy(net.state_dict()) if path != "hidden.weight" else {}
+    unset = make in (MLP, on_meta)
+    before = {} if unset else copy.deepcopy(net.state_dict())
     with pytest.raises(error, match=message):
         set_tensor(net, path, value)
     assert all(torch.equal(tensor, net.state_dict()[name]) for name, tensor in before.items())

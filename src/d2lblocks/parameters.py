@@ -4,6 +4,7 @@ import difflib
 import html
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from numbers import Number
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ class Row:
         device: where it is.
         trainable: whether it requires a gradient.
         values: how many numbers it holds; 0 while it is not initialised.
-        bytes: how many bytes they take.
+        bytes: how many bytes they take, each number counted as stored.
         shared_with: the first name of the same tensor, `None` if this is it.
 
     Examples:
@@ -88,7 +89,9 @@ class ParameterTable:
     @property
     def trainable_values(self) -> int:
         """How many of them require a gradient."""
-        return sum(row.values for row in self if row.shared_with is None and row.trainable)
+        # By any of its names: two Parameters in one memory may differ in this.
+        trainable = {row.shared_with or row.name for row in self if row.trainable}
+        return sum(row.values for row in self if row.shared_with is None and row.name in trainable)
 
     @property
     def bytes(self) -> int:
@@ -243,9 +246,9 @@ def get_tensor(net: nn.Module, path: str) -> Tensor:
         #> torch.Size([256, 20])
         ```
     """
-    owner, _, name = path.rpartition(".")
+    owner, dot, name = path.rpartition(".")
     try:
-        return dict(_own_tensors(net.get_submodule(owner)))[name]
+        return dict(_own_tensors(net.get_submodule(owner or dot)))[name]
     except (AttributeError, KeyError):
         raise AttributeError(
             f"{type(net).__name__} has no parameter or buffer '{path}': {_hint(net, path)}"
@@ -261,15 +264,17 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
     Args:
         net: any module.
         path: the dotted path, as in `state_dict`.
-        value: a tensor of the same shape, cast and moved as `Tensor.copy_` does it,
-            or one number for all places.
+        value: a tensor of the same shape, or one number for all places;
+            moved and cast as `Tensor.copy_` does it, without a check that the values fit the type.
 
     Returns:
         the tensor at the path.
 
     Raises:
         AttributeError: when there is none; the message names the nearest path that exists.
-        ValueError: when the shapes differ, or the tensor is not initialised yet; nothing is changed.
+        TypeError: when the value is neither a tensor nor a number.
+        ValueError: when the shapes differ, or the tensor has no values yet (a lazy one before the
+            first batch, one on the meta device); nothing is changed.
 
     Examples:
         ```python
@@ -285,6 +290,10 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
     tensor = get_tensor(net, path)
     if is_lazy(tensor):
         raise ValueError(f"'{path}' is not initialised yet: its shape comes with the first batch")
+    if tensor.is_meta:
+        raise ValueError(f"'{path}' is on the meta device, and has no values to set")
+    if not isinstance(value, Tensor | Number):
+        raise TypeError(f"expected a tensor or a number for '{path}', but got {type(value).__name__}")
     if isinstance(value, Tensor) and value.shape != tensor.shape:
         raise ValueError(
             f"expected a value of shape {tuple(tensor.shape)} for '{path}', but got {tuple(value.shape)}"
@@ -307,17 +316,21 @@ def _own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _identity(tensor: Tensor) -> Hashable:
-    """Equal for two tensors exactly when they are the same values in the same memory."""
+    """Equal for tensors that are the same values in the same memory, transposed or not."""
     if is_lazy(tensor) or tensor.layout is not torch.strided:
         return id(tensor)
     # The storage object itself, because on the meta device all addresses are 0.
-    return tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.numel()
+    span = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.numel(), span, tensor.dtype
 
 
 def _hint(net: nn.Module, path: str) -> str:
     """What may have been meant by a path that does not exist."""
     names = [name for name, _ in _named_tensors(net)]
-    if inside := [name for name in names if name.startswith(f"{path}.")]:
+    if inside := [name for name in names if path and name.startswith(f"{path}.")]:
         return f"it is a module, which holds '{inside[0]}'"
-    nearest = difflib.get_close_matches(path, names, n=1, cutoff=0)
-    return f"the nearest is '{nearest[0]}'" if nearest else "it has none at all"
+    if nearest := difflib.get_close_matches(path, names, n=1):
+        return f"the nearest is '{nearest[0]}'"
+    return (
+        f"there are {', '.join(names[:3])}{', ...' if names[3:] else ''}" if names else "it has none at all"
+    )
