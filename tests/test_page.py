@@ -353,7 +353,7 @@ def test_a_docstring_shows_no_console(source: str, tmp_path: Path) -> None:
 
 def test_a_docstring_says_what_is_run(tmp_path: Path) -> None:
     """Backslashes, which mean something else in it, need a raw one; quotes may be single."""
-    source = "def f():\n    QUOTES\n{}    '''\n".format(fence("print('a\\tb')", "#> a\tb", indent="    "))
+    source = "def f():\n    QUOTES\n{}    '''\n".format(fence("print('\\\\')", "#> \\", indent="    "))
     pages = {"a.py": source.replace("QUOTES", "'''"), "b.py": source.replace("QUOTES", "r'''")}
     said = check(project(tmp_path, **{f"src/d2lblocks/{name}": text for name, text in pages.items()}))
     assert "src/d2lblocks/a.py:3: a snippet with a backslash needs a raw docstring" in said["a.py:3"]

@@ -73,6 +73,7 @@ def test_update_leaves_a_page_alone_when_it_would_damage_it(tmp_path: Path) -> N
     """By quotes that end a docstring, by a line that a backslash joins, by a page that someone has just changed."""
     pages = {
         "src/d2lblocks/a.py": '"""A.\n\n{}"""\n'.format(fence("print('\"' * 3)", "#> ?")),
+        "src/d2lblocks/b.py": '"""B.\n\n{}"""\n'.format(fence("print(chr(92))", "#> ?")),
         "docs/en/page.md": fence("x = 1 \\", "#> 1", "y = 2"),
         "docs/en/late.md": fence("n = open(PLACE, 'a').write('late')", "print(1)", "#> ?"),
     }
@@ -80,7 +81,7 @@ def test_update_leaves_a_page_alone_when_it_would_damage_it(tmp_path: Path) -> N
     pages["docs/en/late.md"] = pages["docs/en/late.md"].replace("PLACE", repr(str(place)))
     root = project(tmp_path, **pages)
     said = check(root, update=True)
-    assert "which would change the docstring" in said["a.py:3"]
+    assert all("which would change the docstring" in said[name] for name in ("a.py:3", "b.py:3"))
     assert said["page.md:1"]
     pages["docs/en/late.md"] += "late"
     assert {name: (root / name).read_text() for name in pages} == pages

@@ -16,7 +16,6 @@ from .run import Outcome
 from .snippet import Snippet
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
-DOCSTRING_ENDS = re.compile(r'"""|\\')
 LONGEST = 100  # lines of a diff
 HOW = "If what happens is right, `make update` rewrites what is shown; then read the diff."
 
@@ -66,7 +65,8 @@ def unshowable(snippet: Snippet, outcome: Outcome) -> list[str]:
         at = f"{snippet.file}:{snippet.line + number}"
         if "```" in text:
             remarks.append(f"{at}: this prints three backticks, which would end the fence")
-        if snippet.file.endswith(".py") and DOCSTRING_ENDS.search(text):
+        quotes = snippet.file.endswith(".py") and ('"""' in text or "'''" in text)
+        if quotes or (not snippet.raw and "\\" in text):
             remarks.append(f"{at}: this prints quotes or backslashes, which would change the docstring")
         if control := sorted(set(CONTROL.findall(text))):
             codes = ", ".join(map(ascii, control))

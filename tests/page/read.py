@@ -115,6 +115,7 @@ def read_program(
 ) -> None:
     """Add a program's snippets to the page, and what is wrong with its fences."""
     fences = list(scan(lines, first, last))
+    raw = found is not None or RAW.match(lines[first - 1]) is not None
     for number in consoles(lines, first, last, fences):
         page.problems.append(f"{page.name}:{number}: a `>>>` example is not run: write a python fence")
     for fence in fences:
@@ -125,7 +126,7 @@ def read_program(
             problems = value_problems(keys, language, len(body), root)
         if language == "python" and not problems:
             problems = body_problems(fence, body)
-            if found is None and "\\" in "".join(body) and not RAW.match(lines[first - 1]):
+            if not raw and "\\" in "".join(body):
                 problems.append('a snippet with a backslash needs a raw docstring, r"""')
         if found is not None and fence.line in found:
             example = found.pop(fence.line)
@@ -147,6 +148,7 @@ def read_program(
                     program=page.name if found is not None else f"{page.name}:{first}",
                     code=[line[len(fence.indent) :] for line in body],
                     indent=len(fence.indent),
+                    raw=raw,
                     keys=keys,
                     problems=problems,
                 )

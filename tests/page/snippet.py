@@ -13,6 +13,7 @@ class Snippet:
     program: str  # the snippets of one program share one namespace
     code: list[str]  # without the fence's indentation
     indent: int
+    raw: bool = True  # False in a docstring in which a backslash means something else
     keys: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
