@@ -44,6 +44,15 @@ def test_snippets_are_clean(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_snippets_named_as_examples_exist() -> None:
+    """A command that readers are told to type runs a test that is there."""
+    ids = {snippet.id for page in read_pages(ROOT) for snippet in page.snippets}
+    texts = [path.read_text("utf-8") for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/en/*.md"))]
+    named = {name for text in texts for name in re.findall(r"test_snippet\[(.+?)\]", text)}
+    assert named
+    assert named <= ids
+
+
 def test_every_package_is_pinned() -> None:
     """What is installed, directly or not, is what `constraints.txt` says."""
     pins = re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M)

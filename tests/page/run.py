@@ -65,26 +65,27 @@ class Program:
         self.folder = folder
         self.seconds = seconds
         self.outcomes: dict[str, Outcome] = {}
+        self.over = ""  # the snippet after which the program could not go on
         self.process: BaseProcess | None = None
         self.closed = False
 
     def outcome(self, snippet: Snippet) -> Outcome:
         """Run the program up to this snippet, unless it was, and return what happened there."""
-        over = ""
-        for each in self.snippets:
+        while snippet.id not in self.outcomes:
+            each = self.snippets[len(self.outcomes)]
             at = f"{each.file}:{each.line}"
-            if each.id not in self.outcomes and over:
-                trouble = f"{at}: not run, because {over} could not go on"
-                self.outcomes[each.id] = Outcome(troubles=[trouble], fatal=True)
-            elif each.id not in self.outcomes:
-                self.outcomes[each.id] = outcome = self.ask(each, at, "did not end")
+            if self.over:
+                outcome = Outcome(
+                    troubles=[f"{at}: not run, because {self.over} could not go on"], fatal=True
+                )
+            else:
+                outcome = self.ask(each, at, "did not end")
                 if each is self.snippets[-1] and not outcome.fatal:
                     outcome.troubles += self.ask(None, at, "ran, and then Python did not end").troubles
-            if self.outcomes[each.id].fatal:
-                over = over or each.id
-            if each is snippet:
-                break
-        if over or len(self.outcomes) == len(self.snippets):
+            self.outcomes[each.id] = outcome
+            if outcome.fatal:
+                self.over = self.over or each.id
+        if self.over or len(self.outcomes) == len(self.snippets):
             self.close()
         return self.outcomes[snippet.id]
 
