@@ -1,5 +1,15 @@
 """The Builders' Guide, tested: the modules that the pages teach."""
 
+from d2lblocks.init import (
+    hardshrink_uniform_,
+    init_42,
+    init_by_type,
+    init_constant,
+    init_normal,
+    init_xavier,
+    my_init,
+)
+from d2lblocks.lazy import apply_init, uninitialized_names
 from d2lblocks.modules import MLP, FixedHiddenMLP, MySequential, NestMLP, Parallel
 from d2lblocks.parameters import (
     ParameterTable,
@@ -18,9 +28,18 @@ __all__ = [
     "Parallel",
     "ParameterTable",
     "Row",
+    "apply_init",
     "get_tensor",
+    "hardshrink_uniform_",
+    "init_42",
+    "init_by_type",
+    "init_constant",
+    "init_normal",
+    "init_xavier",
+    "my_init",
     "parameter_table",
     "set_tensor",
     "shared_names",
+    "uninitialized_names",
 ]
 __version__ = "0.1.0"

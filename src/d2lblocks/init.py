@@ -1,0 +1,368 @@
+"""Initialisation: the values that a net begins with."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from d2lblocks.parameters import shared_names
+
+__all__ = [
+    "hardshrink_uniform_",
+    "init_42",
+    "init_by_type",
+    "init_constant",
+    "init_normal",
+    "init_xavier",
+    "my_init",
+]
+
+
+def init_normal(module: nn.Module, *, std: float = 0.01, generator: torch.Generator | None = None) -> None:
+    """Draw the weight of an `nn.Linear` from a normal distribution, and set its bias to 0.
+
+    The weight is drawn from N(0, `std`²): `std` is the standard deviation, not the variance.
+    Other modules are left alone, so that `net.apply(init_normal)` changes all linear layers of a net.
+
+    Args:
+        module: a module of a net, as `nn.Module.apply` hands it over.
+        std: the standard deviation.
+        generator: where the random numbers come from; `None` is PyTorch's default generator.
+
+    Raises:
+        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import init_normal
+
+        net = nn.Sequential(nn.Linear(400, 100), nn.ReLU()).apply(init_normal)
+        print(f"{net[0].weight.std().item():.2f}", bool((net[0].bias == 0).all()))
+        #> 0.01 True
+        ```
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=std, generator=generator)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def init_constant(module: nn.Module, *, value: float = 1.0) -> None:
+    """Set the weight of an `nn.Linear` to one value, and its bias to 0.
+
+    A hidden layer does not recover from that: its outputs are all alike, get gradients that are all alike,
+    and stay alike whatever the training does, as long as the layer after it treats them alike.
+
+    Args:
+        module: a module of a net, as `nn.Module.apply` hands it over.
+        value: the value of every weight.
+
+    Raises:
+        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import init_constant
+
+        print(nn.Linear(2, 1).apply(init_constant).weight.tolist())
+        #> [[1.0, 1.0]]
+        ```
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.constant_(module.weight, value)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def init_xavier(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
+    """Draw the weight of an `nn.Linear` from Xavier's uniform distribution, and leave its bias.
+
+    That is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)), after
+    [Glorot and Bengio (2010)](https://proceedings.mlr.press/v9/glorot10a.html):
+    see [`nn.init.xavier_uniform_`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_uniform_).
+
+    Args:
+        module: a module of a net, as `nn.Module.apply` hands it over.
+        generator: where the random numbers come from; `None` is PyTorch's default generator.
+
+    Raises:
+        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import init_xavier
+
+        layer = nn.Linear(4, 2).apply(init_xavier)
+        print(bool((layer.weight.abs() <= 1).all()))  # sqrt(6 / (4 + 2)) is 1
+        #> True
+        ```
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight, generator=generator)
+
+
+def init_42(module: nn.Module) -> None:
+    """Set the weight of an `nn.Linear` to 42, and leave its bias.
+
+    A value that is recognised on sight, to see which layers a function reached. Nothing learns from it.
+
+    Args:
+        module: a module of a net, as `nn.Module.apply` hands it over.
+
+    Raises:
+        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import init_42
+
+        print(nn.Linear(2, 1).apply(init_42).weight.tolist())
+        #> [[42.0, 42.0]]
+        ```
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.constant_(module.weight, 42)
+
+
+def my_init(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
+    """Draw the weight of an `nn.Linear` by `hardshrink_uniform_`, and leave its bias.
+
+    Args:
+        module: a module of a net, as `nn.Module.apply` hands it over.
+        generator: where the random numbers come from; `None` is PyTorch's default generator.
+
+    Raises:
+        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import my_init
+
+        size = nn.Linear(4, 2).apply(my_init).weight.abs()
+        print(bool(((size == 0) | (size >= 5)).all()))
+        #> True
+        ```
+    """
+    if isinstance(module, nn.Linear):
+        hardshrink_uniform_(module.weight, generator=generator)
+
+
+@torch.no_grad()
+def hardshrink_uniform_(
+    tensor: Tensor,
+    bound: float = 10.0,
+    threshold: float = 5.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Fill a tensor from a uniform distribution, and set what is small to 0.
+
+    It is written in the manner of `torch.nn.init`.
+    Each value is drawn from U(-`bound`, `bound`), and is 0 where its absolute value is below `threshold`.
+    With the defaults a value is drawn from U(5, 10) with probability 1/4, is 0 with probability 1/2,
+    and is drawn from U(-10, -5) with probability 1/4.
+
+    Args:
+        tensor: the tensor to fill, of any shape.
+        bound: the largest absolute value.
+        threshold: the smallest absolute value beside 0.
+        generator: where the random numbers come from; `None` is PyTorch's default generator.
+
+    Returns:
+        the tensor.
+
+    Raises:
+        ValueError: unless `0 <= threshold <= bound`; nothing is drawn and nothing changed.
+
+    Examples:
+        ```python
+        import torch
+        from d2lblocks import hardshrink_uniform_
+
+        values = hardshrink_uniform_(torch.empty(1000))
+        print(f"{(values == 0).float().mean():.0%}".endswith("%"), bool((values.abs() <= 10).all()))
+        #> True True
+        ```
+    """
+    if not 0 <= threshold <= bound:
+        raise ValueError(f"expected 0 <= threshold <= bound, but got threshold={threshold} and bound={bound}")
+    nn.init.uniform_(tensor, -bound, bound, generator=generator)
+    return tensor.mul_(tensor.abs() >= threshold)
+
+
+def init_by_type(
+    net: nn.Module,
+    rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]]],
+    *,
+    generator: torch.Generator | None = None,
+) -> dict[str, str | None]:
+    """Initialise a net by the types of its layers, and tell what was done.
+
+    A rule says, for one type of layer, which function fills which of its parameters.
+    A layer follows the rule of its own class, or else of its nearest base class that has one.
+    Parameters without a rule, and those that the layer has as `None`, are left as they are.
+
+    Parameters are filled in place, and under `torch.no_grad()`.
+    A tensor with several names is filled once, by the first of its names that has a rule.
+    On the meta device the functions are called, and nothing is drawn.
+
+    Args:
+        net: any module.
+        rules: for each type of layer, a function for each name of a parameter.
+            A function fills the tensor that it is given, as those of
+            [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html) do.
+        generator: where the random numbers come from; given to every function that has an argument
+            of this name. `None` is PyTorch's default generator.
+
+    Returns:
+        for every name of every parameter, the function that filled it, as text, or `None` for none.
+
+    Raises:
+        ValueError: when a rule matches no layer; when a parameter to be filled waits for its first batch;
+            when a function gave a new tensor in place of filling its own.
+        AttributeError: when a layer has no parameter of a name in its rule.
+        TypeError: when the rules are not types, names and functions.
+        RuntimeError: when the generator is of another device than a parameter to be filled.
+
+        What a function raises comes with a note that names the parameter.
+        After any error the net is as it was: until the function ends, it keeps a copy of what it fills.
+
+    Examples:
+        ```python
+        from torch import nn
+        from d2lblocks import init_by_type
+
+        net = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 1, bias=False))
+        report = init_by_type(net, {nn.Linear: {"weight": nn.init.xavier_uniform_, "bias": nn.init.zeros_}})
+        for name, function in report.items():
+            print(name, function)
+        #> 0.weight xavier_uniform_
+        #> 0.bias zeros_
+        #> 1.weight None
+        #> 1.bias None
+        #> 2.weight xavier_uniform_
+        ```
+    """
+    plan = _plan(net, rules, generator)
+    first = {name: names[0] for names in shared_names(net) for name in names}
+    filled: dict[str, str] = {}
+    with unchanged_on_error([parameter for _, parameter, _ in plan]):
+        for name, parameter, function in plan:
+            tensor = first.get(name, name)
+            if tensor not in filled:
+                filled[tensor] = _text(function)
+                try:
+                    _fill(parameter, function, generator)
+                except Exception as error:
+                    error.add_note(
+                        f"{_text(function)} was filling '{name}' of shape {tuple(parameter.shape)}"
+                    )
+                    raise
+    names = [name for name, _ in net.named_parameters(remove_duplicate=False)]
+    return {name: filled.get(first.get(name, name)) for name in names}
+
+
+@contextmanager
+def unchanged_on_error(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Give the tensors their values back when the block raises; lazy ones have none."""
+    before = [(tensor, tensor.detach().clone()) for tensor in tensors if not is_lazy(tensor)]
+    try:
+        yield
+    except BaseException:
+        with torch.no_grad():
+            for tensor, values in before:
+                tensor.copy_(values)
+        raise
+
+
+def _plan(
+    net: nn.Module,
+    rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]]],
+    generator: torch.Generator | None,
+) -> list[tuple[str, nn.Parameter, Callable[..., Any]]]:
+    """Each parameter to be filled, under its name and with its function; every check is made here."""
+    _check_rules(rules)
+    plan = []
+    unused = dict(rules)
+    for path, module in net.named_modules():
+        kind = next((kind for kind in type(module).__mro__ if kind in rules), None)
+        if kind is None:
+            continue
+        unused.pop(kind, None)
+        for own, function in rules[kind].items():
+            name = f"{path}.{own}" if path else own
+            if own not in module._parameters:
+                owned = ", ".join(map(repr, module._parameters)) or "none"
+                raise AttributeError(
+                    f"{type(module).__name__} has no parameter '{name}' to fill: of its own it has {owned}"
+                )
+            parameter = module._parameters[own]
+            if parameter is not None:
+                _check_parameter(name, parameter, generator if _takes_generator(function) else None)
+                plan.append((name, parameter, function))
+    if unused:
+        kinds = ", ".join(kind.__name__ for kind in unused)
+        raise ValueError(f"no layer of {type(net).__name__} follows the rule for {kinds}")
+    if not plan:
+        raise ValueError(f"the rules fill no parameter of {type(net).__name__}")
+    return plan
+
+
+def _check_rules(rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]]]) -> None:
+    for kind, functions in rules.items():
+        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+            raise TypeError(f"expected a class of modules to have a rule, but got {kind!r}")
+        if not isinstance(functions, Mapping):
+            raise TypeError(
+                f"expected names of parameters and functions for {kind.__name__}, "
+                f'as in {{"weight": torch.nn.init.xavier_uniform_}}, but got {functions!r}'
+            )
+        for name, function in functions.items():
+            if not callable(function):
+                raise TypeError(
+                    f"expected a function for '{name}' of {kind.__name__}, but got {type(function).__name__}"
+                )
+
+
+def _check_parameter(name: str, parameter: nn.Parameter, generator: torch.Generator | None) -> None:
+    if is_lazy(parameter):
+        raise ValueError(
+            f"'{name}' is not initialised yet and cannot be filled: its shape comes with the first batch"
+        )
+    if generator and not parameter.is_meta and parameter.device.type != generator.device.type:
+        raise RuntimeError(
+            f"Expected a '{parameter.device.type}' device type for generator "
+            f"but found '{generator.device.type}', for '{name}'"
+        )
+
+
+def _fill(parameter: nn.Parameter, function: Callable[..., Any], generator: torch.Generator | None) -> None:
+    given = {"generator": generator} if generator and _takes_generator(function) else {}
+    with torch.no_grad():
+        result = function(parameter, **given)
+    if isinstance(result, Tensor) and result.untyped_storage()._cdata != parameter.untyped_storage()._cdata:
+        raise ValueError(f"expected {_text(function)} to fill its tensor in place, but it gave a new one")
+
+
+def _takes_generator(function: Callable[..., Any]) -> bool:
+    try:
+        return "generator" in inspect.signature(function).parameters
+    except ValueError:  # methods such as Tensor.zero_ tell nothing of their arguments
+        return False
+
+
+def _text(function: Callable[..., Any]) -> str:
+    """A function as it would be called, without the tensor."""
+    if isinstance(function, partial):
+        given = [*map(repr, function.args), *(f"{key}={value!r}" for key, value in function.keywords.items())]
+        return f"{_text(function.func)}({', '.join(given)})"
+    return getattr(function, "__name__", type(function).__name__)
