@@ -214,6 +214,8 @@ def init_by_type(
     Parameters are filled in place, and under `torch.no_grad()`.
     A tensor with several names is filled once, by the first of its names that has a rule.
     On the meta device the functions are called, and nothing is drawn.
+    What one of them raises gets a note that names the parameter.
+    After any error the net is as it was: for that, a copy of what is filled is kept until the end.
 
     Args:
         net: any module.
@@ -232,9 +234,6 @@ def init_by_type(
         AttributeError: when a layer has no parameter of a name in its rule.
         TypeError: when the rules are not types, names and functions.
         RuntimeError: when the generator is of another device than a parameter to be filled.
-
-        What a function raises comes with a note that names the parameter.
-        After any error the net is as it was: until the function ends, it keeps a copy of what it fills.
 
     Examples:
         ```python

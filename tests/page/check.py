@@ -3,8 +3,9 @@
 import contextlib
 from pathlib import Path
 
-from .compare import difference, rewrite, troubles, truthful
+from .compare import HOW, difference, rewrite, troubles, truthful
 from .library import refreshed, shows_library
+from .plots import plot_lies, plots, publish
 from .read import Page, parse_quietly
 from .run import Program
 from .snippet import Snippet
@@ -46,6 +47,9 @@ class Check:
                 remarks.append(f"{snippet.file}:{snippet.line}: with its outputs this is no longer Python")
         elif not remarks and (remark := difference(snippet, truth, self.pages[snippet.file])):
             remarks.append(remark)
+        elif not remarks and not outcome.skipped:
+            files, page = self.programs[snippet.program].files, self.pages[snippet.file]
+            remarks += [f"{lie}\n{HOW}" for lie in plot_lies(snippet, page.lines, files, self.root)]
         if remarks:
             self.failed.add(snippet.file)
         return "\n".join(remarks), outcome.skipped
@@ -59,7 +63,12 @@ class Check:
                 self.failed.add(program.snippets[0].file)
         if not self.update:
             return []
-        done = (rewrite(page, self.codes) for name, page in self.pages.items() if name not in self.failed)
+        pages = [page for name, page in self.pages.items() if name not in self.failed]
+        done = [rewrite(page, self.codes) for page in pages]
+        for page in pages:
+            for snippet in page.snippets:
+                files = self.programs[snippet.program].files
+                done += [publish(name, files, self.root) for name in plots(snippet, page.lines)]
         return [what for what in done if what]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_examples import CodeExample, find_examples
 
+from .plots import never_drawn
 from .snippet import Snippet
 
 KEYS = ("title", "hl_lines", "linenums", "gpu", "raises")
@@ -89,6 +90,8 @@ def read_page(path: Path, root: Path, short: str) -> Page:
             read_program(page, lines, first, last, found, root)
         for line in found or ():
             page.problems.append(f"{page.name}:{line}: this snippet stands inside something that is not run")
+        for name in never_drawn(page.snippets, lines, root):
+            page.problems.append(f"{page.name}: {name} is a plot, and no snippet of this page draws it")
     return page
 
 

@@ -63,6 +63,7 @@ class Program:
         self.snippets = snippets
         self.page_lines = page_lines
         self.folder = folder
+        self.files = folder / "files"  # where the page runs
         self.seconds = seconds
         self.outcomes: dict[str, Outcome] = {}
         self.over = ""  # the snippet after which the program could not go on
@@ -108,7 +109,7 @@ class Program:
         return Outcome(troubles=[trouble], fatal=True)
 
     def start(self) -> None:
-        (self.folder / "files").mkdir(parents=True)
+        self.files.mkdir(parents=True)
         self.pipe, theirs = CONTEXT.Pipe()
         name = self.snippets[0].file
         self.process = CONTEXT.Process(target=serve, args=(theirs, name, self.page_lines, self.folder))

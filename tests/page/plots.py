@@ -1,0 +1,67 @@
+"""Plots: the pictures of a page that its own code draws."""
+
+import ast
+import os
+import re
+import tempfile
+from itertools import zip_longest
+from pathlib import Path
+
+from .snippet import Snippet
+
+SHOWN = re.compile(r"!\[[^\]]*\]\(img/([^)\s]+\.svg)\)")
+PUBLISHED = Path("docs") / "theme" / "img"  # where the site has them, for the pages of every language
+PLOTTED = "<dc:title>Matplotlib"  # what the library writes into all it draws
+
+
+def plots(snippet: Snippet, lines: list[str]) -> list[str]:
+    """The pictures that the page shows and this snippet saves: their file names stand in its code."""
+    try:
+        tree = ast.parse("\n".join(snippet.code))
+    except SyntaxError:  # running it will tell
+        return []
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return sorted(set(SHOWN.findall("\n".join(lines))) & strings)
+
+
+def never_drawn(snippets: list[Snippet], lines: list[str], root: Path) -> list[str]:
+    """The plots that a page shows and none of its snippets draws."""
+    drawn = {name for snippet in snippets for name in plots(snippet, lines)}
+    return [
+        name
+        for name in SHOWN.findall("\n".join(lines))
+        if name not in drawn and PLOTTED in (svg(root / PUBLISHED / name) or "")
+    ]
+
+
+def plot_lies(snippet: Snippet, lines: list[str], folder: Path, root: Path) -> list[str]:
+    """How the published plots differ from those that the snippet has drawn."""
+    lies = []
+    for name in plots(snippet, lines):
+        at = f"{snippet.file}:{snippet.line}"
+        published, drawn = svg(root / PUBLISHED / name), svg(folder / name)
+        if drawn is None:
+            lies.append(f"{at}: this does not draw {name}, which the page shows")
+        elif drawn != published:
+            pairs = enumerate(zip_longest((published or "").split("\n"), drawn.split("\n")), 1)
+            line = next(line for line, (was, is_) in pairs if was != is_)
+            lies.append(f"{at}: {PUBLISHED.as_posix()}/{name} is not what this draws, from line {line} on")
+    return lies
+
+
+def publish(name: str, folder: Path, root: Path) -> str:
+    """Put a plot where the site has it, whole or not at all. What was done, if anything."""
+    drawn, place = svg(folder / name), root / PUBLISHED / name
+    if drawn is None or drawn == svg(place):
+        return ""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=place.parent)
+    with open(handle, "w", encoding="utf-8", newline="\n") as file:
+        file.write(drawn)
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, place)
+    return f"drawn: {(PUBLISHED / name).as_posix()}"
+
+
+def svg(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.is_file() else None
