@@ -16,10 +16,21 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.func import functional_call, grad, vmap
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize, skip_init
 
-from d2lblocks import MLP, FixedHiddenMLP, MySequential, NestMLP, Parallel
+from d2lblocks import (
+    MLP,
+    FixedHiddenMLP,
+    MySequential,
+    NestMLP,
+    Parallel,
+    apply_init,
+    init_by_type,
+    parameter_table,
+    uninitialized_names,
+)
 
 
 def rows(batch: int, **factory: Any) -> Tensor:
@@ -81,6 +92,20 @@ BLOCKS = [
         lambda **f: Parallel(nn.Linear(20, 8, **f), nn.Linear(20, 4, **f)),
         ["nets.0.weight", "nets.0.bias", "nets.1.weight", "nets.1.bias"],
         width=12,
+    ),
+    Block(
+        "lazy MySequential",
+        lambda **f: MySequential(nn.LazyLinear(8, **f), nn.ReLU(), nn.LazyLinear(4, **f)),
+        ["0.weight", "0.bias", "2.weight", "2.bias"],
+        width=4,
+        lazy=True,
+    ),
+    Block(
+        "half lazy Parallel",
+        lambda **f: Parallel(nn.LazyLinear(8, **f), nn.Linear(20, 4, **f)),
+        ["nets.0.weight", "nets.0.bias", "nets.1.weight", "nets.1.bias"],
+        width=12,
+        lazy=True,
     ),
     Block(
         "chimera",
@@ -307,7 +332,7 @@ def test_lazy_block_takes_its_sizes_from_the_first_batch(block: Block) -> None:
     assert any(is_lazy(p) for p in net.parameters())
     net(block.inputs(2))
     assert not any(is_lazy(p) for p in net.parameters())
-    assert {type(module) for module in net.children()} == {nn.Linear}
+    assert not any(isinstance(module, LazyModuleMixin) for module in net.modules())
 
 
 @lazy
@@ -317,6 +342,42 @@ def test_lazy_block_takes_its_sizes_from_a_state_dict(block: Block) -> None:
     other.load_state_dict(net.state_dict())
     assert not any(is_lazy(p) for p in other.parameters())
     assert_same(net, other, block.inputs(3))
+
+
+# What the package's functions for any module find in a block.
+
+
+@every_block
+def test_the_table_names_every_tensor(block: Block) -> None:
+    """Its names are the keys, tied ones say of whom they are a name, and only a lazy block waits."""
+    table = parameter_table(block.ready())
+    assert {row.name for row in table} == set(block.keys)
+    assert {row.name: row.shared_with for row in table if row.shared_with} == block.ties
+    assert uninitialized_names(block.ready()) == []
+    assert bool(uninitialized_names(block.make())) == block.lazy
+
+
+@every_block
+def test_init_by_type_reaches_every_linear_layer(block: Block) -> None:
+    """Its report names all weights of linear layers and nothing else, also on the meta device."""
+    weights = {key for key in block.keys if key.endswith("weight")} - set(block.buffers)
+    for net in block.ready(), block.ready(device="meta"):
+        report = init_by_type(net, {nn.Linear: {"weight": nn.init.zeros_}})
+        assert {name for name, function in report.items() if function} == weights
+        assert all(net.is_meta or not net.any() for net in map(net.get_parameter, weights))
+        assert_tied(block, net)
+
+
+@every_block
+def test_apply_init_gives_the_values_of_a_first_batch(block: Block) -> None:
+    """A dry run leaves a block as its first batch does."""
+    X, states = block.inputs(1), []
+    for first_batch in (nn.Module.__call__, apply_init):
+        torch.manual_seed(1)
+        net = block.make()
+        first_batch(net, X)
+        states.append(net.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in block.keys)
 
 
 # Inputs and outputs.
