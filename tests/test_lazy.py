@@ -173,15 +173,9 @@ def test_other_nets_equal_eager_ones(kind: type[nn.Sequential], compiler: None) 
     torch.testing.assert_close((apply_init(net, rows).state_dict(), torch.rand(1)), eager, rtol=0, atol=0)
 
 
-def grow(net: Any, X: Tensor) -> Tensor:
-    if not hasattr(net, "layer"):
-        net.layer = nn.Linear(4, 2)
-    return net.layer(X)
-
-
-@pytest.mark.parametrize("make", [MLP, shared, Scale, partial(Run, grow)])
+@pytest.mark.parametrize("make", [MLP, shared, Scale])
 def test_two_nets_differ(make: Make) -> None:
-    """What new parameters draw, wherever they are made, moves the stream on."""
+    """What new parameters draw moves the stream on."""
     nets = [apply_init(make(), rows) for _ in range(2)]
     assert not torch.equal(*(torch.cat([p.flatten() for p in net.parameters()]) for net in nets))
 

@@ -1,8 +1,7 @@
 """Initialisation: the values that a net begins with."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -36,6 +35,7 @@ def init_normal(module: nn.Module, *, std: float = 0.01, generator: torch.Genera
 
     Raises:
         ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
 
     Examples:
         ```python
@@ -48,7 +48,7 @@ def init_normal(module: nn.Module, *, std: float = 0.01, generator: torch.Genera
         ```
     """
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=std, generator=generator)
+        nn.init.normal_(module.get_parameter("weight"), std=std, generator=generator)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
@@ -65,6 +65,7 @@ def init_constant(module: nn.Module, *, value: float = 1.0) -> None:
 
     Raises:
         ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
 
     Examples:
         ```python
@@ -76,7 +77,7 @@ def init_constant(module: nn.Module, *, value: float = 1.0) -> None:
         ```
     """
     if isinstance(module, nn.Linear):
-        nn.init.constant_(module.weight, value)
+        nn.init.constant_(module.get_parameter("weight"), value)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
@@ -94,6 +95,7 @@ def init_xavier(module: nn.Module, *, generator: torch.Generator | None = None) 
 
     Raises:
         ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
 
     Examples:
         ```python
@@ -106,7 +108,7 @@ def init_xavier(module: nn.Module, *, generator: torch.Generator | None = None) 
         ```
     """
     if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight, generator=generator)
+        nn.init.xavier_uniform_(module.get_parameter("weight"), generator=generator)
 
 
 def init_42(module: nn.Module) -> None:
@@ -119,6 +121,7 @@ def init_42(module: nn.Module) -> None:
 
     Raises:
         ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
 
     Examples:
         ```python
@@ -130,7 +133,7 @@ def init_42(module: nn.Module) -> None:
         ```
     """
     if isinstance(module, nn.Linear):
-        nn.init.constant_(module.weight, 42)
+        nn.init.constant_(module.get_parameter("weight"), 42)
 
 
 def my_init(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
@@ -142,6 +145,7 @@ def my_init(module: nn.Module, *, generator: torch.Generator | None = None) -> N
 
     Raises:
         ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
+        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
 
     Examples:
         ```python
@@ -154,7 +158,7 @@ def my_init(module: nn.Module, *, generator: torch.Generator | None = None) -> N
         ```
     """
     if isinstance(module, nn.Linear):
-        hardshrink_uniform_(module.weight, generator=generator)
+        hardshrink_uniform_(module.get_parameter("weight"), generator=generator)
 
 
 @torch.no_grad()
@@ -196,7 +200,7 @@ def hardshrink_uniform_(
     if not 0 <= threshold <= bound:
         raise ValueError(f"expected 0 <= threshold <= bound, but got threshold={threshold} and bound={bound}")
     nn.init.uniform_(tensor, -bound, bound, generator=generator)
-    return tensor.mul_(tensor.abs() >= threshold)
+    return tensor.masked_fill_(tensor.abs() < threshold, 0)
 
 
 def init_by_type(
@@ -215,7 +219,8 @@ def init_by_type(
     A tensor with several names is filled once, by the first of its names that has a rule.
     On the meta device the functions are called, and nothing is drawn.
     What one of them raises gets a note that names the parameter.
-    After any error the net is as it was: for that, a copy of what is filled is kept until the end.
+    After any error the net and the random numbers are as they were: for that, a copy of the net's values
+    is kept until the end.
 
     Args:
         net: any module.
@@ -223,7 +228,8 @@ def init_by_type(
             A function fills the tensor that it is given, as those of
             [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html) do.
         generator: where the random numbers come from; given to every function that has an argument
-            of this name. `None` is PyTorch's default generator.
+            of this name. `None` is PyTorch's default generator; `sparse_` places its zeros by that
+            in any case.
 
     Returns:
         for every name of every parameter, the function that filled it, as text, or `None` for none.
@@ -254,33 +260,78 @@ def init_by_type(
     plan = _plan(net, rules, generator)
     first = {name: names[0] for names in shared_names(net) for name in names}
     filled: dict[str, str] = {}
-    with unchanged_on_error([parameter for _, parameter, _ in plan]):
-        for name, parameter, function in plan:
-            tensor = first.get(name, name)
-            if tensor not in filled:
-                filled[tensor] = _text(function)
-                try:
-                    _fill(parameter, function, generator)
-                except Exception as error:
-                    error.add_note(
-                        f"{_text(function)} was filling '{name}' of shape {tuple(parameter.shape)}"
-                    )
-                    raise
+    before = _Snapshot(net, generator)
+    for name, parameter, function in plan:
+        tensor = first.get(name, name)
+        if tensor in filled:
+            continue
+        filled[tensor] = _text(function)
+        try:
+            _fill(parameter, function, generator)
+        except BaseException as error:
+            before.restore()
+            error.add_note(f"{_text(function)} was filling '{name}' of shape {tuple(parameter.shape)}")
+            raise
     names = [name for name, _ in net.named_parameters(remove_duplicate=False)]
     return {name: filled.get(first.get(name, name)) for name in names}
 
 
-@contextmanager
-def unchanged_on_error(tensors: Iterable[Tensor]) -> Iterator[None]:
-    """Give the tensors their values back when the block raises; lazy ones have none."""
-    before = [(tensor, tensor.detach().clone()) for tensor in tensors if not is_lazy(tensor)]
-    try:
-        yield
-    except BaseException:
-        with torch.no_grad():
-            for tensor, values in before:
+class _Snapshot:
+    """All that a net holds, and where the random numbers are, to be restored as often as needed.
+
+    Gradients are not in it.
+    """
+
+    TABLES = tuple(name for name, table in vars(nn.Module()).items() if isinstance(table, dict))
+
+    def __init__(self, net: nn.Module, generator: torch.Generator | None = None) -> None:
+        self.modules = [(module, type(module), dict(vars(module))) for module in net.modules()]
+        # The tables themselves get their entries back: handles of hooks refer to them.
+        self.tables = [(own[name], dict(own[name])) for _, _, own in self.modules for name in self.TABLES]
+        tensors = [*net.parameters(), *net.buffers()]
+        self.flags = [(tensor, tensor.requires_grad) for tensor in tensors]
+        self.lazy: list[tuple[Any, type[Any], torch.device, torch.dtype]] = [
+            (tensor, type(tensor), tensor.data.device, tensor.data.dtype)
+            for tensor in tensors
+            if is_lazy(tensor)
+        ]
+        there = [tensor.detach() for tensor in tensors if not (is_lazy(tensor) or tensor.is_meta)]
+        self.values = [(tensor, tensor.clone()) for tensor in there]
+        self.random = _random_state()
+        self.generators = [(generator, generator.get_state())] if generator else []
+
+    def restore(self) -> None:
+        for tensor, kind, device, dtype in self.lazy:
+            tensor.data = torch.empty(0, device=device, dtype=dtype)
+            tensor.__class__ = kind
+        for module, cls, own in self.modules:
+            module.__class__ = cls
+            vars(module).clear()
+            vars(module).update(own)
+        for table, entries in self.tables:
+            table.clear()
+            table.update(entries)
+        for tensor, values in self.values:
+            if not torch.equal(tensor, values):  # a write would be noticed by autograd
                 tensor.copy_(values)
-        raise
+        for tensor, flag in self.flags:
+            if tensor.requires_grad != flag:
+                tensor.requires_grad = flag
+        _set_random_state(self.random)
+        for generator, state in self.generators:
+            generator.set_state(state)
+
+
+def _random_state() -> list[Tensor]:
+    """The states of the default generators: the CPU's, then those of the CUDA devices in use."""
+    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if cuda else [])]
+
+
+def _set_random_state(states: list[Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if states[1:]:
+        torch.cuda.set_rng_state_all(states[1:])
 
 
 def _plan(
@@ -297,15 +348,15 @@ def _plan(
         if kind is None:
             continue
         unused.pop(kind, None)
-        for own, function in rules[kind].items():
-            name = f"{path}.{own}" if path else own
-            if own not in module._parameters:
-                owned = ", ".join(map(repr, module._parameters)) or "none"
-                raise AttributeError(
-                    f"{type(module).__name__} has no parameter '{name}' to fill: of its own it has {owned}"
-                )
-            parameter = module._parameters[own]
-            if parameter is not None:
+        if unknown := [own for own in rules[kind] if own not in module._parameters]:
+            name = f"{path}.{unknown[0]}" if path else unknown[0]
+            owned = ", ".join(map(repr, module._parameters)) or "none"
+            raise AttributeError(
+                f"{type(module).__name__} has no parameter '{name}' to fill: of its own it has {owned}"
+            )
+        for own, parameter in module._parameters.items():
+            if own in rules[kind] and parameter is not None:
+                name, function = f"{path}.{own}" if path else own, rules[kind][own]
                 _check_parameter(name, parameter, generator if _takes_generator(function) else None)
                 plan.append((name, parameter, function))
     if unused:
@@ -317,6 +368,8 @@ def _plan(
 
 
 def _check_rules(rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]]]) -> None:
+    if not isinstance(rules, Mapping):
+        raise TypeError(f"expected a rule for each type of layer, but got {rules!r}")
     for kind, functions in rules.items():
         if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
             raise TypeError(f"expected a class of modules to have a rule, but got {kind!r}")
@@ -326,6 +379,8 @@ def _check_rules(rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]
                 f'as in {{"weight": torch.nn.init.xavier_uniform_}}, but got {functions!r}'
             )
         for name, function in functions.items():
+            if not isinstance(name, str):
+                raise TypeError(f"expected the name of a parameter of {kind.__name__}, but got {name!r}")
             if not callable(function):
                 raise TypeError(
                     f"expected a function for '{name}' of {kind.__name__}, but got {type(function).__name__}"
@@ -355,8 +410,10 @@ def _fill(parameter: nn.Parameter, function: Callable[..., Any], generator: torc
 def _takes_generator(function: Callable[..., Any]) -> bool:
     try:
         return "generator" in inspect.signature(function).parameters
-    except ValueError:  # methods such as Tensor.zero_ tell nothing of their arguments
-        return False
+    except ValueError:  # a method of Tensor has its signature in its documentation only
+        while isinstance(function, partial):
+            function = function.func
+        return "generator=" in (function.__doc__ or "")
 
 
 def _text(function: Callable[..., Any]) -> str:

@@ -1,22 +1,22 @@
 """Lazy initialisation: sizes that come with the first batch."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
-from torch.utils.hooks import RemovableHandle
+from torch.utils._pytree import tree_map_only
 
-from d2lblocks.init import unchanged_on_error
-from d2lblocks.parameters import parameter_table
+from d2lblocks.init import _Snapshot
+from d2lblocks.parameters import _named_tensors
 
 __all__ = ["apply_init", "uninitialized_names"]
 
-Net = TypeVar("Net", bound=nn.Module)
+_Net = TypeVar("_Net", bound=nn.Module)
 
 
 def uninitialized_names(net: nn.Module) -> list[str]:
@@ -42,19 +42,21 @@ def uninitialized_names(net: nn.Module) -> list[str]:
         #> []
         ```
     """
-    return [row.name for row in parameter_table(net) if row.shape is None]
+    return [name for name, tensor in _named_tensors(net) if is_lazy(tensor)]
 
 
-def apply_init(net: Net, *inputs: Any, init: Callable[[nn.Module], None] | None = None) -> Net:
+def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None = None) -> _Net:
     """Give a lazy net its shapes by a dry run, and then initialise it.
 
-    The dry run is one call `net(*inputs)`, of which only the shapes are kept: it runs without gradients
-    and with every module in evaluation mode. Training modes, gradients, buffers such as the statistics of a
-    batch norm, and the inputs are afterwards as they were.
-    What the forward pass draws, for dropout or noise, does not move the random stream of the CPU and CUDA
-    generators; what the new parameters draw does, as it does when layers are built with their sizes.
+    The dry run is one call `net(*inputs)`, without gradients and with every module in evaluation mode,
+    and everything it does is undone: shapes, training modes, buffers such as the statistics of a batch norm,
+    parameters, attributes, random numbers; the inputs are copied before.
+    Then the lazy modules get their shapes and values, in the order in which the dry run reached them.
+    Their values come from PyTorch's default generator, as those of layers that are built with their sizes.
     So a net whose layers are all lazy, and run in the order of their definition, gets the very values that
     the same seed gives to the same net with sizes.
+
+    A copy of what the net holds is kept until the end.
 
     Args:
         net: any module; for one without lazy parameters the dry run only checks the inputs.
@@ -84,114 +86,67 @@ def apply_init(net: Net, *inputs: Any, init: Callable[[nn.Module], None] | None 
         #> )
         ```
     """
-    with _lazy_again_on_error(net), unchanged_on_error(net.parameters() if init else []):
-        _DryRun(net)(*inputs)
-        if missed := uninitialized_names(net):
-            raise RuntimeError(
-                f"the dry run of {type(net).__name__} did not reach {', '.join(map(repr, missed))}: "
-                "call their layers by themselves first"
-            )
-        if init is not None:
-            net.apply(init)
+    before = _Snapshot(net)
+    # Parameters made in inference mode could not be trained; leaving it must not turn gradients on.
+    with torch.set_grad_enabled(torch.is_grad_enabled()), torch.inference_mode(False):
+        try:
+            reached = _dry_run(net, inputs)
+        finally:
+            before.restore()
+        try:
+            for module, args, kwargs in reached:
+                module._infer_parameters(module, args, kwargs)
+            if missed := uninitialized_names(net):
+                raise RuntimeError(
+                    f"the dry run of {type(net).__name__} did not reach {', '.join(map(repr, missed))}: "
+                    "call their layers by themselves first"
+                )
+            if init is not None:
+                net.apply(init)
+        except BaseException:
+            before.restore()
+            raise
     return net
 
 
-class _DryRun:
-    """One call of a net, of which only the new parameters are kept.
-
-    Random numbers come from two streams that begin alike. The parameters draw from one, and the caller goes
-    on with it afterwards; everything else draws from the other, which is forgotten.
-    """
-
-    def __init__(self, net: nn.Module) -> None:
-        self.net = net
-        self.inside: list[tuple[str, nn.Module, tuple[Any, ...]]] = []  # calls that have not returned
-        self.waiting = _random_state()  # the stream that is not in use: at first, the parameters'
-
-    def __call__(self, *inputs: Any) -> None:
-        copies = tuple(given.clone() if isinstance(given, Tensor) else given for given in inputs)
-        buffers = [(buffer, buffer.clone()) for buffer in self.net.buffers() if not is_lazy(buffer)]
-        modes = [(module, module.training) for module in self.net.modules()]
-        self.inside.append(("", self.net, copies))
-        hooks = list(self.hook())
-        with torch.no_grad():
-            try:
-                for module, _ in modes:
-                    module.training = False  # not eval(), in which a module may do more than this
-                self.net(*copies)
-            except Exception as error:
-                raise RuntimeError(_failure(*self.inside[-1], error)) from error
-            finally:
-                for hook in hooks:
-                    hook.remove()
-                for module, mode in modes:
-                    module.training = mode
-                for buffer, values in buffers:
-                    buffer.copy_(values)
-        _set_random_state(self.waiting)
-
-    def hook(self) -> Iterator[RemovableHandle]:
-        for name, module in self.net.named_modules():
-            lazy = isinstance(module, LazyModuleMixin)
-            if lazy:
-                # Before and after the module's own hook, which makes its parameters.
-                yield module.register_forward_pre_hook(self.switch, prepend=True)
-                yield module.register_forward_pre_hook(self.switch)
-            yield module.register_forward_pre_hook(partial(self.enter, name), prepend=True)
-            yield module.register_forward_hook(self.leave)
-
-    def switch(self, *_: Any) -> None:
-        used = _random_state()
-        _set_random_state(self.waiting)
-        self.waiting = used
-
-    def enter(self, name: str, module: nn.Module, given: tuple[Any, ...]) -> None:
-        self.inside.append((name, module, given))
-
-    def leave(self, module: nn.Module, *_: Any) -> None:
-        while self.inside.pop()[1] is not module:  # calls that raised, in a forward that went on
-            pass
+_Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 
-@contextmanager
-def _lazy_again_on_error(net: nn.Module) -> Iterator[None]:
-    """Make lazy what was lazy, and draw again what was drawn, when the block raises."""
-    random_state = _random_state()
-    waiting = [
-        (tensor, type(tensor), tensor.data.device, tensor.data.dtype)
-        for tensor in (*net.parameters(), *net.buffers())
-        if is_lazy(tensor)
-    ]
-    # The dictionaries themselves get their entries back: handles of hooks refer to them.
-    modules = [(module, type(module), dict(vars(module))) for module in net.modules()]
-    entries = [(each, dict(each)) for _, _, own in modules for each in own.values() if isinstance(each, dict)]
-    try:
-        yield
-    except BaseException:
-        for tensor, lazy_tensor, device, dtype in waiting:
-            tensor.data = torch.empty(0, device=device, dtype=dtype)
-            tensor.__class__ = lazy_tensor
-        for module, lazy_module, own in modules:
-            module.__class__ = lazy_module
-            vars(module).clear()
-            vars(module).update(own)
-        for each, items in entries:
-            each.clear()
-            each.update(items)
-        _set_random_state(random_state)
-        raise
+def _dry_run(net: nn.Module, inputs: tuple[Any, ...]) -> list[_Call]:
+    """Call the net, and give the first call of each lazy module. Hooks, modes and shapes stay behind."""
+    reached: list[_Call] = []
+    inside: list[tuple[str, nn.Module, tuple[Any, ...]]] = []  # the calls that have not returned
+    failed: list[tuple[BaseException, tuple[str, nn.Module, tuple[Any, ...]]]] = []
 
+    def enter(name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        inside.append((name, module, (*args, *kwargs.values())))
 
-def _random_state() -> list[Tensor]:
-    """The states of the default generators: the CPU's, then those of the CUDA devices in use."""
-    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if cuda else [])]
+    def leave(*_: Any) -> None:
+        call, error = inside.pop(), sys.exception()
+        if error is not None:
+            failed.append((error, call))
 
+    def infer(own_hook: Any, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        own_hook(module, args, kwargs)
+        reached.append((module, args, kwargs))
 
-def _set_random_state(states: list[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if states[1:]:
-        torch.cuda.set_rng_state_all(states[1:])
+    copies = tree_map_only(Tensor, lambda t: t.detach().clone().requires_grad_(t.requires_grad), inputs)
+    for name, module in net.named_modules():
+        module.training = False  # not eval(), in which a module may do more than this
+        module.register_forward_pre_hook(partial(enter, name), prepend=True, with_kwargs=True)
+        module.register_forward_hook(leave, always_call=True)
+        if hook := vars(module).get("_initialize_hook"):
+            hooks = module._forward_pre_hooks
+            hooks[hook.id] = partial(infer, hooks[hook.id])
+    # A compiled net would initialise its layers by other hooks than these.
+    compiles = "torch._dynamo" in sys.modules
+    with torch.no_grad(), torch.compiler.set_stance("force_eager") if compiles else nullcontext():
+        try:
+            net(*copies)
+        except Exception as error:
+            calls = [call for known, call in failed if known is error]
+            raise RuntimeError(_failure(*(calls or [("", net, inputs)])[0], error)) from error
+    return reached
 
 
 def _failure(name: str, module: nn.Module, given: tuple[Any, ...], error: Exception) -> str:
