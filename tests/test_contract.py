@@ -22,7 +22,10 @@ from torch.nn.utils import parametrize, skip_init
 
 from d2lblocks import (
     MLP,
+    CenteredLayer,
     FixedHiddenMLP,
+    MyLazyLinear,
+    MyLinear,
     MySequential,
     NestMLP,
     Parallel,
@@ -64,6 +67,7 @@ class Block:
         return () if self.width is None else (*batch, self.width)
 
 
+LINEAR = (nn.Linear, MyLinear)
 HALVES = "the number of halvings depends on the values"
 MLP_KEYS = ["hidden.weight", "hidden.bias", "out.weight", "out.bias"]
 FIXED_KEYS = ["rand_weight", "linear.weight", "linear.bias"]
@@ -106,6 +110,21 @@ BLOCKS = [
         ["nets.0.weight", "nets.0.bias", "nets.1.weight", "nets.1.bias"],
         width=12,
         lazy=True,
+    ),
+    Block("MyLinear", lambda **f: MyLinear(20, 4, **f), ["weight", "bias"], width=4),
+    Block(
+        "MyLinear without bias",
+        lambda **f: MyLinear(20, 4, bias=False, **f),
+        ["weight"],
+        width=4,
+        absent=["bias"],
+    ),
+    Block("MyLazyLinear", lambda **f: MyLazyLinear(4, **f), ["weight", "bias"], width=4, lazy=True),
+    Block(
+        "custom layers",
+        lambda **f: MySequential(MyLinear(20, 8, **f), nn.Tanh(), CenteredLayer(-1), MyLinear(8, 4, **f)),
+        ["0.weight", "0.bias", "3.weight", "3.bias"],
+        width=4,
     ),
     Block(
         "chimera",
@@ -236,7 +255,7 @@ def test_absent_parameters_have_a_name_and_no_key(block: Block) -> None:
     """A parameter that is switched off is registered as None and not saved."""
     net = block.ready()
     found = [
-        f"{path}.{name}"
+        f"{path}.{name}".lstrip(".")
         for path, module in net.named_modules()
         for name, parameter in module._parameters.items()
         if parameter is None
@@ -291,11 +310,12 @@ def test_tying_survives_moves(block: Block) -> None:
 def test_parametrized_blocks_copy_and_refuse_pickle(block: Block) -> None:
     """With parametrized weights `deepcopy` works, and pickling says to use `state_dict()`."""
     net = block.ready()
-    linears = [(name, module) for name, module in net.named_modules() if isinstance(module, nn.Linear)]
+    linears = [(name, module) for name, module in net.named_modules() if isinstance(module, LINEAR)]
     for _, linear in linears:
         parametrize.register_parametrization(linear, "weight", nn.Tanh())
     assert_same(net, copy.deepcopy(net), block.inputs(3))
-    assert {f"{name}.parametrizations.weight.original" for name, _ in linears} <= set(net.state_dict())
+    longer = {f"{name}.parametrizations.weight.original".lstrip(".") for name, _ in linears}
+    assert longer <= set(net.state_dict())
     with pytest.raises(RuntimeError, match="state_dict"):
         pickle.dumps(net)
 
@@ -361,8 +381,9 @@ def test_the_table_names_every_tensor(block: Block) -> None:
 def test_init_by_type_reaches_every_linear_layer(block: Block) -> None:
     """Its report names all weights of linear layers and nothing else, also on the meta device."""
     weights = {key for key in block.keys if key.endswith("weight")} - set(block.buffers)
+    kinds = {type(module) for module in block.ready().modules() if isinstance(module, LINEAR)}
     for net in block.ready(), block.ready(device="meta"):
-        report = init_by_type(net, {nn.Linear: {"weight": nn.init.zeros_}})
+        report = init_by_type(net, {kind: {"weight": nn.init.zeros_} for kind in kinds})
         assert {name for name, function in report.items() if function} == weights
         assert all(net.is_meta or not net.any() for net in map(net.get_parameter, weights))
         assert_tied(block, net)
@@ -593,7 +614,7 @@ def test_fully_shard(block: Block, one_process: DeviceMesh) -> None:
     """FSDP2 changes neither keys nor outputs, and works by calls, not by `forward`."""
     net, X = block.ready(), block.inputs(3)
     Y = net(X)
-    for module in [module for module in net.modules() if isinstance(module, nn.Linear)]:
+    for module in [module for module in net.modules() if isinstance(module, LINEAR) and module is not net]:
         fully_shard(module, mesh=one_process)
     fully_shard(net, mesh=one_process)
     assert torch.equal(net(X), Y)

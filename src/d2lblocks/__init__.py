@@ -9,6 +9,7 @@ from d2lblocks.init import (
     init_xavier,
     my_init,
 )
+from d2lblocks.layers import CenteredLayer, MyLazyLinear, MyLinear
 from d2lblocks.lazy import apply_init, uninitialized_names
 from d2lblocks.modules import MLP, FixedHiddenMLP, MySequential, NestMLP, Parallel
 from d2lblocks.parameters import (
@@ -22,7 +23,10 @@ from d2lblocks.parameters import (
 
 __all__ = [
     "MLP",
+    "CenteredLayer",
     "FixedHiddenMLP",
+    "MyLazyLinear",
+    "MyLinear",
     "MySequential",
     "NestMLP",
     "Parallel",
