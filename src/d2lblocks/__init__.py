@@ -1,5 +1,6 @@
 """The Builders' Guide, tested: the modules that the pages teach."""
 
+from d2lblocks.devices import cpu, gpu, num_gpus, try_all_gpus, try_gpu
 from d2lblocks.init import (
     hardshrink_uniform_,
     init_42,
@@ -33,7 +34,9 @@ __all__ = [
     "ParameterTable",
     "Row",
     "apply_init",
+    "cpu",
     "get_tensor",
+    "gpu",
     "hardshrink_uniform_",
     "init_42",
     "init_by_type",
@@ -41,9 +44,12 @@ __all__ = [
     "init_normal",
     "init_xavier",
     "my_init",
+    "num_gpus",
     "parameter_table",
     "set_tensor",
     "shared_names",
+    "try_all_gpus",
+    "try_gpu",
     "uninitialized_names",
 ]
 __version__ = "0.1.0"
