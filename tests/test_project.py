@@ -1,7 +1,5 @@
 """The project as a whole: lint, types, pins, the wheel, and what the commands say when it fails."""
 
-import ast
-import importlib
 import importlib.metadata
 import os
 import re
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
-from page.read import Page, read_page, read_pages
+from page.read import read_pages
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,31 +51,6 @@ def test_snippets_named_as_examples_exist() -> None:
     named = {name for text in texts for name in re.findall(r"test_snippet\[(.+?)\]", text)}
     assert named
     assert named <= ids
-
-
-def names_in_code(page: Page) -> set[str]:
-    """Every name that the snippets of a page use, define or import."""
-    nodes = [node for snippet in page.snippets for node in ast.walk(ast.parse("\n".join(snippet.code)))]
-    fields = ("id", "attr", "name")  # of names, attributes, and definitions and imports
-    return {getattr(node, field) for node in nodes for field in fields if hasattr(node, field)}
-
-
-@pytest.mark.parametrize("topic", sorted(path.stem for path in (ROOT / "src/d2lblocks").glob("[!_]*.py")))
-def test_every_public_name_is_on_its_page(topic: str) -> None:
-    """A topic's page uses all that its module offers, and its module offers something."""
-    page = read_page(ROOT / "docs" / "en" / f"{topic}.md", ROOT, topic)
-    public = set(importlib.import_module(f"d2lblocks.{topic}").__all__)
-    assert public
-    assert public - names_in_code(page) == set()
-
-
-@pytest.mark.parametrize("page", sorted(path.stem for path in (ROOT / "docs/en/api").glob("*.md")))
-def test_every_topic_has_its_parts(page: str) -> None:
-    """A topic is a page, a module, an API page, a file of tests, and a table on the cheat sheet."""
-    docs = ROOT / "docs" / "en"
-    parts = [docs / f"{page}.md", ROOT / "src/d2lblocks" / f"{page}.py", ROOT / "tests" / f"test_{page}.py"]
-    assert [part for part in parts if not part.is_file()] == []
-    assert f'--8<-- "{page}.md:short"' in (docs / "cheatsheet.md").read_text("utf-8")
 
 
 def test_every_package_is_pinned() -> None:

@@ -21,6 +21,7 @@ from d2lblocks.parameters import (
     set_tensor,
     shared_names,
 )
+from d2lblocks.serialization import load, load_parameters, save, save_parameters
 
 __all__ = [
     "MLP",
@@ -43,9 +44,13 @@ __all__ = [
     "init_constant",
     "init_normal",
     "init_xavier",
+    "load",
+    "load_parameters",
     "my_init",
     "num_gpus",
     "parameter_table",
+    "save",
+    "save_parameters",
     "set_tensor",
     "shared_names",
     "try_all_gpus",

@@ -1,0 +1,128 @@
+"""What the pages have to hold: every topic its parts, every row of the chapter, every known mistake."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from page.read import Page, read_page
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs" / "en"
+TOPICS = sorted(path.stem for path in (ROOT / "src/d2lblocks").glob("[!_]*.py"))
+
+# The names that readers of the chapter look for, and how many exercises it sets.
+CHAPTER = {
+    "modules": ("Sequential OrderedDict Conv2d MLP __call__ MySequential FixedHiddenMLP NestMLP chimera", 3),
+    "parameters": ("state_dict named_parameters grad rgnet shared get_parameter NestMLP", 3),
+    "init": ("apply init_normal init_constant init_xavier init_42 my_init xavier_uniform_", 1),
+    "lazy": ("LazyLinear apply_init LazyConv2d LazyBatchNorm2d skip_init", 3),
+    "layers": ("CenteredLayer MyLinear Sequential Parameter einsum rfft", 2),
+    "serialization": ("save load state_dict load_state_dict eval MLP", 3),
+    "devices": ("device cpu gpu num_gpus try_gpu try_all_gpus to", 4),
+}
+
+# The mistakes that people make: where they stand, and the message or the symptom that is searched for.
+MISTAKES = [
+    ("modules", "cannot assign module before Module.__init__() call"),
+    ("modules", "object has no attribute '_backward_hooks'"),
+    ("modules", "optimizer got an empty parameter list"),
+    ("layers", "### Parameters in a Python list"),
+    ("layers", "### `nn.Parameter(t) * 0.01` is no Parameter"),
+    ("modules", "### The constant that stays behind"),
+    ("layers", "#> RuntimeError: expected m1 and m2 to have the same dtype"),
+    ("layers", "#> RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn"),
+    ("parameters", "#> tensor(40.)"),
+    ("parameters", "is at version 1; expected version 0"),
+    (
+        "parameters",
+        "#> RuntimeError: a leaf Variable that requires grad is being used in an in-place operation.",
+    ),
+    (
+        "parameters",
+        "cannot assign 'torch.FloatTensor' as parameter 'bias' (torch.nn.Parameter or None expected)",
+    ),
+    ("parameters", "#> RuntimeError: output with shape [1] doesn't match the broadcast shape [3, 3]"),
+    ("lazy", "#> RuntimeError: Can't access the shape of an uninitialized parameter or buffer."),
+    ("lazy", "#> ValueError: Attempted to use an uninitialized parameter in"),
+    ("lazy", "### `apply` skipped the lazy layers"),
+    ("init", "### `apply`, and nothing has changed"),
+    ("lazy", "#> AttributeError: 'Parameter' object has no attribute 'materialize'"),
+    ("lazy", "#> Weights only load failed"),
+    ("lazy", "### The same seed, other weights"),
+    ("serialization", "a whole module: Unsupported global"),
+    ("serialization", "numpy.float64: Unsupported global"),
+    ("serialization", "#> TypeError: Expected state_dict to be dict-like, got <class 'str'>."),
+    ("serialization", "#> TypeError: '_IncompatibleKeys' object is not callable"),
+    ("serialization", "Unsupported global: GLOBAL getattr"),
+    ("serialization", "### `Missing key(s) in state_dict`, and the same names with `module.`"),
+    ("serialization", "### `strict=False`, and the net is as random as before"),
+    ("serialization", "### The best weights have changed"),
+    ("parameters", "### Three blocks that are one"),
+    ("serialization", "### The tied weights have come apart"),
+    ("modules", "### A layer given twice runs once"),
+    ("parameters", "### The new layer never learns"),
+    ("modules", "### The layer that never learns: built in `forward`"),
+    ("devices", "### The tensor did not move"),
+    ("devices", "### `Expected one of cpu, cuda, ...`"),
+    ("devices", "### `Torch not compiled with CUDA enabled`"),
+    ("devices", "### `Expected all tensors to be on the same device`"),
+    ("modules", '#> NotImplementedError: Module [Misspelt] is missing the required "forward" function'),
+    ("modules", "#> TypeError: linear(): argument 'input' (position 1) must be Tensor, not ReLU"),
+    ("modules", "### The same input, another output"),
+    ("modules", "### The caller's input has changed"),
+    ("init", "### The net learns, but no better than one of width 1"),
+    ("init", "#> ValueError: Fan in and fan out can not be computed for tensor with fewer than 2 dimensions"),
+    ("init", "#> AttributeError: 'NoneType' object has no attribute 'zero_'"),
+    ("serialization", "## A view saves what it looks at"),
+    ("parameters", "### Frozen, and it trains all the same"),
+    ("parameters", "#> ValueError: some parameters appear in more than one parameter group"),
+]
+
+
+def names_in_code(page: Page) -> set[str]:
+    """Every name that the snippets of a page use, define or import."""
+    nodes = [node for snippet in page.snippets for node in ast.walk(ast.parse("\n".join(snippet.code)))]
+    fields = ("id", "attr", "name")  # of names, attributes, and definitions and imports
+    return {getattr(node, field) for node in nodes for field in fields if hasattr(node, field)}
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_every_public_name_is_on_its_page(topic: str) -> None:
+    """A topic's page uses all that its module offers, and its module offers something."""
+    page = read_page(DOCS / f"{topic}.md", ROOT, topic)
+    public = set(importlib.import_module(f"d2lblocks.{topic}").__all__)
+    assert public
+    assert public - names_in_code(page) == set()
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_every_topic_has_its_parts(topic: str) -> None:
+    """A topic is a page, a module, an API page, a file of tests, and a table on the cheat sheet."""
+    parts = [DOCS / f"{topic}.md", DOCS / "api" / f"{topic}.md", ROOT / "tests" / f"test_{topic}.py"]
+    assert [part for part in parts if not part.is_file()] == []
+    assert f'--8<-- "{topic}.md:short"' in (DOCS / "cheatsheet.md").read_text("utf-8")
+    assert f"({topic}.md)" in (DOCS / "index.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_every_row_of_the_chapter_is_on_its_page(topic: str) -> None:
+    """What the chapter shows is shown, its exercises and two more have folded solutions, a table ends it."""
+    names, exercises = CHAPTER[topic]
+    page = read_page(DOCS / f"{topic}.md", ROOT, topic)
+    assert set(names.split()) - names_in_code(page) == set()
+    text = "\n".join(page.lines)
+    parts = re.split(r"^## (.+)$", text, flags=re.M)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert {"In the library", "When it goes wrong", "Exercises", "In short"} <= set(sections)
+    numbers = re.findall(r"^(\d+)\. ", sections["Exercises"], re.M)
+    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+    assert len(numbers) >= exercises + 2
+    assert sections["Exercises"].count("<summary>Solution</summary>") == len(numbers)
+
+
+@pytest.mark.parametrize(("topic", "text"), MISTAKES)
+def test_every_known_mistake_is_on_a_page(topic: str, text: str) -> None:
+    """With its message or its symptom, word for word."""
+    assert text in (DOCS / f"{topic}.md").read_text("utf-8")
