@@ -2,9 +2,7 @@
 
 import difflib
 import io
-import os
 import re
-import tempfile
 import tokenize
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -14,6 +12,7 @@ from .library import library_lies, shows_library
 from .read import Page
 from .run import Outcome
 from .snippet import Snippet
+from .write import replace
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 LONGEST = 100  # lines of a diff
@@ -113,10 +112,5 @@ def rewrite(page: Page, codes: dict[str, list[str]]) -> str:
     path = page.path.resolve()
     if path.read_bytes() != "\n".join(page.lines).encode():
         return f"left alone, because it was changed meanwhile: {page.name}"
-    # Whole or not at all: a page is never left half written.
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with open(handle, "wb") as file:
-        file.write("\n".join(lines).encode())
-    os.chmod(name, path.stat().st_mode)
-    os.replace(name, path)
+    replace(path, "\n".join(lines).encode())
     return f"rewritten: {page.name}"

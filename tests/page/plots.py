@@ -1,13 +1,12 @@
 """Plots: the pictures of a page that its own code draws."""
 
 import ast
-import os
 import re
-import tempfile
 from itertools import zip_longest
 from pathlib import Path
 
 from .snippet import Snippet
+from .write import replace
 
 SHOWN = re.compile(r"!\[[^\]]*\]\(img/([^)\s]+\.svg)\)")
 PUBLISHED = Path("docs") / "theme" / "img"  # where the site has them, for the pages of every language
@@ -50,16 +49,11 @@ def plot_lies(snippet: Snippet, lines: list[str], folder: Path, root: Path) -> l
 
 
 def publish(name: str, folder: Path, root: Path) -> str:
-    """Put a plot where the site has it, whole or not at all. What was done, if anything."""
+    """Put a plot where the site has it. What was done, if anything."""
     drawn, place = svg(folder / name), root / PUBLISHED / name
     if drawn is None or drawn == svg(place):
         return ""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=place.parent)
-    with open(handle, "w", encoding="utf-8", newline="\n") as file:
-        file.write(drawn)
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, place)
+    replace(place, drawn.encode())
     return f"drawn: {(PUBLISHED / name).as_posix()}"
 
 
