@@ -4,22 +4,29 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from page.record import this_machine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("pages")
     required = "fail, instead of skip, a snippet that needs at most N CUDA GPUs and finds fewer"
     group.addoption("--gpus-required", type=int, default=0, metavar="N", help=required)
+    record = "run all pages on this machine's GPUs, and put on record what passed"
+    group.addoption("--gpu-record", action="store_true", help=record)
     seconds = "stop a snippet that takes longer (default: 60)"
     group.addoption("--snippet-seconds", type=float, default=60, metavar="S", help=seconds)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     parallel = hasattr(config, "workerinput") or config.getoption("dist", "no") != "no"
-    if config.getoption("update_examples") and parallel:
-        raise pytest.UsageError(
-            "--update-examples writes pages, so one process must do it: run it without -n"
-        )
+    update, record = config.getoption("update_examples"), config.getoption("gpu_record")
+    if (update or record) and parallel:
+        option = "--update-examples" if update else "--gpu-record"
+        raise pytest.UsageError(f"{option} writes pages, so one process must do it: run it without -n")
+    if update and record:
+        raise pytest.UsageError("--gpu-record compares what --update-examples rewrites: run them in turn")
+    if record and this_machine() is None:
+        raise pytest.UsageError("--gpu-record needs a CUDA GPU, and torch finds none here")
 
 
 @pytest.fixture(autouse=True)

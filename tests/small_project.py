@@ -1,13 +1,16 @@
 """A small project of pages for the tests of the runner, and how to run it."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from page.check import Check
 from page.read import read_pages
+from page.record import Machine
 
 TESTS = Path(__file__).parent
 
@@ -61,10 +64,13 @@ def project(root: Path, **pages: str) -> Path:
     return root
 
 
-def check(root: Path, seconds: float = 30, update: bool = False) -> dict[str, str]:
+def check(
+    root: Path, seconds: float = 30, update: bool = False, machine: Machine | None = None
+) -> dict[str, str]:
     """What the doc tests say of every snippet of a project, and of every page that has a problem."""
     pages = read_pages(root)
-    checked = Check(pages, root, root / "scratch", seconds, update)
+    scratch = Path(tempfile.mkdtemp(dir=root))
+    checked = Check(pages, root, scratch, seconds, update, machine)
     said = {page.short: "\n".join(page.problems) for page in pages if page.problems}
     for page in pages:
         for snippet in page.snippets:
@@ -82,15 +88,40 @@ def prepare(root: Path) -> None:
         shutil.copy(TESTS.parent / "pyproject.toml", root)
 
 
-def pytest_run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def pytest_run(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The real doc tests over the pages of a small project, in a process of their own."""
     prepare(root)
     smaller = "not test_pages_hold_on_a_smaller_processor"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-k", smaller, *arguments]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+    return subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True)
+
+
+FAKE_TORCH = """\
+import sys
+from pathlib import Path
+
+here = str(Path(__file__).parent)
+sys.path.remove(here)
+del sys.modules["torch"]
+import torch
+
+sys.path.insert(0, here)
+torch.__version__, torch.version.cuda = {version!r}, "13.0"
+torch.cuda.device_count = lambda: {gpus}
+torch.cuda.get_device_name = lambda *device: "NVIDIA H100"
+"""
+
+
+def fake_torch(root: Path, gpus: int, version: str) -> dict[str, str]:
+    """The environment of a machine on which torch finds GPUs, and names another version of itself."""
+    place = root / "fake" / "torch.py"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(FAKE_TORCH.format(gpus=gpus, version=version), "utf-8")
+    paths = [str(place.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def results(run: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """How every snippet's test ended."""
-    found = re.findall(r"^(PASSED|FAILED) \S*test_docs\.py::test_snippet\[(.*?)\]", run.stdout, re.M)
+    found = re.findall(r"^(PASSED|FAILED|XFAIL) \S*test_docs\.py::test_snippet\[(.*?)\]", run.stdout, re.M)
     return {name: end for end, name in found}

@@ -125,7 +125,7 @@ def test_a_gpu_snippet_is_skipped_without_gpus(tmp_path: Path) -> None:
     """The reason says what it needs and what is there."""
     text = GPU_PAGE.replace("COUNT", "torch.cuda.device_count = lambda: 1")
     said = check(project(tmp_path, **{"docs/en/page.md": text}))
-    assert list(said.values()) == ["", "skipped: needs 2 CUDA GPUs, found 1", ""]
+    assert list(said.values()) == ["", "skipped: needs 2 CUDA GPUs, found 1; never run", ""]
 
 
 def test_a_gpu_snippet_is_run_with_gpus_and_moves_no_random_stream(tmp_path: Path) -> None:

@@ -6,5 +6,6 @@ library.py  a snippet that shows the library's source, beside that source
 run.py      a page run statement by statement, in a process of its own
 compare.py  what is shown beside what happened; pages rewritten
 write.py    a file replaced, whole or not at all
+record.py   what passed on a GPU, when, and on which
 check.py    all of it, for all pages of one test run
 """

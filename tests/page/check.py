@@ -6,7 +6,8 @@ from pathlib import Path
 from .compare import HOW, difference, rewrite, troubles, truthful
 from .library import refreshed, shows_library
 from .plots import plot_lies, plots, publish
-from .read import Page, parse_quietly
+from .read import Page, parse_quietly, read_pages
+from .record import Machine, Record
 from .run import Program
 from .snippet import Snippet
 
@@ -15,10 +16,17 @@ class Check:
     """Called with a snippet, it says why the snippet fails (empty: it does not) and why it was skipped."""
 
     def __init__(
-        self, pages: list[Page], root: Path, folder: Path, seconds: float = 60, update: bool = False
+        self,
+        pages: list[Page],
+        root: Path,
+        folder: Path,
+        seconds: float = 60,
+        update: bool = False,
+        machine: Machine | None = None,  # whose GPUs this run puts on record
     ) -> None:
         self.root = root
         self.update = update
+        self.record = Record(pages, root, machine)
         self.pages = {page.name: page for page in pages}
         self.failed = {page.name for page in pages if page.problems}
         self.codes: dict[str, list[str]] = {}  # what a rewritten page will hold, by snippet
@@ -52,24 +60,32 @@ class Check:
             remarks += [f"{lie}\n{HOW}" for lie in plot_lies(snippet, page.lines, files, self.root)]
         if remarks:
             self.failed.add(snippet.file)
-        return "\n".join(remarks), outcome.skipped
+        remark = "\n".join(remarks)
+        return remark, self.record.note(snippet, remark, outcome.skipped)
 
     def close(self) -> list[str]:
-        """End every program; when updating, write the pages of which nothing failed. What was done."""
+        """End every program; write what this run is to write. What was done."""
         for program in self.programs.values():
             program.close()
             # A snippet that was run only because a later one was asked for may have failed as well.
             if any(outcome.troubles for outcome in program.outcomes.values()):
                 self.failed.add(program.snippets[0].file)
-        if not self.update:
-            return []
+        done = [self.record.write()] if self.record.machine else []
+        if self.update:
+            done += self.rewrite()
+        if self.update or self.record.machine:
+            done.append(Record(read_pages(self.root), self.root).show())
+        return [what for what in done if what]
+
+    def rewrite(self) -> list[str]:
+        """Write the pages of which nothing failed, and their plots. What was done."""
         pages = [page for name, page in self.pages.items() if name not in self.failed]
         done = [rewrite(page, self.codes) for page in pages]
         for page in pages:
             for snippet in page.snippets:
                 files = self.programs[snippet.program].files
                 done += [publish(name, files, self.root) for name in plots(snippet, page.lines)]
-        return [what for what in done if what]
+        return done
 
 
 def parses(code: list[str]) -> bool:

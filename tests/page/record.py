@@ -1,0 +1,205 @@
+"""GPU runs on record: what passed where, quoted on machines that have no GPU, and shown as a table."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TypedDict
+
+from markdown.extensions.toc import slugify, unique  # type: ignore[import-untyped]
+
+from .compare import HOW
+from .read import Page, scan
+from .snippet import Snippet
+from .write import replace
+
+RECORD = "docs/gpu-record.json"  # beside the site, not on it
+TESTED = "docs/en/tested.md"  # where the table stands, between these two
+BEGIN, END = "<!-- gpu-record: made by `make update`, not by hand -->", "<!-- end of gpu-record -->"
+HEADING = re.compile(r"#{1,6}[ \t]+(.+?)[ \t]*#*")
+QUOTES = {
+    "passed": "last passed on {gpu}, torch {torch}, {date}",
+    "failed": "failed on {gpu}, torch {torch}, {date}",
+    "stale": "never run since it changed",
+    "never run": "never run",
+}
+ASK = """
+import json, torch
+if torch.cuda.device_count() and torch.version.cuda:
+    gpu, version = torch.cuda.get_device_name(), torch.__version__.split("+")[0]
+    print(json.dumps({"gpu": gpu, "torch": version, "cuda": torch.version.cuda}))
+"""
+
+
+class Machine(TypedDict):
+    """What the outputs of a GPU snippet may depend on."""
+
+    gpu: str
+    torch: str
+    cuda: str
+
+
+class Entry(Machine):
+    """How a snippet ended in the last run that had GPUs for it."""
+
+    digest: str
+    passed: bool
+    date: str  # UTC
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A snippet that needs GPUs, and how it is found whatever its line."""
+
+    key: str  # page and heading
+    link: str
+    needs: str
+    digest: str
+
+
+class Record:
+    """What is on record of a project's GPU snippets; on a machine, what one more run there puts on record."""
+
+    def __init__(self, pages: list[Page], root: Path, machine: Machine | None = None) -> None:
+        self.root = root
+        self.machine = machine
+        self.gated = dict(gated(pages))
+        self.waiting = {snippet.id for page in pages for snippet in page.snippets}
+        self.ran: dict[str, str] = {}  # by snippet, the first line of why it failed
+        place = root / RECORD
+        known = json.loads(place.read_text("utf-8")) if place.is_file() else {"snippets": {}}
+        self.entries: dict[str, Entry] = known["snippets"]
+
+    def note(self, snippet: Snippet, remark: str, skipped: str) -> str:
+        """Remember how a snippet ended. Why it was skipped, with what is on record."""
+        self.waiting.discard(snippet.id)
+        if not skipped:
+            self.ran[snippet.id] = remark.partition("\n")[0]
+        elif snippet.id in self.gated:
+            state, entry = self.find(self.gated[snippet.id])
+            skipped += "; " + QUOTES[state].format_map(entry or {})
+        return skipped
+
+    def find(self, gated: Gated) -> tuple[str, Entry | None]:
+        """What is known of a snippet, and from which run; the digest finds it where its heading does not."""
+        entry = self.entries.get(gated.key)
+        if entry is None or entry["digest"] != gated.digest:
+            alike = (each for each in self.entries.values() if each["digest"] == gated.digest)
+            entry = next(alike, entry)
+        if entry is None:
+            return "never run", None
+        if entry["digest"] != gated.digest:
+            return "stale", entry
+        return "passed" if entry["passed"] else "failed", entry
+
+    def excuses(self, snippet: Snippet) -> bool:
+        """Whether its failure may come of a torch that is not the one of the pages."""
+        if self.machine is None or snippet.id in self.gated:
+            return False
+        pins = (self.root / "constraints.txt").read_text("utf-8")
+        return f"torch=={self.machine['torch']}" not in pins.split()
+
+    def write(self) -> str:
+        """Put the run on record, if it was a whole one. What was done."""
+        assert self.machine is not None
+        if self.waiting:
+            return f"not recorded, because snippets were not run: {len(self.waiting)}"
+        date = datetime.now(UTC).date().isoformat()
+        entries: dict[str, Entry] = {}
+        for id, gated in sorted(self.gated.items(), key=lambda item: item[1].key):
+            _, entry = self.find(gated)
+            if id in self.ran:
+                entry = {"digest": gated.digest, "passed": not self.ran[id], **self.machine, "date": date}
+            if entry is not None:
+                entries[gated.key] = entry
+        differed = [remark for id, remark in self.ran.items() if remark and id not in self.gated]
+        record = {"snippets": entries, "others": {"torch": self.machine["torch"], "differed": differed}}
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        replace(self.root / RECORD, text.encode())
+        return f"recorded: {RECORD}"
+
+    def table(self) -> Iterator[str]:
+        yield "| snippet | needs | GPU | torch | CUDA | date | state |"
+        yield "|---|---|---|---|---|---|---|"
+        for gated in self.gated.values():
+            state, entry = self.find(gated)
+            run = (entry["gpu"], entry["torch"], entry["cuda"], entry["date"]) if entry else [""] * 4
+            yield f"| {' | '.join([gated.link, gated.needs, *run, state])} |"
+
+    def pages(self) -> tuple[str, str]:
+        """The page with its table as it is shown, and as it is true; without a table, nothing is true."""
+        shown = (self.root / TESTED).read_bytes().decode()
+        before, begin, rest = shown.partition(BEGIN)
+        _, end, after = rest.partition(END)
+        newline = "\r\n" if rest.startswith("\r") else "\n"
+        table = newline.join(["", "", *self.table(), "", ""])
+        return shown, f"{before}{begin}{table}{end}{after}" if end else ""
+
+    def lie(self) -> str:
+        """Why the table fails; empty if it does not, or if a project has no such page."""
+        shown, true = self.pages() if (self.root / TESTED).is_file() else ("", "")
+        if shown and not true:
+            return f"{TESTED}: the table of GPU runs has no place between `{BEGIN}` and `{END}`"
+        return f"{TESTED}: the table of GPU runs is not what {RECORD} says\n{HOW}" if shown != true else ""
+
+    def show(self) -> str:
+        """Make the table true. What was done, if anything."""
+        lie = self.lie()
+        if not lie or not (true := self.pages()[1]):
+            return lie
+        replace(self.root / TESTED, true.encode())
+        return f"rewritten: the table of {TESTED}"
+
+
+@cache
+def this_machine() -> Machine | None:
+    """What torch says, asked in a process of its own; None if it finds no CUDA GPU."""
+    asked = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True)
+    machine: Machine | None = json.loads(asked.stdout or "null")
+    return machine
+
+
+def gated(pages: list[Page]) -> Iterator[tuple[str, Gated]]:
+    """The snippets that need GPUs, by id."""
+    for page in pages:
+        places = list(headings(page))
+        taken: Counter[str] = Counter()
+        for number, snippet in enumerate(page.snippets, 1):
+            if snippet.problems or not snippet.gpus:
+                continue
+            above = [(title, anchor) for line, title, anchor in places if line < snippet.line]
+            title, anchor = above[-1] if above else ("", "")
+            key, name = f"{page.short}#{anchor}", f"{page.short}: {title}" if title else page.short
+            taken[key] += 1
+            if taken[key] > 1:
+                key, name = f"{key} {taken[key]}", f"{name}, {taken[key]}"
+            inside = page.name.removeprefix("docs/en/")
+            link = f"[{name}]({inside}#{anchor})" if inside != page.name else name
+            needs = "1 GPU" if snippet.gpus == 1 else f"{snippet.gpus} GPUs"
+            program = [each for each in page.snippets[:number] if each.program == snippet.program]
+            yield snippet.id, Gated(key, link, needs, digest(program))
+
+
+def headings(page: Page) -> Iterator[tuple[int, str, str]]:
+    """Line, text and anchor of every heading, as the site has them."""
+    if page.path.suffix == ".py":
+        return
+    lines = [line.removesuffix("\r") for line in page.lines]
+    code = {line for each in scan(lines, 1, len(lines)) for line in range(each.line, each.last_line or 0)}
+    taken: set[str] = set()
+    for number, line in enumerate(lines, 1):
+        if number not in code and (match := HEADING.fullmatch(line)):
+            yield number, match[1], unique(slugify(match[1], "-"), taken)
+
+
+def digest(program: list[Snippet]) -> str:
+    """Of all that decides what a program's last snippet shows, and of what it shows."""
+    parts = [[each.code, each.keys.get("gpu"), each.keys.get("raises")] for each in program]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
