@@ -9,10 +9,10 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test site update clean docs-venv test-venv
+.PHONY: help serve test site update gpu-record clean docs-venv test-venv
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
 
 serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a page changes
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
@@ -27,6 +27,9 @@ site: docs-venv ## build the site into site/, any warning an error
 
 update: test-venv ## rewrite shown outputs and embedded definitions from what really happens
 	@$(BIN)/python -m pytest tests/test_docs.py --update-examples
+
+gpu-record: test-venv ## run every snippet on this machine's GPUs and put on record which passed
+	@$(BIN)/python -m pytest tests/test_docs.py --gpu-record
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv site dist .hypothesis .*_cache
