@@ -247,9 +247,7 @@ def _tensors(value: Any, where: str, seen: set[int]) -> Iterator[Tensor]:
     if kind in _PLAIN and (kind is not int or value.bit_length() < 2040):  # which it reads only so long
         return
     if kind not in _TENSORS and kind not in _NESTED:
-        name = (
-            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        )
+        name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
         hint = "; save_parameters saves a net" if isinstance(value, nn.Module) else ""
         raise TypeError(f"cannot save {name}{f' at {where}' if where else ''}: expected {_EXPECTED}{hint}")
     if id(value) in seen:
@@ -282,9 +280,8 @@ def _stored(tensor: Tensor, alone: bool) -> Tensor:
     """A tensor as it goes into a file: without a graph, and without memory that it does not use."""
     if not tensor.is_leaf:
         tensor = tensor.detach()
-    if not (alone and tensor.layout is torch.strided):
-        return tensor
-    if tensor.numel() * tensor.element_size() >= tensor.untyped_storage().nbytes():
+    used = tensor.numel() * tensor.element_size()
+    if not alone or tensor.layout is not torch.strided or used >= tensor.untyped_storage().nbytes():
         return tensor
     compact = tensor.detach().clone()
     if isinstance(tensor, nn.Parameter):
@@ -315,7 +312,7 @@ def _state(net: nn.Module) -> dict[str, Tensor]:
     for name, tensor in state.items():
         if id(tensor) not in own:
             raise TypeError(
-                f"'{name}' is no parameter and no buffer: a file of parameters has no place for it"
+                f"'{name}' is no parameter and no buffer, and a file of those has no place for it"
             )
         if is_lazy(tensor):
             continue
@@ -344,6 +341,12 @@ def _view(tensor: Tensor) -> Hashable:
     return tensor.shape, tuple(strides), tensor.is_conj(), tensor.is_neg()
 
 
+def _is_read_only(tensor: Tensor) -> bool:
+    """Whether several values have one place, or torch writes to the tensor only alone."""
+    expanded = any(n > 1 and stride == 0 for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return (expanded and tensor.numel() > 0) or tensor.is_conj() or tensor.is_neg()
+
+
 def _read(path: _Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, not yet read into memory; tied names have the same object."""
     open(path, "rb").close()  # the system's own error, which names the path
@@ -352,9 +355,8 @@ def _read(path: _Path) -> dict[str, Tensor]:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata: dict[str, str] = file.metadata() or {}
     except Exception as error:
-        raise RuntimeError(
-            f"cannot load {os.fspath(path)}: it is no safetensors file, or damaged: {error}"
-        ) from error
+        reason = f"it is no safetensors file, or damaged: {error}"
+        raise RuntimeError(f"cannot load {os.fspath(path)}: {reason}") from error
     ties = {name: stored[first] for name, first in metadata.items() if first in stored}
     return ties | stored
 
@@ -389,16 +391,14 @@ def _wrong_tensors(
             continue
         new, old = stored[name], state[name]
         if not is_lazy(old) and new.shape != old.shape:
-            yield (
-                f"size mismatch for {name}: copying a param with shape {new.shape} from checkpoint, "
-                f"the shape in current model is {old.shape}."
-            )
+            shapes = f"{new.shape} from checkpoint, the shape in current model is {old.shape}"
+            yield f"size mismatch for {name}: copying a param with shape {shapes}."
         if new.dtype != old.dtype and not (cast and torch.can_cast(new.dtype, old.dtype)):
             remedy = ": cast=True casts" if torch.can_cast(new.dtype, old.dtype) else ""
             types = f"{new.dtype} in checkpoint, {old.dtype} in current model"
             yield f"dtype mismatch for {name}: {types}{remedy}."
-        if not is_lazy(old) and 0 in [s for n, s in zip(old.shape, old.stride(), strict=True) if n > 1]:
-            yield f"cannot write to {name}: it is expanded, so that several of its values are one."
+        if not is_lazy(old) and _is_read_only(old):
+            yield f"cannot write to {name}: it is an expanded or conjugate view. Give the net a clone of it."
         ties = known[0].setdefault(id(new), name), known[1].setdefault(first[name], name)
         if ties[0] != ties[1]:
             texts = ["on its own" if tie == name else f"the same tensor as {tie}" for tie in ties]
@@ -409,19 +409,18 @@ def _fill(pairs: list[tuple[Tensor, Tensor]]) -> None:
     """Write the second of each pair into the first, which gets its shape if it is lazy."""
     if not pairs:
         return
-    lazy: list[tuple[Any, type[Tensor], Tensor]] = [
-        (old, type(old), new) for old, new in pairs if is_lazy(old)
-    ]
+    lazy: list[tuple[Any, type[Tensor]]] = [(old, type(old)) for old, _ in pairs if is_lazy(old)]
     try:
         with torch.inference_mode(False), torch.no_grad():  # or they could not be trained later
-            for tensor, _, new in lazy:
-                tensor.materialize(new.shape)
+            for old, new in pairs:
+                if is_lazy(old):
+                    old.materialize(new.shape)
         # Inference mode writes to all tensors, also to those that were made in it, and autograd notices.
         # One call, because Ctrl-C comes between calls.
         with torch.inference_mode():
             torch._foreach_copy_([old for old, _ in pairs], [new for _, new in pairs])
     except BaseException:
-        for tensor, kind, _ in lazy:
+        for tensor, kind in lazy:
             tensor.data = torch.empty(0, device=tensor.device, dtype=tensor.dtype)
             tensor.__class__ = kind
         raise
