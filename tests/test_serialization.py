@@ -589,3 +589,19 @@ def test_a_reader_finds_the_old_or_the_new(write: str) -> None:
     assert seen == sorted(seen)
     assert len(set(seen)) > 1
     assert value("x") == 59
+
+
+def test_numpy_is_not_needed(folder: Path) -> None:
+    """The package depends on torch and safetensors, and on nothing that they may do without."""
+    script = """if True:
+        import sys, warnings
+        sys.modules["numpy"] = None
+        warnings.simplefilter("ignore")  # torch says that it is missing
+        from d2lblocks import MLP, load, load_parameters, save, save_parameters
+        save_parameters(MLP(3), "net.safetensors")
+        load_parameters(MLP(3), "net.safetensors")
+        save([1.5], "x.pt")
+        print(load("x.pt"))
+    """
+    run = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("[1.5]\n", "")

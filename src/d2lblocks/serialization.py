@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, BinaryIO, TypeVar
 
-import safetensors.torch
+import safetensors
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -149,7 +149,7 @@ def save_parameters(net: nn.Module, path: _Path) -> None:
     users = Counter(_memory(state[name]) for name in set(first.values()))
     tensors = {name: _values(state[name], users[_memory(state[name])] == 1) for name in set(first.values())}
     ties = {name: known for name, known in first.items() if name != known}
-    content = safetensors.torch.save(tensors, {"format": "pt", **ties})
+    content = _serialized(tensors, {"format": "pt", **ties})
     with _replacing(path) as file:
         file.write(content)
 
@@ -290,16 +290,31 @@ def _stored(tensor: Tensor, alone: bool) -> Tensor:
 
 
 def _values(tensor: Tensor, alone: bool) -> Tensor:
-    """A tensor whose memory holds its values in order, and is no other tensor's."""
-    plain = tensor.detach().resolve_conj().resolve_neg()
+    """A tensor whose memory, the CPU's, holds its values in order, and is no other tensor's."""
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg()
     return plain.contiguous() if alone else plain.clone(memory_format=torch.contiguous_format)
+
+
+def _serialized(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """The content of a safetensors file; `safetensors.torch.save` would need numpy for it."""
+    specs = {
+        name: safetensors.TensorSpec(
+            dtype=str(tensor.dtype).removeprefix("torch."),
+            shape=tensor.shape,
+            data_ptr=tensor.data_ptr(),
+            data_len=tensor.nbytes,
+        )
+        for name, tensor in tensors.items()
+    }
+    content: bytes = safetensors.serialize(specs, metadata)
+    return content
 
 
 @cache
 def _has_format(dtype: torch.dtype) -> bool:
     """Whether the installed safetensors can write a type."""
     try:
-        safetensors.torch.save({"": torch.empty(0, dtype=dtype, device="cpu")})
+        _serialized({"": torch.empty(0, dtype=dtype, device="cpu")}, {})
     except Exception:
         return False
     return True
