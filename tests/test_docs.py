@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page.check import Check
+from page.check import Check, made_parts
+from page.made import Made
 from page.read import Page, read_pages
-from page.record import Record, this_machine
+from page.record import this_machine
 from page.run import warm_up
 from page.snippet import Snippet
 
@@ -57,11 +58,12 @@ def test_snippet(snippet: Snippet, check: Check, pytestconfig: pytest.Config) ->
         pytest.skip(skipped)
 
 
-def test_the_table_of_gpu_runs(pytestconfig: pytest.Config) -> None:
-    """What the site says of runs on GPUs is what is on record."""
+@pytest.mark.parametrize("part", made_parts(PAGES, ROOT), ids=lambda part: part.name.replace(" ", "_"))
+def test_part_that_is_made(part: Made, pytestconfig: pytest.Config) -> None:
+    """What a page gathers from other files is what they say."""
     if pytestconfig.getoption("update_examples") or pytestconfig.getoption("gpu_record"):
         pytest.skip("it is being rewritten")
-    if lie := Record(PAGES, ROOT).lie():
+    if lie := part.lie():
         pytest.fail(lie, pytrace=False)
 
 

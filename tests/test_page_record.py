@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from page.check import made_parts
+from page.made import marks
 from page.read import read_pages
-from page.record import BEGIN, END, RECORD, TESTED, Machine, Record
+from page.record import RECORD, TESTED, Machine
 from small_project import check, fake_torch, fence, project, pytest_run, results
 
+BEGIN, END = marks("table of GPU runs")
 MACHINE = Machine(gpu="NVIDIA H100", torch="2.11.0", cuda="13.0")
 TABLE = f"# Tested\r\n\r\n{BEGIN}\r\n\r\nold\r\n\r\n{END}\r\n\r\nend\r\n"
 HEAD = "| snippet | needs | GPU | torch | CUDA | date | state |\n|---|---|---|---|---|---|---|\n"
@@ -178,10 +181,10 @@ def test_the_table_has_to_be_there(tmp_path: Path) -> None:
     root = site(tmp_path, **{TESTED: TABLE.replace(END, "")})
     check(root, update=True)
     assert (root / TESTED).read_bytes().decode() == TABLE.replace(END, "")
-    assert "has no place between" in Record(read_pages(root), root).lie()
+    assert "has no place between" in made_parts(read_pages(root), root)[0].lie()
     (root / TESTED).unlink()
     check(root, update=True)
-    assert Record(read_pages(root), root).lie() == ""
+    assert made_parts(read_pages(root), root)[0].lie() == ""
 
 
 VERSION = fence("import torch", "print(torch.__version__)", "#> 2.12.0")
@@ -214,10 +217,10 @@ def test_a_stale_table_fails_and_is_rewritten(tmp_path: Path) -> None:
     root = project(tmp_path, **{"docs/en/page.md": fence("x = 1") + GPU, TESTED: TABLE})
     stale = pytest_run(root)
     assert stale.returncode == 1
-    assert f"{TESTED}: the table of GPU runs is not what {RECORD} says" in stale.stdout
+    assert f"{TESTED}: the table of GPU runs is not what it is made from" in stale.stdout
     update = pytest_run(root, "--update-examples")
     assert update.returncode == 0
-    assert f"rewritten: the table of {TESTED}" in update.stdout
+    assert f"rewritten: the table of GPU runs of {TESTED}" in update.stdout
     assert table(root) == ["never run"]
     assert pytest_run(root).returncode == 0
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from .compare import HOW, difference, rewrite, troubles, truthful
 from .library import refreshed, shows_library
+from .made import Made
+from .mistakes import MISTAKES, mistakes
 from .plots import plot_lies, plots, publish
 from .read import Page, parse_quietly, read_pages
-from .record import Machine, Record
+from .record import TESTED, Machine, Record
 from .run import Program
 from .snippet import Snippet
 
@@ -74,7 +76,7 @@ class Check:
         if self.update:
             done += self.rewrite()
         if self.update or self.record.machine:
-            done.append(Record(read_pages(self.root), self.root).show())
+            done += [part.show() for part in made_parts(read_pages(self.root), self.root)]
         return [what for what in done if what]
 
     def rewrite(self) -> list[str]:
@@ -86,6 +88,14 @@ class Check:
                 files = self.programs[snippet.program].files
                 done += [publish(name, files, self.root) for name in plots(snippet, page.lines)]
         return done
+
+
+def made_parts(pages: list[Page], root: Path) -> list[Made]:
+    """What is made from other files: the table of GPU runs, and the list of mistakes."""
+    return [
+        Made(root, TESTED, "table of GPU runs", Record(pages, root).table()),
+        Made(root, MISTAKES, "list of mistakes", mistakes(pages, root)),
+    ]
 
 
 def parses(code: list[str]) -> bool:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import subprocess
 import sys
 from collections import Counter
@@ -13,17 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
-from markdown.extensions.toc import slugify, unique  # type: ignore[import-untyped]
-
-from .compare import HOW
-from .read import Page, scan
+from .headings import headings
+from .read import Page
 from .snippet import Snippet
 from .write import replace
 
 RECORD = "docs/gpu-record.json"  # beside the site, not on it
-TESTED = "docs/en/tested.md"  # where the table stands, between these two
-BEGIN, END = "<!-- gpu-record: made by `make update`, not by hand -->", "<!-- end of gpu-record -->"
-HEADING = re.compile(r"#{1,6}[ \t]+(.+?)[ \t]*#*")
+TESTED = "docs/en/tested.md"  # where the table stands
 QUOTES = {
     "passed": "last passed on {gpu}, torch {torch}, {date}",
     "failed": "failed on {gpu}, torch {torch}, {date}",
@@ -133,30 +128,6 @@ class Record:
             run = (entry["gpu"], entry["torch"], entry["cuda"], entry["date"]) if entry else [""] * 4
             yield f"| {' | '.join([gated.link, gated.needs, *run, state])} |"
 
-    def pages(self) -> tuple[str, str]:
-        """The page with its table as it is shown, and as it is true; without a table, nothing is true."""
-        shown = (self.root / TESTED).read_bytes().decode()
-        before, begin, rest = shown.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        newline = "\r\n" if rest.startswith("\r") else "\n"
-        table = newline.join(["", "", *self.table(), "", ""])
-        return shown, f"{before}{begin}{table}{end}{after}" if end else ""
-
-    def lie(self) -> str:
-        """Why the table fails; empty if it does not, or if a project has no such page."""
-        shown, true = self.pages() if (self.root / TESTED).is_file() else ("", "")
-        if shown and not true:
-            return f"{TESTED}: the table of GPU runs has no place between `{BEGIN}` and `{END}`"
-        return f"{TESTED}: the table of GPU runs is not what {RECORD} says\n{HOW}" if shown != true else ""
-
-    def show(self) -> str:
-        """Make the table true. What was done, if anything."""
-        lie = self.lie()
-        if not lie or not (true := self.pages()[1]):
-            return lie
-        replace(self.root / TESTED, true.encode())
-        return f"rewritten: the table of {TESTED}"
-
 
 @cache
 def this_machine() -> Machine | None:
@@ -174,7 +145,7 @@ def gated(pages: list[Page]) -> Iterator[tuple[str, Gated]]:
         for number, snippet in enumerate(page.snippets, 1):
             if snippet.problems or not snippet.gpus:
                 continue
-            above = [(title, anchor) for line, title, anchor in places if line < snippet.line]
+            above = [(each.text, each.anchor) for each in places if each.line < snippet.line]
             title, anchor = above[-1] if above else ("", "")
             key, name = f"{page.short}#{anchor}", f"{page.short}: {title}" if title else page.short
             taken[key] += 1
@@ -185,18 +156,6 @@ def gated(pages: list[Page]) -> Iterator[tuple[str, Gated]]:
             needs = "1 GPU" if snippet.gpus == 1 else f"{snippet.gpus} GPUs"
             program = [each for each in page.snippets[:number] if each.program == snippet.program]
             yield snippet.id, Gated(key, link, needs, digest(program))
-
-
-def headings(page: Page) -> Iterator[tuple[int, str, str]]:
-    """Line, text and anchor of every heading, as the site has them."""
-    if page.path.suffix == ".py":
-        return
-    lines = [line.removesuffix("\r") for line in page.lines]
-    code = {line for each in scan(lines, 1, len(lines)) for line in range(each.line, each.last_line or 0)}
-    taken: set[str] = set()
-    for number, line in enumerate(lines, 1):
-        if number not in code and (match := HEADING.fullmatch(line)):
-            yield number, match[1], unique(slugify(match[1], "-"), taken)
 
 
 def digest(program: list[Snippet]) -> str:

@@ -1,0 +1,48 @@
+"""Parts of pages that are made from other files: compared with what is true, or rewritten."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from .compare import HOW
+from .write import replace
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Between these two lines a page has the part of this name."""
+    return f"<!-- {name}: made by `make update`, not by hand -->", f"<!-- end of {name} -->"
+
+
+class Made:
+    """One such part, and the lines that it ought to have."""
+
+    def __init__(self, root: Path, page: str, name: str, lines: Iterable[str]) -> None:
+        self.path = root / page
+        self.page = page
+        self.name = name
+        self.lines = list(lines)
+
+    def pages(self) -> tuple[str, str]:
+        """The page as it is, and as it is true; without a place for the part, nothing is true."""
+        begin, end = marks(self.name)
+        shown = self.path.read_bytes().decode()
+        before, _, rest = shown.partition(begin)
+        _, found, after = rest.partition(end)
+        newline = "\r\n" if rest.startswith("\r") else "\n"
+        part = newline.join(["", "", *self.lines, "", ""])
+        return shown, f"{before}{begin}{part}{end}{after}" if found else ""
+
+    def lie(self) -> str:
+        """Why the part fails; empty if it does not, or if the project has no such page."""
+        shown, true = self.pages() if self.path.is_file() else ("", "")
+        if shown and not true:
+            begin, end = marks(self.name)
+            return f"{self.page}: the {self.name} has no place between `{begin}` and `{end}`"
+        return f"{self.page}: the {self.name} is not what it is made from\n{HOW}" if shown != true else ""
+
+    def show(self) -> str:
+        """Make the part true. What was done, if anything."""
+        lie = self.lie()
+        if not lie or not (true := self.pages()[1]):
+            return lie
+        replace(self.path, true.encode())
+        return f"rewritten: the {self.name} of {self.page}"
