@@ -37,10 +37,10 @@ LIST = """
 
 
 def test_the_list_is_made_from_the_pages(tmp_path: Path) -> None:
-    """In the order of the navigation; a page that is not in it, or shows no mistake, is left out."""
+    """In the order of the navigation; a page that is not in it, or has no such section, is left out."""
     files = {
         "mkdocs.yml": "nav:\n  - index.md\n  - Topics:\n      - words.md\n      - numbers.md\n",
-        "docs/en/index.md": "# Home\n",
+        "docs/en/index.md": "# Home\n\n" + FAILS,
         "docs/en/words.md": "# Words\n\n## When it goes wrong\n\n### Only this\n",
         "docs/en/numbers.md": PAGE,
         "docs/en/page.md": PAGE,

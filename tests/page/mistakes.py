@@ -18,10 +18,9 @@ def mistakes(pages: list[Page], root: Path) -> Iterator[str]:
     order = re.findall(r"^ *- ([\w-]+\.md)$", config.read_text("utf-8"), re.M) if config.is_file() else []
     topics = {page.short: page for page in pages if page.short in order}
     for short in sorted(topics, key=order.index):
-        entries = list(of_page(topics[short]))
-        if entries:
-            title = next(headings(topics[short])).text
-            yield from (f"## [{title}]({short})", "", *entries, "")
+        title, *others = (heading.text for heading in headings(topics[short]))
+        if SECTION in others:
+            yield from (f"## [{title}]({short})", "", *of_page(topics[short]), "")
 
 
 def of_page(page: Page) -> Iterator[str]:
