@@ -79,6 +79,17 @@ def test_nothing_is_fetched_from_elsewhere(page: str, site: Path) -> None:
     assert [url for url in fetched if re.match(r"(\w+:)?//", url)] == []
 
 
+def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
+    """The page that a server shows for it lists all pages by links that work from any address."""
+    content = (site / "404.html").read_text("utf-8").partition("There is no such page")[2]
+    links = re.findall(r'<li><a href="(/[^"]*)">', content.partition("</ul>")[0])
+    found = {(site / link.lstrip("/") / "index.html").resolve() for link in links}
+    assert found == {
+        (site / page.removesuffix("index.md").replace(".md", "/") / "index.html").resolve() for page in PAGES
+    }
+    assert all(path.is_file() for path in found)
+
+
 def test_the_site_is_built_without_torch(tmp_path: Path) -> None:
     """Reading it must not cost a gigabyte: where torch cannot be imported, it is built all the same."""
     script = "import sys; sys.modules['torch'] = None; from mkdocs.__main__ import cli; cli()"
