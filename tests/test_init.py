@@ -348,3 +348,16 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
     for parameter, (old, values) in zip(net.parameters(), before, strict=True):
         assert parameter is old
         assert nn.parameter.is_lazy(parameter) if values is None else torch.equal(parameter, values)
+
+
+def test_an_error_takes_back_what_was_drawn() -> None:
+    """From the default generator, and from the one that was given."""
+    rules = {nn.Linear: {"weight": nn.init.normal_, "bias": nn.init.xavier_uniform_}}
+    generator = torch.Generator().manual_seed(3)
+    for chosen in (None, generator):
+        net = nn.Linear(4, 2)
+        before = torch.get_rng_state(), generator.get_state()
+        with pytest.raises(ValueError, match="Fan in and fan out"):
+            init_by_type(net, rules, generator=chosen)
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert torch.equal(generator.get_state(), before[1])

@@ -413,3 +413,27 @@ def test_an_init_that_fails_midway_leaves_everything(spoil: Callable[[Any], Any]
     with pytest.raises(ValueError, match="midway"):
         apply_init(net, rows, init=init)
     assert state(net) == before
+
+
+def test_what_forward_sets_is_forgotten() -> None:
+    """A counter, a hidden state, a layer built on the way: they come with the first real call."""
+
+    def remember(net: Any, X: Tensor) -> Tensor:
+        net.last = X
+        net.extra = nn.Linear(2, 2)
+        return net.a(X)
+
+    net = Run(remember, a=nn.LazyLinear(3))
+    apply_init(net, rows)
+    assert not hasattr(net, "last")
+    assert [name for name, _ in net.named_children()] == ["a"]
+
+
+def test_parameters_made_in_inference_mode_can_be_trained() -> None:
+    """They are not those of a plain call there, which cannot."""
+    net = nn.Sequential(nn.LazyLinear(3), nn.LazyLinear(2))
+    with torch.inference_mode():
+        apply_init(net, rows)
+        assert torch.is_inference_mode_enabled()
+    net(rows).sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
