@@ -429,6 +429,25 @@ def test_what_forward_sets_is_forgotten() -> None:
     assert [name for name, _ in net.named_children()] == ["a"]
 
 
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_init_runs_in_the_callers_grad_mode(mode: Callable[[], Any]) -> None:
+    """What writes to parameters under the caller's `no_grad` may do so here as well."""
+    with mode():
+        seen = [torch.is_grad_enabled()]
+        apply_init(nn.LazyLinear(3), rows, init=lambda module: seen.append(torch.is_grad_enabled()))
+        seen.append(torch.is_grad_enabled())
+    assert len(set(seen)) == 1
+
+
+def test_a_net_of_inference_mode_is_served_too() -> None:
+    """One that was built there can be written there only, wherever the dry run is asked for."""
+    with torch.inference_mode():
+        inside, outside = nn.LazyLinear(3), nn.LazyLinear(3)
+        assert apply_init(inside, rows, init=init_42)(rows).shape == (2, 3)
+    assert apply_init(outside, rows, init=init_42).weight.is_inference()
+    assert not torch.is_inference_mode_enabled()
+
+
 def test_parameters_made_in_inference_mode_can_be_trained() -> None:
     """They are not those of a plain call there, which cannot."""
     net = nn.Sequential(nn.LazyLinear(3), nn.LazyLinear(2))

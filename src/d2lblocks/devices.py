@@ -56,9 +56,10 @@ def num_gpus() -> int:
 
     Examples:
         ```python
+        import torch
         from d2lblocks import num_gpus
 
-        print(num_gpus() >= 0)
+        print((num_gpus() > 0) == torch.accelerator.is_available())
         #> True
         ```
     """

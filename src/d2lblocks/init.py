@@ -193,7 +193,7 @@ def hardshrink_uniform_(
         from d2lblocks import hardshrink_uniform_
 
         values = hardshrink_uniform_(torch.empty(1000))
-        print(f"{(values == 0).float().mean():.0%}".endswith("%"), bool((values.abs() <= 10).all()))
+        print(400 < (values == 0).sum().item() < 600, bool((values.abs() <= 10).all()))
         #> True True
         ```
     """

@@ -86,9 +86,10 @@ def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None
         #> )
         ```
     """
-    before = _Snapshot(net)
-    # Parameters made in inference mode could not be trained; leaving it must not turn gradients on.
-    with torch.set_grad_enabled(torch.is_grad_enabled()), torch.inference_mode(False):
+    before, gradients = _Snapshot(net), torch.is_grad_enabled()
+    # Values made in inference mode can be written in no other, and trained in none: use it for those alone.
+    inference = any(parameter.data.is_inference() for parameter in net.parameters())
+    with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
         try:
             reached = _dry_run(net, inputs)
         finally:
@@ -144,8 +145,8 @@ def _dry_run(net: nn.Module, inputs: tuple[Any, ...]) -> list[_Call]:
         try:
             net(*copies)
         except Exception as error:
-            calls = [call for known, call in failed if known is error]
-            raise RuntimeError(_failure(*(calls or [("", net, inputs)])[0], error)) from error
+            call = next((call for known, call in failed if known is error), ("", net, inputs))
+            raise RuntimeError(_failure(*call, error)) from error
     return reached
 
 
