@@ -1,9 +1,11 @@
-"""Options of the doc tests, and a fresh torch for every other test."""
+"""Options of the doc tests, the built site, and a fresh torch for every test."""
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from built import build
 from page.record import this_machine
 
 
@@ -27,6 +29,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--gpu-record compares what --update-examples rewrites: run them in turn")
     if record and this_machine() is None:
         raise pytest.UsageError("--gpu-record needs a CUDA GPU, and torch finds none here")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site, once for all tests that look at it."""
+    folder = tmp_path_factory.mktemp("site")
+    build(folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)

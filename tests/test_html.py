@@ -1,6 +1,5 @@
-"""The built site."""
+"""The HTML of the built site."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,22 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from built import DOCS, PAGES, ROOT, html
 from page.read import scan
-
-ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs" / "en"
-PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make site` does it: any warning is an error."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(folder)]
-    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    run = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return folder
 
 
 class Reader(HTMLParser):
@@ -55,8 +40,7 @@ class Reader(HTMLParser):
 
 
 def built(site: Path, page: str) -> Reader:
-    path = site / page.removesuffix("index.md").replace(".md", "/") / "index.html"
-    return Reader(path.read_text("utf-8"))
+    return Reader(html(site, page).read_text("utf-8"))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("api/")])
@@ -84,9 +68,7 @@ def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
     content = (site / "404.html").read_text("utf-8").partition("There is no such page")[2]
     links = re.findall(r'<li><a href="(/[^"]*)">', content.partition("</ul>")[0])
     found = {(site / link.lstrip("/") / "index.html").resolve() for link in links}
-    assert found == {
-        (site / page.removesuffix("index.md").replace(".md", "/") / "index.html").resolve() for page in PAGES
-    }
+    assert found == {html(site, page).resolve() for page in PAGES}
     assert all(path.is_file() for path in found)
 
 
