@@ -19,8 +19,9 @@ KEYS = {"title", "hl_lines", "linenums", "gpu", "raises"}
 
 
 class Fences(Extension):
-    def extendMarkdown(self, md):
-        (superfences,) = (each for each in md.registeredExtensions if isinstance(each, SuperFencesCodeExtension))
+    def extendMarkdown(self, md):  # noqa: N802 (Python-Markdown calls it so)
+        loaded = md.registeredExtensions
+        (superfences,) = (each for each in loaded if isinstance(each, SuperFencesCodeExtension))
         superfences.extend_super_fences("python", highlight, validate, None)
 
 
