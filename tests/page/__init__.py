@@ -10,6 +10,9 @@ write.py    a file replaced, whole or not at all
 headings.py the headings of a page, and their anchors
 mistakes.py the list of all mistakes that the pages show
 record.py   what passed on a GPU, when, and on which
-made.py     parts of pages that are made from the rest, such as those two
+parts.py    a page as prose and snippets, for the two that follow
+notebook.py a page as a Jupyter notebook
+script.py   a page as a program
+made.py     what is made from the rest, such as those four
 check.py    all of it, for all pages of one test run
 """

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from .compare import HOW, difference, rewrite, troubles, truthful
 from .library import refreshed, shows_library
-from .made import Made
+from .made import Made, MadeFile
 from .mistakes import MISTAKES, mistakes
+from .notebook import NOTEBOOKS, notebook
 from .plots import plot_lies, plots, publish
-from .read import Page, parse_quietly, read_pages
+from .read import Page, parse_quietly, read_pages, topics
 from .record import TESTED, Machine, Record
 from .run import Program
+from .script import SCRIPTS, script
 from .snippet import Snippet
 
 
@@ -90,12 +92,20 @@ class Check:
         return done
 
 
-def made_parts(pages: list[Page], root: Path) -> list[Made]:
-    """What is made from other files: the table of GPU runs, and the list of mistakes."""
-    return [
+def made_parts(pages: list[Page], root: Path) -> list[Made | MadeFile]:
+    """What is made from other files: the table of GPU runs, the list of mistakes, notebooks and scripts."""
+    made: list[Made | MadeFile] = [
         Made(root, TESTED, "table of GPU runs", Record(pages, root).table()),
         Made(root, MISTAKES, "list of mistakes", mistakes(pages, root)),
     ]
+    for page in topics(pages, root):
+        if not page.problems and all(parses(snippet.code) for snippet in page.snippets):
+            stem = page.path.stem
+            made.append(
+                MadeFile(root, f"{NOTEBOOKS}/{stem}.ipynb", notebook(page, topics(pages, root), root))
+            )
+            made.append(MadeFile(root, f"{SCRIPTS}/{stem}.py", script(page)))
+    return made
 
 
 def parses(code: list[str]) -> bool:

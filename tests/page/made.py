@@ -1,4 +1,4 @@
-"""Parts of pages that are made from other files: compared with what is true, or rewritten."""
+"""What is made from other files, parts of pages and whole files: compared with what is true, or rewritten."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,3 +46,24 @@ class Made:
             return lie
         replace(self.path, true.encode())
         return f"rewritten: the {self.name} of {self.page}"
+
+
+class MadeFile:
+    """A file of which nothing is written by hand, and the text that it ought to have."""
+
+    def __init__(self, root: Path, name: str, text: str) -> None:
+        self.path = root / name
+        self.name = name
+        self.text = text
+
+    def lie(self) -> str:
+        """Why the file fails; empty if it does not."""
+        true = self.path.is_file() and self.path.read_text("utf-8") == self.text
+        return "" if true else f"{self.name}: this is not what it is made from\n{HOW}"
+
+    def show(self) -> str:
+        """Make the file true. What was done, if anything."""
+        if not self.lie():
+            return ""
+        replace(self.path, self.text.encode())
+        return f"rewritten: {self.name}"

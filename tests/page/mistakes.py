@@ -1,12 +1,11 @@
 """Every mistake that the pages show: the headings of "When it goes wrong", and all messages of errors."""
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 from .headings import headings
-from .read import Page
+from .read import Page, topics
 
 MISTAKES = "docs/en/mistakes.md"
 SECTION = "When it goes wrong"
@@ -14,13 +13,10 @@ SECTION = "When it goes wrong"
 
 def mistakes(pages: list[Page], root: Path) -> Iterator[str]:
     """The lines of the list, a part for each topic, in the order in which the site has them."""
-    config = root / "mkdocs.yml"
-    order = re.findall(r"^ *- ([\w-]+\.md)$", config.read_text("utf-8"), re.M) if config.is_file() else []
-    topics = {page.short: page for page in pages if page.short in order}
-    for short in sorted(topics, key=order.index):
-        title, *others = (heading.text for heading in headings(topics[short]))
+    for page in topics(pages, root):
+        title, *others = (heading.text for heading in headings(page))
         if SECTION in others:
-            yield from (f"## [{title}]({short})", "", *of_page(topics[short]), "")
+            yield from (f"## [{title}]({page.short})", "", *of_page(page), "")
 
 
 def of_page(page: Page) -> Iterator[str]:

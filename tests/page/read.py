@@ -17,6 +17,7 @@ KEYS = ("title", "hl_lines", "linenums", "gpu", "raises")
 NOT_RUN = ("text", "console")
 MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd")  # what mkdocs makes a page of
 LIBRARY = "d2lblocks/"  # a title that begins so presents the library's own source
+TOPICS = re.compile(r"^( *)- Topics:\n((?:\1 +- .+\n?)+)", re.M)  # in the navigation of the site
 
 FENCE = re.compile(
     r"^(?P<indent>[ \t]*)(?P<marker>(?:(?:>|[-*+]|\d+[.)])[ \t]*)*)(?P<ticks>`{3,}|~{3,})(?P<info>.*)$"
@@ -66,6 +67,14 @@ def read_pages(root: Path) -> list[Page]:
         for path, short in shorts.items()
         if path.is_file() and not path.name.startswith(".")
     ]
+
+
+def topics(pages: list[Page], root: Path) -> list[Page]:
+    """The pages that the site lists under Topics, in its order."""
+    config = root / "mkdocs.yml"
+    found = TOPICS.search(config.read_text("utf-8")) if config.is_file() else None
+    names = [f"docs/en/{name}" for name in re.findall(r"- (\S+\.md)$", found[2] if found else "", re.M)]
+    return sorted((page for page in pages if page.name in names), key=lambda page: names.index(page.name))
 
 
 def read_page(path: Path, root: Path, short: str) -> Page:

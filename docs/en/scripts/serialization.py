@@ -1,0 +1,857 @@
+# %% [markdown]
+# # File I/O
+#
+# This is the page *File I/O* of d2lblocks as a script: made from the page, and executed.
+# It needs `d2lblocks`, `numpy`, `safetensors` and `torch`.
+#
+# After this page you can save and load what was learned, resume a training run bit for bit, and say which files you may open.
+
+# %%
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+torch.manual_seed(0)
+
+# %% [markdown]
+# ## Tensors, lists, dictionaries
+#
+# `torch.save` writes an object to a file, `torch.load` reads it:
+
+# %%
+x, y = torch.arange(4), torch.zeros(4)
+torch.save(x, "x.pt")
+print(torch.load("x.pt"))
+#> tensor([0, 1, 2, 3])
+
+torch.save([x, y], "list.pt")
+x2, y2 = torch.load("list.pt")
+print(x2, y2)
+#> tensor([0, 1, 2, 3]) tensor([0., 0., 0., 0.])
+
+torch.save({"x": x, "y": y}, "dict.pt")
+print(torch.load("dict.pt"))
+#> {'x': tensor([0, 1, 2, 3]), 'y': tensor([0., 0., 0., 0.])}
+
+# %% [markdown]
+# ## What was learned: `state_dict`
+#
+# You need not save the net itself, only its tensors: the parameters, and the buffers that belong to the result.
+# `state_dict()` gives them by name:
+
+# %%
+class MLP(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(20, 256)
+        self.out = nn.Linear(256, 10)
+
+    def forward(self, X):
+        return self.out(F.relu(self.hidden(X)))
+
+
+net, X = MLP(), torch.rand(2, 20)
+Y = net(X)
+torch.save(net.state_dict(), "mlp.pt")
+print(list(torch.load("mlp.pt")))
+#> ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
+
+# %% [markdown]
+# The file says nothing of `relu`, nor of the class.
+# To use it, build the net again, and fill it:
+
+# %%
+clone = MLP()
+print(clone.load_state_dict(torch.load("mlp.pt")))
+#> <All keys matched successfully>
+print(torch.equal(clone.eval()(X), Y))
+#> True
+
+# %% [markdown]
+# `eval()` is for nets with dropout or batch normalisation; here nothing changes by it.
+
+# %% [markdown]
+# ### Three ways to keep the architecture, too
+#
+# 1. **The code, and its arguments in the file.**
+#    The usual way: the class lives in your repository, and the file holds what its constructor needs.
+
+# %%
+sized = nn.Sequential(nn.Linear(20, 64), nn.Linear(64, 10))
+torch.save({"sizes": [20, 64, 10], "net": sized.state_dict()}, "with_sizes.pt")
+
+loaded = torch.load("with_sizes.pt")
+n_in, n_hidden, n_out = loaded["sizes"]
+rebuilt = nn.Sequential(nn.Linear(n_in, n_hidden), nn.Linear(n_hidden, n_out))
+print(rebuilt.load_state_dict(loaded["net"]))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# 2. **The computation as a graph**, by [`torch.export`](https://docs.pytorch.org/docs/stable/export.html).
+#    The file holds operations and weights, and needs none of your code.
+#    It keeps the mode, the device and the batch size of the example: `eval()` first, and for other batch sizes see export.
+
+# %%
+torch.export.save(torch.export.export(net.eval(), (X,)), "mlp.pt2")
+program = torch.export.load("mlp.pt2").module()
+print(torch.allclose(program(X), Y))
+#> True
+
+# %% [markdown]
+# 3. **The object itself**, `torch.save(net, "net.pt")`.
+#    The file names your class, and finds it only as long as it keeps its name and module; and to read it, PyTorch has to run what the file says: below.
+
+# %% [markdown]
+# ## Does it fit?
+#
+# `load_state_dict` compares names and shapes, and tells what does not fit:
+
+# %%
+class Renamed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(20, 256)
+        self.out = nn.Linear(256, 5)
+
+
+try:
+    Renamed().load_state_dict(net.state_dict())
+except RuntimeError as error:
+    print(str(error).expandtabs(4))
+#> Error(s) in loading state_dict for Renamed:
+#>     Missing key(s) in state_dict: "first.weight", "first.bias". 
+#>     Unexpected key(s) in state_dict: "hidden.weight", "hidden.bias". 
+#>     size mismatch for out.weight: copying a param with shape torch.Size([10, 256]) from checkpoint, the shape in current model is torch.Size([5, 256]).
+#>     size mismatch for out.bias: copying a param with shape torch.Size([10]) from checkpoint, the shape in current model is torch.Size([5]).
+
+# %% [markdown]
+# **The price.** It raises *after* it has copied what does fit, and leaves a net that is neither the old one nor the new one.
+# Build a new net after an error, or use `load_parameters`, which checks everything first.
+
+# %% [markdown]
+# ### Prefixes
+#
+# `DataParallel` and `DistributedDataParallel` keep the net in their attribute `module`, `torch.compile` in `_orig_mod`; so each name of their state begins with that:
+
+# %%
+compiled = torch.compile(net, backend="eager")
+print(list(compiled.state_dict())[:2])
+#> ['_orig_mod.hidden.weight', '_orig_mod.hidden.bias']
+
+# %% [markdown]
+# When you save, save the net itself; `net.compile()` keeps the names as they are.
+# When you are given such a file, take the prefix away; the function changes the dictionary, and returns nothing:
+
+# %%
+wrapped = {f"module.{name}": tensor for name, tensor in net.state_dict().items()}
+nn.modules.utils.consume_prefix_in_state_dict_if_present(wrapped, "module.")
+print(MLP().load_state_dict(wrapped))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# ## Two layers for another net
+#
+# A part of a net is a module, and has a state of its own:
+
+# %%
+other = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 3))
+other[0].load_state_dict(net.hidden.state_dict())
+print(torch.equal(other[0].weight, net.hidden.weight))
+#> True
+
+# %% [markdown]
+# In the state of the whole net, the part's names have its path in front:
+
+# %%
+state = torch.load("mlp.pt")
+part = {name: state[f"hidden.{name}"] for name in ("weight", "bias")}
+print(other[0].load_state_dict(part))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# ## Tied weights
+#
+# A tensor with two names stands in the state twice, and is stored once:
+
+# %%
+table, scores = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
+scores.weight = table.weight
+tied = nn.Sequential(table, scores)
+torch.save(tied.state_dict(), "tied.pt")
+state = torch.load("tied.pt")
+print(list(state), state["0.weight"].data_ptr() == state["1.weight"].data_ptr())
+#> ['0.weight', '1.weight'] True
+
+# %% [markdown]
+# A tie is no part of the file: the net that loads has to be built with it.
+# A state whose two entries differ, from a net that was not tied, is taken without a word, and the last one wins:
+
+# %%
+state = {"0.weight": torch.zeros(5, 4), "1.weight": torch.ones(5, 4)}
+tied.load_state_dict(state)
+print(table.weight.detach().unique())
+#> tensor([1.])
+
+# %% [markdown]
+# ## A view saves what it looks at
+#
+# A tensor looks at a block of memory, and `torch.save` writes the whole block, so that tensors which share it still share it afterwards:
+
+# %%
+import os
+
+large = torch.zeros(1_000_000)
+torch.save(large[:1], "view.pt")
+torch.save(large[:1].clone(), "clone.pt")
+print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_000)
+#> True True
+
+# %% [markdown]
+# Call `clone()` on a small part of a large tensor first.
+
+# %% [markdown]
+# ## Resuming a run
+#
+# The net's state is not all that training needs.
+# The optimizer has moments (running averages of the gradients), the scheduler counts steps, dropout and shuffling depend on the state of the random numbers.
+# With all four, a run that was stopped gives bit for bit what the unstopped run gives:
+
+# %%
+def start():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 1))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
+    return net, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=2)
+
+
+def train(net, optimizer, scheduler, steps):
+    for _ in range(steps):
+        X = torch.rand(8, 20)
+        optimizer.zero_grad()
+        F.mse_loss(net(X), X.sum(dim=1, keepdim=True)).backward()
+        optimizer.step()
+        scheduler.step()
+    return net
+
+
+unstopped = train(*start(), steps=6)
+
+net, optimizer, scheduler = start()
+train(net, optimizer, scheduler, steps=3)
+checkpoint = {
+    "net": net.state_dict(),
+    "optimizer": optimizer.state_dict(),
+    "scheduler": scheduler.state_dict(),
+    "random": torch.get_rng_state(),
+}
+torch.save(checkpoint, "checkpoint.pt")
+
+# %% [markdown]
+# Another process would do this:
+
+# %%
+net, optimizer, scheduler = start()
+loaded = torch.load("checkpoint.pt")
+net.load_state_dict(loaded["net"])
+optimizer.load_state_dict(loaded["optimizer"])
+scheduler.load_state_dict(loaded["scheduler"])
+torch.set_rng_state(loaded["random"])
+train(net, optimizer, scheduler, steps=3)
+print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.parameters())))
+#> True
+
+# %% [markdown]
+# Leave one of them out, and it is another run:
+
+# %%
+net, optimizer, scheduler = start()
+net.load_state_dict(loaded["net"])
+train(net, optimizer, scheduler, steps=3)
+print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.parameters())))
+#> False
+
+# %% [markdown]
+# Save the number of steps as well, if your loop counts them; with `float16` the state of the `GradScaler`; the states of Python's `random` and of NumPy, if you use them; and the position in the data, if a run can stop within an epoch.
+#
+# On a GPU its random numbers have states of their own, `torch.cuda.get_rng_state_all()`, and equal bits also need `torch.use_deterministic_algorithms(True)`, the same card and the same versions.
+# Load with `map_location="cpu"` there: `set_rng_state` refuses a state that was moved.
+
+# %% [markdown]
+# ## Devices
+#
+# A tensor remembers its device, and `torch.load` puts it there again.
+# On a machine without that device this is an error; `map_location` says where to put tensors instead, and `"cpu"` is right nearly always, because `load_state_dict` copies to where the net is.
+
+# %%
+state = torch.load("mlp.pt", map_location="cpu")
+print({tensor.device.type for tensor in state.values()})
+#> {'cpu'}
+shapes = torch.load("mlp.pt", map_location="meta")
+print(shapes["out.weight"].shape, shapes["out.weight"].device)
+#> torch.Size([10, 256]) meta
+
+# %% [markdown]
+# With `"meta"` only names, shapes and types are read.
+#
+# *Needs a CUDA GPU.*
+
+# %%
+if torch.cuda.device_count() >= 1:
+    torch.save(torch.ones(2, device="cuda"), "on_gpu.pt")
+    print(torch.load("on_gpu.pt").device.type, torch.load("on_gpu.pt", map_location="cpu").device)
+    #> cuda cpu
+else:
+    print("skipped: this needs a CUDA GPU")
+
+# %% [markdown]
+# ## Who may run code
+#
+# `torch.save` uses `pickle`, and a pickle is a program: to build its objects, it may call any function that Python can import.
+# This one calls `print`; it could call anything:
+
+# %%
+import pickle
+
+
+class Greeting:
+    def __reduce__(self):
+        return print, ("code from the file is running",)
+
+
+content = pickle.dumps(Greeting())
+pickle.loads(content)
+#> code from the file is running
+
+# %% [markdown]
+# `torch.load` therefore reads with `weights_only=True` unless told otherwise: tensors, numbers, strings, and containers of them; everything else is refused before it runs.
+
+# %%
+torch.save(Greeting(), "greeting.pt")
+try:
+    torch.load("greeting.pt")
+except pickle.UnpicklingError as error:
+    print(str(error).partition(".")[0])
+#> Weights only load failed
+
+torch.load("greeting.pt", weights_only=False)
+#> code from the file is running
+
+# %% [markdown]
+# `weights_only=False` is for files that you have written yourself.
+# The safe reader protects you from code in the file; it does not protect you from wrong numbers, from a file made to fill your memory, or from mistakes in the reader itself ([one](https://github.com/pytorch/pytorch/security/advisories/GHSA-53q9-r3pm-6pq6) was found and mended in PyTorch 2.6).
+# For a file from somebody else, ask for safetensors.
+#
+# | Format | Holds | Can run code when it is read | Read by |
+# |---|---|---|---|
+# | `torch.save`, read with `weights_only=True` | tensors, numbers, strings, containers | not by design | PyTorch |
+# | `torch.save`, read with `weights_only=False` | anything | yes | PyTorch, with your classes in their places |
+# | [safetensors](https://huggingface.co/docs/safetensors) | tensors by name, and text | no | many programs, also without Python |
+# | [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html) | tensors in pieces, from many processes | yes: its metadata is a pickle | PyTorch, with any number of processes |
+# | [`torch.export.save`](https://docs.pytorch.org/docs/stable/export.html) | operations and weights | yes: parts of it are pickles | PyTorch, without your classes |
+
+# %% [markdown]
+# ## In the library
+#
+# `d2lblocks.serialization` has two pairs of functions.
+# `save` and `load` are for tensors, lists and dictionaries:
+
+# %%
+from d2lblocks import load, load_parameters, save, save_parameters
+
+save({"x": x, "losses": [0.5, 0.25]}, "data.pt")
+print(load("data.pt"))
+#> {'x': tensor([0, 1, 2, 3]), 'losses': [0.5, 0.25]}
+
+# %% [markdown]
+# What could not be loaded again is refused when it is saved, and the message says where it stands; a view is stored without the rest of its memory:
+
+# %%
+try:
+    save({"metrics": [print]}, "data.pt")
+except TypeError as error:
+    print(f"TypeError: {error}")
+#> TypeError: cannot save builtin_function_or_method at ['metrics'][0]: expected tensors, numbers, strings, None, and lists, tuples and dicts of them
+
+# %%
+save(large[:1], "view.pt")
+print(os.path.getsize("view.pt") < 4_000)
+#> True
+
+# %% [markdown]
+# `save_parameters` and `load_parameters` keep a net's parameters and buffers in a safetensors file.
+
+# %%
+net = MLP()
+save_parameters(net, "mlp.safetensors")
+clone = load_parameters(MLP(), "mlp.safetensors")
+print(torch.equal(clone(X), net(X)))
+#> True
+
+# %% [markdown]
+# What they promise beyond `torch.save` and `load_state_dict`:
+#
+# - **A file is old or new, and whole.**
+#   It is written under another name in the same folder, and then takes the place of the old one; if the program is killed while it writes, the old file stays.
+# - **A net is filled or left alone.**
+#   Everything is compared before the first value changes, and one error lists all that does not fit.
+# - **Nothing is silent.**
+#   Another type is an error unless you ask for a cast, and tied weights stay tied, or it is an error.
+# - **No code** from a file is ever run.
+
+# %%
+before = {name: tensor.clone() for name, tensor in clone.state_dict().items()}
+save_parameters(Renamed(), "renamed.safetensors")
+try:
+    load_parameters(clone, "renamed.safetensors")
+except RuntimeError as error:
+    print(str(error).expandtabs(4))
+#> Error(s) in loading parameters for MLP from renamed.safetensors:
+#>     Missing key(s): "hidden.weight", "hidden.bias".
+#>     Unexpected key(s): "first.bias", "first.weight" (the nearest is "hidden.weight").
+#>     size mismatch for out.weight: copying a param with shape torch.Size([5, 256]) from checkpoint, the shape in current model is torch.Size([10, 256]).
+#>     size mismatch for out.bias: copying a param with shape torch.Size([5]) from checkpoint, the shape in current model is torch.Size([10]).
+print(all(torch.equal(tensor, before[name]) for name, tensor in clone.state_dict().items()))
+#> True
+
+# %% [markdown]
+# **The price.** A safetensors file holds tensors and no other objects; while a net is saved, it is in memory twice.
+#
+# When to use something else: `torch.save` for checkpoints with an optimizer's state; `safetensors.torch` to exchange weights with other programs; `torch.distributed.checkpoint` for nets that are spread over processes.
+#
+# How a file is replaced at once, from the library's source: whoever reads the path meets the old file until `os.replace`, and the new one after it.
+# `fsync` waits until the disk has the data, so that a power cut leaves one of the two as well.
+#
+# *The library's own source, from `d2lblocks/serialization.py`:*
+
+# %%
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+_Path = str | os.PathLike[str]
+
+
+@contextmanager
+def _replacing(path: _Path) -> Iterator[BinaryIO]:
+    target = os.path.realpath(path)
+    exists = os.path.isfile(target)
+    if os.path.exists(target) and not exists:  # a device, which is written to, or a folder: an error
+        with open(path, "wb") as device:
+            yield device
+        return
+    temporary = os.path.join(os.path.dirname(target), f".d2lblocks-{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            if exists:
+                shutil.copymode(target, temporary)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        _sync_folder(os.path.dirname(target))
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno:  # with the name that the caller knows
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+        raise
+
+
+def _sync_folder(folder: str) -> None:
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+# %% [markdown]
+# ## When it goes wrong
+
+# %% [markdown]
+# ### `Weights only load failed`: a whole module, a numpy scalar
+#
+# You saved an object that is neither a tensor, a plain Python number or string, nor a list, tuple, dict or set of those.
+
+# %%
+import argparse
+import collections
+import datetime
+import functools
+import pathlib
+
+import numpy
+
+objects = {
+    "a whole module": net,
+    "numpy.float64": numpy.float64(0.5),
+    "Namespace": argparse.Namespace(lr=0.1),
+    "Path": pathlib.Path("data"),
+    "defaultdict": collections.defaultdict(list),
+    "partial": functools.partial(max, 1),
+    "date": datetime.date(2026, 11, 21),
+}
+for what, thing in objects.items():
+    torch.save({"thing": thing}, "thing.pt")
+    try:
+        torch.load("thing.pt")
+    except pickle.UnpicklingError as error:
+        print(f"{what}: {'Unsupported global' if 'Unsupported global' in str(error) else error}")
+#> a whole module: Unsupported global
+#> numpy.float64: Unsupported global
+#> Namespace: Unsupported global
+#> Path: Unsupported global
+#> defaultdict: Unsupported global
+#> partial: Unsupported global
+#> date: Unsupported global
+
+# %% [markdown]
+# Fix: numbers by `.item()` or `float(...)`, paths by `str(...)`, a module by its `state_dict()`, a namespace by `vars(...)`, a `defaultdict` by `dict(...)`, a date by `.isoformat()`.
+# For an old file that you trust, `torch.serialization.safe_globals([...])` admits the classes that you name.
+
+# %%
+torch.save({"net": net.state_dict(), "folder": str(pathlib.Path("data"))}, "with_path.pt")
+print(torch.load("with_path.pt")["folder"])
+#> data
+
+# %% [markdown]
+# ### `Expected state_dict to be dict-like, got <class 'str'>`
+#
+# `load_state_dict` takes a dictionary, not a file's name.
+
+# %%
+try:
+    net.load_state_dict("mlp.pt")
+except TypeError as error:
+    print(f"TypeError: {error}")
+#> TypeError: Expected state_dict to be dict-like, got <class 'str'>.
+
+# %% [markdown]
+# Fix: load the file first.
+
+# %%
+print(net.load_state_dict(torch.load("mlp.pt")))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# ### `'_IncompatibleKeys' object is not callable`
+#
+# `load_state_dict` fills the net, and returns a report; you took the report for the net.
+
+# %%
+report = net.load_state_dict(torch.load("mlp.pt"))
+try:
+    report(X)
+except TypeError as error:
+    print(f"TypeError: {error}")
+#> TypeError: '_IncompatibleKeys' object is not callable
+
+# %% [markdown]
+# Fix: do not assign it.
+
+# %%
+net.load_state_dict(torch.load("mlp.pt"))
+print(net(X).shape)
+#> torch.Size([2, 10])
+
+# %% [markdown]
+# ### The file holds a method
+#
+# The parentheses are missing: `torch.save(net.state_dict, ...)` saves the method, with the net that it belongs to.
+
+# %%
+torch.save(net.state_dict, "method.pt")
+try:
+    torch.load("method.pt")
+except pickle.UnpicklingError as error:
+    print("Unsupported global: GLOBAL getattr" in str(error))
+#> True
+
+# %% [markdown]
+# Fix: `net.state_dict()`.
+
+# %%
+torch.save(net.state_dict(), "method.pt")
+print(len(torch.load("method.pt")))
+#> 4
+
+# %% [markdown]
+# ### Two names where two tensors were expected
+#
+# A dictionary that is taken apart gives its keys:
+
+# %%
+a, b = torch.load("dict.pt")
+print(a, b)
+#> x y
+
+# %% [markdown]
+# Fix: ask for the entries.
+
+# %%
+state = torch.load("dict.pt")
+a, b = state["x"], state["y"]
+print(a, b)
+#> tensor([0, 1, 2, 3]) tensor([0., 0., 0., 0.])
+
+# %% [markdown]
+# ### `Missing key(s) in state_dict`, and the same names with `module.`
+#
+# The file is of a wrapped net: prefixes.
+
+# %%
+try:
+    MLP().load_state_dict(compiled.state_dict())
+except RuntimeError as error:
+    print("Missing key(s)" in str(error), "Unexpected key(s)" in str(error))
+#> True True
+
+# %% [markdown]
+# Fix: `consume_prefix_in_state_dict_if_present`, or the inner net's state.
+
+# %%
+print(MLP().load_state_dict(compiled._orig_mod.state_dict()))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# ### `strict=False`, and the net is as random as before
+#
+# Names that do not fit are left out, silently, unless you look at what the call returns.
+# (A wrong shape is an error all the same.)
+
+# %%
+report = MLP().load_state_dict(compiled.state_dict(), strict=False)
+print(len(report.missing_keys), len(report.unexpected_keys))
+#> 4 4
+
+# %% [markdown]
+# Fix: say which names may be missing, and check that no others are.
+
+# %%
+state = net.state_dict()
+del state["out.weight"], state["out.bias"]
+report = MLP().load_state_dict(state, strict=False)
+assert set(report.missing_keys) <= {"out.weight", "out.bias"} and not report.unexpected_keys
+print(report.missing_keys)
+#> ['out.weight', 'out.bias']
+
+# %% [markdown]
+# ### The best weights have changed
+#
+# `state_dict()` is no copy: its tensors lie in the memory of the net, and training changes them.
+
+# %%
+best = net.state_dict()
+with torch.no_grad():
+    net.out.bias.fill_(7.0)
+print(bool((best["out.bias"] == 7).all()))
+#> True
+
+# %% [markdown]
+# Fix: copy them, or save them at once.
+
+# %%
+import copy
+
+best = copy.deepcopy(net.state_dict())
+with torch.no_grad():
+    net.out.bias.fill_(8.0)
+print(bool((best["out.bias"] == 7).all()))
+#> True
+
+# %% [markdown]
+# ### The tied weights have come apart
+#
+# `assign=True` gives each layer a parameter of its own: parameters.
+# Fix: tie again, or load without it.
+
+# %%
+tied.load_state_dict(tied.state_dict(), assign=True)
+print(scores.weight is table.weight)
+#> False
+scores.weight = table.weight
+save_parameters(tied, "tied.safetensors")
+load_parameters(tied, "tied.safetensors")
+print(scores.weight is table.weight)
+#> True
+
+# %% [markdown]
+# ### A state without values
+#
+# A lazy net was saved before its first batch: lazy initialisation.
+# `save_parameters` refuses it:
+
+# %%
+try:
+    save_parameters(nn.LazyLinear(3), "lazy.safetensors")
+except ValueError as error:
+    print(f"ValueError: {error}")
+#> ValueError: cannot save 'weight', 'bias': not initialised yet, the shapes come with the first batch
+
+# %% [markdown]
+# Fix: a dry run first.
+
+# %%
+from d2lblocks import apply_init
+
+save_parameters(apply_init(nn.LazyLinear(3), X), "lazy.safetensors")
+print(load_parameters(nn.LazyLinear(3), "lazy.safetensors").weight.shape)
+#> torch.Size([3, 20])
+
+# %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# ### Exercise 1
+#
+# Your net is trained, and you will use it on this machine only.
+# Why store its parameters all the same?
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Memory ends with the process: by a crash, or with the job.
+# And a file can be compared, sent, gone back to, and started from: for other data, for another last layer, for a second opinion on an old result.
+# It costs little: the file of this net is as large as its numbers.
+
+# %%
+numbers = sum(parameter.numel() * 4 for parameter in net.parameters())
+print(0 < os.path.getsize("mlp.safetensors") - numbers < 1_000)
+#> True
+
+# %% [markdown]
+# ### Exercise 2
+#
+# Take the hidden layer of a saved MLP into a net with another output, and train only what is new.
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Load the part by its prefix, and freeze it.
+
+# %%
+from safetensors.torch import load_file
+
+state = load_file("mlp.safetensors")
+new = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 2))
+new[0].load_state_dict({"weight": state["hidden.weight"], "bias": state["hidden.bias"]})
+new[0].requires_grad_(False)
+print([name for name, parameter in new.named_parameters() if parameter.requires_grad])
+#> ['2.weight', '2.bias']
+
+# %% [markdown]
+# ### Exercise 3
+#
+# Keep architecture and parameters in one file, so that `rebuild(path)` needs nothing else.
+# What has to be restricted?
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# The file names a class and its arguments, and the program decides which classes it may name: a file that can name anything can run anything.
+
+# %%
+KNOWN = {"Linear": nn.Linear, "ReLU": nn.ReLU}
+
+
+def keep(net, plan, path):
+    torch.save({"plan": plan, "state": net.state_dict()}, path)
+
+
+def build(plan):
+    return nn.Sequential(*(KNOWN[name](*arguments) for name, arguments in plan))
+
+
+def rebuild(path):
+    file = torch.load(path)
+    net = build(file["plan"])
+    net.load_state_dict(file["state"])
+    return net
+
+
+plan = [("Linear", [20, 8]), ("ReLU", []), ("Linear", [8, 2])]
+original = build(plan)
+keep(original, plan, "both.pt")
+print(torch.equal(rebuild("both.pt")(X), original(X)))
+#> True
+
+# %% [markdown]
+# ### Exercise 4
+#
+# A checkpoint was written under `DataParallel`.
+# Load it into a bare net without changing the file.
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Build a module whose attribute `module` is the net: then the names fit.
+
+# %%
+torch.save({f"module.{name}": t for name, t in net.state_dict().items()}, "parallel.pt")
+
+bare = MLP()
+wrapper = nn.Module()
+wrapper.module = bare
+print(wrapper.load_state_dict(torch.load("parallel.pt")))
+#> <All keys matched successfully>
+print(torch.equal(bare(X), net(X)))
+#> True
+
+# %% [markdown]
+# ### Exercise 5
+#
+# Average the parameters of three checkpoints of one run.
+# What must not be averaged?
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Whole numbers, such as the counter of a batch norm, have no average of their type; take the last one.
+
+# %%
+def average(states):
+    return {
+        name: torch.stack([state[name] for state in states]).mean(dim=0)
+        if last.is_floating_point()
+        else last
+        for name, last in states[-1].items()
+    }
+
+
+states = [nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).state_dict() for _ in range(3)]
+mean = average(states)
+third = sum(state["0.weight"] for state in states) / 3
+print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dtype)
+#> True torch.int64
+
+# %% [markdown]
+# Averaged running statistics do not belong to the averaged weights: `torch.optim.swa_utils.update_bn` computes them anew from data.
+
+# %% [markdown]
+# ## In short
+#
+# | You want | Write |
+# |---|---|
+# | to keep tensors, lists, dictionaries | `save(obj, path)`, `load(path)`; `torch.save`, `torch.load` |
+# | to keep what a net has learned | `save_parameters(net, path)`; `torch.save(net.state_dict(), path)` |
+# | to use it again | `load_parameters(net, path)`; `net.load_state_dict(torch.load(path))` |
+# | a copy in memory | `copy.deepcopy(net.state_dict())` |
+# | one part of a net | `net.hidden.state_dict()` |
+# | names without `module.` | `consume_prefix_in_state_dict_if_present(state, "module.")` |
+# | to resume a run | net, optimizer, scheduler, random state, step: all of them |
+# | to load on another machine | `map_location="cpu"` |
+# | names and shapes only | `map_location="meta"` |
+# | a small part of a large tensor | `save`, or `.clone()` first |
+# | a file from somebody else | safetensors; second best `weights_only=True`, the default |
+# | a program without your classes | `torch.export.save` |
+#
+# The functions of this page: `d2lblocks.serialization`.
+# Before it: Custom layers.
+# Next: Devices.

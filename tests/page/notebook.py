@@ -1,0 +1,120 @@
+"""A page as a Jupyter notebook: its prose, its code, and the outputs that it shows."""
+
+import ast
+import base64
+import html
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from markdown import markdown  # type: ignore[import-untyped]
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from .compare import shown_lines
+from .headings import headings
+from .parts import SOLUTION, error_shown, parts, relinked
+from .plots import PUBLISHED, svg
+from .read import Page, parse_quietly
+from .snippet import Snippet
+
+NOTEBOOKS = "docs/en/notebooks"
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+LANGUAGE = {"language_info": {"name": "python"}}
+
+
+def notebook(page: Page, topics: list[Page], root: Path) -> str:
+    """The text of the notebook; its links lead to the notebooks of these pages."""
+    anchors = {f"{topic.path.stem}#{each.anchor}": each.text for topic in topics for each in headings(topic)}
+
+    def link(text: str, target: str) -> str:
+        place, _, anchor = target.partition("#")
+        stem = place.removesuffix(".md") or page.path.stem
+        if "://" in target:
+            return f"[{text}]({target})"
+        if all(stem != topic.path.stem for topic in topics):
+            return text  # it has no notebook, and the site no address that is known here
+        fragment = f"#{jupyter_anchor(anchors[f'{stem}#{anchor}'])}" if anchor else ""
+        return f"[{text}]({f'{stem}.ipynb' if place else ''}{fragment})"
+
+    def picture(words: str, target: str) -> str:
+        drawn = svg(root / PUBLISHED / Path(target).name)
+        return f"![{words}]({data_address(drawn)})" if drawn else words
+
+    cells: list[NotebookNode] = []
+    for part in parts(page, "notebook"):
+        if isinstance(part, Snippet):
+            cells += code_cells(part)
+        else:
+            folded = {"jp-MarkdownHeadingCollapsed": True} if part == SOLUTION else {}
+            cells.append(new_markdown_cell(relinked(part, link, picture), metadata=folded))
+    count = 0
+    for number, cell in enumerate(cells, 1):
+        cell.id = f"{page.path.stem}-{number}"
+        if cell.cell_type == "code":
+            cell.execution_count = count = count + 1
+    made = new_notebook(cells=cells, metadata=KERNEL | LANGUAGE)
+    text: str = nbformat.writes(made, version=4)
+    return text + "\n"
+
+
+def code_cells(snippet: Snippet) -> Iterator[NotebookNode]:
+    """The cells of a snippet; one ends where an output does."""
+    runs = list(code_and_outputs(snippet))
+    for number, (code, shown) in enumerate(runs, 1):
+        raises = snippet.keys.get("raises") if number == len(runs) else None
+        printed, name, message = error_shown(shown, raises) if raises else (shown, "", "")
+        outputs = []
+        if printed:
+            outputs.append(new_output("stream", name="stdout", text="\n".join(printed) + "\n"))
+        if raises:
+            error = {"ename": name.rpartition(".")[2], "evalue": message}
+            outputs.append(new_output("error", **error, traceback=["\n".join(shown[len(printed) :])]))
+        tags = ["gpu"] * (snippet.gpus > 0) + ["raises-exception"] * bool(snippet.gpus or raises)
+        source = "\n".join(code).strip("\n")
+        metadata = {"tags": tags} if tags else {}
+        yield new_code_cell(source if raises else hushed(source), metadata=metadata, outputs=outputs)
+
+
+def code_and_outputs(snippet: Snippet) -> Iterator[tuple[list[str], list[str]]]:
+    """Lines of code, each run of them with the lines of output below it."""
+    shown = shown_lines(snippet.code)
+    code: list[str] = []
+    output: list[str] = []
+    for number, line in enumerate(snippet.code, 1):
+        if number in shown:
+            output.append(line.strip().removeprefix("#>").removeprefix(" "))
+        elif output:
+            yield code, output
+            code, output = [line], []
+        else:
+            code.append(line)
+    if "".join(code).strip() or output:
+        yield code, output
+
+
+def hushed(source: str) -> str:
+    """A notebook displays what the last expression of a cell gives, unless a semicolon follows."""
+    body = parse_quietly(source, "cell").body
+    match body[-1:]:
+        case [ast.Expr(value=ast.Call(func=ast.Name(id="print")))]:
+            return source
+        case [ast.Expr(end_lineno=int(line), end_col_offset=int(column))]:
+            lines = source.split("\n")
+            last = lines[line - 1].encode()
+            lines[line - 1] = f"{last[:column].decode()};{last[column:].decode()}"
+            return "\n".join(lines)
+    return source
+
+
+def jupyter_anchor(heading: str) -> str:
+    """Where JupyterLab finds a heading: its text as it is shown, with dashes for blanks."""
+    return html.unescape(re.sub(r"<[^>]+>", "", markdown(heading))).replace(" ", "-")
+
+
+def data_address(drawn: str) -> str:
+    """The picture itself, in its light colours: it cannot know those of the notebook around it."""
+    light = drawn.replace("(prefers-color-scheme: dark)", "not all")
+    light = light.replace("<svg ", '<svg style="background: #fff" ', 1)
+    return f"data:image/svg+xml;base64,{base64.b64encode(light.encode()).decode()}"

@@ -1,0 +1,130 @@
+"""A page part by part, as its notebook and its script show it: prose and snippets, in reading order.
+
+Prose is plain Markdown: what only the site understands is left out, or said in words.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterator
+
+from .headings import HEADING, headings
+from .library import shows_library
+from .read import Page, parse_quietly, scan
+from .snippet import Snippet
+
+EXERCISE = re.compile(r"(\d+)\. +(.+)")
+DETAILS = re.compile(r" +<details markdown=\"1\"><summary>Solution</summary>")
+DROPPED = re.compile(r" +</details>| *<!--.*-->")
+SOLUTION = "#### Solution"
+# A run of code, whatever stands in it, or a link or a picture.
+LINK = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)|(!?)\[((?:`[^`]*`|[^]`])*)\]\(([^)\s]+)\)", re.S)
+
+
+def parts(page: Page, kind: str) -> Iterator[str | Snippet]:
+    """The parts of a page; a heading begins a part, and that of a solution is one by itself."""
+    prose: list[str] = []
+    for piece in pieces(page):
+        heading = isinstance(piece, str) and HEADING.fullmatch(piece)
+        if isinstance(piece, Snippet):
+            prose += caption(piece)
+        if isinstance(piece, Snippet) or heading:
+            yield from joined(prose)
+            prose = []
+        if isinstance(piece, Snippet) or piece == SOLUTION:
+            yield piece
+        else:
+            prose.append(piece)
+            if heading and heading[1] == "#":
+                prose += ["", *about(page, kind)]
+    yield from joined(prose)
+
+
+def joined(prose: list[str]) -> Iterator[str]:
+    """One part of the lines; none, if they are empty."""
+    if text := re.sub(r"\n{3,}", "\n\n", "\n".join(prose)).strip("\n"):
+        yield text
+
+
+def about(page: Page, kind: str) -> Iterator[str]:
+    """What stands below the title."""
+    title = next(headings(page)).text
+    packages = [f"`{name}`" for name in sorted(imported(page))]
+    yield f"This is the page *{title}* of d2lblocks as a {kind}: made from the page, and executed."
+    if packages:
+        yield f"It needs {', '.join(packages[:-1])}{' and ' * (len(packages) > 1)}{packages[-1]}."
+    if kind == "notebook" and any(snippet.gpus for snippet in page.snippets):
+        yield "What needs a CUDA GPU says so: without one it fails, and what follows still runs."
+
+
+def imported(page: Page) -> set[str]:
+    """The packages that a page imports, other than those that come with Python."""
+    nodes = [node for each in page.snippets for node in ast.walk(parse_quietly("\n".join(each.code), ""))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+
+
+def pieces(page: Page) -> Iterator[str | Snippet]:
+    """Lines of prose, fences that are not run, and snippets; an exercise becomes a section."""
+    lines = [line.removesuffix("\r") for line in page.lines]
+    fences = {fence.line: fence for fence in scan(lines, 1, len(lines))}
+    snippets = {snippet.line: snippet for snippet in page.snippets}
+    inside, number = False, 0  # of an exercise
+    while number < len(lines):
+        line, number = lines[number], number + 1
+        if number in fences:
+            fence = fences[number]
+            body = [each.removeprefix(fence.indent) for each in lines[number : fence.last_line]]
+            number = fence.last_line or len(lines)
+            yield snippets.get(fence.line) or "\n".join([f"```{fence.info.partition(' ')[0]}", *body])
+        elif (match := EXERCISE.fullmatch(line)) and has_solution(lines[number:]):
+            inside = True
+            yield from (f"### Exercise {match[1]}", "", match[2])
+        elif DETAILS.fullmatch(line):
+            yield SOLUTION
+        elif not DROPPED.fullmatch(line):
+            inside = inside and (not line or line.startswith(" "))
+            yield re.sub(r"^ {1,4}", "", line) if inside else line
+
+
+def has_solution(following: list[str]) -> bool:
+    """Whether the list item that these lines go on with has one."""
+    for line in following:
+        if line and not line.startswith(" "):
+            return False
+        if DETAILS.fullmatch(line):
+            return True
+    return False
+
+
+def caption(snippet: Snippet) -> Iterator[str]:
+    """What the site says by a snippet's looks, in words."""
+    if title := snippet.keys.get("title"):
+        yield from (
+            "",
+            f"*The library's own source, from `{title}`:*" if shows_library(snippet) else f"*{title}*",
+        )
+    if snippet.gpus:
+        yield from ("", f"*Needs {needs(snippet)}.*")
+
+
+def needs(snippet: Snippet) -> str:
+    return "a CUDA GPU" if snippet.gpus == 1 else f"{snippet.gpus} CUDA GPUs"
+
+
+def relinked(text: str, link: Callable[[str, str], str], picture: Callable[[str, str], str]) -> str:
+    """The text with each of its links and pictures put by these, from what it says and where it leads."""
+
+    def put(match: re.Match[str]) -> str:
+        return match[0] if match[1] else (picture if match[2] else link)(match[3], match[4])
+
+    return LINK.sub(put, text)
+
+
+def error_shown(shown: list[str], raises: str) -> tuple[list[str], str, str]:
+    """The lines that were printed before an exception, its class as it is shown, and its message."""
+    kind = re.compile(rf"([\w.]+\.)?{raises.rpartition('.')[2]}(: |$)")
+    first = next((number for number, line in enumerate(shown) if kind.match(line)), 0)
+    name, _, message = "\n".join(shown[first:]).partition(": ")
+    return shown[:first], name, message

@@ -1,0 +1,76 @@
+"""A page as a program that runs from top to bottom, in cells that editors know: the percent format."""
+
+import ast
+from collections.abc import Iterator
+
+from .compare import shown_lines
+from .library import lines_of
+from .parts import error_shown, needs, parts, relinked
+from .read import Page, parse_quietly
+from .snippet import Snippet
+
+SCRIPTS = "docs/en/scripts"
+
+
+def script(page: Page) -> str:
+    """The text of the script."""
+    cells = []
+    for part in parts(page, "script"):
+        if isinstance(part, Snippet):
+            cells.append("\n".join(["# %%", *program(part)]))
+        else:
+            prose = relinked(part, link, picture).split("\n")
+            cells.append("\n".join(["# %% [markdown]", *(f"# {line}" if line else "#" for line in prose)]))
+    return "\n\n".join(cells) + "\n"
+
+
+def link(text: str, target: str) -> str:
+    return f"[{text}]({target})" if "://" in target else text
+
+
+def picture(words: str, _: str) -> str:
+    return f"(A picture: {words})"
+
+
+def program(snippet: Snippet) -> list[str]:
+    """The snippet's lines; what is to raise is caught, and what needs a GPU asks for one."""
+    lines = list(caught(snippet)) if "raises" in snippet.keys else snippet.code
+    if snippet.gpus:
+        there = f"if torch.cuda.device_count() >= {snippet.gpus}:"
+        lines = [there, *indented(lines), "else:", f'    print("{skipped(snippet)}")']
+    return lines
+
+
+def skipped(snippet: Snippet) -> str:
+    """What the script prints in place of a snippet for which there are too few GPUs."""
+    return f"skipped: this needs {needs(snippet)}"
+
+
+def caught(snippet: Snippet) -> Iterator[str]:
+    """The snippet with its last statement in a `try`, which prints the exception as the page shows it."""
+    code, shown = snippet.code, shown_lines(snippet.code)
+    last = parse_quietly("\n".join(code), snippet.file).body[-1]
+    first, end = lines_of(last)
+    outputs = [
+        code[number - 1].removeprefix("#>").removeprefix(" ") for number in sorted(shown) if number > end
+    ]
+    _, name, message = error_shown(outputs, snippet.keys["raises"])
+    yield from code[: first - 1]
+    yield "try:"
+    yield from indented(code[first - 1 : end])
+    yield f"except {snippet.keys['raises']} as error:"
+    yield f'    print(f"{name}: {{error}}")' if message else f'    print("{name}")'
+    yield from code[end:]
+
+
+def indented(lines: list[str]) -> Iterator[str]:
+    """The lines as a block: indented, but for those that begin inside a string."""
+    strings = [
+        node
+        for node in ast.walk(parse_quietly("\n".join(lines), "block"))
+        if isinstance(node, ast.JoinedStr)
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
+    ]
+    inside = {line for each in strings for line in range(each.lineno + 1, (each.end_lineno or 0) + 1)}
+    for number, line in enumerate(lines, 1):
+        yield line if not line or number in inside else f"    {line}"
