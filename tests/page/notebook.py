@@ -84,7 +84,7 @@ def code_and_outputs(snippet: Snippet) -> Iterator[tuple[list[str], list[str]]]:
     output: list[str] = []
     for number, line in enumerate(snippet.code, 1):
         if number in shown:
-            output.append(line.strip().removeprefix("#>").removeprefix(" "))
+            output.append(line.lstrip().removeprefix("#>").removeprefix(" "))
         elif output:
             yield code, output
             code, output = [line], []

@@ -14,8 +14,8 @@ from .read import Page, parse_quietly, scan
 from .snippet import Snippet
 
 EXERCISE = re.compile(r"(\d+)\. +(.+)")
-DETAILS = re.compile(r" +<details markdown=\"1\"><summary>Solution</summary>")
-DROPPED = re.compile(r" +</details>| *<!--.*-->")
+DETAILS = re.compile(r" *<details markdown=\"1\"><summary>(.+)</summary>")
+DROPPED = re.compile(r" *</details>| *<!--.*-->")
 SOLUTION = "#### Solution"
 # A run of code, whatever stands in it, or a link or a picture.
 LINK = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)|(!?)\[((?:`[^`]*`|[^]`])*)\]\(([^)\s]+)\)", re.S)
@@ -81,8 +81,8 @@ def pieces(page: Page) -> Iterator[str | Snippet]:
         elif (match := EXERCISE.fullmatch(line)) and has_solution(lines[number:]):
             inside = True
             yield from (f"### Exercise {match[1]}", "", match[2])
-        elif DETAILS.fullmatch(line):
-            yield SOLUTION
+        elif match := DETAILS.fullmatch(line):
+            yield SOLUTION if inside else f"{match[1]}:"
         elif not DROPPED.fullmatch(line):
             inside = inside and (not line or line.startswith(" "))
             yield re.sub(r"^ {1,4}", "", line) if inside else line

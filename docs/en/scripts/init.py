@@ -542,7 +542,7 @@ print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 # %% [markdown]
 # **The price.** To undo everything after an error, it copies the net's values, and keeps the copy until it is done.
 #
-# <details markdown="1"><summary>Its source, docstrings aside</summary>
+# Its source, docstrings aside:
 #
 # *The library's own source, from `d2lblocks/init.py`:*
 
@@ -720,9 +720,6 @@ def _text(function: Callable[..., Any]) -> str:
         given = [*map(repr, function.args), *(f"{key}={value!r}" for key, value in function.keywords.items())]
         return f"{_text(function.func)}({', '.join(given)})"
     return getattr(function, "__name__", type(function).__name__)
-
-# %% [markdown]
-# </details>
 
 # %% [markdown]
 # ## Reproducibility

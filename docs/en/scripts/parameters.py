@@ -411,7 +411,7 @@ except AttributeError as error:
 #> AttributeError: Sequential has no parameter or buffer '0.wieght': the nearest is '0.weight'
 
 # %% [markdown]
-# <details markdown="1"><summary>Their source, docstrings aside</summary>
+# Their source, docstrings aside:
 #
 # *The library's own source, from `d2lblocks/parameters.py`:*
 
@@ -602,8 +602,6 @@ def _hint(net: nn.Module, path: str) -> str:
     )
 
 # %% [markdown]
-# </details>
-#
 # When to use something else: `get_parameter`, `get_buffer` and `get_submodule` of `nn.Module` for paths that are known to exist; `torch.nn.utils.parameters_to_vector` for all values as one vector; the package `torchinfo` for the output shape of every layer.
 
 # %% [markdown]
