@@ -1,0 +1,164 @@
+"""The notebook of every topic: valid, readable, and a kernel that runs it prints what the page shows."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from kernel import code, executed, figures, said
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
+from page.compare import shown_lines
+from page.notebook import NOTEBOOKS, code_cells
+from page.plots import plots
+from page.read import Page, read_pages, topics
+
+ROOT = Path(__file__).parents[1]
+TOPICS = topics(read_pages(ROOT), ROOT)
+every_topic = pytest.mark.parametrize("page", TOPICS, ids=lambda page: page.path.stem)
+
+# What only the site understands, once code and formulas are taken away; and links to what is not here.
+CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)|\$\$.*?\$\$|\$[^$\n]+\$", re.S)
+MARKUP = re.compile(
+    r"^[ >]*(?:!!!|\?\?\?|===)|#>|\{.*?\}|<!--|--8<--|</?(?:details|summary)"
+    r"|\]\((?!https?://|data:image/|#|[\w-]+\.ipynb)",
+    re.M,
+)
+
+
+def read(page: Page) -> NotebookNode:
+    return nbformat.read(ROOT / NOTEBOOKS / f"{page.path.stem}.ipynb", as_version=4)
+
+
+def prose(notebook: NotebookNode) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def leftovers(text: str) -> list[str]:
+    return MARKUP.findall(CODE.sub("`code`", text))
+
+
+def test_every_topic_has_a_notebook_and_nothing_else_has() -> None:
+    """One that was left behind would be published, and be stale."""
+    found = {path.name for path in (ROOT / NOTEBOOKS).iterdir()}
+    assert TOPICS
+    assert found == {f"{page.path.stem}.ipynb" for page in TOPICS}
+
+
+@every_topic
+def test_a_notebook_is_valid(page: Page) -> None:
+    """By its format, with an id for every cell, and free of what a machine leaves in it."""
+    notebook = read(page)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert notebook.metadata.language_info == {"name": "python"}
+
+
+@every_topic
+def test_a_notebook_is_plain_markdown(page: Page) -> None:
+    """No markup is left in it that only the site understands, and no link to what is not there."""
+    assert {text: found for text in prose(read(page)) if (found := leftovers(text))} == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!! note", '    ??? note "a"', '=== "A"', "#> output", "![a](img/a.png){ width=5 }", "# A {#b}", "a {: .b}",
+        "<!-- hidden -->", '--8<-- "a.md"', '<details markdown="1">', "<summary>A</summary>", "</details>",
+        "[a](tested.md)", "![a](img/a.svg)", "[`a`](api/a.md#b)", "`a` {.b} `c`",
+    ],
+)  # fmt: skip
+def test_markup_of_the_site_is_noticed(text: str) -> None:
+    """The check above can fail."""
+    assert leftovers(f"before\n\n{text}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["`#> {a}`", "``a `b` {c}``", "$\\frac{1}{2}$", "$$ U({-a}, a) $$", "[a](b.ipynb#c) [a](#c)", "a < b"],
+)
+def test_plain_markdown_is_left_alone(text: str) -> None:
+    """Code, formulas, and links between notebooks."""
+    assert not leftovers(text)
+
+
+@every_topic
+def test_a_notebook_leads_to_headings_that_are_there(page: Page) -> None:
+    """JupyterLab finds a heading by its words, with dashes for blanks."""
+    words = {
+        topic.path.stem: {
+            re.sub("[`*]", "", heading).replace(" ", "-")
+            for text in prose(read(topic))
+            for heading in re.findall(r"^#+ (.+)$", text, re.M)
+        }
+        for topic in TOPICS
+    }
+    links = re.compile(r"\]\(([\w-]*)(?:\.ipynb)?(?:#((?:[^\s()]|\([^\s()]*\))+))?\)")
+    found = links.findall("\n".join(prose(read(page))))
+    assert found
+    assert [(stem, word) for stem, word in found if word not in words[stem or page.path.stem] | {""}] == []
+
+
+@every_topic
+def test_pictures_are_in_the_notebook(page: Page) -> None:
+    """All of the page's, with their words, and nothing is fetched."""
+    shown = re.findall(r"!\[([^]]+)\]\(img/", "\n".join(page.lines))
+    found = re.findall(r"!\[([^]]+)\]\((data:image/svg\+xml;base64,)", "\n".join(prose(read(page))))
+    assert [words for words, _ in found] == shown
+
+
+@every_topic
+def test_solutions_are_folded(page: Page) -> None:
+    """Each under a heading of its own, and it ends before the next exercise."""
+    cells = read(page).cells
+    solutions = [number for number, cell in enumerate(cells) if cell.source == "#### Solution"]
+    assert len(solutions) == "\n".join(page.lines).count("<summary>Solution</summary>") > 0
+    assert all(cells[number].metadata["jp-MarkdownHeadingCollapsed"] for number in solutions)
+    assert all(cells[number - 1].source.startswith("### Exercise ") for number in solutions)
+
+
+@every_topic
+def test_a_notebook_shows_what_the_page_shows(page: Page) -> None:
+    """Every line of output, in order, and no other."""
+    shown = [
+        snippet.code[line - 1].removeprefix("#>").removeprefix(" ")
+        for snippet in page.snippets
+        for line in sorted(shown_lines(snippet.code))
+    ]
+    outputs = [output for cell in code(read(page)) for output in cell.outputs]
+    texts = [output.get("text") or "\n".join(output.traceback) + "\n" for output in outputs]
+    assert "".join(texts) == "".join(f"{line}\n" for line in shown)
+
+
+@every_topic
+def test_a_kernel_gives_what_the_notebook_shows(page: Page, tmp_path: Path) -> None:
+    """A fresh kernel that runs all of it, in an empty folder, prints and raises nothing else."""
+    stored = read(page)
+    needed = [snippet.gpus for snippet in page.snippets for _ in code_cells(snippet)]
+    stored.cells = [
+        cell for cell, gpus in zip(code(stored), needed, strict=True) if gpus <= torch.cuda.device_count()
+    ]
+    ran = executed(stored, tmp_path / "run")
+    differing = [
+        cell.id for cell, was in zip(ran.cells, stored.cells, strict=True) if said(cell) != said(was)
+    ]
+    assert [(cell.source, said(cell)) for cell in ran.cells if cell.id in differing] == []
+    assert [cell.execution_count for cell in ran.cells] == list(range(1, len(ran.cells) + 1))
+    assert figures(ran) == sum(len(plots(snippet, page.lines)) for snippet in page.snippets)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for a process by its number")
+def test_a_kernel_ends_with_a_failure(tmp_path: Path) -> None:
+    """And a cell that fails without having said so is a failure."""
+    place = tmp_path / "number"
+    cells = [f"import os; open({str(place)!r}, 'w').write(str(os.getpid()))", "1 / 0"]
+    with pytest.raises(CellExecutionError, match="division by zero"):
+        executed(new_notebook(cells=[new_code_cell(each) for each in cells]), tmp_path / "run")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(place.read_text()), 0)
