@@ -27,6 +27,7 @@ def executed(notebook: NotebookNode, folder: Path) -> NotebookNode:
             kernel_name="python3",
             resources={"metadata": {"path": str(folder)}},
             coalesce_streams=True,  # a stream may come in pieces
+            extra_arguments=["--InteractiveShell.xmode=Minimal"],  # nobody reads the tracebacks
             shutdown_kernel="immediate",
             timeout=120,
         ).execute()

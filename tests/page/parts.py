@@ -50,7 +50,7 @@ def about(page: Page, kind: str) -> Iterator[str]:
     """What stands below the title."""
     title = next(headings(page)).text
     packages = [f"`{name}`" for name in sorted(imported(page))]
-    yield f"This is the page *{title}* of d2lblocks as a {kind}: made from the page, and executed."
+    yield f'This is the page "{title}" of d2lblocks as a {kind}: made from the page, and executed.'
     if packages:
         yield f"It needs {', '.join(packages[:-1])}{' and ' * (len(packages) > 1)}{packages[-1]}."
     if kind == "notebook" and any(snippet.gpus for snippet in page.snippets):

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Devices
 #
-# This is the page *Devices* of d2lblocks as a script: made from the page, and executed.
+# This is the page "Devices" of d2lblocks as a script: made from the page, and executed.
 # It needs `torch`.
 #
 # After this page you can put tensors and nets where they compute, write code that runs with and without a GPU, and tell what a copy and a wait cost.

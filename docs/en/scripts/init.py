@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Initialisation
 #
-# This is the page *Initialisation* of d2lblocks as a script: made from the page, and executed.
+# This is the page "Initialisation" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks`, `matplotlib` and `torch`.
 #
 # After this page you can choose the values a net begins with, layer by layer, and you notice when a choice did not reach its layer.

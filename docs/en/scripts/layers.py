@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Custom layers
 #
-# This is the page *Custom layers* of d2lblocks as a script: made from the page, and executed.
+# This is the page "Custom layers" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks` and `torch`.
 #
 # After this page you can write a layer that trains, saves, moves, compiles and copies like those of PyTorch, and you know what each line of it is for.

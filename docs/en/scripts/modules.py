@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Layers and modules
 #
-# This is the page *Layers and modules* of d2lblocks as a script: made from the page, and executed.
+# This is the page "Layers and modules" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks` and `torch`.
 #
 # After this page you can write a network as a module made of modules, and tell which of its parts PyTorch knows about and which it does not.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Parameters
 #
-# This is the page *Parameters* of d2lblocks as a script: made from the page, and executed.
+# This is the page "Parameters" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks` and `torch`.
 #
 # After this page you can find, read, change, freeze and share what a net learns, and you know which changes PyTorch does not notice.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # File I/O
 #
-# This is the page *File I/O* of d2lblocks as a script: made from the page, and executed.
+# This is the page "File I/O" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks`, `numpy`, `safetensors` and `torch`.
 #
 # After this page you can save and load what was learned, resume a training run bit for bit, and say which files you may open.
