@@ -25,7 +25,7 @@ test: test-venv ## run every check there is: lint, types, unit tests, every snip
 site: docs-venv ## build the site into site/, any warning an error
 	@$(BIN)/python -m mkdocs build
 
-update: test-venv ## rewrite shown outputs and embedded definitions from what really happens
+update: test-venv ## rewrite shown outputs, embedded definitions, notebooks and scripts from what really happens
 	@$(BIN)/python -m pytest tests/test_docs.py --update-examples
 
 gpu-record: test-venv ## run every snippet on this machine's GPUs and put on record which passed

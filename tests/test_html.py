@@ -63,6 +63,17 @@ def test_nothing_is_fetched_from_elsewhere(page: str, site: Path) -> None:
     assert [url for url in fetched if re.match(r"(\w+:)?//", url)] == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_topic_offers_its_notebook_and_its_script(page: str, site: Path) -> None:
+    """As files to keep, the same as in the repository; other pages offer none."""
+    stem = page.removesuffix(".md")
+    files = [name for name in (f"notebooks/{stem}.ipynb", f"scripts/{stem}.py") if (DOCS / name).is_file()]
+    place = html(site, page)
+    links = re.findall(r'<a href="([^"]+)" download>', place.read_text("utf-8"))
+    assert [(place.parent / link).resolve() for link in links] == [(site / name).resolve() for name in files]
+    assert all((site / name).read_bytes() == (DOCS / name).read_bytes() for name in files)
+
+
 def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
     """The page that a server shows for it lists all pages by links that work from any address."""
     content = (site / "404.html").read_text("utf-8").partition("There is no such page")[2]
