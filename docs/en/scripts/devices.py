@@ -24,7 +24,7 @@ print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.
 #> cpu cuda cuda:1 cuda:1
 
 # %% [markdown]
-# `cpu` means all cores and the main memory.
+# `"cpu"` means all cores and the main memory.
 # A GPU is one card with its own memory: `cuda` stands for NVIDIA's and AMD's, `mps` for a Mac's, `xpu` for Intel's.
 # `cuda` without a number is the current GPU, which is number 0 unless you change it.
 # A name is only a name; the device need not exist.
@@ -264,6 +264,9 @@ for step in range(1, 101):
 #
 # Between main memory and GPU lies a bus, many times slower than the memory on either side.
 # The GPU can fetch data by itself only from *pinned* memory, which the system may not swap out; from ordinary memory it is copied there first.
+#
+# (A picture: Two boxes. On the left the CPU and its memory: X stands in ordinary memory, and is copied into pinned memory first, where X.pin_memory() is. From there a long arrow crosses the bus, which is many times slower than the memory on either side, to X.to(device) in the box on the right, the GPU and its memory. There the product of X and the weight is computed, fast, with what is in that memory.)
+#
 # Pinned, and with `non_blocking=True`, a copy to the GPU joins the queue, and Python goes on:
 #
 # *Needs a CUDA GPU.*
@@ -389,7 +392,7 @@ except ValueError as error:
 # %% [markdown]
 # ### `Expected one of cpu, cuda, ...`
 #
-# There is no device type `gpu`.
+# There is no device type `"gpu"`.
 
 # %%
 try:

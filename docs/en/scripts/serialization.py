@@ -210,6 +210,26 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 # Call `clone()` on a small part of a large tensor first.
 
 # %% [markdown]
+# ## What is inside the file
+#
+# What `torch.save` writes is a zip archive.
+# One part is a pickle with the names, and says of each tensor its shape, and where its numbers are; the numbers are in other parts, one for each block of memory.
+# The two tied weights from above have two names, and one part:
+
+# %%
+import zipfile
+
+with zipfile.ZipFile("tied.pt") as file:
+    print([name for name in file.namelist() if name.startswith("tied/data")])
+#> ['tied/data.pkl', 'tied/data/0']
+
+# %% [markdown]
+# (A picture: Two files with the same tied weights. On the left the zip archive of torch.save: tied/data.pkl, a pickle, has the names 0.weight and 1.weight with their shapes, and both point to tied/data/0, which holds 20 numbers of 4 bytes. On the right a safetensors file: after the length of the header comes the header, a text that says that 0.weight is of type F32, of shape 5 by 4, and in bytes 0 to 80, and that 1.weight is 0.weight; then come the bytes.)
+#
+# On the right is the same net in a safetensors file, as `save_parameters` writes it.
+# Its header is plain text, where the other file has a pickle; what that means for files from others stands below.
+
+# %% [markdown]
 # ## Resuming a run
 #
 # The net's state is not all that training needs.
