@@ -1,6 +1,7 @@
 # Every target says in its ## comment what it does; `make` alone lists them.
 # PORT=8001 make serve          another port
 # PYTHON=python3.12 make test   another Python; without it the one that made .venv, else python3
+# PYTEST=--all-tools make test  options of pytest
 
 PORT ?= 8000
 BIN := .venv/bin
@@ -20,7 +21,7 @@ serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a 
 	@$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
 test: test-venv ## run every check there is: lint, types, unit tests, every snippet, the site
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PYTEST)
 
 site: docs-venv ## build the site into site/, any warning an error
 	@$(BIN)/python -m mkdocs build
