@@ -10,7 +10,7 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test site update gpu-record clean docs-venv test-venv
+.PHONY: help serve test site offline update gpu-record clean docs-venv test-venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: test-venv ## run every check there is: lint, types, unit tests, every snip
 
 site: docs-venv ## build the site into site/, any warning an error
 	@$(BIN)/python -m mkdocs build
+
+offline: docs-venv ## build the site to be read from a disk, without a server, and zip it: dist/d2lblocks-offline.zip
+	@$(BIN)/python tools/offline.py
 
 update: test-venv ## rewrite shown outputs and embedded definitions from what really happens
 	@$(BIN)/python -m pytest tests/test_docs.py --update-examples
