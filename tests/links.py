@@ -64,3 +64,6 @@ def links(site: Path, pages: dict[str, Document]) -> Iterator[tuple[str, str, st
     if (sitemap := site / "sitemap.xml").is_file():
         for link in re.findall("<loc>(.*?)</loc>", sitemap.read_text("utf-8")):
             yield "sitemap.xml", "loc", link
+    if (short := site / "llms.txt").is_file():
+        for link in re.findall(r"\]\((.*?)\)", short.read_text("utf-8")):
+            yield "llms.txt", "link", link
