@@ -10,7 +10,7 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test site offline update gpu-record clean docs-venv test-venv
+.PHONY: help serve test site offline zensical update gpu-record clean docs-venv test-venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ site: docs-venv ## build the site into site/, any warning an error
 offline: docs-venv ## build the site to be read from a disk, without a server, and zip it: dist/d2lblocks-offline.zip
 	@$(BIN)/python tools/offline.py
 
+zensical: zensical-venv ## build the same site with Zensical, the successor of MkDocs, into dist/zensical/
+	@.venv-zensical/bin/python -m zensical build --clean --strict --config-file mkdocs.zensical.yml
+
 update: test-venv ## rewrite shown outputs and embedded definitions from what really happens
 	@$(BIN)/python -m pytest tests/test_docs.py --update-examples
 
@@ -36,9 +39,9 @@ gpu-record: test-venv ## run every snippet on this machine's GPUs and put on rec
 	@$(BIN)/python -m pytest tests/test_docs.py --gpu-record
 
 clean: ## remove everything that was installed or built
-	rm -rf .venv site dist .hypothesis .*_cache
+	rm -rf .venv .venv-zensical site dist .cache .hypothesis .*_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-docs-venv test-venv: %-venv:
+docs-venv test-venv zensical-venv: %-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name yours, as in \`PYTHON=python3.12 make test\`." >&2; exit 1; }
 	@$(PYTHON) tools/venv.py $*
