@@ -15,8 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gpus-required", type=int, default=0, metavar="N", help=required)
     record = "run all pages on this machine's GPUs, and put on record what passed"
     group.addoption("--gpu-record", action="store_true", help=record)
-    tools = "fail, instead of skip, a test of the site whose tool (java, chromium, npm's) is not here"
-    group.addoption("--all-tools", action="store_true", help=tools)
+    required = "fail, instead of skip, what needs a browser or a package of npm and finds none"
+    group.addoption("--browser-required", action="store_true", help=required)
     seconds = "stop a snippet that takes longer (default: 60)"
     group.addoption("--snippet-seconds", type=float, default=60, metavar="S", help=seconds)
 
@@ -39,7 +39,7 @@ def needs(pytestconfig: pytest.Config) -> Needs:
 
     def place(name: str, path: str | Path | None) -> str:
         if path is None or not Path(path).is_file():
-            fail_or_skip = pytest.fail if pytestconfig.getoption("all_tools") else pytest.skip
+            fail_or_skip = pytest.fail if pytestconfig.getoption("browser_required") else pytest.skip
             fail_or_skip(f"needs {name}, which is not here: CONTRIBUTING.md says where it comes from")
         return str(path)
 

@@ -10,10 +10,7 @@ from pathlib import Path
 import pytest
 from built import DOCS, PAGES, PUBLISHED, ROOT, Needs, html
 from links import defects
-from markdown import Markdown
 from page.read import scan
-
-from tools.details import Details
 
 
 class Reader(HTMLParser):
@@ -115,20 +112,6 @@ def test_a_link_that_leads_nowhere_is_named(file: str, text: str, defect: str | 
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content, "utf-8")
     assert list(defects(tmp_path, PUBLISHED)) == ([defect] if defect else [])
-
-
-def test_details_in_a_list_is_a_block() -> None:
-    """A solution folds: what stands between the tags is in the element, and no tag is in a paragraph."""
-    text = "1. One.\n\n    <details><summary>Solution</summary>\n\n    Two.\n\n    </details>\n"
-    lines = [
-        "<ol>",
-        "<li>",
-        "<p>One.</p>",
-        "<details><summary>Solution</summary>",
-        "<p>Two.</p>",
-        "</details>",
-    ]
-    assert Markdown(extensions=[Details()]).convert(text).split("\n") == [*lines, "</li>", "</ol>"]
 
 
 # What v.Nu says of things that are not ours, and whose they are.

@@ -3,23 +3,25 @@
 Markdown itself takes the tag for one within a line, and puts it into a paragraph, which HTML forbids.
 """
 
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import SubElement
 
-from markdown import Extension, Markdown
 from markdown.blockprocessors import BlockProcessor
+from markdown.extensions import Extension
 
 
-class Block(BlockProcessor):
-    def test(self, parent: Element, block: str) -> bool:
+class Details(Extension):
+    def extendMarkdown(self, md):  # noqa: N802 (Python-Markdown calls it so)
+        md.parser.blockprocessors.register(Tag(md.parser), "details", 95)  # before paragraphs
+
+
+class Tag(BlockProcessor):
+    def test(self, parent, block):
         return block.startswith("<details")
 
-    def run(self, parent: Element, blocks: list[str]) -> None:
+    def run(self, parent, blocks):
         tag = blocks.pop(0).replace(' markdown="1"', "")
         SubElement(parent, "p").text = self.parser.md.htmlStash.store(tag)
 
 
-class Details(Extension):
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (the name that Markdown calls)
-        md.parser.blockprocessors.register(
-            Block(md.parser), "details", 95
-        )  # before paragraphs, lists and code
+def makeExtension(**options):  # noqa: N802 (Python-Markdown looks for this name)
+    return Details(**options)
