@@ -39,9 +39,10 @@ def folder(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(needs: Needs) -> Iterator[Page]:
     """A browser without a network, that ends with the test."""
-    chromium = needs("chromium", shutil.which("chromium") or shutil.which("chromium-browser"))
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = needs("chromium", next(filter(None, map(shutil.which, names)), None))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium)
         yield browser.new_context(offline=True).new_page()
         browser.close()
 
