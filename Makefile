@@ -1,7 +1,7 @@
 # Every target says in its ## comment what it does; `make` alone lists them.
 # PORT=8001 make serve          another port
 # PYTHON=python3.12 make test   another Python; without it the one that made .venv, else python3
-# PYTEST=--browser-required make test  options of pytest
+# PYTEST=-x make test           options of pytest
 
 PORT ?= 8000
 BIN := .venv/bin
