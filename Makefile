@@ -1,6 +1,7 @@
 # Every target says in its ## comment what it does; `make` alone lists them.
 # PORT=8001 make serve          another port
 # PYTHON=python3.12 make test   another Python; without it the one that made .venv, else python3
+# PYTEST=-x make test           options of pytest
 
 PORT ?= 8000
 BIN := .venv/bin
@@ -9,7 +10,7 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test site update gpu-record clean docs-venv test-venv
+.PHONY: help serve test site offline zensical update gpu-record clean docs-venv test-venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -20,10 +21,16 @@ serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a 
 	@$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
 test: test-venv ## run every check there is: lint, types, unit tests, every snippet, the site
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PYTEST)
 
 site: docs-venv ## build the site into site/, any warning an error
 	@$(BIN)/python -m mkdocs build
+
+offline: docs-venv ## build the site to be read from a disk, without a server, and zip it: dist/d2lblocks-offline.zip
+	@$(BIN)/python tools/offline.py
+
+zensical: zensical-venv ## build the same site with Zensical, the successor of MkDocs, into dist/zensical/
+	@.venv-zensical/bin/python -m zensical build --clean --strict --config-file mkdocs.zensical.yml
 
 update: test-venv ## rewrite shown outputs, embedded definitions, notebooks and scripts from what really happens
 	@$(BIN)/python -m pytest tests/test_docs.py --update-examples
@@ -32,9 +39,9 @@ gpu-record: test-venv ## run every snippet on this machine's GPUs and put on rec
 	@$(BIN)/python -m pytest tests/test_docs.py --gpu-record
 
 clean: ## remove everything that was installed or built
-	rm -rf .venv site dist .hypothesis .*_cache
+	rm -rf .venv .venv-zensical site dist .cache .hypothesis .*_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-docs-venv test-venv: %-venv:
+docs-venv test-venv zensical-venv: %-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name yours, as in \`PYTHON=python3.12 make test\`." >&2; exit 1; }
 	@$(PYTHON) tools/venv.py $*

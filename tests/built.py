@@ -3,18 +3,21 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "en"
+PUBLISHED = "https://example.org/guide/"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+Needs = Callable[[str, str | Path | None], str]  # the fixture of that name
 
 
-def build(folder: Path) -> None:
-    """Build the site as `make site` does it: any warning is an error."""
+def build(folder: Path, address: str = "") -> None:
+    """Build the site as `make site` does it, perhaps for an address: any warning is an error."""
     command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(folder)]
-    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    run = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True)
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "SITE_URL": address}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

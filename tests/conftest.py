@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from built import build
+from built import PUBLISHED, Needs, build
 from page.record import this_machine
 
 
@@ -15,6 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gpus-required", type=int, default=0, metavar="N", help=required)
     record = "run all pages on this machine's GPUs, and put on record what passed"
     group.addoption("--gpu-record", action="store_true", help=record)
+    required = "fail, instead of skip, what needs a browser or a package of npm and finds none"
+    group.addoption("--browser-required", action="store_true", help=required)
     seconds = "stop a snippet that takes longer (default: 60)"
     group.addoption("--snippet-seconds", type=float, default=60, metavar="S", help=seconds)
 
@@ -31,11 +33,32 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--gpu-record needs a CUDA GPU, and torch finds none here")
 
 
+@pytest.fixture
+def needs(pytestconfig: pytest.Config) -> Needs:
+    """The path of a tool that not every machine has; without it the test is skipped, or fails."""
+
+    def place(name: str, path: str | Path | None) -> str:
+        if path is None or not Path(path).is_file():
+            fail_or_skip = pytest.fail if pytestconfig.getoption("browser_required") else pytest.skip
+            fail_or_skip(f"needs {name}, which is not here: CONTRIBUTING.md says where it comes from")
+        return str(path)
+
+    return place
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site, once for all tests that look at it."""
     folder = tmp_path_factory.mktemp("site")
     build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site as it is built for an address of its own, in a folder of a server."""
+    folder = tmp_path_factory.mktemp("published")
+    build(folder, PUBLISHED)
     return folder
 
 

@@ -189,3 +189,10 @@ def exists(name: str) -> bool:
                 return False
         found = getattr(found, other)
     return True
+
+
+def test_details_in_a_list_is_a_block() -> None:
+    """A solution folds: its text is inside the element, and no tag is in a paragraph."""
+    found = rendered("1. One.\n\n    <details><summary>Two</summary>\n\n    Three.\n\n    </details>")
+    tags = ["<li>", "<p>One.</p>", "<details><summary>Two</summary>", "<p>Three.</p>", "</details>", "</li>"]
+    assert found.split("\n") == ["<ol>", *tags, "</ol>"]

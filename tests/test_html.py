@@ -1,13 +1,15 @@
 """The HTML of the built site."""
 
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from built import DOCS, PAGES, ROOT, html
+from built import DOCS, PAGES, PUBLISHED, ROOT, Needs, html
+from links import defects
 from page.read import scan
 
 
@@ -81,6 +83,70 @@ def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
     found = {(site / link.lstrip("/") / "index.html").resolve() for link in links}
     assert found == {html(site, page).resolve() for page in PAGES}
     assert all(path.is_file() for path in found)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8000/", PUBLISHED], ids=["at home", "published"])
+def test_every_link_leads_somewhere(address: str, site: Path, published: Path) -> None:
+    """Pages, anchors, pictures, what the search finds and what the sitemap lists are there; an id is given once."""
+    found = list(defects(published if address == PUBLISHED else site, address))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "defect"),
+    [
+        ("index.html", '<a href="two/">', "index.html: href 'two/': there is no file /guide/two/"),
+        ("index.html", '<a href="one/#end">', "index.html: href 'one/#end': there is no id 'end' on one/index.html"),
+        ("index.html", '<a href="#end">', "index.html: href '#end': there is no id 'end' on index.html"),
+        ("index.html", '<a href="/one/">', "index.html: href '/one/': there is no file /one/"),
+        ("index.html", '<a href="../guide/">', None),
+        ("index.html", '<a href="one/index.html?print#start">', None),
+        ("index.html", '<a href="https://example.com/two/#end">', None),
+        ("index.html", '<a href="https://example.org/guide/two/">', "index.html: href 'https://example.org/guide/two/': there is no file /guide/two/"),
+        ("one/index.html", '<a href="one/">', "one/index.html: href 'one/': there is no file /guide/one/one/"),
+        ("one/index.html", '<img src="pic.svg">', "one/index.html: src 'pic.svg': there is no file /guide/one/pic.svg"),
+        ("one/index.html", '<img srcset="../pic.svg 1x, ../pic@2.png 2x">', "one/index.html: srcset '../pic@2.png': there is no file /guide/pic@2.png"),
+        ("one/index.html", '<video poster="../pic.png">', "one/index.html: poster '../pic.png': there is no file /guide/pic.png"),
+        ("one/index.html", '<p id="a"><p id="a">', "one/index.html: the id 'a' stands here 2 times"),
+        ("404.html", '<a href="one/">', "404.html: href 'one/': there is no file /guide/no/such/page/one/"),
+        ("404.html", '<a href="/guide/one/">', None),
+        ("search/search_index.json", '{"docs": [{"location": "one/#start"}]}', None),
+        ("search/search_index.json", '{"docs": [{"location": "one/#end"}]}', "search/search_index.json: location '../one/#end': there is no id 'end' on one/index.html"),
+        ("sitemap.xml", "<loc>https://example.org/guide/one/</loc>", None),
+        ("sitemap.xml", "<loc>https://example.org/guide/two/</loc>", "sitemap.xml: loc 'https://example.org/guide/two/': there is no file /guide/two/"),
+    ],
+)  # fmt: skip
+def test_a_link_that_leads_nowhere_is_named(file: str, text: str, defect: str | None, tmp_path: Path) -> None:
+    """With the file it stands in, and what is missing where."""
+    start = {"index.html": "", "one/index.html": '<h1 id="start">', "pic.svg": ""}
+    for name, content in (start | {file: start.get(file, "") + text}).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, "utf-8")
+    assert list(defects(tmp_path, PUBLISHED)) == ([defect] if defect else [])
+
+
+# What v.Nu says of things that are not ours, and whose they are.
+NOT_OURS = {
+    'Attribute "autocomplete" is only allowed when the input type is': "the theme's switches of drawer and search",
+    'Bad value "" for attribute "tabindex" on element "label"': "the theme's headings in the navigation",
+    "This validator does not validate RDF.": "Matplotlib's metadata in the plots",
+}
+
+
+def test_html_svg_and_css_are_as_the_standards_have_them(site: Path, needs: Needs) -> None:
+    """The Nu Html Checker has nothing to say but what others are to mend, and that is listed as long as it is so."""
+    java = needs("java", shutil.which("java"))
+    jar = needs("vnu-jar", ROOT / "tests" / "node_modules" / "vnu-jar" / "build" / "dist" / "vnu.jar")
+    theme = ROOT / "docs" / "theme"
+    ours = [path.relative_to(theme) for path in theme.rglob("*") if path.suffix in (".css", ".svg")]
+    options = ["--also-check-css", "--also-check-svg", "--asciiquotes", "--skip-info-messages"]
+    files = [*site.rglob("*.html"), *(site / path for path in ours)]
+    said = subprocess.run(
+        [java, "-jar", jar, *options, *files], capture_output=True, text=True
+    ).stderr.splitlines()
+    ours_to_mend = [line for line in said if not any(each in line for each in NOT_OURS)]
+    assert not ours_to_mend, "\n".join(ours_to_mend)
+    assert [each for each in NOT_OURS if not any(each in line for line in said)] == []
 
 
 def test_the_site_is_built_without_torch(tmp_path: Path) -> None:

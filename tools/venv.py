@@ -2,6 +2,7 @@
 
     python tools/venv.py docs       what the site needs, without torch
     python tools/venv.py test       the rest, and this package, editable
+    python tools/venv.py zensical   Zensical, in an environment of its own: .venv-zensical
 
 A second run with the same Python, pyproject.toml and constraints.txt installs nothing.
 What is missing on the machine is said in one sentence.
@@ -17,12 +18,13 @@ import sys
 
 NEEDED = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VENV = os.path.join(ROOT, ".venv")
+VENV = os.path.join(ROOT, ".venv-zensical" if sys.argv[1:] == ["zensical"] else ".venv")
 VENV_PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
 LOG = os.path.join(VENV, "install.log")
 GROUPS = {
     "docs": ("the site needs (no torch)", ["--group", "docs"]),
     "test": ("the tests need (torch: some 1.2 GB)", ["--group", "test", "--editable", "."]),
+    "zensical": ("Zensical needs", ["--group", "zensical"]),
 }
 # What pip writes when it cannot reach an index.
 OFFLINE = (
@@ -52,15 +54,15 @@ def main(group):
         write("python", python)
     if read(group) == wanted():
         return
-    print("Installing what {} into .venv, once ...".format(what))
+    print("Installing what {} into {}, once ...".format(what, os.path.basename(VENV)))
     pip("--upgrade", "pip")  # pip learned --group in 25.1
     pip(*arguments)
-    write("docs", wanted())  # which the group of the tests includes
+    write("docs", wanted())  # which the other groups include
     write(group, wanted())
 
 
 def target(group):
-    return "serve" if group == "docs" else "test"
+    return "serve" if group == "docs" else group
 
 
 def works(python):

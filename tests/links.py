@@ -1,0 +1,69 @@
+"""Where the links of a built site lead, and which of them lead nowhere."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+LINKS = ("action", "data", "href", "poster", "src", "xlink:href")
+
+
+class Document(HTMLParser):
+    """The ids of a page, and its links, each with the attribute that holds it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: Counter[str] = Counter()
+        self.links: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id":
+                self.ids[value or ""] += 1
+            elif name in LINKS:
+                self.links.append((name, value or ""))
+            elif name == "srcset":
+                self.links += [(name, source.split()[0]) for source in (value or "").split(",")]
+
+
+def defects(site: Path, address: str) -> Iterator[str]:
+    """Every link that leads nowhere and every id given twice, on a site that is opened at this address."""
+    files = {path.relative_to(site).as_posix(): path for path in site.rglob("*") if path.is_file()}
+    pages = {
+        name: Document(path.read_text("utf-8")) for name, path in files.items() if name.endswith(".html")
+    }
+    for name, page in pages.items():
+        yield from (f"{name}: the id {each!r} stands here {n} times" for each, n in page.ids.items() if n > 1)
+    for place, kind, link in links(site, pages):
+        # A server shows 404.html at whatever address is wrong, so a relative link there leads anywhere.
+        base = address + ("no/such/page/" if place == "404.html" else place)
+        url = urlsplit(urljoin(base, link))
+        if (url.scheme, url.netloc) != urlsplit(address)[:2]:
+            continue  # another site, or mailto: and data:
+        path, folder = unquote(url.path), urlsplit(address).path
+        name = path.removeprefix(folder)
+        if url.scheme != "file" and (not name or name.endswith("/")):
+            name += "index.html"  # as a server does it; from a disk, a browser lists the folder
+        if not path.startswith(folder) or name not in files:
+            yield f"{place}: {kind} {link!r}: there is no file {path}"
+        elif url.fragment and name in pages and unquote(url.fragment) not in pages[name].ids:
+            yield f"{place}: {kind} {link!r}: there is no id {unquote(url.fragment)!r} on {name}"
+
+
+def links(site: Path, pages: dict[str, Document]) -> Iterator[tuple[str, str, str]]:
+    """Every link of the site: where it stands, what it stands in, and the link."""
+    for name, page in pages.items():
+        yield from ((name, kind, link) for kind, link in page.links)
+    if (index := site / "search" / "search_index.json").is_file():
+        for entry in json.loads(index.read_bytes())["docs"]:
+            yield "search/search_index.json", "location", "../" + entry["location"]
+    if (sitemap := site / "sitemap.xml").is_file():
+        for link in re.findall("<loc>(.*?)</loc>", sitemap.read_text("utf-8")):
+            yield "sitemap.xml", "loc", link
+    if (short := site / "llms.txt").is_file():
+        for link in re.findall(r"\]\((.*?)\)", short.read_text("utf-8")):
+            yield "llms.txt", "link", link

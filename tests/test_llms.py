@@ -1,0 +1,81 @@
+"""The site as plain text, for language models and terminals: llms.txt and llms-full.txt."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from built import DOCS, PAGES, PUBLISHED, ROOT, html
+
+NAV = re.findall(r"^ *- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
+SOURCES = {page: (DOCS / page).read_text("utf-8").rstrip().split("\n") for page in NAV}
+TITLES = {page: source[0].removeprefix("# ") for page, source in SOURCES.items()}
+FIRST_SENTENCES = {page: re.sub(r"\[(.+?)\]\(.+?\)|`", r"\1", source[2]) for page, source in SOURCES.items()}
+
+
+def full_text(site: Path, address: str = "") -> dict[str, str]:
+    """What the full text has of each page, in its order."""
+    parts = (site / "llms-full.txt").read_text("utf-8").split("\n---\n\n")[1:]
+    texts = {}
+    for place, text in (part.split("\n\n", 1) for part in parts):
+        url, page = re.fullmatch(r"(\S+) \((\S+)\)", place).groups()
+        assert html(site, page) == site / url.removeprefix(address) / "index.html"
+        texts[page] = text
+    return texts
+
+
+@pytest.mark.parametrize("address", ["", PUBLISHED], ids=["at home", "published"])
+def test_the_list_has_every_page(address: str, site: Path, published: Path) -> None:
+    """With title, address and first sentence; whether the addresses lead anywhere is known to test_html.py."""
+    folder = published if address else site
+    text = (folder / "llms.txt").read_text("utf-8")
+    assert re.match(r"# \S+\n\n> \S.*\n\n", text)
+    assert re.findall("^## (.+)$", text, re.M) == ["Guide", "Topics", "API"]
+    entries = re.findall(r"^- \[(.+?)\]\((.+?)\): (.+)$", text, re.M)
+    found = {
+        (name, folder / url.removeprefix(address) / "index.html", sentence) for name, url, sentence in entries
+    }
+    assert all(url.startswith(address) for _, url, _ in entries)
+    assert found == {(TITLES[page], html(folder, page), FIRST_SENTENCES[page]) for page in PAGES}
+
+
+@pytest.mark.parametrize("address", ["", PUBLISHED], ids=["at home", "published"])
+def test_the_full_text_has_all_pages_in_order(address: str, site: Path, published: Path) -> None:
+    """Each after a line with its address and its source's name."""
+    assert list(full_text(published if address else site, address)) == NAV
+    assert sorted(NAV) == PAGES
+
+
+@pytest.mark.parametrize("page", [page for page in NAV if not page.startswith("api/")])
+def test_the_full_text_has_every_line_of_a_page(page: str, site: Path) -> None:
+    """Code and outputs as they stand; comments go, and where a table of another page would be, it says so."""
+    instead = [
+        re.sub("^--8<--.*", "This table stands at the end of that page.", line) for line in SOURCES[page]
+    ]
+    wanted = "\n".join(line for line in instead if not line.startswith("<!--"))
+    assert full_text(site)[page].rstrip() == wanted.rstrip()
+
+
+@pytest.mark.parametrize("page", [page for page in NAV if page.startswith("api/")])
+def test_the_full_text_has_every_name_of_the_package(page: str, site: Path) -> None:
+    """A class or function with its signature and its docstring, and no directive in their place."""
+    text = full_text(site)[page]
+    module = ast.parse((ROOT / "src" / "d2lblocks" / Path(page).with_suffix(".py").name).read_text("utf-8"))
+    assert text.startswith("\n".join(SOURCES[page]).partition(":::")[0] + str(ast.get_docstring(module)))
+    assert ":::" not in text
+    named = [node for node in ast.walk(module) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    public = [node for node in named if not node.name.startswith("_") and ast.get_docstring(node)]
+    assert public
+    for node in public:
+        assert re.search(
+            rf"^##+ {node.name}\n\n```python\n.+\n```\n\n{re.escape(ast.get_docstring(node))}\n", text, re.M
+        )
+    for node in {*public} & {*module.body}:
+        assert f"\n```python\n{node.name}(" in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_described_by_its_first_sentence(page: str, site: Path) -> None:
+    """To a search engine, and wherever a link to it is shown with a preview."""
+    described = re.findall('<meta name="description" content="(.*)">', html(site, page).read_text("utf-8"))
+    assert described == [FIRST_SENTENCES[page].replace('"', "&#34;").replace("'", "&#39;")]

@@ -1,0 +1,100 @@
+"""The site that `make offline` packs, opened from a disk."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from built import DOCS, PAGES, ROOT, Needs
+from links import defects
+from playwright.sync_api import Page, sync_playwright
+
+
+def pack(folder: Path, **environment: str) -> Path:
+    """Make the folder and the zip beside it, as `make offline` does; the zip."""
+    command = [sys.executable, ROOT / "tools" / "offline.py", folder]
+    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"} | environment
+    run = subprocess.run(command, env=quiet, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder.with_suffix(".zip")
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack(tmp_path_factory.mktemp("dist") / "d2lblocks-offline")
+
+
+@pytest.fixture(scope="module")
+def folder(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader has who has unpacked the zip."""
+    place = tmp_path_factory.mktemp("unpacked")
+    zipfile.ZipFile(packed).extractall(place)
+    return place / "d2lblocks-offline"
+
+
+@pytest.fixture
+def page(needs: Needs) -> Iterator[Page]:
+    """A browser without a network, that ends with the test."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = needs("chromium", next(filter(None, map(shutil.which, names)), None))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium)
+        yield browser.new_context(offline=True).new_page()
+        browser.close()
+
+
+def test_every_link_leads_to_a_file(folder: Path) -> None:
+    """Not to a folder, which a browser would list, and to no address that begins at the root of the disk."""
+    found = list(defects(folder, "file:///home/reader/guide/"))
+    assert not found, "\n".join(found)
+    pages = [path.relative_to(folder).with_suffix(".md").as_posix() for path in folder.rglob("*.html")]
+    assert sorted(pages) == PAGES
+
+
+def test_the_zip_is_the_same_wherever_it_is_made(packed: Path, tmp_path: Path) -> None:
+    """Another folder, time zone and address of the site, and a later day: the same bytes."""
+    other = {
+        "TZ": "Pacific/Auckland",
+        "SITE_URL": "https://example.org/guide/",
+        "SOURCE_DATE_EPOCH": "2000000000",
+    }
+    again = pack(tmp_path / packed.stem, PYTHONHASHSEED="1", **other)
+    assert again.read_bytes() == packed.read_bytes()
+    texts = {path.name: path.read_bytes() for path in again.with_suffix("").rglob("*.*")}
+    assert not [name for name, text in texts.items() if str(ROOT).encode() in text]
+
+
+def test_it_is_read_and_searched_without_a_server(folder: Path, page: Page) -> None:
+    """Every page, its pictures, a link and the search work; nothing is asked of a network, and nothing fails."""
+    requests, complaints = [], []
+    page.set_default_timeout(10_000)
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    addresses = {name: (folder / name).with_suffix(".html").as_uri() for name in PAGES}
+    widths = []
+    for name, address in addresses.items():
+        page.goto(address)
+        title = (DOCS / name).read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        assert page.locator("h1").text_content().startswith(title)
+        widths += page.locator("article img").evaluate_all("all => all.map(each => each.naturalWidth)")
+    assert widths
+    assert all(widths)
+
+    page.goto(addresses["index.md"])
+    page.get_by_role("link", name="Parameters").first.click()
+    page.wait_for_url(addresses["parameters.md"])
+
+    page.goto(addresses["index.md"])
+    page.get_by_role("textbox", name="Search").fill("state_dict")
+    page.locator(".md-search-result__link").first.click()
+    page.wait_for_url(lambda url: not url.startswith(addresses["index.md"]))
+    assert "state_dict" in page.locator("article").text_content()
+
+    assert complaints == []
+    assert {url.partition(":")[0] for url in requests} <= {"file", "data", "blob"}

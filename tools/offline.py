@@ -1,0 +1,48 @@
+"""Build the site into dist/, as a folder and as a zip, to be read from a disk without a server.
+
+python tools/offline.py [FOLDER]
+"""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# What only a server or its visitors use, and what this theme needs for other languages than English.
+NOT_NEEDED = ("404.html", "sitemap.xml", "sitemap.xml.gz", "objects.inv", "**/*.map", "**/lunr")
+
+
+def main(folder: Path) -> None:
+    """Make FOLDER, FOLDER.zip, and nothing else; the same pages give the same bytes."""
+    config = ROOT / "mkdocs.offline.yml"
+    build = ["build", "--quiet", "--config-file", str(config), "--site-dir", str(folder.resolve())]
+    subprocess.run([sys.executable, "-m", "mkdocs", *build], cwd=ROOT, check=True)
+    for pattern in NOT_NEEDED:
+        for path in list(folder.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    shutil.copytree(ROOT / "docs" / "offline", folder, dirs_exist_ok=True)
+    shutil.copy(ROOT / "LICENSE", folder)
+    # From a disk a page may load scripts but read no files, so the theme then looks for a script.
+    index = folder / "search" / "search_index.json"
+    index.with_suffix(".js").write_text(f"var __index = {index.read_text('utf-8')};\n", "utf-8")
+    index.unlink()
+    pack(folder)
+
+
+def pack(folder: Path) -> None:
+    """Zip a folder; neither the clock nor the order of a disk's files shows."""
+    with zipfile.ZipFile(f"{folder}.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(path.relative_to(folder.parent).as_posix())  # of 1980
+                entry.external_attr = 0o644 << 16
+                file.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else ROOT / "dist" / "d2lblocks-offline")
