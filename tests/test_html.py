@@ -1,5 +1,6 @@
 """The HTML of the built site."""
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -74,6 +75,17 @@ def test_a_topic_offers_its_notebook_and_its_script(page: str, site: Path) -> No
     links = re.findall(r'<a href="([^"]+)" download>', place.read_text("utf-8"))
     assert [(place.parent / link).resolve() for link in links] == [(site / name).resolve() for name in files]
     assert all((site / name).read_bytes() == (DOCS / name).read_bytes() for name in files)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("api/")])
+def test_an_entry_of_the_api_leads_to_its_topic(page: str, site: Path) -> None:
+    """Every public name has such a link, before its description."""
+    name = Path(page).stem
+    text = html(site, page).read_text("utf-8")
+    module = importlib.import_module(f"d2lblocks.{name}")
+    for public in module.__all__:
+        entry = text.partition(f'id="d2lblocks.{name}.{public}"')[2]
+        assert entry.index(f'Taught in <a href="../../{name}/#in-the-library">') < entry.index("</p>")
 
 
 def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
