@@ -1,7 +1,6 @@
 # Every target says in its ## comment what it does; `make` alone lists them.
 # PORT=8001 make serve          another port
 # PYTHON=python3.12 make test   another Python; without it the one that made .venv, else python3
-# PYTEST=-x make test           options of pytest
 
 PORT ?= 8000
 BIN := .venv/bin
@@ -21,7 +20,7 @@ serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a 
 	@$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
 test: test-venv ## run every check there is: lint, types, unit tests, every snippet, the site
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest
 
 site: docs-venv ## build the site into site/, any warning an error
 	@$(BIN)/python -m mkdocs build
@@ -39,7 +38,7 @@ gpu-record: test-venv ## run every snippet on this machine's GPUs and put on rec
 	@$(BIN)/python -m pytest tests/test_docs.py --gpu-record
 
 clean: ## remove everything that was installed or built
-	rm -rf .venv .venv-zensical site dist .cache .hypothesis .*_cache
+	rm -rf .venv .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 docs-venv test-venv zensical-venv: %-venv:
