@@ -57,7 +57,7 @@ NOTEBOOK, SCRIPT = "docs/en/notebooks/odd.ipynb", "docs/en/scripts/odd.py"
 BOX = "data:image/svg+xml;base64,PHN2ZyBzdHlsZT0iYmFja2dyb3VuZDogI2ZmZiIgLz4="  # <svg style="background: #fff" />
 CELLS = [
     '# Odd *things*\n\nThis is the page "Odd *things*" of d2lblocks as a notebook: made from the page, and executed.\n'
-    "It needs `torch`.\nWhat needs a CUDA GPU says so: without one it fails, and what follows still runs.\n\n"
+    "It needs `torch`.\nWhat needs a CUDA GPU says so: without one it fails or prints other things; the rest runs.\n\n"
     "[`a`](other.ipynb#The-end-of-it), [b](#Nested), c, [d](https://a.b/c), `[x](y.md)`\n\n"
     f"![A box.]({BOX})",
     ("import torch\nprint('''a\n#> b\n\nc''')", ("stream", "stdout", "a\n#> b\n\nc\n")),

@@ -54,7 +54,7 @@ def about(page: Page, kind: str) -> Iterator[str]:
     if packages:
         yield f"It needs {', '.join(packages[:-1])}{' and ' * (len(packages) > 1)}{packages[-1]}."
     if kind == "notebook" and any(snippet.gpus for snippet in page.snippets):
-        yield "What needs a CUDA GPU says so: without one it fails, and what follows still runs."
+        yield "What needs a CUDA GPU says so: without one it fails or prints other things; the rest runs."
 
 
 def imported(page: Page) -> set[str]:
