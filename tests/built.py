@@ -18,6 +18,11 @@ def build(folder: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def address(page: str) -> str:
+    """Where the site has a page, named as in `docs/en`."""
+    return page.removesuffix("index.md").replace(".md", "/")
+
+
 def html(site: Path, page: str) -> Path:
-    """The file that a page, named as in `docs/en`, has become."""
-    return site / page.removesuffix("index.md").replace(".md", "/") / "index.html"
+    """The file that a page has become."""
+    return site / address(page) / "index.html"

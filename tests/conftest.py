@@ -8,6 +8,8 @@ import pytest
 from built import build
 from page.record import this_machine
 
+pytest_plugins = ["browser"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("pages")
@@ -15,6 +17,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gpus-required", type=int, default=0, metavar="N", help=required)
     record = "run all pages on this machine's GPUs, and put on record what passed"
     group.addoption("--gpu-record", action="store_true", help=record)
+    required = "fail, instead of skip, what needs a browser or a package of npm and finds none"
+    group.addoption("--browser-required", action="store_true", help=required)
+    record = "put on record what each page weighs in a browser"
+    group.addoption("--site-record", action="store_true", help=record)
     seconds = "stop a snippet that takes longer (default: 60)"
     group.addoption("--snippet-seconds", type=float, default=60, metavar="S", help=seconds)
 
@@ -22,8 +28,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     parallel = hasattr(config, "workerinput") or config.getoption("dist", "no") != "no"
     update, record = config.getoption("update_examples"), config.getoption("gpu_record")
-    if (update or record) and parallel:
-        option = "--update-examples" if update else "--gpu-record"
+    options = {
+        "--update-examples": update,
+        "--gpu-record": record,
+        "--site-record": config.getoption("site_record"),
+    }
+    if parallel and (option := next((name for name, given in options.items() if given), "")):
         raise pytest.UsageError(f"{option} writes pages, so one process must do it: run it without -n")
     if update and record:
         raise pytest.UsageError("--gpu-record compares what --update-examples rewrites: run them in turn")

@@ -83,7 +83,7 @@ def check(
 def prepare(root: Path) -> None:
     """Give a small project the real doc tests."""
     if not (root / "tests").exists():
-        ignored = shutil.ignore_patterns("__pycache__", "test_[!d]*")
+        ignored = shutil.ignore_patterns("__pycache__", "node_modules", "test_[!d]*")
         shutil.copytree(TESTS, root / "tests", ignore=ignored)
         shutil.copy(TESTS.parent / "pyproject.toml", root)
 
