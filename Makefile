@@ -9,7 +9,7 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test site offline zensical update gpu-record clean docs-venv test-venv
+.PHONY: help serve test site offline zensical update gpu-record site-record clean docs-venv test-venv zensical-venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ update: test-venv ## rewrite shown outputs, embedded definitions, notebooks and 
 
 gpu-record: test-venv ## run every snippet on this machine's GPUs and put on record which passed
 	@$(BIN)/python -m pytest tests/test_docs.py --gpu-record
+
+site-record: test-venv ## read every page in a browser and put on record what it weighs
+	@$(BIN)/python -m pytest tests/test_site.py --site-record
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache

@@ -10,7 +10,9 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "en"
 PUBLISHED = "https://example.org/guide/"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
-Needs = Callable[[str, str | Path | None], str]  # the fixture of that name
+NODE_MODULES = ROOT / "tests" / "node_modules"
+NPM = "run `npm --prefix tests ci`"  # which brings what is there
+Needs = Callable[[str, str | Path | None, str], str]  # the fixture of that name
 
 
 def build(folder: Path, address: str = "") -> None:
@@ -21,6 +23,11 @@ def build(folder: Path, address: str = "") -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def address(page: str) -> str:
+    """Where the site has a page, named as in `docs/en`."""
+    return page.removesuffix("index.md").replace(".md", "/")
+
+
 def html(site: Path, page: str) -> Path:
-    """The file that a page, named as in `docs/en`, has become."""
-    return site / page.removesuffix("index.md").replace(".md", "/") / "index.html"
+    """The file that a page has become."""
+    return site / address(page) / "index.html"

@@ -8,6 +8,8 @@ import pytest
 from built import PUBLISHED, Needs, build
 from page.record import this_machine
 
+pytest_plugins = ["browser"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("pages")
@@ -17,6 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gpu-record", action="store_true", help=record)
     required = "fail, instead of skip, what needs a browser or a package of npm and finds none"
     group.addoption("--browser-required", action="store_true", help=required)
+    record = "put on record what each page weighs in a browser"
+    group.addoption("--site-record", action="store_true", help=record)
     seconds = "stop a snippet that takes longer (default: 60)"
     group.addoption("--snippet-seconds", type=float, default=60, metavar="S", help=seconds)
 
@@ -24,8 +28,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     parallel = hasattr(config, "workerinput") or config.getoption("dist", "no") != "no"
     update, record = config.getoption("update_examples"), config.getoption("gpu_record")
-    if (update or record) and parallel:
-        option = "--update-examples" if update else "--gpu-record"
+    options = {
+        "--update-examples": update,
+        "--gpu-record": record,
+        "--site-record": config.getoption("site_record"),
+    }
+    if parallel and (option := next((name for name, given in options.items() if given), "")):
         raise pytest.UsageError(f"{option} writes pages, so one process must do it: run it without -n")
     if update and record:
         raise pytest.UsageError("--gpu-record compares what --update-examples rewrites: run them in turn")
@@ -33,14 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--gpu-record needs a CUDA GPU, and torch finds none here")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def needs(pytestconfig: pytest.Config) -> Needs:
     """The path of a tool that not every machine has; without it the test is skipped, or fails."""
 
-    def place(name: str, path: str | Path | None) -> str:
+    def place(name: str, path: str | Path | None, remedy: str) -> str:
         if path is None or not Path(path).is_file():
             fail_or_skip = pytest.fail if pytestconfig.getoption("browser_required") else pytest.skip
-            fail_or_skip(f"needs {name}, which is not here: CONTRIBUTING.md says where it comes from")
+            fail_or_skip(f"There is no {name} here: {remedy}.")
         return str(path)
 
     return place

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from built import DOCS, PAGES, PUBLISHED, ROOT, Needs, html
+from built import DOCS, NODE_MODULES, NPM, PAGES, PUBLISHED, ROOT, Needs, html
 from links import defects
 from page.read import scan
 
@@ -147,8 +147,8 @@ NOT_OURS = {
 
 def test_html_svg_and_css_are_as_the_standards_have_them(site: Path, needs: Needs) -> None:
     """The Nu Html Checker has nothing to say but what others are to mend, and that is listed as long as it is so."""
-    java = needs("java", shutil.which("java"))
-    jar = needs("vnu-jar", ROOT / "tests" / "node_modules" / "vnu-jar" / "build" / "dist" / "vnu.jar")
+    java = needs("Java", shutil.which("java"), "install it (on Debian: apt install default-jre-headless)")
+    jar = needs("vnu-jar", NODE_MODULES / "vnu-jar" / "build" / "dist" / "vnu.jar", NPM)
     theme = ROOT / "docs" / "theme"
     ours = [path.relative_to(theme) for path in theme.rglob("*") if path.suffix in (".css", ".svg")]
     options = ["--also-check-css", "--also-check-svg", "--asciiquotes", "--skip-info-messages"]

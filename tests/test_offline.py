@@ -1,7 +1,6 @@
 """The site that `make offline` packs, opened from a disk."""
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from built import DOCS, PAGES, ROOT, Needs
+from built import DOCS, PAGES, ROOT
 from links import defects
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 
 def pack(folder: Path, **environment: str) -> Path:
@@ -37,14 +36,10 @@ def folder(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(needs: Needs) -> Iterator[Page]:
-    """A browser without a network, that ends with the test."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = needs("chromium", next(filter(None, map(shutil.which, names)), None))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium)
-        yield browser.new_context(offline=True).new_page()
-        browser.close()
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page of a browser without a network."""
+    with chromium.new_context(offline=True) as context:
+        yield context.new_page()
 
 
 def test_every_link_leads_to_a_file(folder: Path) -> None:

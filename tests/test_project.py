@@ -75,7 +75,18 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
     assert imported.stdout.startswith(str(wheel)), imported.stderr
 
 
-TARGETS = ["help", "serve", "test", "site", "offline", "zensical", "update", "gpu-record", "clean"]
+TARGETS = [
+    "help",
+    "serve",
+    "test",
+    "site",
+    "offline",
+    "zensical",
+    "update",
+    "gpu-record",
+    "site-record",
+    "clean",
+]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 
 

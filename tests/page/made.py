@@ -7,23 +7,26 @@ from .compare import HOW
 from .write import replace
 
 
-def marks(name: str) -> tuple[str, str]:
+def marks(name: str, command: str = "make update") -> tuple[str, str]:
     """Between these two lines a page has the part of this name."""
-    return f"<!-- {name}: made by `make update`, not by hand -->", f"<!-- end of {name} -->"
+    return f"<!-- {name}: made by `{command}`, not by hand -->", f"<!-- end of {name} -->"
 
 
 class Made:
     """One such part, and the lines that it ought to have."""
 
-    def __init__(self, root: Path, page: str, name: str, lines: Iterable[str]) -> None:
+    def __init__(
+        self, root: Path, page: str, name: str, lines: Iterable[str], command: str = "make update"
+    ) -> None:
         self.path = root / page
         self.page = page
         self.name = name
         self.lines = list(lines)
+        self.marks = marks(name, command)
 
     def pages(self) -> tuple[str, str]:
         """The page as it is, and as it is true; without a place for the part, nothing is true."""
-        begin, end = marks(self.name)
+        begin, end = self.marks
         shown = self.path.read_bytes().decode()
         before, _, rest = shown.partition(begin)
         _, found, after = rest.partition(end)
@@ -35,7 +38,7 @@ class Made:
         """Why the part fails; empty if it does not, or if the project has no such page."""
         shown, true = self.pages() if self.path.is_file() else ("", "")
         if shown and not true:
-            begin, end = marks(self.name)
+            begin, end = self.marks
             return f"{self.page}: the {self.name} has no place between `{begin}` and `{end}`"
         return f"{self.page}: the {self.name} is not what it is made from\n{HOW}" if shown != true else ""
 

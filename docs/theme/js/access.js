@@ -1,0 +1,58 @@
+// What the theme does with a mouse, in motion and for the eye: also by keyboard, still, and by name.
+{
+  const panels = matchMedia("(max-width: 76.2344em)"); // the width at which the theme has a drawer
+  const drawer = document.getElementById("__drawer");
+
+  function renamed(element, name) {
+    const other = document.createElement(name);
+    other.className = element.className;
+    other.append(...element.childNodes);
+    element.replaceWith(other);
+    return other;
+  }
+
+  // A label cannot be focused: the drawer has a button, wherever there are scripts.
+  const button = renamed(document.querySelector(".md-header label[for=__drawer]"), "button");
+  button.classList.add("drawer-button");
+  button.ariaLabel = "Navigation";
+  button.addEventListener("click", () => drawer.click());
+  drawer.addEventListener("change", () => {
+    button.ariaExpanded = drawer.checked;
+    const inside = ".md-sidebar--primary a, .md-sidebar--primary label[tabindex='0']";
+    const first = [...document.querySelectorAll(inside)].find((each) => each.checkVisibility({ visibilityProperty: true }));
+    (drawer.checked ? first : button).focus();
+  });
+  addEventListener("keydown", ({ key }) => {
+    if (key === "Escape" && drawer.checked) drawer.click();
+  });
+
+  // Inside it, labels open and close the panels; the theme clicks one when Enter is pressed.
+  const reach = () => {
+    for (const each of document.querySelectorAll(".md-nav--primary label[for^=__nav], .md-nav--primary label[for=__toc]")) {
+      each.tabIndex = panels.matches ? 0 : -1;
+    }
+  };
+  panels.addEventListener("change", reach);
+  reach();
+
+  // The table of contents follows the reader, and does not glide if that is not wanted.
+  const { scrollTo } = Element.prototype;
+  if (matchMedia("(prefers-reduced-motion)").matches) {
+    Element.prototype.scrollTo = function (place) {
+      scrollTo.call(this, { ...place, behavior: "instant" });
+    };
+  }
+
+  // What scrolls sideways can be scrolled with the arrow keys.
+  const scrollers = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  document$.subscribe(() => {
+    for (const each of document.querySelectorAll(".md-typeset__scrollwrap")) scrollers.observe(each);
+    // The button of a code block is no landmark of the page.
+    for (const each of document.querySelectorAll(".md-code__nav")) renamed(each, "div");
+  });
+}

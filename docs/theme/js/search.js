@@ -1,0 +1,72 @@
+// The search as a reader of a manual needs it; the theme's own does the work.
+// It costs nothing until it is used: its index and its worker are fetched when it is first opened.
+// What is typed or pasted is words, not operators: an error message has colons, stars and minus signs.
+// Where the site has the longest run of these words, such as a message or most of it, comes first.
+{
+  const SETUP = 0, QUERY = 2, RESULT = 3; // what the theme and its worker say to each other
+  const LONG = 4; // a sentence or a message: its words are whole; in fewer words, each may be a beginning
+
+  const query = document.querySelector("[data-md-component=search-query]");
+  const opened = new Promise((open) => query.addEventListener("focus", open, { once: true }));
+
+  const { open } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.open = function (method, url) {
+    open.call(this, method, url);
+    if (url.endsWith("/search_index.json")) {
+      this.send = () => opened.then(() => XMLHttpRequest.prototype.send.call(this));
+    }
+  };
+
+  const words = (text) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  const plain = (html) => html.replace(/<[^>]*>|&\w+;/g, " ");
+
+  const texts = new Map();
+  let asked = [];
+
+  function run(text) {
+    let longest = 0;
+    for (let from = 0; from + longest < asked.length; ) {
+      const to = from + longest + 1;
+      const end = to < asked.length ? " " : ""; // the last word may be a beginning
+      if (text.includes(` ${asked.slice(from, to).join(" ")}${end}`)) longest += 1;
+      else from += 1;
+    }
+    return longest;
+  }
+
+  function toWorker({ type, data }) {
+    if (type === SETUP) {
+      for (const { location, title, text } of data.docs) {
+        texts.set(location, ` ${words(plain(`${title} ${text}`)).join(" ")} `);
+      }
+    } else if (type === QUERY) {
+      asked = words(data);
+      data = asked.map((word) => (asked.length < LONG ? word : `${word}^1`)).join(" ");
+    }
+    return { type, data };
+  }
+
+  function fromWorker({ type, data }) {
+    if (type === RESULT) {
+      const better = (a, b) => b.score - a.score;
+      for (const page of data.items) {
+        for (const section of page) section.score += 1000 * run(texts.get(section.location));
+        page.sort(better);
+      }
+      data.items.sort(([a], [b]) => better(a, b));
+    }
+    return { type, data };
+  }
+
+  const TheirWorker = Worker;
+  window.Worker = function (url) {
+    const { port1, port2 } = new MessageChannel(); // keeps what is said before the worker is there
+    opened.then(() => {
+      const worker = new TheirWorker(url);
+      worker.onmessage = (event) => port2.postMessage(fromWorker(event.data));
+      port2.onmessage = (event) => worker.postMessage(toWorker(event.data));
+    });
+    port1.start();
+    return port1;
+  };
+}

@@ -1,0 +1,103 @@
+"""The built site in a real browser: a server of its files, the browser, and pages opened in it."""
+
+import gzip
+import mimetypes
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from built import NODE_MODULES, NPM, Needs
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+expect.set_options(timeout=15_000)  # ms: a busy machine takes its time
+
+
+class Server(ThreadingHTTPServer):
+    """A host for the site: text travels gzipped, and may be kept for ten minutes."""
+
+    daemon_threads = True
+
+    def __init__(self, site: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(Answer, site))
+        self.address = f"http://127.0.0.1:{self.server_port}/"
+        self.sent: list[tuple[str, int]] = []  # what was asked for, and the bytes that it took
+
+
+class Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def __init__(self, site: Path, *connection: object) -> None:
+        self.site = site
+        super().__init__(*connection)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        file = self.site / self.path.partition("?")[0].lstrip("/")
+        file = file / "index.html" if file.is_dir() else file
+        status, file = ("200 OK", file) if file.is_file() else ("404 Not Found", self.site / "404.html")
+        kind, body = mimetypes.guess_type(file)[0], packed(file)
+        head = (
+            f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Encoding: gzip\r\n"
+            f"Content-Length: {len(body)}\r\nCache-Control: max-age=600\r\n\r\n"
+        )
+        self.server.sent.append((self.path, len(head) + len(body)))
+        self.wfile.write(head.encode() + body)
+
+    def log_message(self, *_: object) -> None:
+        """Tests look at `sent`."""
+
+
+@cache
+def packed(file: Path) -> bytes:
+    return gzip.compress(file.read_bytes(), compresslevel=6, mtime=0)
+
+
+@pytest.fixture(scope="session")
+def chromium(needs: Needs) -> Iterator[Browser]:
+    """The browser, once for all tests."""
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    found = needs("Chromium", found, "install it (on Debian: apt install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe(needs: Needs) -> str:
+    """The script that finds what keeps readers out."""
+    return Path(needs("axe-core", NODE_MODULES / "axe-core" / "axe.min.js", NPM)).read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
+def server(site: Path) -> Iterator[Server]:
+    """A host for the built site, on a free port."""
+    with Server(site) as server:
+        Thread(target=server.serve_forever).start()
+        yield server
+        server.shutdown()
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(chromium: Browser, server: Server) -> Iterator[Open]:
+    """A function that opens an address of the site in a context of its own, with the options of a context."""
+    contexts = []
+
+    def open_page(address: str = "", width: int = 1280, **options: object) -> Page:
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 800}, **options))  # type: ignore[arg-type]
+        page = contexts[-1].new_page()
+        page.set_default_timeout(15_000)
+        page.goto(server.address + address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

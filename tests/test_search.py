@@ -1,0 +1,132 @@
+"""The search of the site in a browser: it costs nothing until it is used, and then leads to the fix."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from browser import Open, Server
+from built import DOCS
+from playwright.sync_api import Browser, Page, expect
+
+PARTS = ("/search_index.json", "/workers/search.")
+SHOWN = """(list) => [...list.children].slice(0, 3).map((result) =>
+  [...result.querySelectorAll(":scope > a")].map((link) => new URL(link.href)).map((url) => url.pathname.slice(1) + url.hash))"""
+Search = Callable[[str], list[list[str]]]
+
+
+def messages() -> dict[str, set[str]]:
+    """Every message that the list of mistakes has, and the sections that show it."""
+    sections: dict[str, set[str]] = {}
+    entries = (DOCS / "mistakes.md").read_text("utf-8").split("\n- [")[1:]
+    for page, anchor, rest in (
+        re.match(r".*\]\((\w+)\.md(#.*)\)((?s:.*))", entry).groups() for entry in entries
+    ):  # type: ignore[union-attr]
+        for message in re.findall("``(.+)``", rest):
+            sections.setdefault(message, set()).add(f"{page}/{anchor}")
+    return sections
+
+
+@pytest.fixture(scope="session")
+def searching(chromium: Browser, server: Server) -> Page:
+    tab = chromium.new_page()
+    tab.goto(server.address)
+    tab.keyboard.press("/")
+    return tab
+
+
+@pytest.fixture
+def search(searching: Page) -> Search:
+    """A function that pastes a text, and returns what the first three results show of their pages."""
+
+    def search(text: str) -> list[list[str]]:
+        results = searching.locator(".md-search-result__list")
+        results.evaluate("(list) => { list.innerHTML = ''; }")
+        searching.keyboard.press("Control+A")
+        searching.keyboard.insert_text(text)
+        searching.keyboard.press("End")
+        searching.locator(".md-search-result__item").first.wait_for()
+        return results.evaluate(SHOWN)
+
+    return search
+
+
+def asked_for(server: Server) -> list[str]:
+    return [path for path, _ in server.sent if any(part in path for part in PARTS)]
+
+
+def test_it_is_fetched_when_it_is_opened(open_page: Open, server: Server) -> None:
+    """Not before: most readers of a page do not search."""
+    server.sent.clear()
+    tab = open_page("modules/")
+    tab.mouse.wheel(0, 5000)
+    tab.wait_for_timeout(500)
+    assert asked_for(server) == []
+    tab.keyboard.press("/")
+    expect(tab.locator(".md-search-result__meta")).to_have_text("Type to start searching")
+    assert len(asked_for(server)) == len(PARTS)
+
+
+@pytest.mark.parametrize("way", ["tap", "link"])
+def test_it_can_be_opened_without_a_key(way: str, open_page: Open) -> None:
+    """By a tap on a phone, and by an address with a query."""
+    tab = open_page("?q=state_dict" if way == "link" else "", 390, has_touch=True)
+    if way == "tap":
+        tab.locator("header label[for=__search]").first.tap()
+        tab.keyboard.type("state_dict")
+    expect(tab.locator(".md-search-result__item").first).to_be_visible()
+
+
+def test_what_is_typed_before_it_is_there_is_found(open_page: Open) -> None:
+    """On a slow network the reader types first, and the index comes later."""
+    tab = open_page()
+    network = tab.context.new_cdp_session(tab)
+    slow = {"offline": False, "latency": 300, "downloadThroughput": 100_000, "uploadThroughput": 100_000}
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", slow)
+    tab.keyboard.press("/")
+    tab.keyboard.type("state_dict")
+    assert tab.locator(".md-search-result__item").count() == 0
+    expect(tab.locator(".md-search-result__item").first).to_be_visible()
+
+
+@pytest.mark.parametrize(("message", "sections"), messages().items())
+def test_a_message_leads_to_its_fix(message: str, sections: set[str], search: Search) -> None:
+    """Pasted whole, with its colons, quotes, brackets, stars and signs: among the first three results."""
+    assert sections & {link for result in search(message) for link in result}
+
+
+@pytest.mark.parametrize(
+    ("message", "section"),
+    [
+        ("AttributeError: 'LeNet' object has no attribute '_backward_hooks'", "modules/#cannot-assign-module-before-module__init__-call"),
+        ("NotImplementedError: Module [LeNet] is missing the required \"forward\" function", "modules/#missing-the-required-forward-function"),
+        ("RuntimeError: output with shape [10] doesn't match the broadcast shape [64, 10]", "parameters/#a-wrong-shape-that-is-noticed-late"),
+        ("ValueError: Expected more than 1 value per channel when training, got input size torch.Size([1, 512])", "lazy/#expected-more-than-1-value-per-channel-when-training"),
+        ("RuntimeError: Tensor on device cuda:0 is not on the expected device cpu!", "devices/#expected-all-tensors-to-be-on-the-same-device"),
+        ("AssertionError: Torch not compiled with CUDA enabled", "devices/#torch-not-compiled-with-cuda-enabled"),
+    ],
+)  # fmt: skip
+def test_a_message_with_other_names_and_sizes_leads_there_too(
+    message: str, section: str, search: Search
+) -> None:
+    """A reader's net is not the page's."""
+    assert section in {link for result in search(message) for link in result}
+
+
+@pytest.mark.parametrize(
+    ("text", "section"),
+    [
+        ("state_dict", "parameters/#what-state_dict-holds-and-parameters-does-not"),
+        ("weights_only", "serialization/#weights-only-load-failed-a-whole-module-a-numpy-scalar"),
+        ("weights_only=True", "serialization/#who-may-run-code"),
+        ("weights", "lazy/#weights-only-load-failed-from-a-state-of-your-own"),
+        ("torch.load", "serialization/#resuming-a-run"),
+        ("nn.ModuleList", "layers/#lists-and-dictionaries-of-them"),
+        ("LazyLin", "lazy/#a-layer-that-waits"),
+        ("a net is never without values", "init/#what-a-layer-does-by-itself"),
+        ("+forward: *hooks* ~pre^2", "layers/#hooks"),
+    ],
+)  # fmt: skip
+def test_a_name_or_a_phrase_is_found(text: str, section: str, search: Search) -> None:
+    """Names in code whole and in part, words from the middle of a sentence, and no sign is an operator."""
+    assert section in {link for result in search(text) for link in result}

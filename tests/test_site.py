@@ -1,0 +1,192 @@
+"""The built site in a browser, page by page: private, light, accessible, and as wide as the screen."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import pytest
+from browser import Open, Server
+from built import DOCS, PAGES, ROOT, address
+from page.made import Made
+from playwright.sync_api import Browser, Error, Page, expect
+
+FIRST, FOLLOWING = 100, 40  # KiB on the way to the reader, at most
+ALL = [*PAGES, "404.html"]
+ZOOMED, PHONE, SMALL_PHONE = 640, 390, 360  # 640: a screen of 1280 at 200 %
+AXE = """async () => (await axe.run({preload: false, resultTypes: ["violations"]})).violations.flatMap(
+    ({id, nodes}) => nodes.map((node) => `${id}: ${node.html}`))"""
+TABLE = """
+| page | files | first visit, KiB | following page, KiB | ready, ms |
+|---|---|---|---|---|
+"""
+
+
+@dataclass
+class Visit:
+    """What two readers meet on a page: a newcomer in light colours, and one in dark who has read the home page."""
+
+    files: int = 0
+    first: float = 0  # KiB
+    following: float = 0
+    ready: float = 0  # ms, until DOMContentLoaded
+    foreign: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    too_wide: list[int] = field(default_factory=list)
+
+    def row(self, page: str) -> str:
+        link = f"[{page}]({page})" if page in PAGES else page
+        return f"| {link} | {self.files} | {self.first:.1f} | {self.following:.1f} | {self.ready:.0f} |"
+
+
+def watch(tab: Page, visit: Visit, home: str) -> None:
+    tab.on("console", lambda message: visit.messages.append(message.text))
+    tab.on("pageerror", lambda error: visit.messages.append(str(error)))
+    tab.on("request", lambda asked: asked.url.startswith(home) or visit.foreign.append(asked.url))
+
+
+def read(tab: Page, url: str, server: Server) -> tuple[int, float]:
+    """Read a page to its end. The files and KiB that all of it took, its icon and its pictures too."""
+    server.sent.clear()
+    tab.goto(url)
+    tab.evaluate("scrollTo(0, document.body.scrollHeight)")
+    tab.wait_for_function("[...document.images].every((image) => image.complete)")
+    tab.evaluate("fetch(document.querySelector('link[rel=icon]').href).then((icon) => icon.text())")
+    tab.wait_for_timeout(100)  # for what a script asks for afterwards
+    files = dict(server.sent)
+    return len(files), sum(files.values()) / 1024
+
+
+Visits = Callable[[str], Visit]
+
+
+@pytest.fixture(scope="session")
+def visit(chromium: Browser, axe: str, server: Server) -> Visits:
+    """A function that visits a page, once for all tests."""
+
+    @cache
+    def visit(page: str) -> Visit:
+        visit, url = Visit(), server.address + address(page)
+        wide = chromium.new_page(color_scheme="light")
+        narrow = chromium.new_page(color_scheme="dark", viewport={"width": PHONE, "height": 800})
+        for tab in (wide, narrow):
+            watch(tab, visit, server.address)
+        visit.files, visit.first = read(wide, url, server)
+        visit.ready = wide.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+        narrow.goto(server.address)
+        _, visit.following = read(narrow, url, server)
+        for tab in (wide, narrow):
+            tab.evaluate(axe)
+            tab.evaluate(f"window.violations = ({AXE})(); 0")  # both at once, on two processors
+        for tab in (wide, narrow):
+            visit.violations += tab.evaluate("violations")
+        for width in (ZOOMED, SMALL_PHONE):
+            wide.set_viewport_size({"width": width, "height": 400})
+            if wide.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                visit.too_wide.append(width)
+        narrow.close()
+        wide.close()
+        return visit
+
+    return visit
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_nothing_leaves_the_site(page: str, visit: Visits) -> None:
+    """Whoever reads a page is known to its host alone."""
+    assert visit(page).files
+    assert visit(page).foreign == []
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_the_console_is_silent(page: str, visit: Visits) -> None:
+    """No error and no warning."""
+    assert visit(page).messages == []
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_a_page_is_light(page: str, visit: Visits) -> None:
+    """All that a reader fetches: on a first visit, and on coming from another page."""
+    assert visit(page).following < visit(page).first
+    assert visit(page).first <= FIRST
+    assert visit(page).following <= FOLLOWING
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_nobody_is_kept_out(page: str, visit: Visits) -> None:
+    """axe finds nothing, in light colours on a screen and in dark ones on a phone."""
+    assert visit(page).violations == []
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_a_page_is_as_wide_as_the_screen(page: str, visit: Visits) -> None:
+    """At 200 % and on a small phone, only code and tables scroll sideways."""
+    assert visit(page).too_wide == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, PHONE])
+def test_nobody_is_kept_out_of_what_opens(scheme: str, width: int, axe: str, open_page: Open) -> None:
+    """axe finds nothing in any colours on any screen: in the search with its results, in the drawer."""
+    tab = open_page("modules/", width, color_scheme=scheme)
+    tab.evaluate(axe)
+    tab.keyboard.press("/")
+    tab.keyboard.type("state_dict")
+    expect(tab.locator(".md-search-result__item").first).to_be_visible()
+    tab.wait_for_timeout(300)  # until nothing moves
+    assert tab.evaluate(AXE) == []
+    tab.keyboard.press("Escape")
+    if width == PHONE:
+        tab.get_by_role("button", name="Navigation").click()
+        tab.wait_for_timeout(300)
+        assert tab.evaluate(AXE) == []
+
+
+def test_the_table_is_what_is_measured(visit: Visits, pytestconfig: pytest.Config) -> None:
+    """The page Tested has a row for each page, and its weights are within a tenth, or 1 KiB, of today's."""
+    table = [*TABLE.split("\n")[1:-1], *(visit(page).row(page) for page in ALL)]
+    print(*table, sep="\n")
+    part = Made(ROOT, "docs/en/tested.md", "table of pages in a browser", table, "make site-record")
+    if pytestconfig.getoption("site_record"):
+        part.show()
+    shown, true = part.pages()
+    rows = r"^\| (\S+) \| (\d+) \| ([\d.]+) \| ([\d.]+) \| \d+ \|$"
+    recorded, measured = (re.findall(rows, text, re.M) for text in (shown, true))
+    assert [row[:2] for row in recorded] == [row[:2] for row in measured]
+    for row, now in zip(recorded, measured, strict=True):
+        for column in (2, 3):
+            assert float(row[column]) == pytest.approx(float(now[column]), rel=0.1, abs=1), row
+
+
+def test_a_page_under_work_can_be_read(chromium: Browser) -> None:
+    """`mkdocs serve`, which `make serve` calls, shows a page in the browser."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        host = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "mkdocs", "serve", "--dev-addr", host]
+    title = (DOCS / "modules.md").read_text("utf-8").partition("\n")[0].removeprefix("# ")
+    tab = chromium.new_page()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as serving:
+        try:
+            opened(tab, f"http://{host}/modules/", seconds=30)
+            expect(tab.get_by_role("heading", level=1)).to_contain_text(title)
+        finally:
+            serving.terminate()
+            tab.close()
+
+
+def opened(tab: Page, url: str, seconds: float) -> None:
+    """Open an address as soon as somebody serves it."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            tab.goto(url)
+            return
+        except Error:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
