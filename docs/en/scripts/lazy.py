@@ -412,7 +412,7 @@ print(torch.equal(layer(X), sized(X)))
 #> True
 
 # %% [markdown]
-# | | Shape | Memory | Values |
+# | Way | Shape | Memory | Values |
 # |---|---|---|---|
 # | lazy layer | first batch | first batch | first batch |
 # | meta device | at once | `to_empty`, or `load_state_dict(..., assign=True)` | by you, or with the loaded state |
