@@ -154,9 +154,12 @@ def test_the_search_leads_to_a_section(key: str, tab: Page) -> None:
     """Opened by a key, with words, an arrow and Enter."""
     tab.keyboard.press(key)
     tab.keyboard.type("state_dict")
-    expect(tab.locator(".md-search-result__item").nth(2)).to_be_visible()
-    for _ in range(2):  # the first result is the page, the second the section
+    links = tab.locator(".md-search-result__link")
+    expect(links.nth(2)).to_be_visible()
+    tab.wait_for_timeout(500)  # until all that was typed is answered
+    for number in range(2):  # the first result is the page, the second the section
         tab.keyboard.press("ArrowDown")
+        expect(links.nth(number)).to_be_focused()
     link = tab.evaluate("document.activeElement.href")
     assert "#" in link
     tab.keyboard.press("Enter")
