@@ -154,7 +154,7 @@ def test_the_search_leads_to_a_section(key: str, tab: Page) -> None:
     """Opened by a key, with words, an arrow and Enter."""
     tab.keyboard.press(key)
     tab.keyboard.type("state_dict")
-    links = tab.locator(".md-search-result__link")
+    links = tab.locator(".md-search-result__link:visible")
     expect(links.nth(2)).to_be_visible()
     tab.wait_for_timeout(500)  # until all that was typed is answered
     for number in range(2):  # the first result is the page, the second the section
