@@ -190,3 +190,13 @@ def opened(tab: Page, url: str, seconds: float) -> None:
             if time.monotonic() > until:
                 raise
             time.sleep(0.2)
+
+
+def test_source_entry_and_topic_lead_to_each_other(open_page: Open) -> None:
+    """From the library's source on a page to its entry in the API, and from there back to the page."""
+    tab = open_page("layers/")
+    tab.locator(".filename a", has_text="MyLinear").click()
+    tab.wait_for_url("**/api/layers/#d2lblocks.layers.MyLinear")
+    entry = '.doc-object:has(> [id="d2lblocks.layers.MyLinear"])'
+    tab.locator(f"{entry} > .doc-contents > .taught a").click()
+    tab.wait_for_url("**/layers/#in-the-library")
