@@ -200,3 +200,39 @@ def test_source_entry_and_topic_lead_to_each_other(open_page: Open) -> None:
     entry = '.doc-object:has(> [id="d2lblocks.layers.MyLinear"])'
     tab.locator(f"{entry} > .doc-contents > .taught a").click()
     tab.wait_for_url("**/layers/#in-the-library")
+
+
+ENTRY = (
+    '.doc-object:has(> [id="d2lblocks.layers.MyLinear"]) > .doc-contents > details:has-text("Source code in")'
+)
+
+
+@pytest.mark.parametrize(
+    ("clicks", "found"),
+    [
+        (["text=When it goes wrong", "text=Weights only load failed"], "[id^=weights-only-load-failed] + p"),
+        (
+            ["text=Custom layers", "text=In the library"],
+            ".highlight:has(.filename):has-text('class MyLinear')",
+        ),
+        (
+            ["text=d2lblocks.layers", ".md-nav >> text=MyLinear", f"{ENTRY} > summary"],
+            f"{ENTRY} code >> nth=1",
+        ),
+    ],
+)
+def test_three_clicks_from_home_are_enough(clicks: list[str], found: str, open_page: Open) -> None:
+    """To the fix of an error, and to the source of a layer, on its page and in the API."""
+    tab = open_page()
+    for each in clicks:
+        tab.locator(each).locator("visible=true").first.click()
+    expect(tab.locator(found).first).to_be_in_viewport()
+
+
+def test_a_notebook_is_two_clicks_from_home(open_page: Open) -> None:
+    """It is downloaded under its name."""
+    tab = open_page()
+    tab.get_by_role("link", name="Lazy initialisation").first.click()
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name="Notebook").click()
+    assert download.value.suggested_filename == "lazy.ipynb"
