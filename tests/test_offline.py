@@ -12,6 +12,9 @@ from built import DOCS, PAGES, ROOT
 from links import defects
 from playwright.sync_api import Browser, Page
 
+MESSAGE = """RuntimeError: Error(s) in loading state_dict for LeNet:
+\tMissing key(s) in state_dict: "encoder.weight". """
+
 
 def pack(folder: Path, **environment: str) -> Path:
     """Make the folder and the zip beside it, as `make offline` does; the zip."""
@@ -90,6 +93,10 @@ def test_it_is_read_and_searched_without_a_server(folder: Path, page: Page) -> N
     page.locator(".md-search-result__link").first.click()
     page.wait_for_url(lambda url: not url.startswith(addresses["index.md"]))
     assert "state_dict" in page.locator("article").text_content()
+
+    page.get_by_role("textbox", name="Search").fill(MESSAGE)
+    page.locator(".md-search-result__link[href*='#']:visible").first.click()
+    page.wait_for_url("**/serialization.html#does-it-fit")
 
     assert complaints == []
     assert {url.partition(":")[0] for url in requests} <= {"file", "data", "blob"}
