@@ -34,6 +34,14 @@
     return longest;
   }
 
+  // A word that stands nowhere is spelt in another way: with American letters, or with one wrong.
+  function spelt(word) {
+    for (const text of texts.values()) {
+      if (text.includes(` ${word}`)) return word;
+    }
+    return `${word.replace(/(?<=[iy])z(?=[aei])/, "s")}~1`;
+  }
+
   function toWorker({ type, data }) {
     if (type === SETUP) {
       for (const { location, title, text } of data.docs) {
@@ -41,7 +49,7 @@
       }
     } else if (type === QUERY) {
       asked = words(data);
-      data = asked.map((word) => (asked.length < LONG ? word : `${word}^1`)).join(" ");
+      data = asked.map((word) => (asked.length < LONG ? spelt(word) : `${word}^1`)).join(" ");
     }
     return { type, data };
   }
