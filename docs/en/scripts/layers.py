@@ -319,7 +319,7 @@ print(mine)
 #> MyLinear(in_features=5, out_features=3, bias=True)
 
 # %% [markdown]
-# [`torch.autograd.gradcheck`](https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.html) compares the gradients with slopes that it measures by a small step, (f(x + h) - f(x - h)) / 2h.
+# [`torch.autograd.gradcheck`](https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html) compares the gradients with slopes that it measures by a small step, (f(x + h) - f(x - h)) / 2h.
 # It wants `float64`; in `float32` the slopes are too coarse.
 # `functional_call` runs a module with the parameters that you pass:
 
