@@ -62,6 +62,7 @@ def test_the_focus_is_seen(width: int, scheme: str, key: str, open_page: Open) -
 
 def test_everything_is_reached(tab: Page) -> None:
     """By Tab: each link, button, fold and scroller that is on the page."""
+    tab.evaluate("reached = new Set(); addEventListener('focusin', ({ target }) => reached.add(target))")
     reached = [place for place, _ in walk(tab, "Tab")]
     for name in (
         "md-skip",
@@ -75,9 +76,9 @@ def test_everything_is_reached(tab: Page) -> None:
         "md-footer__link",
     ):
         assert any(name in place for place in reached), name
-    links = tab.locator("article a[href], article summary, article button")
-    there = links.evaluate_all("all => all.filter((each) => each.checkVisibility()).length")
-    assert len(reached) > there
+    operated = tab.locator("article").locator("a[href], button, summary, [tabindex='0']")
+    missed = "all => all.filter((each) => each.checkVisibility() && !reached.has(each)).map((each) => each.outerHTML)"
+    assert operated.evaluate_all(missed) == []
 
 
 def focus(tab: Page, selector: str) -> None:
@@ -117,13 +118,13 @@ def test_the_colours_can_be_switched(tab: Page) -> None:
 
 
 def test_code_can_be_copied(open_page: Open) -> None:
-    """A button puts a snippet on the clipboard as it is."""
+    """A button puts a snippet on the clipboard as it is, with its outputs."""
     tab = open_page("modules/", permissions=["clipboard-read", "clipboard-write"])
-    focus(tab, ".md-code__button")
+    focus(tab, ".highlight:has(.go) .md-code__button")
     tab.keyboard.press("Enter")
     expect(tab.locator(".md-dialog")).to_be_visible()
-    code = tab.locator("pre > code").first.text_content()
-    assert code
+    code = tab.locator("pre > code:has(.go)").first.text_content()
+    assert "#> " in code
     assert tab.evaluate("navigator.clipboard.readText()") == code.rstrip("\n")
 
 
