@@ -147,6 +147,21 @@ def test_nobody_is_kept_out_of_what_opens(scheme: str, width: int, axe: str, ope
         assert tab.evaluate(AXE) == []
 
 
+def test_pictures_follow_the_colours_of_the_page(open_page: Open) -> None:
+    """Also when they are switched by hand, against those of the system."""
+
+    def picture(system: str, clicks: int) -> bytes:
+        tab = open_page("modules/", color_scheme=system, reduced_motion="reduce")
+        for _ in range(clicks):
+            tab.locator(".md-header__option label:visible").click()
+        return tab.locator("article img").first.screenshot()
+
+    light, dark = picture("light", 0), picture("dark", 0)
+    assert light != dark
+    assert picture("light", 1) == dark
+    assert picture("dark", 1) == light
+
+
 def test_the_table_is_what_is_measured(visit: Visits, pytestconfig: pytest.Config) -> None:
     """The page Tested has a row for each page, and its weights are within a tenth, or 1 KiB, of today's."""
     table = [*TABLE.split("\n")[1:-1], *(visit(page).row(page) for page in ALL)]
