@@ -20,7 +20,7 @@ ALIASES = {"nn.": "torch.nn.", "F.": "torch.nn.functional."}
 
 # Addresses: a page for each name, but for these.
 OWN_PAGE = re.compile(
-    r"torch\.(nn\.[A-Z]\w+|(nn\.functional|nn\.utils|nn\.parameter|accelerator|cuda|fft)\.\w+|\w+)"
+    r"torch\.(nn\.[A-Z]\w+|(nn\.functional|nn\.modules\.lazy|nn\.parallel|nn\.utils|nn\.parameter|accelerator|cuda|fft|func)\.\w+|\w+)"
 )
 ELSEWHERE = {
     "torch.accelerator": "accelerator.html",
@@ -29,6 +29,7 @@ ELSEWHERE = {
     "torch.autograd.gradcheck": "generated/torch.autograd.gradcheck.gradcheck.html",
     "torch.device": "tensor_attributes.html#torch.device",
     "torch.distributed.checkpoint": "distributed.checkpoint.html",
+    "torch.distributed.fsdp.fully_shard": "distributed.fsdp.fully_shard.html",
     "torch.export": "export.html",
     "torch.export.save": "export/api_reference.html#torch.export.save",
     "torch.inference_mode": "generated/torch.autograd.grad_mode.inference_mode.html",
@@ -42,7 +43,17 @@ ELSEWHERE = {
     "torch.utils.benchmark.Timer": "benchmark_utils.html#torch.utils.benchmark.Timer",
 }
 
-# Names that the pages use without their owner. One that is an English word, too, has to be called.
+# Names that the pages use without their owner.
+OWNERS = {
+    "DataParallel": "torch.nn.",
+    "DistributedDataParallel": "torch.nn.parallel.",
+    "GradScaler": "torch.amp.",
+    "LazyModuleMixin": "torch.nn.modules.lazy.",
+    "fully_shard": "torch.distributed.fsdp.",
+    "functional_call": "torch.func.",
+    "skip_init": "torch.nn.utils.",
+}
+# The same of methods. One that is an English word, too, has to be called.
 MODULE = re.compile(
     "add_module|apply|children|eval|get_(buffer|parameter|submodule)|load_state_dict|modules|parameters"
     "|named_(buffers|children|modules|parameters)|register_(buffer|parameter)|requires_grad_|state_dict"
@@ -93,7 +104,10 @@ def pytorch(owner, name, call):
     """Where PyTorch's documentation has it, if it does."""
     for short, long in ALIASES.items():
         owner = re.sub(rf"^{re.escape(short)}", long, owner)
+    owner = owner or OWNERS.get(name, "")
     full = owner + name
+    if owner == "torch.nn.Module." and MODULE.fullmatch(name):
+        return f"generated/torch.nn.Module.html#{full}"
     if owner == "torch.nn.init." or (INIT.fullmatch(name) and not owner):
         return f"nn.init.html#torch.nn.init.{name}"
     if owner.startswith("torch.") or full == "torch":
