@@ -217,6 +217,13 @@ def test_source_entry_and_topic_lead_to_each_other(open_page: Open) -> None:
     tab.wait_for_url("**/layers/#in-the-library")
 
 
+def test_home_is_one_screen(open_page: Open) -> None:
+    """From the title to the map, on a small laptop."""
+    tab = open_page()
+    expect(tab.locator("h1")).to_be_in_viewport(ratio=1)
+    expect(tab.get_by_role("img", name="A map of the seven topics")).to_be_in_viewport(ratio=1)
+
+
 ENTRY = (
     '.doc-object:has(> [id="d2lblocks.layers.MyLinear"]) > .doc-contents > details:has-text("Source code in")'
 )
@@ -225,7 +232,10 @@ ENTRY = (
 @pytest.mark.parametrize(
     ("clicks", "found"),
     [
-        (["text=When it goes wrong", "text=Weights only load failed"], "[id^=weights-only-load-failed] + p"),
+        (
+            ["text=When it goes wrong", "a:has-text('Weights only load failed')"],
+            "[id^=weights-only-load-failed] + p",
+        ),
         (
             ["text=Custom layers", "text=In the library"],
             ".highlight:has(.filename):has-text('class MyLinear')",

@@ -1,11 +1,14 @@
 """Every mistake that the pages show: the headings of "When it goes wrong", and all messages of errors."""
 
+import ast
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+from .compare import shown_lines
 from .headings import headings
-from .read import Page, topics
+from .read import Page, parse_quietly, topics
+from .snippet import Snippet
 
 MISTAKES = "docs/en/mistakes.md"
 SECTION = "When it goes wrong"
@@ -26,13 +29,27 @@ def of_page(page: Page) -> Iterator[str]:
     for (line, heading), (following, _) in pairwise([*marks, (len(page.lines) + 1, None)]):
         assert heading is not None
         inside = heading.text == SECTION if heading.level <= 2 else inside
-        messages = [
-            text.removeprefix("#> ")
-            for snippet in page.snippets
-            if line < snippet.line < following and "raises" in snippet.keys
-            for text in snippet.code
-            if text.startswith(f"#> {snippet.keys['raises']}: ")
-        ]
+        here = [snippet for snippet in page.snippets if line < snippet.line < following]
+        messages = [message for snippet in here for message in (*raised(snippet), *caught(snippet))]
         if messages or (inside and heading.level > 2):
             yield f"- [{heading.text}]({page.short}#{heading.anchor})"
             yield from (f"    - ``{message}``" for message in dict.fromkeys(messages))
+
+
+def raised(snippet: Snippet) -> list[str]:
+    """The message that ends a snippet, if one does."""
+    begin = f"#> {snippet.keys.get('raises')}: "
+    return [line.removeprefix("#> ") for line in snippet.code if line.startswith(begin)]
+
+
+def caught(snippet: Snippet) -> Iterator[str]:
+    """What is printed of exceptions that are caught: each line of a few words, and no mere True."""
+    shown = shown_lines(snippet.code)
+    for node in parse_quietly("\n".join(snippet.code), snippet.file).body:
+        if isinstance(node, ast.Try) and any(handler.name for handler in node.handlers):
+            number = (node.end_lineno or 0) + 1
+            while number in shown:
+                message = snippet.code[number - 1].strip().removeprefix("#>").strip()
+                if message.count(" ") > 1:
+                    yield message
+                number += 1

@@ -53,6 +53,8 @@ def about(page: Page, kind: str) -> Iterator[str]:
     yield f'This is the page "{title}" of d2lblocks as a {kind}: made from the page, and executed.'
     if packages:
         yield f"It needs {', '.join(packages[:-1])}{' and ' * (len(packages) > 1)}{packages[-1]}."
+    if "`d2lblocks`" in packages:
+        yield "In a clone of its repository, `pip install .` installs `d2lblocks`."
     if kind == "notebook" and any(snippet.gpus for snippet in page.snippets):
         yield "What needs a CUDA GPU says so: without one it fails or prints other things; the rest runs."
 

@@ -3,6 +3,7 @@
 #
 # This is the page "Initialisation" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks`, `matplotlib` and `torch`.
+# In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # After this page you can choose the values a net begins with, layer by layer, and you notice when a choice did not reach its layer.
 

@@ -3,6 +3,7 @@
 #
 # This is the page "Custom layers" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks` and `torch`.
+# In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # After this page you can write a layer that trains, saves, moves, compiles and copies like those of PyTorch, and you know what each line of it is for.
 

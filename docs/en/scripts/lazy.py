@@ -3,6 +3,7 @@
 #
 # This is the page "Lazy initialisation" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks` and `torch`.
+# In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # After this page you can leave input sizes to the first batch, tell what a net can and cannot do until then, and give it its shapes without training a step.
 

@@ -3,6 +3,7 @@
 #
 # This is the page "Layers and modules" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks` and `torch`.
+# In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # After this page you can write a network as a module made of modules, and tell which of its parts PyTorch knows about and which it does not.
 
@@ -864,6 +865,33 @@ try:
 except TypeError as error:
     print(f"TypeError: {error}")
 #> TypeError: torch.nn.functional.relu is not a Module subclass
+
+# %% [markdown]
+# ### `mat1 and mat2 shapes cannot be multiplied`
+#
+# The last dimension of an input is not what the layer was built for:
+
+# %%
+import re
+
+net = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 10))
+try:
+    net(torch.rand(2, 28, 28))
+except RuntimeError as error:
+    print(re.search("mat1 .*", str(error))[0])
+#> mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)
+
+# %% [markdown]
+# The numbers are the shapes that met: 56 rows of 28 values, and a weight for rows of 20.
+# Here the images should have been flattened, and the layer built for their 784 values:
+
+# %%
+net = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+print(net(torch.rand(2, 28, 28)).shape)
+#> torch.Size([2, 10])
+
+# %% [markdown]
+# Inside a longer chain, print the shape after each module, or leave the size to the first batch: lazy initialisation.
 
 # %% [markdown]
 # ### The caller's input has changed

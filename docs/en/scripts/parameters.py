@@ -3,6 +3,7 @@
 #
 # This is the page "Parameters" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks` and `torch`.
+# In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # After this page you can find, read, change, freeze and share what a net learns, and you know which changes PyTorch does not notice.
 

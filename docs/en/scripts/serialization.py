@@ -3,6 +3,7 @@
 #
 # This is the page "File I/O" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks`, `numpy`, `safetensors` and `torch`.
+# In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # After this page you can save and load what was learned, resume a training run bit for bit, and say which files you may open.
 
