@@ -90,7 +90,7 @@ def test_an_entry_of_the_api_leads_to_its_topic(page: str, site: Path) -> None:
 
 def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
     """The page that a server shows for it lists all pages by links that work from any address."""
-    content = (site / "404.html").read_text("utf-8").partition("There is no such page")[2]
+    content = (site / "404.html").read_text("utf-8").partition("<h1>There is no such page")[2]
     links = re.findall(r'<li><a href="(/[^"]*)">', content.partition("</ul>")[0])
     found = {(site / link.lstrip("/") / "index.html").resolve() for link in links}
     assert found == {html(site, page).resolve() for page in PAGES}

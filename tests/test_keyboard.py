@@ -76,7 +76,7 @@ def test_everything_is_reached(page: str, open_page: Open) -> None:
 
 def focus(tab: Page, selector: str) -> None:
     """Go there by Tab."""
-    for _ in range(200):
+    for _ in range(500):
         tab.keyboard.press("Tab")
         if tab.evaluate("selector => document.activeElement.matches(selector)", selector):
             return

@@ -16,21 +16,27 @@ SECTION = "When it goes wrong"
 
 def mistakes(pages: list[Page], root: Path) -> Iterator[str]:
     """The lines of the list, a part for each topic, in the order in which the site has them."""
-    for page in topics(pages, root):
+    there = topics(pages, root)
+    known = "\n".join(heading.text.replace("`", "") for page in there for heading in headings(page))
+    for page in there:
         title, *others = (heading.text for heading in headings(page))
         if SECTION in others:
-            yield from (f"## [{title}]({page.short})", "", *of_page(page), "")
+            yield from (f"## [{title}]({page.short})", "", *of_page(page, known), "")
 
 
-def of_page(page: Page) -> Iterator[str]:
-    """An entry for each heading of the section, and for each other under which something raises."""
+def of_page(page: Page, known: str) -> Iterator[str]:
+    """An entry for each heading of the section, and for each other under which something raises.
+
+    What is caught elsewhere, and is a heading's own words, is found there.
+    """
     inside = False
     marks = [(heading.line, heading) for heading in headings(page)]
     for (line, heading), (following, _) in pairwise([*marks, (len(page.lines) + 1, None)]):
         assert heading is not None
         inside = heading.text == SECTION if heading.level <= 2 else inside
         here = [snippet for snippet in page.snippets if line < snippet.line < following]
-        messages = [message for snippet in here for message in (*raised(snippet), *caught(snippet))]
+        messages = [message for snippet in here for message in raised(snippet)]
+        messages += [message for snippet in here for message in caught(snippet) if message not in known]
         if messages or (inside and heading.level > 2):
             yield f"- [{heading.text}]({page.short}#{heading.anchor})"
             yield from (f"    - ``{message}``" for message in dict.fromkeys(messages))

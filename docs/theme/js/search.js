@@ -58,7 +58,10 @@
     if (type === RESULT) {
       const better = (a, b) => b.score - a.score;
       for (const page of data.items) {
-        for (const section of page) section.score += 1000 * run(texts.get(section.location));
+        for (const section of page) {
+          section.score += 1000 * run(texts.get(section.location));
+          if (section.location.startsWith("mistakes")) section.score -= 500; // it leads to the fix, which comes first
+        }
         page.sort(better);
       }
       data.items.sort(([a], [b]) => better(a, b));
