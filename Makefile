@@ -9,7 +9,7 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test site offline zensical update gpu-record site-record clean docs-venv test-venv zensical-venv
+.PHONY: help serve test test-fast site offline zensical update gpu-record site-record bench torture clean docs-venv test-venv bench-venv zensical-venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -20,7 +20,10 @@ serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a 
 	@$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
 test: test-venv ## run every check there is: lint, types, unit tests, every snippet, the site
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+test-fast: test-venv ## test the pages and topics that differ from the last commit, or from another: SINCE=main
+	@$(BIN)/python tools/test_fast.py $(SINCE)
 
 site: docs-venv ## build the site into site/, any warning an error
 	@$(BIN)/python -m mkdocs build
@@ -40,10 +43,16 @@ gpu-record: test-venv ## run every snippet on this machine's GPUs and put on rec
 site-record: test-venv ## read every page in a browser and put on record what it weighs
 	@$(BIN)/python -m pytest tests/test_site.py --site-record
 
+bench: bench-venv ## measure what is claimed about speed, beside the peers, and write the tables (an hour)
+	@for file in $(filter-out %/measure.py,$(wildcard benchmarks/*.py)); do .venv-bench/bin/python $$file --write || exit 1; done
+
+torture: test-venv ## damage files in 20,000 ways, kill 300 writers, see what loads, and write the table
+	@$(BIN)/python tests/torture.py
+
 clean: ## remove everything that was installed or built
-	rm -rf .venv .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache
+	rm -rf .venv .venv-bench .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-docs-venv test-venv zensical-venv: %-venv:
+docs-venv test-venv bench-venv zensical-venv: %-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name yours, as in \`PYTHON=python3.12 make test\`." >&2; exit 1; }
 	@$(PYTHON) tools/venv.py $*

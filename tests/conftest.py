@@ -1,14 +1,21 @@
 """Options of the doc tests, the built site, and a fresh torch for every test."""
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from built import PUBLISHED, Needs, build
+from filelock import FileLock
 from page.record import this_machine
 
 pytest_plugins = ["browser"]
+
+# Of several workers, one begins with the first of these files, the next one with the second, and so on.
+FIRST = ("test_site", "test_docs", "test_keyboard", "test_search", "test_notebooks", "test_page_record")
+EACH_ALONE = ("test_docs", "test_page_run", "test_page_record", "test_page_exports", "test_page_update")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +48,27 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--gpu-record needs a CUDA GPU, and torch finds none here")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers, a page's snippets run in one of them, and files that take long begin."""
+    if hasattr(config, "workerinput"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(group(item)))
+        items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+
+
+def group(item: pytest.Item) -> str:
+    """Tests of one group share what only one worker has made."""
+    parameters = (
+        item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    )
+    if "snippet" in parameters:
+        return str(parameters["snippet"].program)
+    if item.path.stem in ("test_notebooks", "test_scripts") and "page" in parameters:
+        return f"{item.path.stem} {parameters['page'].short}"
+    return item.name if item.path.stem in EACH_ALONE else item.path.stem
+
+
 @pytest.fixture(scope="session")
 def needs(pytestconfig: pytest.Config) -> Needs:
     """The path of a tool that not every machine has; without it the test is skipped, or fails."""
@@ -57,17 +85,24 @@ def needs(pytestconfig: pytest.Config) -> Needs:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site, once for all tests that look at it."""
-    folder = tmp_path_factory.mktemp("site")
-    build(folder)
-    return folder
+    return once(tmp_path_factory, "site", build)
 
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as it is built for an address of its own, in a folder of a server."""
-    folder = tmp_path_factory.mktemp("published")
-    build(folder, PUBLISHED)
-    return folder
+    return once(tmp_path_factory, "published", partial(build, address=PUBLISHED))
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first worker that needs it makes."""
+    base = factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    with FileLock(f"{place}.lock"):
+        if not place.exists():
+            make(part := place.with_name(f"{place.name}-part"))
+            part.rename(place)
+    return place
 
 
 @pytest.fixture(autouse=True)

@@ -17,11 +17,12 @@ from page.snippet import Snippet
 ROOT = Path(__file__).parents[1]
 PAGES = read_pages(ROOT)
 SNIPPETS = [snippet for page in PAGES for snippet in page.snippets]
-warm_up()
+warm_up(torch=any("torch" in line for page in PAGES for line in page.lines))
 
 
 @pytest.fixture(scope="session")
-def check(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Check]:
+def check(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Check]:
+    pytestconfig = request.config
     check = Check(
         PAGES,
         ROOT,
@@ -30,6 +31,9 @@ def check(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
         update=pytestconfig.getoption("update_examples"),
         machine=this_machine() if pytestconfig.getoption("gpu_record") else None,
     )
+    if not hasattr(pytestconfig, "workerinput"):  # a worker is not told which tests it will run
+        wanted = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+        check.run_ahead([params["snippet"] for params in wanted if "snippet" in params])
     yield check
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():  # of the last test, whose output nobody sees

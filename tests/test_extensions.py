@@ -7,13 +7,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from built import PAGES, ROOT, html
+from built import DOCS, PAGES, ROOT, html
 from markdown import Markdown
 from mkdocs.config import load_config
 
 import d2lblocks
 
-TOPICS = [page for page in PAGES if (ROOT / "src" / "d2lblocks" / page).with_suffix(".py").is_file()]
+TOPICS = [page for page in PAGES if (DOCS / "api" / page).is_file()]
 
 
 @cache

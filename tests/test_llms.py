@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -60,18 +61,25 @@ def test_the_full_text_has_every_line_of_a_page(page: str, site: Path) -> None:
 def test_the_full_text_has_every_name_of_the_package(page: str, site: Path) -> None:
     """A class or function with its signature and its docstring, and no directive in their place."""
     text = full_text(site)[page]
-    module = ast.parse((ROOT / "src" / "d2lblocks" / Path(page).with_suffix(".py").name).read_text("utf-8"))
-    assert text.startswith("\n".join(SOURCES[page]).partition(":::")[0] + str(ast.get_docstring(module)))
+    topic = ROOT / "src" / "d2lblocks" / Path(page).stem
+    files = [*topic.glob("*.py")] or [topic.with_suffix(".py")]
+    modules = {file.stem: ast.parse(file.read_text("utf-8")) for file in files}
+    head = str(ast.get_docstring(modules.get("__init__") or modules[topic.stem]))
+    assert text.startswith("\n".join(SOURCES[page]).partition(":::")[0] + head)
     assert ":::" not in text
-    named = [node for node in ast.walk(module) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-    public = [node for node in named if not node.name.startswith("_") and ast.get_docstring(node)]
-    assert public
-    for node in public:
-        assert re.search(
-            rf"^##+ {node.name}\n\n```python\n.+\n```\n\n{re.escape(ast.get_docstring(node))}\n", text, re.M
-        )
-    for node in {*public} & {*module.body}:
-        assert f"\n```python\n{node.name}(" in text
+    top = documented(part for module in modules.values() for part in module.body)
+    assert top
+    for node in [*top, *documented(method for part in top for method in part.body)]:
+        docstring = re.escape(str(ast.get_docstring(node)))
+        assert re.search(rf"^##+ {node.name}\n\n```python\n.+\n```\n\n{docstring}\n", text, re.M)
+    for node in top:
+        assert re.search(rf"^```python\n(class )?{node.name}\(", text, re.M)
+
+
+def documented(nodes: Iterable[ast.stmt]) -> list[ast.ClassDef | ast.FunctionDef]:
+    """The public ones that have a docstring."""
+    named = [node for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    return [node for node in named if not node.name.startswith("_") and ast.get_docstring(node)]
 
 
 @pytest.mark.parametrize("page", PAGES)

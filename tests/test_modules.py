@@ -5,6 +5,7 @@ import functools
 import importlib
 import pkgutil
 import re
+import sys
 import typing
 from collections import OrderedDict
 from collections.abc import Callable
@@ -363,8 +364,12 @@ def test_all_names_are_exported() -> None:
         for topic in pkgutil.iter_modules(d2lblocks.__path__)
     ]
     for topic in topics:
+        files = [file for name, file in sys.modules.items() if f"{name}.".startswith(f"{topic.__name__}.")]
         public = [
-            name for name, value in vars(topic).items() if getattr(value, "__module__", "") == topic.__name__
+            name
+            for file in files
+            for name, value in vars(file).items()
+            if getattr(value, "__module__", "") == file.__name__
         ]
         assert sorted(topic.__all__) == sorted(name for name in public if not name.startswith("_"))
         assert all(getattr(d2lblocks, name) is getattr(topic, name) for name in topic.__all__)

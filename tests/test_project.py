@@ -79,12 +79,15 @@ TARGETS = [
     "help",
     "serve",
     "test",
+    "test-fast",
     "site",
     "offline",
     "zensical",
     "update",
     "gpu-record",
     "site-record",
+    "bench",
+    "torture",
     "clean",
 ]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

@@ -120,7 +120,7 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
         ("weights_only", "serialization/#weights-only-load-failed-a-whole-module-a-numpy-scalar"),
         ("weights_only=True", "serialization/#who-may-run-code"),
         ("weights", "lazy/#weights-only-load-failed-from-a-state-of-your-own"),
-        ("torch.load", "serialization/#resuming-a-run"),
+        ("torch.load", "serialization/"),
         ("nn.ModuleList", "layers/#lists-and-dictionaries-of-them"),
         ("LazyLin", "lazy/#a-layer-that-waits"),
         ("initialization", "init/"),

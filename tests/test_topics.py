@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from page.read import Page, read_page
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "en"
-TOPICS = sorted(path.stem for path in (ROOT / "src/d2lblocks").glob("[!_]*.py"))
+TOPICS = sorted(module.name for module in pkgutil.iter_modules([str(ROOT / "src" / "d2lblocks")]))
 
 # The names that readers of the chapter look for, and how many exercises it sets.
 CHAPTER = {

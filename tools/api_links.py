@@ -121,10 +121,11 @@ def pytorch(owner, name, call):
 
 def public_names():
     """The names in `__all__` of every module of the package, each with its module."""
-    for path in sorted(PACKAGE.glob("*.py")):
+    for path in sorted([*PACKAGE.glob("[!_]*.py"), *PACKAGE.glob("*/__init__.py")]):
+        module = path.parent.name if path.stem == "__init__" else path.stem
         for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.Assign) and path.stem != "__init__" and node.targets[0].id == "__all__":
-                yield from ((name, path.stem) for name in ast.literal_eval(node.value))
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+                yield from ((name, module) for name in ast.literal_eval(node.value))
 
 
 OURS = dict(public_names())

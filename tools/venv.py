@@ -3,6 +3,7 @@
     python tools/venv.py docs       what the site needs, without torch
     python tools/venv.py test       the rest, and this package, editable
     python tools/venv.py zensical   Zensical, in an environment of its own: .venv-zensical
+    python tools/venv.py bench      the tests' packages and their peers, in another: .venv-bench
 
 A second run with the same Python, pyproject.toml and constraints.txt installs nothing.
 What is missing on the machine is said in one sentence.
@@ -18,12 +19,14 @@ import sys
 
 NEEDED = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VENV = os.path.join(ROOT, ".venv-zensical" if sys.argv[1:] == ["zensical"] else ".venv")
+APART = [group for group in ("zensical", "bench") if sys.argv[1:] == [group]]
+VENV = os.path.join(ROOT, ".venv" + "".join("-" + group for group in APART))
 VENV_PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
 LOG = os.path.join(VENV, "install.log")
 GROUPS = {
     "docs": ("the site needs (no torch)", ["--group", "docs"]),
     "test": ("the tests need (torch: some 1.2 GB)", ["--group", "test", "--editable", "."]),
+    "bench": ("the benchmarks need (torch: some 1.2 GB)", ["--group", "bench", "--editable", "."]),
     "zensical": ("Zensical needs", ["--group", "zensical"]),
 }
 # What pip writes when it cannot reach an index.

@@ -21,11 +21,20 @@ from d2lblocks.parameters import (
     set_tensor,
     shared_names,
 )
-from d2lblocks.serialization import load, load_parameters, save, save_parameters
+from d2lblocks.serialization import (
+    DamagedFileError,
+    load,
+    load_checkpoint,
+    load_parameters,
+    save,
+    save_checkpoint,
+    save_parameters,
+)
 
 __all__ = [
     "MLP",
     "CenteredLayer",
+    "DamagedFileError",
     "FixedHiddenMLP",
     "MyLazyLinear",
     "MyLinear",
@@ -45,11 +54,13 @@ __all__ = [
     "init_normal",
     "init_xavier",
     "load",
+    "load_checkpoint",
     "load_parameters",
     "my_init",
     "num_gpus",
     "parameter_table",
     "save",
+    "save_checkpoint",
     "save_parameters",
     "set_tensor",
     "shared_names",

@@ -1,6 +1,8 @@
 """All pages of one test run: checked, or rewritten."""
 
 import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .compare import HOW, difference, rewrite, troubles, truthful
@@ -35,6 +37,7 @@ class Check:
         self.failed = {page.name for page in pages if page.problems}
         self.codes: dict[str, list[str]] = {}  # what a rewritten page will hold, by snippet
         self.programs: dict[str, Program] = {}
+        self.pool: ThreadPoolExecutor | None = None
         for number, page in enumerate(pages):
             if update and page.name not in self.failed:
                 self.refresh(page)
@@ -48,6 +51,13 @@ class Check:
         for snippet in filter(shows_library, page.snippets):
             with contextlib.suppress(SyntaxError):  # running it will tell
                 self.codes[snippet.id] = snippet.code = refreshed(snippet, self.root)
+
+    def run_ahead(self, snippets: list[Snippet]) -> None:
+        """Run programs as far as these snippets go, as many at once as there are processors."""
+        last = {snippet.program: snippet for snippet in snippets}
+        self.pool = ThreadPoolExecutor(os.cpu_count())
+        for name, snippet in last.items():
+            self.pool.submit(self.programs[name].outcome, snippet)
 
     def __call__(self, snippet: Snippet) -> tuple[str, str]:
         outcome = self.programs[snippet.program].outcome(snippet)
@@ -69,6 +79,8 @@ class Check:
 
     def close(self) -> list[str]:
         """End every program; write what this run is to write. What was done."""
+        if self.pool:
+            self.pool.shutdown(wait=False, cancel_futures=True)
         for program in self.programs.values():
             program.close()
             # A snippet that was run only because a later one was asked for may have failed as well.

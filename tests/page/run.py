@@ -1,8 +1,8 @@
 """Run a page, statement by statement, in a process of its own.
 
 A process, because nothing of a page can leak from it, hang it for good or end the test run.
-On Linux it is forked, in milliseconds, from a server that has imported torch and done nothing else:
-no page, no test and no CUDA context came before. Elsewhere a fresh interpreter is started.
+On Linux it is forked, in milliseconds, from a server that has imported torch, if any page names it, and done
+nothing else: no page, no test and no CUDA context came before. Elsewhere a fresh interpreter is started.
 """
 
 import __future__
@@ -40,9 +40,10 @@ if FORKS:
     CONTEXT.set_forkserver_preload(["__main__", "torch"])
 
 
-def warm_up() -> None:
+def warm_up(torch: bool = True) -> None:
     """Start the server now, so that it imports torch while pytest collects."""
     if FORKS:
+        CONTEXT.set_forkserver_preload(["__main__", "torch"] if torch else ["__main__"])
         forkserver.ensure_running()
 
 
@@ -69,29 +70,35 @@ class Program:
         self.over = ""  # the snippet after which the program could not go on
         self.process: BaseProcess | None = None
         self.closed = False
+        self.running = threading.Lock()  # the program may be run ahead of the tests
 
     def outcome(self, snippet: Snippet) -> Outcome:
         """Run the program up to this snippet, unless it was, and return what happened there."""
         while snippet.id not in self.outcomes:
-            each = self.snippets[len(self.outcomes)]
-            at = f"{each.file}:{each.line}"
-            if self.over:
-                outcome = Outcome(
-                    troubles=[f"{at}: not run, because {self.over} could not go on"], fatal=True
-                )
-            else:
-                outcome = self.ask(each, at, "did not end")
-                if each is self.snippets[-1] and not outcome.fatal:
-                    outcome.troubles += self.ask(None, at, "ran, and then Python did not end").troubles
-            self.outcomes[each.id] = outcome
-            if outcome.fatal:
-                self.over = self.over or each.id
+            with self.running:
+                if snippet.id not in self.outcomes:
+                    self.run_next()
+        return self.outcomes[snippet.id]
+
+    def run_next(self) -> None:
+        each = self.snippets[len(self.outcomes)]
+        at = f"{each.file}:{each.line}"
+        if self.over:
+            outcome = Outcome(troubles=[f"{at}: not run, because {self.over} could not go on"], fatal=True)
+        else:
+            outcome = self.ask(each, at, "did not end")
+            if each is self.snippets[-1] and not outcome.fatal:
+                outcome.troubles += self.ask(None, at, "ran, and then Python did not end").troubles
+        if outcome.fatal:
+            self.over = self.over or each.id
+        self.outcomes[each.id] = outcome
         if self.over or len(self.outcomes) == len(self.snippets):
             self.close()
-        return self.outcomes[snippet.id]
 
     def ask(self, snippet: Snippet | None, at: str, what: str) -> Outcome:
         """Have a snippet run, or, with None, the program end; the answer has to come in time."""
+        if self.closed:
+            return Outcome(troubles=[f"{at}: not run, because the tests have ended"], fatal=True)
         if self.process is None:
             self.start()
         assert self.process is not None
@@ -147,9 +154,10 @@ def serve(pipe: Connection, name: str, page_lines: list[str], folder: Path) -> N
         os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     as_the_main_process()
-    import torch
+    if "torch" in sys.modules or not FORKS:
+        import torch
 
-    torch.set_num_threads(1)
+        torch.set_num_threads(1)
     for variable in [variable for variable in os.environ if variable.startswith("PYTEST_")]:
         del os.environ[variable]
     # The reader's session: a folder of its own on the path, and nothing of the tests.

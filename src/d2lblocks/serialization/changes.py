@@ -1,0 +1,88 @@
+"""Changes of objects in memory that are made all together, or not at all."""
+
+import copy
+import random
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the end. In threads other than the main one it never comes."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    waiting: list[tuple[Any, ...]] = []
+    signal.signal(signal.SIGINT, lambda *signals: waiting.append(signals))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if waiting:
+            handler(*waiting[0])
+
+
+@contextmanager
+def _all_or_nothing(parts: list[Any]) -> Iterator[None]:
+    """If what is done inside fails, put back the states of these parts, and the random states."""
+    chance = _random_states()
+    before = [(part, dict(_attributes(part)), _copy_of_state(part)) for part in parts]
+    try:
+        yield
+    except BaseException:
+        for part, attributes, state in before:
+            _restore(part, attributes)
+            if state is not None:  # it may have changed what its attributes hold
+                with suppress(Exception):
+                    part.load_state_dict(state)
+                _restore(part, attributes)
+        _set_random_states(chance)
+        raise
+
+
+def _copy_of_state(part: Any) -> Any:
+    """None for the optimizers of torch: loading gives them new lists and dicts, and the old ones stay."""
+    if isinstance(part, Optimizer) and type(part).load_state_dict is Optimizer.load_state_dict:
+        return None
+    return copy.deepcopy(part.state_dict())
+
+
+def _attributes(part: Any) -> dict[str, Any]:
+    attributes: dict[str, Any] = getattr(part, "__dict__", {})
+    return attributes
+
+
+def _restore(part: Any, attributes: dict[str, Any]) -> None:
+    _attributes(part).clear()
+    _attributes(part).update(attributes)
+
+
+def _random_states() -> dict[str, Any]:
+    """The states of all generators that a program uses without naming one."""
+    states = {"python": random.getstate(), "torch": torch.get_rng_state()}
+    if numpy := sys.modules.get("numpy"):
+        name, numbers, *others = numpy.random.get_state()
+        states["numpy"] = (name, numbers.tolist(), *others)
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def _set_random_states(states: dict[str, Any]) -> None:
+    random.setstate(states["python"])
+    torch.set_rng_state(states["torch"])
+    if "numpy" in states and (numpy := sys.modules.get("numpy")):
+        _, numbers, position, *_ = states["numpy"]
+        if position not in range(len(numbers) + 1):  # numpy would read what is there, whatever it is
+            raise ValueError(f"NumPy's random numbers have no place {position}")
+        numpy.random.set_state(states["numpy"])
+    for device, state in zip(range(torch.cuda.device_count()), states.get("cuda", ()), strict=False):
+        torch.cuda.set_rng_state(state, device)

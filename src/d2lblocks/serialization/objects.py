@@ -1,0 +1,143 @@
+"""Any nesting of tensors in a file of PyTorch's own format, read without running code."""
+
+import copy
+import os
+import re
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .files import _Path, _replacing
+from .trees import _EXPECTED
+
+# What `torch.load` gives back as it was. Subclasses are other classes, which it refuses.
+_TENSORS = (Tensor, nn.Parameter, nn.Buffer)
+_NESTED = (list, tuple, set, dict, OrderedDict, Counter)
+_PLAIN = (type(None), bool, int, float, complex, str, torch.Size, torch.dtype, torch.device)
+
+
+def save(obj: Any, path: _Path) -> None:
+    """Write tensors, or nested lists, tuples and dicts of them, to a file that `torch.load` reads.
+
+    Tensors that share memory share it after `load`.
+    Of a larger memory that only one tensor uses, only the part that it uses is written.
+    A tensor that was computed is written without its gradient graph.
+
+    The file at `path` is replaced at once, when the new one is complete: it is never half of it.
+
+    Args:
+        obj: a tensor, a number, a string, None, or a nested list, tuple or dict of those.
+        path: the file; a link stays, and the file that it leads to is replaced.
+
+    Raises:
+        TypeError: when a part could not be loaded again; the message says which.
+        OSError: when the file cannot be written; an older one is as it was.
+
+    Examples:
+        ```python
+        import torch
+        from d2lblocks import load, save
+
+        save({"x": torch.arange(4), "epoch": 3}, "x.pt")
+        print(load("x.pt"))
+        #> {'x': tensor([0, 1, 2, 3]), 'epoch': 3}
+        ```
+    """
+    tensors = list(_tensors(obj, "", set()))
+    users = Counter(map(_memory, tensors))
+    # What a copy finds in its memo it does not copy, so lists are copied, and tensors replaced.
+    obj = copy.deepcopy(obj, {id(tensor): _stored(tensor, users[_memory(tensor)] == 1) for tensor in tensors})
+    with _replacing(path) as file:
+        try:
+            torch.save(obj, file)
+        except RuntimeError as error:  # torch finds the file too short, which hides why it is
+            raise error.__context__ or error from None
+
+
+def load(path: _Path, *, device: torch.device | str = "cpu") -> Any:
+    """Read what `save` has written, without running any code that the file may hold.
+
+    Args:
+        path: the file.
+        device: where the tensors go.
+
+    Returns:
+        the object.
+
+    Raises:
+        RuntimeError: when the file holds other things than `save` writes, or is damaged.
+        OSError: when there is no such file, or it cannot be read.
+
+    Examples:
+        ```python
+        import torch
+        from d2lblocks import load, save
+
+        save([torch.zeros(2), torch.ones(2)], "pair.pt")
+        x, y = load("pair.pt")
+        print(x + y)
+        #> tensor([1., 1.])
+        ```
+    """
+    device = torch.device(device)
+    with open(path, "rb") as file:
+        try:
+            return torch.load(file, map_location=device, weights_only=True)
+        except Exception as error:
+            reason = "it is damaged, or no file of torch.save"
+            if found := re.search(r"GLOBAL (\S+)", str(error)):
+                reason = f"it holds {found[1]}, and only {_EXPECTED} are safe to load"
+            elif "Attempting to deserialize" in str(error):  # there is no such device
+                reason = str(error)
+            raise RuntimeError(f"cannot load {os.fspath(path)}: {reason}") from error
+
+
+def _tensors(value: Any, where: str, seen: set[int]) -> Iterator[Tensor]:
+    """Every tensor inside a value, once; an error if a part of it could not be loaded again."""
+    kind = type(value)
+    if kind in _PLAIN and (kind is not int or value.bit_length() < 2040):  # which it reads only so long
+        return
+    if kind not in _TENSORS and kind not in _NESTED:
+        name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+        hint = "; save_parameters saves a net" if isinstance(value, nn.Module) else ""
+        raise TypeError(f"cannot save {name}{f' at {where}' if where else ''}: expected {_EXPECTED}{hint}")
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Tensor):
+        yield value
+    for place, part in _parts(value):
+        yield from _tensors(part, where + place, seen)
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a value holds, each with the way to it; attributes too, because torch saves them."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            place = f"[{key!r}]"
+            yield from ((place, key), (place, part))
+    elif not isinstance(value, Tensor):
+        for index, part in enumerate(value):
+            yield "" if isinstance(value, set) else f"[{index}]", part
+    for name, part in getattr(value, "__dict__", {}).items():
+        yield f".{name}", part
+
+
+def _memory(tensor: Tensor) -> Hashable:
+    return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else id(tensor)
+
+
+def _stored(tensor: Tensor, alone: bool) -> Tensor:
+    """A tensor as it goes into a file: without a graph, and without memory that it does not use."""
+    if not tensor.is_leaf:
+        tensor = tensor.detach()
+    used = tensor.numel() * tensor.element_size()
+    if not alone or tensor.layout is not torch.strided or used >= tensor.untyped_storage().nbytes():
+        return tensor
+    compact = tensor.detach().clone()
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(compact, requires_grad=tensor.requires_grad)
+    return compact.requires_grad_(tensor.requires_grad)

@@ -1,0 +1,236 @@
+"""Going on from a checkpoint: training that was stopped ends as training that was not, to the bit."""
+
+import collections
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_serialization import same
+from torch import Tensor, nn, optim
+from torch.optim import lr_scheduler as schedulers
+
+from d2lblocks.serialization import load_checkpoint, save_checkpoint
+
+Make = Callable[[Any], Any]
+sgd = partial(optim.SGD, lr=0.1, momentum=0.9, nesterov=True)
+step_lr = partial(schedulers.StepLR, step_size=2)
+
+
+class Run:
+    """A training run with all random numbers there are: in its data, in dropout, in what Python and NumPy keep."""
+
+    def __init__(
+        self, optimizer: Make = sgd, scheduler: Make = step_lr, scaled: bool = False, seed: int = 0
+    ) -> None:
+        for set_seed in (torch.manual_seed, random.seed, np.random.seed):
+            set_seed(seed)
+        layer = nn.Linear(4, 4)
+        self.net = nn.Sequential(layer, nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(0.3), layer)
+        self.optimizer = optimizer(self.net.parameters())
+        self.scheduler = scheduler(self.optimizer)
+        self.scaler = torch.amp.GradScaler("cpu", enabled=scaled, growth_interval=3)
+        self.losses: list[float] = []
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("net", "optimizer", "scheduler", "scaler")}
+
+    def go(self, steps: int) -> "Run":
+        for _ in range(steps):
+            # Both make two of these at a time, and keep one for the next call.
+            X = torch.rand(8, 4) + random.gauss(0, 1) + np.random.standard_normal()
+
+            def closure(X: Tensor = X) -> Tensor:
+                self.optimizer.zero_grad()
+                loss = self.net(X).square().mean()
+                self.scaler.scale(loss).backward()
+                return loss
+
+            if isinstance(self.optimizer, optim.LBFGS):
+                loss = self.optimizer.step(closure)
+            else:
+                loss = closure()
+                self.scaler.step(self.optimizer)
+                self.scaler.update()
+            self.losses.append(loss.item())
+            plateau = isinstance(self.scheduler, schedulers.ReduceLROnPlateau)
+            self.scheduler.step(*self.losses[-1:] * plateau)
+        return self
+
+    def look(self) -> list[Any]:
+        """All that there is at the end."""
+        states = [part.state_dict() for part in self.parts.values()]
+        return [
+            *states,
+            self.losses[-5:],
+            random.getstate(),
+            torch.get_rng_state(),
+            np.random.get_state()[1].tolist(),
+        ]
+
+
+def weights(parameters: Any) -> list[nn.Parameter]:
+    """Muon is for matrices."""
+    return [parameter for parameter in parameters if parameter.ndim == 2]
+
+
+OPTIMIZERS: dict[str, Make] = {
+    "SGD": sgd,
+    "Adam": lambda parameters: optim.Adam(parameters, amsgrad=True, lr=torch.tensor(0.01)),
+    "AdamW": partial(optim.AdamW, betas=(0.8, 0.9), maximize=True),
+    "NAdam": optim.NAdam,
+    "RAdam": optim.RAdam,
+    "Adamax": optim.Adamax,
+    "RMSprop": partial(optim.RMSprop, momentum=0.5, centered=True),
+    "Rprop": optim.Rprop,
+    "Adagrad": partial(optim.Adagrad, lr_decay=0.1),
+    "Adadelta": optim.Adadelta,
+    "Adafactor": optim.Adafactor,
+    "ASGD": optim.ASGD,
+    "LBFGS": partial(optim.LBFGS, max_iter=4, history_size=3),
+    "Muon": lambda parameters: optim.Muon(weights(parameters)),
+    "groups": lambda parameters: sgd([{"params": [p], "lr": 0.1 / n} for n, p in enumerate(parameters, 1)]),
+    "names": lambda parameters: sgd([(f"p{n}", p) for n, p in enumerate(parameters)]),
+}
+SCHEDULERS: dict[str, Make] = {
+    "StepLR": step_lr,
+    "MultiStepLR": partial(schedulers.MultiStepLR, milestones=[2, 2, 6]),
+    "LambdaLR": partial(schedulers.LambdaLR, lr_lambda=lambda step: 0.9**step),
+    "ExponentialLR": partial(schedulers.ExponentialLR, gamma=0.7),
+    "OneCycleLR": partial(schedulers.OneCycleLR, max_lr=0.2, total_steps=20),
+    "CyclicLR": partial(schedulers.CyclicLR, base_lr=0.1, max_lr=0.3, step_size_up=3),
+    "ReduceLROnPlateau": partial(schedulers.ReduceLROnPlateau, patience=0),
+    "CosineAnnealingWarmRestarts": partial(schedulers.CosineAnnealingWarmRestarts, T_0=3, T_mult=2),
+    "SequentialLR": lambda optimizer: schedulers.SequentialLR(optimizer, [schedulers.LinearLR(optimizer), schedulers.CosineAnnealingLR(optimizer, 8)], [3]),
+    "ChainedScheduler": lambda optimizer: schedulers.ChainedScheduler([schedulers.ConstantLR(optimizer), schedulers.PolynomialLR(optimizer, 9)]),
+}  # fmt: skip
+RUNS = [
+    *((make, step_lr, False) for make in OPTIMIZERS.values()),
+    *((sgd, make, True) for make in SCHEDULERS.values()),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "scheduler", "scaled"), RUNS, ids=[*OPTIMIZERS, *SCHEDULERS])
+def test_a_run_that_was_stopped_ends_like_one_that_was_not(
+    optimizer: Make, scheduler: Make, scaled: bool, tmp_path: Path
+) -> None:
+    """Every loss after it, every value, every state, and the next random numbers."""
+    unstopped = Run(optimizer, scheduler, scaled).go(9).look()
+    save_checkpoint(tmp_path, 4, **Run(optimizer, scheduler, scaled).go(4).parts)
+    resumed = Run(optimizer, scheduler, scaled, seed=1).go(2)
+    assert load_checkpoint(tmp_path, **resumed.parts) == 4
+    assert same(resumed.go(5).look(), unstopped)
+
+
+def test_saving_changes_nothing(tmp_path: Path) -> None:
+    """Neither does loading what was just saved."""
+    unstopped, saved, loaded = Run().go(9).look(), Run(), Run()
+    for step in range(9):
+        saved.go(1)
+        save_checkpoint(tmp_path, step, keep=1, **saved.parts)
+    assert same(saved.look(), unstopped)
+    for set_seed in (torch.manual_seed, random.seed, np.random.seed):
+        set_seed(0)
+    loaded = Run()
+    for step in range(9):
+        loaded.go(1)
+        save_checkpoint(tmp_path, step, keep=1, **loaded.parts)
+        assert load_checkpoint(tmp_path, step, **loaded.parts) == step
+    assert same(loaded.look(), unstopped)
+
+
+def test_inference_mode_has_no_part_in_it(tmp_path: Path) -> None:
+    """What was loaded inside can be trained outside."""
+    unstopped = Run().go(9).look()
+    stopped = Run().go(4)
+    with torch.inference_mode():
+        save_checkpoint(tmp_path, 4, **stopped.parts)
+    resumed = Run(seed=1)
+    with torch.inference_mode():
+        load_checkpoint(tmp_path, **resumed.parts)
+    assert same(resumed.go(5).look(), unstopped)
+
+
+class Stating:
+    """A part whose state is what it was given."""
+
+    def __init__(self, state: Any = None) -> None:
+        self.state = state
+
+    def state_dict(self) -> Any:
+        return self.state
+
+    def load_state_dict(self, state: Any) -> None:
+        self.state = state
+
+
+def test_states_come_back(tmp_path: Path) -> None:
+    """With the keys and the order they had, also where names of tensors would be the same."""
+    keys = [1, "1", 1.5, (2, ("x", None)), True, "a.b", "a"]
+    nested = {key: torch.tensor([number]) for number, key in enumerate(keys)} | {"a": {"b": torch.ones(())}}
+    state = [nested, collections.OrderedDict(b=1, a=[()]), collections.Counter("aab"), float("inf"), 2**70, "\ud800\0", float("nan"), -0.0, torch.ones(2, 2)[:, 1], torch.zeros(0, dtype=torch.bfloat16)]  # fmt: skip
+    part = Stating()
+    save_checkpoint(tmp_path, 1, part=Stating(state))
+    load_checkpoint(tmp_path, part=part)
+    assert same(part.state, state)
+    assert str(part.state[-3]) == "-0.0"
+
+
+class Warmup:
+    """A schedule that is an object: torch saves its attributes."""
+
+    def __init__(self, length: Any) -> None:
+        self.length = length
+
+    def __call__(self, step: int) -> float:
+        return min(1.0, (step + 1) / float(self.length))
+
+
+def test_a_schedule_that_is_an_object_comes_back(tmp_path: Path) -> None:
+    """If its attributes can be stored."""
+    optimizer = sgd([nn.Parameter(torch.ones(1))])
+    made, other = (schedulers.LambdaLR(optimizer, Warmup(length)) for length in (3, 5))
+    save_checkpoint(tmp_path, 1, scheduler=made)
+    load_checkpoint(tmp_path, scheduler=other)
+    assert other.lr_lambdas[0].length == 3
+
+
+def lambda_lr(length: Any) -> Any:
+    return schedulers.LambdaLR(sgd([nn.Parameter(torch.ones(1))]), Warmup(length))
+
+
+EXPECTED = "expected tensors, numbers, strings, None, and lists, tuples and dicts of them$"
+UNFIT: list[tuple[Any, type[Exception], str]] = [
+    (lambda_lr(np.float64(3)), TypeError, f"cannot save numpy.float64 at part.lr_lambdas.0.length: {EXPECTED}"),
+    (sgd([nn.Parameter(torch.ones(1))], weight_decay=np.float32(0)), TypeError, f"cannot save numpy.float32 at part.param_groups.0.weight_decay: {EXPECTED}"),
+    (Stating({"a": [1, (2, {3})]}), TypeError, f"cannot save set at part.a.1.1: {EXPECTED}"),
+    (Stating({np.int64(3): 1}), TypeError, f"cannot save numpy.int64 at part: {EXPECTED}"),
+    (Stating({(torch.ones(1),): 1}), TypeError, "cannot save a tensor that is a key at part$"),
+    (Stating([b"", lambda: 1]), TypeError, f"cannot save bytes at part.0: {EXPECTED}"),
+    (Stating(nn.Linear(1, 1)), TypeError, f"cannot save torch.nn.modules.linear.Linear at part: {EXPECTED}"),
+    (Stating([torch.ones(1, dtype=torch.complex128)]), TypeError, "cannot save part.0: safetensors has no Tensor of torch.strided and torch.complex128"),
+    (Stating([torch.eye(2).to_sparse()]), TypeError, "cannot save part.0: safetensors has no Tensor of torch.sparse_coo"),
+    (Stating([torch.ones(2, device="meta")]), TypeError, "cannot save part.0: safetensors has no Tensor .* on meta"),
+    (Stating([nn.UninitializedParameter()]), TypeError, "cannot save part.0: safetensors has no UninitializedParameter"),
+    (Stating(10**5000), ValueError, "Exceeds the limit"),
+    (Stating("x" * 10**8), ValueError, "cannot save: names and values that are no tensors take 1.*, and safetensors has a place for 100,000,000"),
+    (nn.ModuleDict({"\ud800": nn.Linear(1, 1)}), ValueError, r"cannot save 'part.\\ud800.weight': safetensors has no such names"),
+    (nn.LazyLinear(1), ValueError, "cannot save 'part.weight', 'part.bias': not initialised yet"),
+    (nn.Linear(1, 1, device="meta"), ValueError, "cannot save 'part.weight': it is on the meta device"),
+    ([], TypeError, "cannot save 'part': list has no state_dict and load_state_dict"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "kind", "message"), UNFIT)
+def test_what_could_not_be_loaded_is_not_saved(part: Any, kind: Any, message: str, tmp_path: Path) -> None:
+    """The error says where it is, and no file is made."""
+    with pytest.raises(kind, match=message):
+        save_checkpoint(tmp_path, 1, net=nn.Linear(1, 1), part=part)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match=r"expected names of parts like those of variables, but got 'a\.b'"):
+        save_checkpoint(tmp_path, 1, **{"a.b": nn.Linear(1, 1)})

@@ -1,0 +1,177 @@
+"""Rotation: which checkpoints stay, and which one is loaded."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from d2lblocks import save_parameters
+from d2lblocks.serialization import DamagedFileError, load_checkpoint, save_checkpoint
+
+# Which files stay.
+
+
+def net(value: float = 0.0) -> nn.Linear:
+    layer = nn.Linear(2, 1)
+    with torch.no_grad():
+        layer.weight.fill_(value)
+    return layer
+
+
+def save(folder: Path, *steps: int, **options: Any) -> list[int]:
+    """The steps that are there, when these were saved, each with its number in the net."""
+    for step in steps:
+        save_checkpoint(folder, step, net=net(step), **options)
+    return there(folder)
+
+
+def there(folder: Path) -> list[int]:
+    return sorted(int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.safetensors"))
+
+
+def load(folder: Path, which: int | str = "last") -> int | None:
+    """The step that was loaded, of which the net says the same."""
+    layer = net(-1.0)
+    step = load_checkpoint(folder, which, net=layer)
+    assert layer.weight[0, 0].item() == (-1 if step is None else step)
+    return step
+
+
+def damage(folder: Path, step: int) -> None:
+    path = folder / f"step-{step}.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def test_the_last_ones_stay(tmp_path: Path) -> None:
+    """As many as `keep` says, by the number of the step; a step that is saved again is replaced."""
+    assert save(tmp_path, 1, 2, 3, 8, keep=3) == [2, 3, 8]
+    assert save(tmp_path, 8, keep=3) == [2, 3, 8]
+    assert save(tmp_path, 9, keep=2) == [8, 9]
+    assert save(tmp_path, 11, keep=1) == [11]
+    assert save(tmp_path / "new" / "folder", 0) == [0]
+    assert load(tmp_path) == 11
+
+
+def test_the_best_one_stays(tmp_path: Path) -> None:
+    """However old it is; a loss that is no number, or infinite, is none. Of equal ones it is the last."""
+    losses = [None, math.nan, 0.5, 0.25, math.inf, 0.25, 1.0, np.float32(3), torch.tensor(2.0)]
+    for step, loss in enumerate(losses):
+        save(tmp_path, step, keep=2, loss=loss)
+    assert there(tmp_path) == [5, 7, 8]
+    assert load(tmp_path, "best") == 5
+    save(tmp_path, 9, 10, 11, keep=2, loss=-math.inf)
+    assert there(tmp_path) == [10, 11]
+    assert save(tmp_path, 12, keep=1, loss=math.nan) == [11, 12]
+    assert load(tmp_path, "best") == 11
+
+
+def test_a_damaged_one_is_not_the_best(tmp_path: Path) -> None:
+    """Or it would stay in the place of the best of those that can be read."""
+    save(tmp_path, 1, loss=0.0)
+    (tmp_path / "step-1.safetensors").write_bytes(b"")
+    save(tmp_path, 2, loss=0.5)
+    assert save(tmp_path, 3, 4, keep=1, loss=1.0) == [2, 4]
+
+
+def test_without_a_loss_the_last_is_the_best(tmp_path: Path) -> None:
+    """So nothing else stays on its account."""
+    assert save(tmp_path, 1, 2, 3, keep=2, loss=math.nan) == [2, 3]
+    assert load(tmp_path, "best") == 3
+
+
+def test_what_was_just_saved_stays(tmp_path: Path) -> None:
+    """Also when the run has gone back to an earlier step, because later ones are damaged or not wanted."""
+    save(tmp_path, 100, 200, 300, 400, 500, keep=5)
+    damage(tmp_path, 500)
+    assert load(tmp_path, 200) == 200
+    assert save(tmp_path, 201, 202, 203, keep=2) == [202, 203, 300, 400, 500]
+
+
+def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
+    """Those with other names, whatever they are, and folders; those with such a name are not taken for one."""
+    names = ["step-1.pt", "step-01.safetensors", "step-\u0661.safetensors", "step--1.safetensors", "xstep-1.safetensors", "step-1.safetensors.bak"]  # fmt: skip
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "step-9.safetensors").mkdir()
+    (tmp_path / "step-8.safetensors").symlink_to("nowhere")
+    for step in (2, 3):
+        save_checkpoint(tmp_path, step, keep=1, loss=1 / step, net=net())
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *names,
+        *(f"step-{n}.safetensors" for n in (3, 8, 9)),
+    }
+    assert [(tmp_path / name).read_text() for name in names] == ["mine"] * len(names)
+    assert load_checkpoint(tmp_path, net=net()) == 3
+
+
+@pytest.mark.parametrize(("step", "keep"), [(-1, 1), (0, 0), (0, -1)])
+def test_numbers_that_make_no_sense_are_refused(step: int, keep: int, tmp_path: Path) -> None:
+    """Before anything is written."""
+    with pytest.raises(ValueError, match=f"but got step={step} and keep={keep}"):
+        save_checkpoint(tmp_path, step, keep=keep, net=net())
+    for numbers in ({"step": 1.0}, {"step": 1, "keep": 1.5}):
+        with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+            save_checkpoint(tmp_path, **numbers, net=net())
+    assert list(tmp_path.iterdir()) == []
+
+
+# Which one is loaded.
+
+
+def test_a_damaged_checkpoint_is_skipped(tmp_path: Path) -> None:
+    """With a warning that names it; one that was asked for is an error, and so are damaged ones only."""
+    for step in (1, 2, 3):
+        save(tmp_path, step, loss=1 / step)
+    damage(tmp_path, 3)
+    for which in ("last", "best"):
+        with pytest.warns(
+            UserWarning, match=r"^skipped: cannot load .*step-3.safetensors: '.*' is damaged"
+        ) as caught:
+            assert load(tmp_path, which) == 2
+        assert caught[0].filename == __file__
+    with pytest.raises(DamagedFileError, match=r"step-3.safetensors: '.*' is damaged"):
+        load(tmp_path, 3)
+    (tmp_path / "step-3.safetensors").write_bytes(b"")
+    for which in ("last", "best"):
+        with pytest.warns(UserWarning, match=r"step-3.safetensors: it is no safetensors file, or damaged"):
+            assert load(tmp_path, which) == 2
+    damage(tmp_path, 2)
+    save_parameters(net(), tmp_path / "step-1.safetensors")
+    with pytest.warns(UserWarning, match="^skipped: ") as caught, pytest.raises(DamagedFileError) as error:
+        load(tmp_path)
+    assert str(error.value) == f"every checkpoint in {tmp_path} is damaged"
+    reasons = ["it is no safetensors file, or damaged", "'.*' is damaged", "it is no checkpoint"]
+    for warning, step, reason in zip(caught, (3, 2, 1), reasons, strict=True):
+        assert re.search(f"step-{step}.safetensors: {reason}", str(warning.message))
+
+
+def test_none_is_there(tmp_path: Path) -> None:
+    """No folder, an empty one, other steps, and a word that is none of ours."""
+    assert load(tmp_path / "none") is None
+    assert load(tmp_path, "best") is None
+    save(tmp_path, 2)
+    with pytest.raises(FileNotFoundError, match=r"step-1\.safetensors"):
+        load(tmp_path, 1)
+    with pytest.raises(ValueError, match="but got 'first'"):
+        load(tmp_path, "first")
+
+
+def test_a_checkpoint_that_is_removed_meanwhile_is_no_error(tmp_path: Path, monkeypatch: Any) -> None:
+    """Another process saves, and rotates: the folder is looked at once more."""
+    save(tmp_path, 1)
+    real, calls = open, []
+
+    def opening(path: Any, *args: Any) -> Any:
+        if not calls:
+            calls.append(path)
+            save(tmp_path, 2, 3, keep=1)
+        return real(path, *args)
+
+    monkeypatch.setattr("builtins.open", opening)
+    assert load(tmp_path) == 3
+    assert calls == [tmp_path / "step-1.safetensors"]
