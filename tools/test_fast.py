@@ -58,7 +58,7 @@ def main(commit: str) -> int:
         return 0
     wanted = " or ".join([*sorted(pages), *sorted(Path(file).name for file in files)])
     places = ["tests/test_docs.py"] * bool(pages) + sorted(files)
-    print(f"tested: {wanted.replace(' or ', ', ')}")
+    print(f"tested: {wanted.replace(' or ', ', ')}", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", *places, "-k", f"({wanted}) and {SLOW}"]
     return subprocess.run(command, cwd=ROOT).returncode
 

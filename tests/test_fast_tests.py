@@ -1,0 +1,66 @@
+"""`make test-fast`: what has changed is tested, and nothing else."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_project import fence, prepare, project
+
+from tools import test_fast
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "tests", "pages"),
+    [
+        ("docs/en/lazy.md", set(), {"lazy.md"}),
+        ("README.md", set(), {"README.md"}),
+        ("src/d2lblocks/init.py", {"tests/test_init.py"}, {"init.py", "init.md"}),
+        ("src/d2lblocks/serialization/nets.py", {"tests/test_serialization.py"}, {"nets.py", "serialization.md"}),
+        ("tests/test_writers.py", {"tests/test_writers.py"}, set()),
+        ("tests/test_docs.py", set(), set()),
+        ("tests/test_that_is_gone.py", set(), set()),
+        ("Makefile", set(), set()),
+    ],
+)  # fmt: skip
+def test_what_tests_a_file(path: str, tests: set[str], pages: set[str]) -> None:
+    """By the names that the project has."""
+    assert test_fast.tests_of(Path(path)) == (tests, pages)
+
+
+def test_only_what_has_changed_is_tested(tmp_path: Path) -> None:
+    """A page that fails, and has not changed, is left alone; what no fast test covers is named."""
+    wrong = fence("print(1)", "#> 2")
+    root = project(tmp_path, **{"docs/en/a.md": fence("print(1)", "#> 1"), "docs/en/b.md": wrong})
+    prepare(root)
+    (root / "tools").mkdir()
+    shutil.copy(test_fast.__file__, root / "tools")
+
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "tools/test_fast.py", *arguments]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "all")
+    assert run() == (0, "Nothing that it tests has changed since HEAD: `make test` tests everything.\n")
+    (root / "docs" / "en" / "a.md").write_text(f"Changed.\n\n{fence('print(1)', '#> 1')}")
+    (root / "notes").write_text("new")
+    code, said = run("HEAD")
+    assert code == 0, said
+    assert "not tested: notes\ntested: a.md\n" in said
+    (root / "docs" / "en" / "b.md").write_text(f"Changed.\n\n{wrong}")
+    code, said = run()
+    assert code == 1
+    assert "docs/en/b.md:5" in said
+    code, said = run("nowhere")
+    assert code == 1
+    assert said.endswith("git cannot tell what has changed since nowhere.\n")
