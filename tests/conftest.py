@@ -59,9 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def group(item: pytest.Item) -> str:
     """Tests of one group share what only one worker has made."""
-    parameters = (
-        item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    )
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
     if "snippet" in parameters:
         return str(parameters["snippet"].program)
     if item.path.stem in ("test_notebooks", "test_scripts") and "page" in parameters:
