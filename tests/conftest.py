@@ -11,11 +11,7 @@ from built import PUBLISHED, Needs, build
 from filelock import FileLock
 from page.record import this_machine
 
-pytest_plugins = ["browser"]
-
-# Of several workers, one begins with the first of these files, the next one with the second, and so on.
-FIRST = ("test_site", "test_docs", "test_keyboard", "test_search", "test_notebooks", "test_page_record")
-EACH_ALONE = ("test_docs", "test_page_run", "test_page_record", "test_page_exports", "test_page_update")
+pytest_plugins = ["browser", "schedule"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,25 +42,6 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--gpu-record compares what --update-examples rewrites: run them in turn")
     if record and this_machine() is None:
         raise pytest.UsageError("--gpu-record needs a CUDA GPU, and torch finds none here")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers, a page's snippets run in one of them, and files that take long begin."""
-    if hasattr(config, "workerinput"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(group(item)))
-        items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
-
-
-def group(item: pytest.Item) -> str:
-    """Tests of one group share what only one worker has made."""
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    if "snippet" in parameters:
-        return str(parameters["snippet"].program)
-    if item.path.stem in ("test_notebooks", "test_scripts") and "page" in parameters:
-        return f"{item.path.stem} {parameters['page'].short}"
-    return item.name if item.path.stem in EACH_ALONE else item.path.stem
 
 
 @pytest.fixture(scope="session")

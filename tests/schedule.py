@@ -1,0 +1,52 @@
+"""Several workers: which tests stay together in one of them, and which begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# Files whose tests take long, the longest first: each test goes where there is room.
+# In all others the tests of a file stay together.
+LONG = (
+    "test_docs",
+    "test_page_record",
+    "test_site",
+    "test_keyboard",
+    "test_notebooks",
+    "test_scripts",
+    "test_page_run",
+    "test_page_exports",
+    "test_page_update",
+    "test_refusals",
+)
+
+
+def scope(nodeid: str) -> str:
+    """Tests with one scope run in one worker, one after the other: those of one page, for they share it."""
+    file, _, test = nodeid.partition("::")
+    if Path(file).stem not in LONG:
+        return file
+    name, _, parameters = test.rstrip("]").partition("[")
+    return f"{file} {parameters.partition(':')[0] or name}"
+
+
+class Schedule(LoadScopeScheduling):
+    """Work units in the order of the tests, one for each scope."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedule | None:
+    if config.getoption("dist") != "load":  # what -n means by itself
+        return None
+    config.option.loadscopereorder = False
+    return Schedule(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
