@@ -84,20 +84,35 @@ def server(site: Path) -> Iterator[Server]:
 
 
 Open = Callable[..., Page]
+FORGET = "localStorage.clear(); sessionStorage.clear()"
 
 
-@pytest.fixture
-def open_page(chromium: Browser, server: Server) -> Iterator[Open]:
-    """A function that opens an address of the site in a context of its own, with the options of a context."""
-    contexts = []
+@pytest.fixture(scope="session")
+def tabs(chromium: Browser) -> Callable[..., Page]:
+    """A function that gives a tab of a context with these options, always the same one."""
+
+    @cache
+    def tab(width: int, **options: object) -> Page:
+        tab = chromium.new_page(viewport={"width": width, "height": 800}, **options)  # type: ignore[arg-type]
+        tab.set_default_timeout(15_000)
+        return tab
+
+    return tab
+
+
+@pytest.fixture(scope="session")
+def open_page(tabs: Callable[..., Page], server: Server) -> Open:
+    """A function that opens an address of the site as at a first visit, except that files may be in the cache.
+
+    It gives the tab for a width and the options of a context; a new one would take several times as long.
+    """
 
     def open_page(address: str = "", width: int = 1280, **options: object) -> Page:
-        contexts.append(chromium.new_context(viewport={"width": width, "height": 800}, **options))  # type: ignore[arg-type]
-        page = contexts[-1].new_page()
-        page.set_default_timeout(15_000)
-        page.goto(server.address + address)
-        return page
+        tab = tabs(width, **options)
+        if tab.url != "about:blank":
+            tab.evaluate(FORGET)
+            tab.goto("about:blank")
+        tab.goto(server.address + address)
+        return tab
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page

@@ -83,16 +83,22 @@ def check(
 def prepare(root: Path) -> None:
     """Give a small project the real doc tests."""
     if not (root / "tests").exists():
-        ignored = shutil.ignore_patterns("__pycache__", "node_modules", "test_[!d]*")
-        shutil.copytree(TESTS, root / "tests", ignore=ignored)
+        shutil.copytree(TESTS, root / "tests", ignore=all_but_the_doc_tests)
         shutil.copy(TESTS.parent / "pyproject.toml", root)
+
+
+def all_but_the_doc_tests(folder: str, names: list[str]) -> set[str]:
+    """What a small project goes without; what Python has compiled of the rest goes with it."""
+    others = {name for name in names if name.startswith("test_") and not name.startswith("test_docs.")}
+    return others | {"node_modules"}
 
 
 def pytest_run(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The real doc tests over the pages of a small project, in a process of their own."""
     prepare(root)
     smaller = "not test_pages_hold_on_a_smaller_processor"
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-k", smaller, *arguments]
+    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    command = [sys.executable, "-m", "pytest", *plugins, "-rA", "-k", smaller, *arguments]
     return subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True)
 
 

@@ -1,7 +1,7 @@
 """The search of the site in a browser: it costs nothing until it is used, and then leads to the fix."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from browser import Open, Server
@@ -50,19 +50,26 @@ def search(searching: Page) -> Search:
     return search
 
 
+@pytest.fixture
+def newcomer(chromium: Browser) -> Iterator[Page]:
+    """The tab of a reader whose browser has nothing of the site."""
+    with chromium.new_context() as context:
+        yield context.new_page()
+
+
 def asked_for(server: Server) -> list[str]:
     return [path for path, _ in server.sent if any(part in path for part in PARTS)]
 
 
-def test_it_is_fetched_when_it_is_opened(open_page: Open, server: Server) -> None:
+def test_it_is_fetched_when_it_is_opened(newcomer: Page, server: Server) -> None:
     """Not before: most readers of a page do not search."""
     server.sent.clear()
-    tab = open_page("modules/")
-    tab.mouse.wheel(0, 5000)
-    tab.wait_for_timeout(500)
+    newcomer.goto(f"{server.address}modules/")
+    newcomer.mouse.wheel(0, 5000)
+    newcomer.wait_for_timeout(500)
     assert asked_for(server) == []
-    tab.keyboard.press("/")
-    expect(tab.locator(".md-search-result__meta")).to_have_text("Type to start searching")
+    newcomer.keyboard.press("/")
+    expect(newcomer.locator(".md-search-result__meta")).to_have_text("Type to start searching")
     assert len(asked_for(server)) == len(PARTS)
 
 
@@ -76,17 +83,17 @@ def test_it_can_be_opened_without_a_key(way: str, open_page: Open) -> None:
     expect(tab.locator(".md-search-result__item").first).to_be_visible()
 
 
-def test_what_is_typed_before_it_is_there_is_found(open_page: Open) -> None:
+def test_what_is_typed_before_it_is_there_is_found(newcomer: Page, server: Server) -> None:
     """On a slow network the reader types first, and the index comes later."""
-    tab = open_page()
-    network = tab.context.new_cdp_session(tab)
+    newcomer.goto(server.address)
+    network = newcomer.context.new_cdp_session(newcomer)
     slow = {"offline": False, "latency": 300, "downloadThroughput": 100_000, "uploadThroughput": 100_000}
     network.send("Network.enable")
     network.send("Network.emulateNetworkConditions", slow)
-    tab.keyboard.press("/")
-    tab.keyboard.type("state_dict")
-    assert tab.locator(".md-search-result__item").count() == 0
-    expect(tab.locator(".md-search-result__item").first).to_be_visible()
+    newcomer.keyboard.press("/")
+    newcomer.keyboard.type("state_dict")
+    assert newcomer.locator(".md-search-result__item").count() == 0
+    expect(newcomer.locator(".md-search-result__item").first).to_be_visible()
 
 
 @pytest.mark.parametrize(("message", "sections"), messages().items())

@@ -44,22 +44,35 @@ class Visit:
         return f"| {link} | {self.files} | {self.first:.1f} | {self.following:.1f} | {self.ready:.0f} |"
 
 
-def watch(tab: Page, visit: Visit, home: str) -> None:
-    tab.on("console", lambda message: visit.messages.append(message.text))
-    tab.on("pageerror", lambda error: visit.messages.append(str(error)))
-    tab.on("request", lambda asked: asked.url.startswith(home) or visit.foreign.append(asked.url))
+class Reader:
+    """A reader's tab, always the same one, and what is said and asked for in it."""
 
+    def __init__(self, browser: Browser, **options: object) -> None:
+        self.tab = browser.new_page(**options)  # type: ignore[arg-type]
+        self.network = self.tab.context.new_cdp_session(self.tab)
+        self.messages: list[str] = []
+        self.asked_for: list[str] = []
+        self.tab.on("console", lambda message: self.messages.append(message.text))
+        self.tab.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.tab.on("request", lambda request: self.asked_for.append(request.url))
 
-def read(tab: Page, url: str, server: Server) -> tuple[int, float]:
-    """Read a page to its end. The files and KiB that all of it took, its icon and its pictures too."""
-    server.sent.clear()
-    tab.goto(url)
-    tab.evaluate("scrollTo(0, document.body.scrollHeight)")
-    tab.wait_for_function("[...document.images].every((image) => image.complete)")
-    tab.evaluate("fetch(document.querySelector('link[rel=icon]').href).then((icon) => icon.text())")
-    tab.wait_for_timeout(100)  # for what a script asks for afterwards
-    files = dict(server.sent)
-    return len(files), sum(files.values()) / 1024
+    def forget(self) -> None:
+        """Be a newcomer again, whose browser has nothing of the site."""
+        self.tab.goto("about:blank")
+        self.network.send("Network.clearBrowserCache")
+        self.messages.clear()
+        self.asked_for.clear()
+
+    def read(self, url: str, server: Server) -> tuple[int, float]:
+        """Read a page to its end. The files and KiB that all of it took, its icon and its pictures too."""
+        server.sent.clear()
+        self.tab.goto(url)
+        self.tab.evaluate("scrollTo(0, document.body.scrollHeight)")
+        self.tab.wait_for_function("[...document.images].every((image) => image.complete)")
+        self.tab.evaluate("fetch(document.querySelector('link[rel=icon]').href).then((icon) => icon.text())")
+        self.tab.wait_for_timeout(100)  # for what a script asks for afterwards
+        files = dict(server.sent)
+        return len(files), sum(files.values()) / 1024
 
 
 Visits = Callable[[str], Visit]
@@ -68,18 +81,19 @@ Visits = Callable[[str], Visit]
 @pytest.fixture(scope="session")
 def visit(chromium: Browser, axe: str, server: Server) -> Visits:
     """A function that visits a page, once for all tests."""
+    newcomer = Reader(chromium, color_scheme="light")
+    other = Reader(chromium, color_scheme="dark", viewport={"width": PHONE, "height": 800})
+    wide, narrow = newcomer.tab, other.tab
 
     @cache
     def visit(page: str) -> Visit:
         visit, url = Visit(), server.address + address(page)
-        wide = chromium.new_page(color_scheme="light")
-        narrow = chromium.new_page(color_scheme="dark", viewport={"width": PHONE, "height": 800})
-        for tab in (wide, narrow):
-            watch(tab, visit, server.address)
-        visit.files, visit.first = read(wide, url, server)
+        for reader in (newcomer, other):
+            reader.forget()
+        visit.files, visit.first = newcomer.read(url, server)
         visit.ready = wide.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-        narrow.goto(server.address)
-        _, visit.following = read(narrow, url, server)
+        other.read(server.address, server)
+        _, visit.following = other.read(url, server)
         for tab in (wide, narrow):
             tab.evaluate(axe)
             tab.evaluate(f"window.violations = ({AXE})(); 0")  # both at once, on two processors
@@ -89,8 +103,10 @@ def visit(chromium: Browser, axe: str, server: Server) -> Visits:
             wide.set_viewport_size({"width": width, "height": 400})
             if wide.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 visit.too_wide.append(width)
-        narrow.close()
-        wide.close()
+        wide.set_viewport_size({"width": 1280, "height": 720})
+        for reader in (newcomer, other):
+            visit.messages += reader.messages
+            visit.foreign += [each for each in reader.asked_for if not each.startswith(server.address)]
         return visit
 
     return visit

@@ -36,14 +36,15 @@ FORKS = sys.platform == "linux"
 LIBC: Any = ctypes.CDLL(None) if os.name == "posix" else None
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CONTEXT: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+PRELOAD = ["torch", "torch._dynamo"]  # the second takes a second, and the first optimizer of a page imports it
 if FORKS:
-    CONTEXT.set_forkserver_preload(["__main__", "torch"])
+    CONTEXT.set_forkserver_preload(["__main__", *PRELOAD])
 
 
 def warm_up(torch: bool = True) -> None:
     """Start the server now, so that it imports torch while pytest collects."""
     if FORKS:
-        CONTEXT.set_forkserver_preload(["__main__", "torch"] if torch else ["__main__"])
+        CONTEXT.set_forkserver_preload(["__main__", *(PRELOAD if torch else [])])
         forkserver.ensure_running()
 
 
