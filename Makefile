@@ -20,7 +20,7 @@ serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a 
 	@$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
 test: test-venv ## run every check there is: lint, types, unit tests, every snippet, the site
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 test-fast: test-venv ## test the pages and topics that differ from the last commit, or from another: SINCE=main
 	@$(BIN)/python tools/test_fast.py $(SINCE)

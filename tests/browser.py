@@ -102,7 +102,7 @@ def tabs(chromium: Browser) -> Callable[..., Page]:
 
 @pytest.fixture(scope="session")
 def open_page(tabs: Callable[..., Page], server: Server) -> Open:
-    """A function that opens an address of the site as at a first visit, except that files may be in the cache.
+    """A function that opens an address of the site as at a first visit, but with files in the cache.
 
     It gives the tab for a width and the options of a context; a new one would take several times as long.
     """

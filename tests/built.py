@@ -12,7 +12,9 @@ PUBLISHED = "https://example.org/guide/"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 NODE_MODULES = ROOT / "tests" / "node_modules"
 NPM = "run `npm --prefix tests ci`"  # which brings what is there
-Needs = Callable[[str, str | Path | None, str], str]  # the fixture of that name
+# The fixtures of these names.
+Needs = Callable[[str, str | Path | None, str], str]
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 def build(folder: Path, address: str = "") -> None:

@@ -1,14 +1,12 @@
 """Options of the doc tests, the built site, and a fresh torch for every test."""
 
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from built import PUBLISHED, Needs, build
-from filelock import FileLock
+from built import PUBLISHED, Needs, Once, build
 from page.record import this_machine
 
 pytest_plugins = ["browser", "schedule"]
@@ -58,26 +56,15 @@ def needs(pytestconfig: pytest.Config) -> Needs:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(once: Once) -> Path:
     """The built site, once for all tests that look at it."""
-    return once(tmp_path_factory, "site", build)
+    return once("site", build)
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(once: Once) -> Path:
     """The site as it is built for an address of its own, in a folder of a server."""
-    return once(tmp_path_factory, "published", partial(build, address=PUBLISHED))
-
-
-def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A folder that the first worker that needs it makes."""
-    base = factory.getbasetemp()
-    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
-    with FileLock(f"{place}.lock"):
-        if not place.exists():
-            make(part := place.with_name(f"{place.name}-part"))
-            part.rename(place)
-    return place
+    return once("published", partial(build, address=PUBLISHED))
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,14 @@
-"""Several workers: which tests stay together in one of them, and which begin."""
+"""Several workers: which tests stay together in one of them, which begin, and what is made once for all."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from built import Once
+from filelock import FileLock
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -20,7 +24,6 @@ LONG = (
     "test_page_run",
     "test_page_exports",
     "test_page_update",
-    "test_refusals",
 )
 
 
@@ -50,3 +53,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """A function that gives the folder of a name, made by the first worker that needs it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        place = shared / f"shared-{name}"
+        with FileLock(f"{place}.lock"):
+            if not place.exists():
+                make(part := place.with_name(f"{place.name}-part"))
+                part.rename(place)
+        return place
+
+    return once

@@ -103,23 +103,16 @@ def pytest_run(root: Path, *arguments: str, **environment: str) -> subprocess.Co
 
 
 FAKE_TORCH = """\
-import sys
-from pathlib import Path
+from types import SimpleNamespace
 
-here = str(Path(__file__).parent)
-sys.path.remove(here)
-del sys.modules["torch"]
-import torch
-
-sys.path.insert(0, here)
-torch.__version__, torch.version.cuda = {version!r}, "13.0"
-torch.cuda.device_count = lambda: {gpus}
-torch.cuda.get_device_name = lambda *device: "NVIDIA H100"
+__version__, version = {version!r}, SimpleNamespace(cuda="13.0")
+cuda = SimpleNamespace(device_count=lambda: {gpus}, get_device_name=lambda *device: "NVIDIA H100")
+set_num_threads = set_rng_state = get_rng_state = lambda *state: None
 """
 
 
 def fake_torch(root: Path, gpus: int, version: str) -> dict[str, str]:
-    """The environment of a machine on which torch finds GPUs, and names another version of itself."""
+    """The environment of a machine with GPUs and another torch: no more of it than the doc tests ask for."""
     place = root / "fake" / "torch.py"
     place.parent.mkdir(exist_ok=True)
     place.write_text(FAKE_TORCH.format(gpus=gpus, version=version), "utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from page.check import Check
 from page.read import read_pages
-from small_project import check, fence, prepare, project, pytest_run, results
+from small_project import check, fake_torch, fence, prepare, project, pytest_run, results
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc about processes")
 
@@ -193,12 +193,12 @@ def test_a_snippet_runs_alone(tmp_path: Path) -> None:
 
 def test_required_gpus_are_not_skipped(tmp_path: Path) -> None:
     """What needs more GPUs than are promised is still skipped, with its reason."""
-    text = fence("import torch", "torch.cuda.device_count = lambda: 0")
-    text += fence("x = 1", keys='gpu="1"') + fence("x = 1", keys='gpu="2"')
+    text = fence("x = 1") + fence("x = 1", keys='gpu="1"') + fence("x = 1", keys='gpu="2"')
     root = project(tmp_path, **{"docs/en/page.md": text})
-    without = pytest_run(root)
+    no_gpu = fake_torch(root, gpus=0, version="2.12.0")
+    without = pytest_run(root, **no_gpu)
     assert results(without) == {"page.md:1": "PASSED"}
     assert "needs 1 CUDA GPU, found none" in without.stdout
-    with_one = pytest_run(root, "--gpus-required=1")
-    assert results(with_one) == {"page.md:1": "PASSED", "page.md:5": "FAILED"}
+    with_one = pytest_run(root, "--gpus-required=1", **no_gpu)
+    assert results(with_one) == {"page.md:1": "PASSED", "page.md:4": "FAILED"}
     assert "needs 2 CUDA GPUs, found none" in with_one.stdout

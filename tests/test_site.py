@@ -1,17 +1,19 @@
 """The built site in a browser, page by page: private, light, accessible, and as wide as the screen."""
 
+import json
 import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
+from pathlib import Path
 
 import pytest
 from browser import Open, Server
-from built import DOCS, PAGES, ROOT, address
+from built import DOCS, PAGES, ROOT, Once, address
 from page.made import Made
 from playwright.sync_api import Browser, Error, Page, expect
 
@@ -79,14 +81,23 @@ Visits = Callable[[str], Visit]
 
 
 @pytest.fixture(scope="session")
-def visit(chromium: Browser, axe: str, server: Server) -> Visits:
-    """A function that visits a page, once for all tests."""
+def visit(chromium: Browser, axe: str, server: Server, once: Once) -> Visits:
+    """A function that visits a page, once for all tests of all workers."""
     newcomer = Reader(chromium, color_scheme="light")
     other = Reader(chromium, color_scheme="dark", viewport={"width": PHONE, "height": 800})
     wide, narrow = newcomer.tab, other.tab
 
+    def write(page: str, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "visit.json").write_text(json.dumps(asdict(meet(page))))
+
     @cache
     def visit(page: str) -> Visit:
+        name = f"visit-{page.replace('/', '-')}"
+        file = once(name, partial(write, page)) / "visit.json"
+        return Visit(**json.loads(file.read_text()))
+
+    def meet(page: str) -> Visit:
         visit, url = Visit(), server.address + address(page)
         for reader in (newcomer, other):
             reader.forget()

@@ -1,8 +1,8 @@
 """Run a page, statement by statement, in a process of its own.
 
 A process, because nothing of a page can leak from it, hang it for good or end the test run.
-On Linux it is forked, in milliseconds, from a server that has imported torch, if any page names it, and done
-nothing else: no page, no test and no CUDA context came before. Elsewhere a fresh interpreter is started.
+On Linux it is forked, in milliseconds, from a server that has imported what `warm_up` was told, or torch, and
+done nothing else: no page, no test and no CUDA context came before. Elsewhere a fresh interpreter is started.
 """
 
 import __future__
@@ -36,15 +36,14 @@ FORKS = sys.platform == "linux"
 LIBC: Any = ctypes.CDLL(None) if os.name == "posix" else None
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CONTEXT: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
-PRELOAD = ["torch", "torch._dynamo"]  # the second takes a second, and the first optimizer of a page imports it
 if FORKS:
-    CONTEXT.set_forkserver_preload(["__main__", *PRELOAD])
+    CONTEXT.set_forkserver_preload(["__main__", "torch"])
 
 
-def warm_up(torch: bool = True) -> None:
-    """Start the server now, so that it imports torch while pytest collects."""
+def warm_up(modules: list[str]) -> None:
+    """Start the server now, so that it imports these while pytest collects."""
     if FORKS:
-        CONTEXT.set_forkserver_preload(["__main__", *(PRELOAD if torch else [])])
+        CONTEXT.set_forkserver_preload(["__main__", *modules])
         forkserver.ensure_running()
 
 
