@@ -93,6 +93,7 @@ def test_it_is_read_and_searched_without_a_server(folder: Path, page: Page) -> N
     page.locator(".md-search-result__link").first.click()
     page.wait_for_url(lambda url: not url.startswith(addresses["index.md"]))
     assert "state_dict" in page.locator("article").text_content()
+    page.wait_for_load_state("networkidle")  # the search closes once more while the page starts
 
     page.get_by_role("textbox", name="Search").fill(MESSAGE)
     page.locator(".md-search-result__link[href*='#']:visible").first.click()
