@@ -42,6 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--gpu-record needs a CUDA GPU, and torch finds none here")
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where no test uses Hypothesis, its plugin would import it at the end, for half a second, to say nothing."""
+    if "hypothesis" not in sys.modules:
+        session.config.pluginmanager.unregister(name="hypothesispytest")
+
+
 @pytest.fixture(scope="session")
 def needs(pytestconfig: pytest.Config) -> Needs:
     """The path of a tool that not every machine has; without it the test is skipped, or fails."""

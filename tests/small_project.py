@@ -97,8 +97,7 @@ def pytest_run(root: Path, *arguments: str, **environment: str) -> subprocess.Co
     """The real doc tests over the pages of a small project, in a process of their own."""
     prepare(root)
     smaller = "not test_pages_hold_on_a_smaller_processor"
-    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
-    command = [sys.executable, "-m", "pytest", *plugins, "-rA", "-k", smaller, *arguments]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-k", smaller, *arguments]
     return subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from .compare import HOW, difference, rewrite, troubles, truthful
@@ -113,10 +114,9 @@ def made_parts(pages: list[Page], root: Path) -> list[Made | MadeFile]:
     for page in topics(pages, root):
         if not page.problems and all(parses(snippet.code) for snippet in page.snippets):
             stem = page.path.stem
-            made.append(
-                MadeFile(root, f"{NOTEBOOKS}/{stem}.ipynb", notebook(page, topics(pages, root), root))
-            )
-            made.append(MadeFile(root, f"{SCRIPTS}/{stem}.py", script(page)))
+            cells = partial(notebook, page, topics(pages, root), root)
+            made.append(MadeFile(root, f"{NOTEBOOKS}/{stem}.ipynb", cells))
+            made.append(MadeFile(root, f"{SCRIPTS}/{stem}.py", partial(script, page)))
     return made
 
 

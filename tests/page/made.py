@@ -1,6 +1,7 @@
 """What is made from other files, parts of pages and whole files: compared with what is true, or rewritten."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 
 from .compare import HOW
@@ -52,12 +53,16 @@ class Made:
 
 
 class MadeFile:
-    """A file of which nothing is written by hand, and the text that it ought to have."""
+    """A file of which nothing is written by hand, and what makes the text that it ought to have."""
 
-    def __init__(self, root: Path, name: str, text: str) -> None:
+    def __init__(self, root: Path, name: str, make: Callable[[], str]) -> None:
         self.path = root / name
         self.name = name
-        self.text = text
+        self.make = make
+
+    @cached_property
+    def text(self) -> str:
+        return self.make()
 
     def lie(self) -> str:
         """Why the file fails; empty if it does not."""
