@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Where no test uses Hypothesis, its plugin would import it at the end, for half a second, to say nothing."""
+    """Without tests that use Hypothesis, its plugin would import it, for half a second, to say nothing."""
     if "hypothesis" not in sys.modules:
         session.config.pluginmanager.unregister(name="hypothesispytest")
 

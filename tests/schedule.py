@@ -43,6 +43,7 @@ class Schedule(LoadScopeScheduling):
         return scope(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedule | None:
     if config.getoption("dist") != "load":  # what -n means by itself
         return None

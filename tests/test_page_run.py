@@ -179,6 +179,19 @@ def test_order_and_workers_change_nothing(arguments: list[str], tmp_path: Path) 
     assert results(pytest_run(root, *arguments)) == ENDS
 
 
+def test_a_page_stays_in_one_worker(tmp_path: Path) -> None:
+    """Workers share the pages, and each page is run once."""
+    runs = tmp_path / "runs"
+    begin = f"with open({str(runs)!r}, 'a') as file: n = file.write('NAME ')"
+    page = fence(begin) + fence("x = 1") * 20
+    names = ["a", "b", "c", "d"]
+    root = project(
+        tmp_path / "project", **{f"docs/en/{name}.md": page.replace("NAME", name) for name in names}
+    )
+    assert set(results(pytest_run(root, "-n", "2")).values()) == {"PASSED"}
+    assert sorted(runs.read_text().split()) == names
+
+
 def test_a_snippet_runs_alone(tmp_path: Path) -> None:
     """Its page's earlier snippets run first."""
     root = project(tmp_path, **SITE)

@@ -15,12 +15,15 @@ PLOTTED = "<dc:title>Matplotlib"  # what the library writes into all it draws
 
 def plots(snippet: Snippet, lines: list[str]) -> list[str]:
     """The pictures that the page shows and this snippet saves: their file names stand in its code."""
+    shown = SHOWN.findall("\n".join(lines))
+    if not shown:
+        return []
     try:
         tree = ast.parse("\n".join(snippet.code))
     except SyntaxError:  # running it will tell
         return []
     strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    return sorted(set(SHOWN.findall("\n".join(lines))) & strings)
+    return sorted(set(shown) & strings)
 
 
 def never_drawn(snippets: list[Snippet], lines: list[str], root: Path) -> list[str]:
