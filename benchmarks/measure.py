@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from page.made import Made  # noqa: E402
 
+_Way = TypeVar("_Way")
 _Result = TypeVar("_Result")
 
 
@@ -30,9 +31,11 @@ def arguments(doc: str | None, rounds: int = 5) -> argparse.ArgumentParser:
     return parser
 
 
-def take_turns(ways: Iterable[str], once: Callable[[str], _Result], rounds: int) -> dict[str, list[_Result]]:
+def take_turns(
+    ways: Iterable[_Way], once: Callable[[_Way], _Result], rounds: int
+) -> dict[_Way, list[_Result]]:
     """What each way gave in each round; so what slows the machine for a while slows all of them."""
-    found: dict[str, list[_Result]] = {way: [] for way in ways}
+    found: dict[_Way, list[_Result]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, results in found.items():
             results.append(once(way))
@@ -46,20 +49,25 @@ def fresh(file: str, *arguments: str) -> Any:
 
 
 def ratio(values: list[float], limits: list[float]) -> str:
-    """The median of the ratios of each round, and half of the distance between their quartiles."""
+    """The median of the ratios of each round, and their spread."""
     ratios = [value / limit for value, limit in zip(values, limits, strict=True)]
-    quarter, _, three = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (0, 0, 0)
-    return f"{statistics.median(ratios):.2f} ± {(three - quarter) / 2:.2f}"
+    return f"{statistics.median(ratios):.2f} ± {spread(ratios):.2f}"
 
 
-def seconds(values: list[float]) -> str:
-    """The median, in a unit that fits."""
-    median = statistics.median(values)
-    for unit in ("s", "ms"):
-        if median >= 0.9995:  # what would be written as 1000 of the next unit
-            return f"{median:.3g} {unit}"
-        median *= 1000
-    return f"{median:.3g} µs"
+def spread(values: list[float]) -> float:
+    """Half of the distance between the quartiles."""
+    quarter, _, three = statistics.quantiles(values, n=4) if len(values) > 1 else (0, 0, 0)
+    return (three - quarter) / 2
+
+
+def seconds(values: list[float], with_spread: bool = False) -> str:
+    """The median, in a unit that fits, and the spread of the values, if wanted."""
+    median, half = statistics.median(values), spread(values)
+    for unit in ("s", "ms", "µs"):
+        if median >= 0.9995 or unit == "µs":  # what would be written as 1000 of the next unit
+            break
+        median, half = median * 1000, half * 1000
+    return f"{median:.3g} ± {float(f'{half:.2g}'):g} {unit}" if with_spread else f"{median:.3g} {unit}"
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:

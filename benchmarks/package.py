@@ -1,0 +1,227 @@
+"""What does the package cost, beside torch.nn and a few lines of one's own?
+
+python benchmarks/package.py [--rounds N] [--write]
+
+Each round is a fresh process, in which both sides take turns, some milliseconds each.
+"""
+
+import collections
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from measure import arguments, fresh, origin, ratio, seconds, show, table, take_turns
+
+SIZES = [(1, 16), (64, 16), (1, 1024), (64, 1024)]  # batch, width
+TURN = 0.01  # seconds
+TURNS = 21
+
+
+def blocks(width: int) -> dict[str, tuple[Any, Any]]:
+    """Each block, and the same net of torch.nn; what torch.nn has no class for is a function."""
+    from torch import cat, nn
+
+    import d2lblocks
+
+    def layers() -> list[nn.Module]:
+        return [nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)]
+
+    class Fixed(nn.Module):
+        """What one would write at first; the library's asks whether the values are finite, too."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(width, width)
+            self.register_buffer("rand_weight", nn.init.uniform_(self.linear.weight.detach().clone()))
+
+        def forward(self, X: Any) -> Any:
+            Y = self.linear(nn.functional.relu(self.linear(X) @ self.rand_weight + 1))
+            while Y.abs().sum() > 1:
+                Y = Y / 2
+            return Y.sum()
+
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(width, width), nn.Linear(width, width)
+
+        def forward(self, X: Any) -> Any:
+            return cat([self.a(X), self.b(X)], dim=-1)
+
+    class Centered(nn.Module):
+        def forward(self, X: Any) -> Any:
+            return X - X.mean()
+
+    nest = [nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU()]
+    return {
+        "MLP": (d2lblocks.MLP(width, width, width), nn.Sequential(*layers())),
+        "MySequential": (d2lblocks.MySequential(*layers()), nn.Sequential(*layers())),
+        "NestMLP": (d2lblocks.NestMLP(width), nn.Sequential(nn.Sequential(*nest), nn.Linear(32, 16))),
+        "FixedHiddenMLP": (d2lblocks.FixedHiddenMLP(width), Fixed()),
+        "Parallel": (d2lblocks.Parallel(nn.Linear(width, width), nn.Linear(width, width)), Joined()),
+        "CenteredLayer": (d2lblocks.CenteredLayer(), Centered()),
+        "MyLinear": (d2lblocks.MyLinear(width, width), nn.Linear(width, width)),
+        "MyLazyLinear": (d2lblocks.MyLazyLinear(width), nn.LazyLinear(width)),
+    }
+
+
+def in_turns(*sides: Callable[[], object]) -> list[float]:
+    """The seconds of one call of each side: the median of its turns."""
+    counts = []
+    for side in sides:
+        side()
+        start = time.perf_counter()
+        side()
+        counts.append(max(1, round(TURN / (time.perf_counter() - start))))
+    times: list[list[float]] = [[] for _ in sides]
+    for turn in range(TURNS):
+        for side, count, found in list(zip(sides, counts, times, strict=True))[:: 1 if turn % 2 else -1]:
+            start = time.perf_counter()
+            for _ in itertools.repeat(None, count):
+                side()
+            found.append((time.perf_counter() - start) / count)
+    return [statistics.median(found) for found in times]
+
+
+def allocated(net: Any, X: Any) -> int:
+    """Bytes of tensors that one call makes."""
+    from torch.profiler import profile
+
+    with profile(profile_memory=True) as profiler:
+        net(X)
+    return sum(max(event.self_cpu_memory_usage, 0) for event in profiler.events())
+
+
+def calls(batch: int, width: int, compiled: bool) -> dict[str, dict[str, list[float]]]:
+    import torch
+
+    torch.set_num_threads(1)
+    found = {}
+    for name, pair in blocks(width).items():
+        X = torch.rand(batch, width)
+        for net in pair:
+            net(X)
+        states = [sum(tensor.nbytes for tensor in net.state_dict().values()) for net in pair]
+        assert states[0] == states[1], name
+        nets = [torch.compile(net) if compiled else net for net in pair]
+        times = in_turns(*(partial(net, X) for net in nets))
+        found[name] = {"seconds": times, "bytes": [float(allocated(net, X)) for net in pair]}
+    return found
+
+
+def importing(*packages: str) -> list[dict[str, float]]:
+    """The seconds since the start, and the modules that are there, after each import."""
+    import importlib
+    import sys
+
+    found = []
+    start = time.perf_counter()
+    for package in packages:
+        importlib.import_module(package)
+        found.append({"seconds": time.perf_counter() - start, "modules": len(sys.modules)})
+    return found
+
+
+def tools() -> dict[str, list[float]]:
+    """A tool, and what one would write instead."""
+    import torch
+    from torch import nn
+
+    from d2lblocks import apply_init, parameter_table, shared_names
+
+    torch.set_num_threads(1)
+    net = nn.Sequential(*(nn.Linear(4, 4) for _ in range(2000)))
+
+    def shapes() -> object:
+        return [(name, tuple(p.shape), p.dtype, p.numel()) for name, p in net.named_parameters()]
+
+    def pointers() -> object:
+        groups = collections.defaultdict(list)
+        for name, parameter in net.named_parameters(remove_duplicate=False):
+            groups[parameter.data_ptr()].append(name)
+        return [names for names in groups.values() if len(names) > 1]
+
+    def lazy() -> nn.Module:
+        layers = [[nn.LazyConv2d(8, 3, padding=1), nn.ReLU()] for _ in range(20)]
+        return nn.Sequential(*itertools.chain(*layers), nn.Flatten(), nn.LazyLinear(10))
+
+    X = torch.rand(1, 3, 16, 16)
+    return {
+        "`parameter_table`, beside a list of names and shapes": in_turns(
+            lambda: parameter_table(net), shapes
+        ),
+        "`shared_names`, beside a dictionary of `data_ptr`": in_turns(lambda: shared_names(net), pointers),
+        "`apply_init` of a lazy convolutional net, beside `net(X)`": in_turns(
+            lambda: apply_init(lazy(), X), lambda: lazy()(X)
+        ),
+    }
+
+
+def main() -> None:
+    parser = arguments(__doc__, rounds=3)
+    parser.add_argument("--one", nargs="+", metavar="WHAT", help="what a fresh process measures")
+    options = parser.parse_args()
+    match options.one:
+        case ["calls", batch, width, compiled]:
+            print(json.dumps(calls(int(batch), int(width), compiled == "compiled")))
+            return
+        case ["import", *packages]:
+            print(json.dumps(importing(*packages)))
+            return
+        case ["tools"]:
+            print(json.dumps(tools()))
+            return
+
+    once = partial(fresh, __file__, "--one")
+    imports = take_turns(["import"], lambda way: once(way, "torch", "d2lblocks"), options.rounds)["import"]
+    alone, both = zip(*imports, strict=True)
+    rows = [
+        [
+            what,
+            show_it([each[key] for each in both]),
+            ratio(*([each[key] for each in side] for side in (both, alone))),
+        ]
+        for what, key, show_it in (
+            ("`import torch, d2lblocks`, beside `import torch`", "seconds", seconds),
+            ("modules that this imports", "modules", lambda counts: f"{counts[0]:,}"),
+        )
+    ]
+    found = take_turns(["tools"], once, options.rounds)["tools"]
+    for name in found[0]:
+        ours, theirs = ([each[name][side] for each in found] for side in (0, 1))
+        rows.append([name, seconds(ours), ratio(ours, theirs)])
+    notes = ["", origin(options.rounds, "torch")]
+    show(
+        {
+            ("speed.md", "table of tools"): table(
+                ["beside what one would use instead", "time", "ratio"], rows
+            )
+            + notes
+        },
+        options.write,
+    )
+
+    ways = {
+        f"{batch} of {width}{extra}": ("calls", str(batch), str(width), mode)
+        for extra, mode in (("", "eager"), (", compiled", "compiled"))
+        for batch, width in SIZES
+    }
+    timed = take_turns(ways, lambda way: once(*ways[way]), options.rounds)
+    rows = []
+    for name in next(iter(timed.values()))[0]:
+        cells = [
+            ratio(*([each[name]["seconds"][side] for each in results] for side in (0, 1)))
+            for results in timed.values()
+        ]
+        ours, theirs = next(iter(timed.values()))[0][name]["bytes"]
+        rows.append([f"`{name}`", *cells, f"{ours / theirs:.2f}"])
+    lines = table(["time of a call over that of `torch.nn`", *timed, "memory"], rows) + notes
+    show({("speed.md", "table of blocks"): lines}, options.write)
+
+
+if __name__ == "__main__":
+    main()
