@@ -19,6 +19,7 @@ serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a 
 	  { echo "Port $(PORT) cannot be had on 127.0.0.1 (is it taken?): choose another, as in \`make serve PORT=8001\`." >&2; exit 1; }
 	@$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
+# A test run starts many Pythons: they read what one of them has compiled, whatever the caller's shell says.
 test: test-venv ## run every check there is: lint, types, unit tests, every snippet, the site
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 

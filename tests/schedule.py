@@ -27,20 +27,16 @@ LONG = (
 )
 
 
-def scope(nodeid: str) -> str:
-    """Tests with one scope run in one worker, one after the other: those of one page, for they share it."""
-    file, _, test = nodeid.partition("::")
-    if Path(file).stem not in LONG:
-        return file
-    name, _, parameters = test.rstrip("]").partition("[")
-    return f"{file} {parameters.partition(':')[0] or name}"
-
-
 class Schedule(LoadScopeScheduling):
-    """Work units in the order of the tests, one for each scope."""
+    """Work units in the order of the tests."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return scope(nodeid)
+        """What tests of one work unit have in common: they are those of one page, for they share it."""
+        file, _, test = nodeid.partition("::")
+        if Path(file).stem not in LONG:
+            return file
+        name, _, parameters = test.rstrip("]").partition("[")
+        return f"{file} {parameters.partition(':')[0] or name}"
 
 
 @pytest.hookimpl(optionalhook=True)
