@@ -17,9 +17,13 @@ Needs = Callable[[str, str | Path | None, str], str]
 Once = Callable[[str, Callable[[Path], object]], Path]
 
 
-def build(folder: Path, address: str = "") -> None:
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from mkdocs.__main__ import cli; cli()"
+
+
+def build(folder: Path, address: str = "", torch: bool = True) -> None:
     """Build the site as `make site` does it, perhaps for an address: any warning is an error."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(folder)]
+    mkdocs = ["-m", "mkdocs"] if torch else ["-c", WITHOUT_TORCH]
+    command = [sys.executable, *mkdocs, "build", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "SITE_URL": address}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr

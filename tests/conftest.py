@@ -69,8 +69,8 @@ def site(once: Once) -> Path:
 
 @pytest.fixture(scope="session")
 def published(once: Once) -> Path:
-    """The site as it is built for an address of its own, in a folder of a server."""
-    return once("published", partial(build, address=PUBLISHED))
+    """The site as it is built for an address of its own, in a folder of a server, and where torch is not."""
+    return once("published", partial(build, address=PUBLISHED, torch=False))
 
 
 @pytest.fixture(autouse=True)

@@ -1,22 +1,20 @@
 """Every snippet of every page, of the README and of the docstrings."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from page.check import Check, made_parts
 from page.made import Made
-from page.read import Page, read_pages
+from page.read import Page, read_pages, topics
 from page.record import this_machine
-from page.run import warm_up
+from page.run import SMALLER_PROCESSOR, warm_up
 from page.snippet import Snippet
 
 ROOT = Path(__file__).parents[1]
 PAGES = read_pages(ROOT)
 SNIPPETS = [snippet for page in PAGES for snippet in page.snippets]
+WITHOUT_SCRIPT = [page for page in PAGES if page.snippets and page not in topics(PAGES, ROOT)]
 WORDS = {"torch": "torch", "optim.": "torch._dynamo"}  # the first optimizer imports the second, for a second
 warm_up(
     [module for word, module in WORDS.items() if any(word in line for page in PAGES for line in page.lines)]
@@ -74,23 +72,16 @@ def test_part_that_is_made(part: Made, pytestconfig: pytest.Config) -> None:
         pytest.fail(lie, pytrace=False)
 
 
-def test_pages_hold_on_a_smaller_processor(pytestconfig: pytest.Config) -> None:
-    """With the vector instructions turned down, every page still shows what happens."""
+@pytest.mark.parametrize("page", WITHOUT_SCRIPT, ids=lambda page: page.short)
+def test_a_page_holds_on_a_smaller_processor(page: Page, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """With the vector instructions turned down it shows the same; the scripts of the topics run like that, too."""
     if pytestconfig.getoption("update_examples") or pytestconfig.getoption("gpu_record"):
         pytest.skip("pages are being rewritten, or put on record")
-    smaller = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
-    seconds = f"--snippet-seconds={pytestconfig.getoption('snippet_seconds')}"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        seconds,
-        f"{__file__}::test_snippet",
-    ]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    run = subprocess.run(command, env=environment | smaller, cwd=ROOT, capture_output=True, text=True)
-    if run.returncode != 0:
-        pytest.fail(f"with {smaller}:\n{run.stdout}{run.stderr}", pytrace=False)
+    seconds = pytestconfig.getoption("snippet_seconds")
+    check = Check([page], ROOT, tmp_path, seconds, environment=SMALLER_PROCESSOR)
+    try:
+        remarks = [remark for snippet in page.snippets if (remark := check(snippet)[0])]
+    finally:
+        check.close()
+    if remarks:
+        pytest.fail("\n".join([f"with {SMALLER_PROCESSOR}:", *remarks]), pytrace=False)

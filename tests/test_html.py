@@ -4,7 +4,6 @@ import importlib
 import re
 import shutil
 import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -161,9 +160,9 @@ def test_html_svg_and_css_are_as_the_standards_have_them(site: Path, needs: Need
     assert [each for each in NOT_OURS if not any(each in line for line in said)] == []
 
 
-def test_the_site_is_built_without_torch(tmp_path: Path) -> None:
-    """Reading it must not cost a gigabyte: where torch cannot be imported, it is built all the same."""
-    script = "import sys; sys.modules['torch'] = None; from mkdocs.__main__ import cli; cli()"
-    command = [sys.executable, "-c", script, "build", "--site-dir", str(tmp_path)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
+def test_the_site_is_built_without_torch(site: Path, published: Path) -> None:
+    """Reading it must not cost a gigabyte: where torch cannot be imported, the same pages are built."""
+    with_torch, without = (
+        {path.relative_to(built) for path in built.rglob("*")} for built in (site, published)
+    )
+    assert with_torch == without

@@ -61,10 +61,10 @@ def test_the_focus_is_seen(width: int, scheme: str, key: str, open_page: Open) -
     assert [place for place in places if place[1]] == []
 
 
-def press_tab(tab: Page, times: int) -> int:
-    """How many places of the page it has led to until now; after the last one it begins anew."""
+def hold_tab(tab: Page, times: int) -> int:
+    """How many places of the page it has led to until now, held down; after the last one it begins anew."""
     for _ in range(times):
-        tab.keyboard.press("Tab")
+        tab.keyboard.down("Tab")
     return int(tab.evaluate("reached.size"))
 
 
@@ -74,7 +74,7 @@ def test_everything_is_reached(page: str, open_page: Open) -> None:
     tab = open_page(address(page), reduced_motion="reduce")
     tab.evaluate("reached = new Set(); addEventListener('focusin', ({ target }) => reached.add(target))")
     seen = 0
-    while seen < (seen := press_tab(tab, 25)):
+    while seen < (seen := hold_tab(tab, 25)):
         assert seen < 500
     for name in ("md-skip", "md-logo", "md-option", "md-search__input", "md-nav__link", "md-footer__link"):
         assert tab.evaluate("name => [...reached].some((each) => each.outerHTML.includes(name))", name), name

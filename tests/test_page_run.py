@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from page.check import Check
 from page.read import read_pages
+from page.run import SMALLER_PROCESSOR
 from small_project import check, fake_torch, fence, prepare, project, pytest_run, results
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc about processes")
@@ -33,6 +34,14 @@ def test_a_snippet_that_does_not_end_is_stopped(tmp_path: Path) -> None:
         "page.md:4": "docs/en/page.md:4: did not end within 2 s, and was stopped",
         "z.md:1": "",
     }
+
+
+def test_a_smaller_processor_is_what_the_page_has(tmp_path: Path) -> None:
+    """Though torch was imported before: it looks when it calculates."""
+    text = fence("import torch", "torch.ones(2).sum()", "print(torch.backends.cpu.get_cpu_capability())")
+    pages = read_pages(project(tmp_path, **{"docs/en/page.md": text}))
+    remark, _ = Check(pages, tmp_path, tmp_path / "run", environment=SMALLER_PROCESSOR)(pages[0].snippets[0])
+    assert "#> DEFAULT" in remark
 
 
 def gone(pid: str) -> bool:

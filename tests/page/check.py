@@ -30,6 +30,7 @@ class Check:
         seconds: float = 60,
         update: bool = False,
         machine: Machine | None = None,  # whose GPUs this run puts on record
+        environment: dict[str, str] | None = None,  # what the programs have beside that of the tests
     ) -> None:
         self.root = root
         self.update = update
@@ -45,7 +46,7 @@ class Check:
             for name in dict.fromkeys(snippet.program for snippet in page.snippets):
                 snippets = [snippet for snippet in page.snippets if snippet.program == name]
                 place = folder / f"{number}-{page.path.stem}" / str(len(self.programs))
-                self.programs[name] = Program(snippets, page.lines, place, seconds)
+                self.programs[name] = Program(snippets, page.lines, place, seconds, environment or {})
 
     def refresh(self, page: Page) -> None:
         """Bring embedded definitions up to date before the page is run: its outputs may depend on them."""

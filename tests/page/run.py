@@ -34,6 +34,8 @@ from .snippet import Snippet
 
 FORKS = sys.platform == "linux"
 LIBC: Any = ctypes.CDLL(None) if os.name == "posix" else None
+# Vector instructions turned down, of ATen and of MKL: both look when they calculate for the first time.
+SMALLER_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CONTEXT: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 if FORKS:
@@ -60,12 +62,20 @@ class Outcome:
 class Program:
     """The snippets of one page or docstring, run in order, each once, no further than was asked for."""
 
-    def __init__(self, snippets: list[Snippet], page_lines: list[str], folder: Path, seconds: float) -> None:
+    def __init__(
+        self,
+        snippets: list[Snippet],
+        page_lines: list[str],
+        folder: Path,
+        seconds: float,
+        environment: dict[str, str],
+    ) -> None:
         self.snippets = snippets
         self.page_lines = page_lines
         self.folder = folder
         self.files = folder / "files"  # where the page runs
         self.seconds = seconds
+        self.environment = environment
         self.outcomes: dict[str, Outcome] = {}
         self.over = ""  # the snippet after which the program could not go on
         self.process: BaseProcess | None = None
@@ -119,7 +129,8 @@ class Program:
         self.files.mkdir(parents=True)
         self.pipe, theirs = CONTEXT.Pipe()
         name = self.snippets[0].file
-        self.process = CONTEXT.Process(target=serve, args=(theirs, name, self.page_lines, self.folder))
+        arguments = (theirs, name, self.page_lines, self.folder, self.environment)
+        self.process = CONTEXT.Process(target=serve, args=arguments)
         self.process.start()
         theirs.close()
         atexit.register(self.close)  # before multiprocessing's own, which would wait for the process
@@ -144,7 +155,9 @@ def exit_reason(code: int | None) -> str:
 # From here on: in the page's process.
 
 
-def serve(pipe: Connection, name: str, page_lines: list[str], folder: Path) -> None:
+def serve(
+    pipe: Connection, name: str, page_lines: list[str], folder: Path, environment: dict[str, str]
+) -> None:
     """Run snippets as they are asked for, until the other end closes."""
     if os.name == "posix":
         os.setsid()
@@ -154,6 +167,7 @@ def serve(pipe: Connection, name: str, page_lines: list[str], folder: Path) -> N
         os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     as_the_main_process()
+    os.environ |= environment
     if "torch" in sys.modules or not FORKS:
         import torch
 
