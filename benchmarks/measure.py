@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from page.check import made_parts  # noqa: E402
 from page.made import Made  # noqa: E402
+from page.read import read_pages  # noqa: E402
 
 _Way = TypeVar("_Way")
 _Result = TypeVar("_Result")
@@ -67,7 +69,10 @@ def seconds(values: list[float], with_spread: bool = False) -> str:
         if median >= 0.9995 or unit == "µs":  # what would be written as 1000 of the next unit
             break
         median, half = median * 1000, half * 1000
-    return f"{median:.3g} ± {float(f'{half:.2g}'):g} {unit}" if with_spread else f"{median:.3g} {unit}"
+    if not with_spread:
+        return f"{median:.3g} {unit}"
+    decimals = 0 if max(abs(median), half) >= 100 else 1 if max(abs(median), half) >= 10 else 2
+    return f"{median:.{decimals}f} ± {half:.{decimals}f} {unit}"
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
@@ -88,8 +93,11 @@ def origin(rounds: int, *packages: str) -> str:
 
 
 def show(tables: Mapping[tuple[str, str], list[str]], write: bool) -> None:
-    """Print tables; each has a page and a name there."""
+    """Print tables, and perhaps write them; each has a page and a name there."""
     for (page, name), lines in tables.items():
         print(f"\n{name}\n", *lines, sep="\n")
         if write:
             print(Made(ROOT, f"docs/en/{page}", name, lines, "make bench").show())
+    if write:
+        for part in made_parts(read_pages(ROOT), ROOT):  # notebooks have the tables of their pages
+            part.show()

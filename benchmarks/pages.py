@@ -201,7 +201,7 @@ def main() -> None:
     smallest, largest = options.sizes[0], options.sizes[-1]
 
     def each(way: str) -> list[float]:
-        """What a snippet takes, beyond what the way takes anyway."""
+        """What one more snippet takes, beyond what the way takes anyway."""
         sides = zip(walls[way][smallest], walls[way][largest], strict=True)
         return [(more - less) / (largest - smallest) for less, more in sides]
 
@@ -214,7 +214,7 @@ def main() -> None:
         ]
         for way, times in walls.items()
     ]
-    synthetic = table(["snippets on six pages", "compares", *map(str, options.sizes), "a snippet"], rows)
+    synthetic = table(["snippets on six pages", "compares", *map(str, options.sizes), "one more"], rows)
     notes = ["", origin(options.rounds, "torch", "pytest", "pytest-examples", "sybil", "nbclient")]
     tables = {
         ("speed.md", "table of real pages"): real_pages + notes,

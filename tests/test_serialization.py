@@ -562,29 +562,40 @@ def test_a_save_that_fails_leaves_the_old_file(write: str, name: str, error: Any
     assert value("x") == 1
 
 
-@both
-def test_a_write_that_fails_midway_leaves_the_old_file(write: str) -> None:
+def test_a_write_that_fails_midway_leaves_the_old_file() -> None:
     """A file that may not grow stands for a full disk; the system's error comes through."""
-    globals()[write](1, "x")
-    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
-    writer = child(f"{limit}\ntry: {write}(2, 'x')\nexcept OSError as e: print(e.errno, e.filename)")
-    assert writer.communicate()[0].split() == ["27", "x"]
-    assert value("x") == 1
+    write_torch(1, "x")
+    write_safetensors(1, "y")
+    writer = child("""if True:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        for write, path in ((write_torch, "x"), (write_safetensors, "y")):
+            try:
+                write(2, path)
+            except OSError as error:
+                print(error.errno, error.filename)
+    """)
+    assert writer.communicate()[0].split() == ["27", "x", "27", "y"]
+    assert [value(path) for path in ("x", "y")] == [1, 1]
 
 
-@both
-def test_a_killed_writer_leaves_the_old_file(write: str, folder: Path) -> None:
-    """It is killed when the new file is half written; its temporary file stays, until the next save."""
-    globals()[write](1, "x")
-    half = "os.fsync = lambda file: (os.ftruncate(file, 500), print('half', flush=True), time.sleep(60))"
-    with child(f"{half}\n{write}(2, 'x')") as writer:
+def test_a_killed_writer_leaves_the_old_file(folder: Path) -> None:
+    """It is killed when two new files are half written; its temporary files stay, each until the next save."""
+    write_torch(1, "x")
+    write_safetensors(1, "y")
+    half_written = """if True:
+        os.fsync = lambda file: (os.ftruncate(file, 500), os.write(1, b"half\n"), time.sleep(60))
+        threading.Thread(target=write_torch, args=(2, "x")).start()
+        write_safetensors(2, "y")
+    """
+    with child(half_written) as writer:
         assert writer.stdout is not None
-        assert writer.stdout.readline() == "half\n"
+        assert [writer.stdout.readline() for _ in range(2)] == ["half\n"] * 2
         writer.kill()
-    assert len(list(folder.glob(".d2lblocks-*"))) == 1
-    assert value("x") == 1
-    globals()[write](3, "x")
-    assert value("x") == 3
+    assert len(list(folder.glob(".d2lblocks-*"))) == 2
+    assert [value(path) for path in ("x", "y")] == [1, 1]
+    for write, path in ((write_torch, "x"), (write_safetensors, "y")):
+        write(3, path)
+        assert value(path) == 3
     assert list(folder.glob(".d2lblocks-*")) == []
 
 

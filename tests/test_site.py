@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Error, Page, expect
 FIRST, FOLLOWING = 100, 40  # KiB on the way to the reader, at most
 ALL = [*PAGES, "404.html"]
 ZOOMED, PHONE, SMALL_PHONE = 640, 390, 360  # 640: a screen of 1280 at 200 %
-AXE = """async () => (await axe.run({preload: false, resultTypes: ["violations"]})).violations.flatMap(
+AXE = """async () => (await axe.run({preload: false, resultTypes: ["violations"], selectors: false})).violations.flatMap(
     ({id, nodes}) => nodes.map((node) => `${id}: ${node.html}`))"""
 TABLE = """
 | page | files | first visit, KiB | following page, KiB | ready, ms |

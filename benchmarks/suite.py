@@ -1,0 +1,108 @@
+"""How long do `make test` and `make test-fast` take, and where do their seconds go?
+
+python benchmarks/suite.py [--rounds N] [--write]
+
+`make test` runs here, with nothing to install. `make test-fast` runs in a clone, in which one thing at a time
+differs from the last commit: the page of a topic, or the topic's source.
+"""
+
+import collections
+import subprocess
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from measure import ROOT, arguments, origin, seconds, show, table, take_turns
+from page.read import read_pages, topics
+
+SHARE = 0.03  # of all seconds: files of tests that take less are summed up
+WHOLE = "all tests of all files, in turn"
+COMMAND = "`make test`, until it ends"
+
+
+def run(*command: str | Path, cwd: Path) -> float:
+    """The seconds of a command that has to succeed."""
+    start = time.perf_counter()
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{command} in {cwd}: {done.stdout}")
+    return time.perf_counter() - start
+
+
+def whole() -> dict[str, tuple[int, float]]:
+    """How many tests each file has, and their seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        report = Path(name, "report.xml")
+        wall = run("env", f"PYTEST_ADDOPTS=--junit-xml={report}", "make", "test", cwd=ROOT)
+        cases = list(ET.parse(report).iter("testcase"))
+    counts, sums = collections.Counter[str](), collections.Counter[str]()
+    for case in cases:
+        file = case.attrib["classname"].replace(".", "/") + ".py"
+        for key in (file, WHOLE):
+            counts[key] += 1
+            sums[key] += float(case.attrib["time"])
+    return {COMMAND: (len(cases), wall), **{key: (counts[key], sums[key]) for key in sums}}
+
+
+def fast(clone: Path, files: list[Path]) -> float:
+    """`make test-fast` after an edit of these files, which is undone."""
+    texts = {file: file.read_text("utf-8") for file in files}
+    try:
+        for file, text in texts.items():
+            file.write_text(f"{text}\n", "utf-8")
+        return run(ROOT / ".venv" / "bin" / "python", "tools/test_fast.py", cwd=clone)
+    finally:
+        for file, text in texts.items():
+            file.write_text(text, "utf-8")
+
+
+def main() -> None:
+    options = arguments(__doc__, rounds=3).parse_args()
+
+    tests = take_turns([COMMAND], lambda way: whole(), options.rounds)[COMMAND]
+    files = sorted(tests[0], key=lambda file: -tests[0][file][1])
+    long = [file for file in files if tests[0][file][1] >= SHARE * tests[0][WHOLE][1]]
+    others = [file for file in files if file not in long]
+    for result in tests:
+        result["all others"] = (
+            sum(result[file][0] for file in others),
+            sum(result[file][1] for file in others),
+        )
+    rows = [
+        [
+            file if file in (COMMAND, WHOLE, "all others") else f"`{file}`",
+            f"{tests[0][file][0]:,}",
+            seconds([result[file][1] for result in tests], with_spread=True),
+        ]
+        for file in [COMMAND, WHOLE, *(file for file in long if file not in (COMMAND, WHOLE)), "all others"]
+    ]
+    notes = ["", origin(options.rounds, "torch", "pytest", "pytest-xdist", "playwright")]
+    whole_table = table(["tests of", "tests", "seconds"], rows) + notes
+
+    with tempfile.TemporaryDirectory() as name:
+        clone = Path(name, "clone")
+        run("git", "clone", "--quiet", ROOT, clone, cwd=ROOT)
+        edits = {}
+        for page in topics(read_pages(clone), clone):
+            source = clone / "src" / "d2lblocks" / page.path.stem
+            edits[page.path.stem] = (
+                [page.path],
+                list(source.glob("*.py")) if source.is_dir() else [source.with_suffix(".py")],
+            )
+        ways = [(topic, kind) for topic in edits for kind in (0, 1)]
+        times = take_turns(ways, lambda way: fast(clone, edits[way[0]][way[1]]), options.rounds)
+    rows = [
+        [f"`{topic}`", *(seconds(times[topic, kind], with_spread=True) for kind in (0, 1))] for topic in edits
+    ]
+    fast_table = table(["`make test-fast`, after an edit of", "the page", "the source"], rows) + notes
+
+    tables = {
+        ("speed.md", "table of tests"): whole_table,
+        ("speed.md", "table of fast tests"): fast_table,
+    }
+    show(tables, options.write)
+
+
+if __name__ == "__main__":
+    main()
