@@ -583,7 +583,7 @@ def test_a_killed_writer_leaves_the_old_file(folder: Path) -> None:
     write_torch(1, "x")
     write_safetensors(1, "y")
     half_written = """if True:
-        os.fsync = lambda file: (os.ftruncate(file, 500), os.write(1, b"half\n"), time.sleep(60))
+        os.fsync = lambda file: (os.ftruncate(file, 500), os.write(1, b"half\\n"), time.sleep(60))
         threading.Thread(target=write_torch, args=(2, "x")).start()
         write_safetensors(2, "y")
     """
