@@ -66,7 +66,7 @@ def seconds(values: list[float], with_spread: bool = False) -> str:
     """The median, in a unit that fits, and the spread of the values, if wanted."""
     median, half = statistics.median(values), spread(values)
     for unit in ("s", "ms", "µs"):
-        if median >= 0.9995 or unit == "µs":  # what would be written as 1000 of the next unit
+        if abs(median) >= 0.9995 or unit == "µs":  # what would be written as 1000 of the next unit
             break
         median, half = median * 1000, half * 1000
     if not with_spread:

@@ -189,32 +189,49 @@ def main() -> None:
     ]
     real_pages = table([f"{count} snippets of the real pages", "time", "over bare Python"], rows)
 
-    walls: dict[str, dict[int, list[float]]] = {way: {} for way in WAYS}
+    costs: dict[str, dict[int, list[dict[str, float]]]] = {way: {} for way in WAYS}
     for size in options.sizes:
-        ways = [way for way in WAYS if all(max(times) < TOO_LONG for times in walls[way].values())]
+        ways = [
+            way
+            for way in WAYS
+            if all(each["wall"] < TOO_LONG for results in costs[way].values() for each in results)
+        ]
         with tempfile.TemporaryDirectory() as name:
             site(Path(name), size)
             places = {way: Path(name, "ours" if way == "d2lblocks" else "") for way in ways}
-            found = take_turns(places, partial(run, places), options.rounds)
-        for way in ways:
-            walls[way][size] = [each["wall"] for each in found[way]]
+            for way, results in take_turns(places, partial(run, places), options.rounds).items():
+                costs[way][size] = results
     smallest, largest = options.sizes[0], options.sizes[-1]
 
-    def each(way: str) -> list[float]:
+    def one_more(way: str, key: str) -> str:
         """What one more snippet takes, beyond what the way takes anyway."""
-        sides = zip(walls[way][smallest], walls[way][largest], strict=True)
-        return [(more - less) / (largest - smallest) for less, more in sides]
+        if largest not in costs[way]:
+            return ""
+        sides = zip(costs[way][smallest], costs[way][largest], strict=True)
+        differences = [(more[key] - less[key]) / (largest - smallest) for less, more in sides]
+        return seconds(differences, with_spread=True)
 
     rows = [
         [
             way,
             "yes" if way in COMPARE else "no",
-            *(seconds(times[size], with_spread=True) if size in times else "" for size in options.sizes),
-            seconds(each(way), with_spread=True) if largest in times else "",
+            *(
+                seconds([each["wall"] for each in results[size]], with_spread=True) if size in results else ""
+                for size in options.sizes
+            ),
+            one_more(way, "wall"),
+            one_more(way, "cpu"),
         ]
-        for way, times in walls.items()
+        for way, results in costs.items()
     ]
-    synthetic = table(["snippets on six pages", "compares", *map(str, options.sizes), "one more"], rows)
+    head = [
+        "snippets on six pages",
+        "compares",
+        *map(str, options.sizes),
+        "one more",
+        "one more, of processor",
+    ]
+    synthetic = table(head, rows)
     notes = ["", origin(options.rounds, "torch", "pytest", "pytest-examples", "sybil", "nbclient")]
     tables = {
         ("speed.md", "table of real pages"): real_pages + notes,

@@ -36,7 +36,7 @@ def whole() -> dict[str, tuple[int, float]]:
         report = Path(name, "report.xml")
         wall = run("env", f"PYTEST_ADDOPTS=--junit-xml={report}", "make", "test", cwd=ROOT)
         cases = list(ET.parse(report).iter("testcase"))
-    counts, sums = collections.Counter[str](), collections.Counter[str]()
+    counts, sums = collections.Counter[str](), collections.defaultdict[str, float](float)
     for case in cases:
         file = case.attrib["classname"].replace(".", "/") + ".py"
         for key in (file, WHOLE):
