@@ -14,7 +14,8 @@ from page.snippet import Snippet
 ROOT = Path(__file__).parents[1]
 PAGES = read_pages(ROOT)
 SNIPPETS = [snippet for page in PAGES for snippet in page.snippets]
-WITHOUT_SCRIPT = [page for page in PAGES if page.snippets and page not in topics(PAGES, ROOT)]
+TOPICS = topics(PAGES, ROOT)
+WITHOUT_SCRIPT = [page for page in PAGES if page.snippets and page not in TOPICS]
 WORDS = {"torch": "torch", "optim.": "torch._dynamo"}  # the first optimizer imports the second, for a second
 warm_up(
     [module for word, module in WORDS.items() if any(word in line for page in PAGES for line in page.lines)]

@@ -65,6 +65,7 @@ def hold_tab(tab: Page, times: int) -> int:
     """How many places of the page it has led to until now, held down; after the last one it begins anew."""
     for _ in range(times):
         tab.keyboard.down("Tab")
+    tab.keyboard.up("Tab")
     return int(tab.evaluate("reached.size"))
 
 

@@ -70,9 +70,10 @@ def unshowable(snippet: Snippet, outcome: Outcome) -> list[str]:
         if control := sorted(set(CONTROL.findall(text))):
             codes = ", ".join(map(ascii, control))
             remarks.append(f"{at}: this prints control characters that a page cannot show: {codes}")
-    for number in {line for line, _ in output_comments(snippet.code)} - shown_lines(snippet.code):
-        at = f"{snippet.file}:{snippet.line + number}"
-        remarks.append(f"{at}: output goes on lines of its own, after the statement that printed it")
+    for line, column in output_comments(snippet.code):
+        if snippet.code[line - 1][:column].strip():
+            at = f"{snippet.file}:{snippet.line + line}"
+            remarks.append(f"{at}: output goes on lines of its own, after the statement that printed it")
     return remarks
 
 

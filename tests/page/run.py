@@ -306,7 +306,8 @@ class Session:
         """Each trouble noted since the last call, once."""
         self.noted.seek(0)
         troubles = self.noted.read().split("\0")[:-1]
-        self.noted.truncate(0)
+        if troubles:
+            self.noted.truncate(0)
         return list(dict.fromkeys(troubles))
 
     def warned(self, message: Warning | str, category: type[Warning], *_: object) -> None:
