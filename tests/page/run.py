@@ -77,6 +77,8 @@ class Program:
         self.seconds = seconds
         self.environment = environment
         self.outcomes: dict[str, Outcome] = {}
+        self.numbers = {snippet.id: number for number, snippet in enumerate(snippets, 1)}
+        self.sent = 0  # how many snippets the process has been given
         self.over = ""  # the snippet after which the program could not go on
         self.process: BaseProcess | None = None
         self.closed = False
@@ -87,33 +89,38 @@ class Program:
         while snippet.id not in self.outcomes:
             with self.running:
                 if snippet.id not in self.outcomes:
-                    self.run_next()
+                    self.run_next(self.numbers[snippet.id])
         return self.outcomes[snippet.id]
 
-    def run_next(self) -> None:
+    def run_next(self, wanted: int) -> None:
+        """Wait for the next snippet; the process is given all that are wanted at once, and does not wait."""
         each = self.snippets[len(self.outcomes)]
         at = f"{each.file}:{each.line}"
         if self.over:
             outcome = Outcome(troubles=[f"{at}: not run, because {self.over} could not go on"], fatal=True)
         else:
-            outcome = self.ask(each, at, "did not end")
+            todo = None
+            if self.sent == len(self.outcomes):
+                todo, self.sent = self.snippets[self.sent : wanted], wanted
+            outcome = self.ask(todo, at, "did not end")
             if each is self.snippets[-1] and not outcome.fatal:
-                outcome.troubles += self.ask(None, at, "ran, and then Python did not end").troubles
+                outcome.troubles += self.ask([], at, "ran, and then Python did not end").troubles
         if outcome.fatal:
             self.over = self.over or each.id
         self.outcomes[each.id] = outcome
         if self.over or len(self.outcomes) == len(self.snippets):
             self.close()
 
-    def ask(self, snippet: Snippet | None, at: str, what: str) -> Outcome:
-        """Have a snippet run, or, with None, the program end; the answer has to come in time."""
+    def ask(self, todo: list[Snippet] | None, at: str, what: str) -> Outcome:
+        """Have snippets run, if any are given, or with an empty list the end; the next answer must come in time."""
         if self.closed:
             return Outcome(troubles=[f"{at}: not run, because the tests have ended"], fatal=True)
         if self.process is None:
             self.start()
         assert self.process is not None
         try:
-            self.pipe.send(snippet)
+            if todo is not None:
+                self.pipe.send(todo)
             if self.pipe.poll(self.seconds):
                 outcome: Outcome = self.pipe.recv()
                 return outcome
@@ -158,7 +165,7 @@ def exit_reason(code: int | None) -> str:
 def serve(
     pipe: Connection, name: str, page_lines: list[str], folder: Path, environment: dict[str, str]
 ) -> None:
-    """Run snippets as they are asked for, until the other end closes."""
+    """Run snippets as they come, up to one that fails, until the other end closes."""
     if os.name == "posix":
         os.setsid()
     if FORKS:
@@ -189,11 +196,13 @@ def serve(
     pipe.send("ready")
     with contextlib.suppress(EOFError):
         while True:
-            snippet = pipe.recv()
-            answer = session.run(snippet) if snippet else session.end()
-            if os.getpid() != page:
-                os._exit(0)  # a process that the page has forked has come to its end
-            pipe.send(answer)
+            for snippet in pipe.recv() or [None]:
+                answer = session.run(snippet) if snippet else session.end()
+                if os.getpid() != page:
+                    os._exit(0)  # a process that the page has forked has come to its end
+                pipe.send(answer)
+                if answer.fatal:
+                    break
 
 
 def as_the_main_process() -> None:
