@@ -112,7 +112,7 @@ class Program:
             self.close()
 
     def ask(self, todo: list[Snippet] | None, at: str, what: str) -> Outcome:
-        """Give the process snippets to run, or, with an empty list, its end; the next answer must come in time."""
+        """Give the process snippets, or, as an empty list, its end; the next answer has to come in time."""
         if self.closed:
             return Outcome(troubles=[f"{at}: not run, because the tests have ended"], fatal=True)
         if self.process is None:
