@@ -25,10 +25,10 @@ _Way = TypeVar("_Way")
 _Result = TypeVar("_Result")
 
 
-def arguments(doc: str | None, rounds: int = 5) -> argparse.ArgumentParser:
+def arguments(doc: str | None) -> argparse.ArgumentParser:
     """What every benchmark is told."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=rounds, help="how often the ways take turns")
+    parser.add_argument("--rounds", type=int, default=3, help="how often the ways take turns")
     parser.add_argument("--write", action="store_true", help="put the tables on their pages")
     return parser
 

@@ -163,7 +163,7 @@ def tools() -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, rounds=3)
+    parser = arguments(__doc__)
     parser.add_argument("--one", nargs="+", metavar="WHAT", help="what a fresh process measures")
     options = parser.parse_args()
     match options.one:

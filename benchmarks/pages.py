@@ -169,7 +169,7 @@ def run(places: dict[str, Path], way: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, rounds=3)
+    parser = arguments(__doc__)
     parser.add_argument(
         "--sizes", nargs="+", type=int, default=[60, 240, 960, 3840], help="of sites, from small to large"
     )

@@ -232,7 +232,7 @@ def cells(results: dict[str, Results], ways: dict[str, Way]) -> list[list[str]]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, rounds=3)
+    parser = arguments(__doc__)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--one", nargs=3, metavar=("CASE", "WAY", "FOLDER"), help="what a fresh process does")
     options = parser.parse_args()

@@ -105,7 +105,7 @@ def read(url: str) -> str:
 
 
 def main() -> None:
-    parser = arguments(__doc__, rounds=3)
+    parser = arguments(__doc__)
     parser.add_argument("--copies", nargs="+", type=int, default=[1, 4, 16])
     options = parser.parse_args()
     builds = ("first", "second")

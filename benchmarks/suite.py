@@ -58,7 +58,7 @@ def fast(clone: Path, files: list[Path]) -> float:
 
 
 def main() -> None:
-    options = arguments(__doc__, rounds=3).parse_args()
+    options = arguments(__doc__).parse_args()
 
     tests = take_turns([COMMAND], lambda way: whole(), options.rounds)[COMMAND]
     files = sorted(tests[0], key=lambda file: -tests[0][file][1])

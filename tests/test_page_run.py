@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from page.check import Check
 from page.read import read_pages
-from page.run import SMALLER_PROCESSOR
+from page.run import SMALLER_PROCESSOR, Program
 from small_project import check, fake_torch, fence, prepare, project, pytest_run, results
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc about processes")
@@ -21,6 +21,20 @@ def test_the_page_stops_where_it_cannot_go_on(tmp_path: Path) -> None:
     first, *rest = check(project(tmp_path, **{"docs/en/page.md": text})).values()
     assert "ZeroDivisionError" in first
     assert rest == [f"docs/en/page.md:{line}: not run, because page.md:1 could not go on" for line in (4, 7)]
+
+
+def test_what_follows_is_not_run_though_the_page_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for its last snippet, a page is given all of them at once; it stops by itself, before it is killed."""
+    close = Program.close
+    monkeypatch.setattr(Program, "close", lambda self: (time.sleep(0.5), close(self)))
+    text = fence("x = 1") + fence("1 / 0") + fence("open('after', 'w').close()")
+    pages = read_pages(project(tmp_path, **{"docs/en/page.md": text}))
+    check = Check(pages, tmp_path, tmp_path / "run")
+    remarks = [check(snippet)[0] for snippet in reversed(pages[0].snippets)]
+    assert [remark == "" for remark in remarks] == [False, False, True]
+    assert not list(tmp_path.rglob("after"))
 
 
 def test_a_snippet_that_does_not_end_is_stopped(tmp_path: Path) -> None:
