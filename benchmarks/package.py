@@ -10,7 +10,7 @@ import itertools
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -69,13 +69,29 @@ def blocks(width: int) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def in_turns(*sides: Callable[[], object]) -> list[float]:
-    """The seconds of one call of each side: the median of its turns."""
+def pairs(batch: int, width: int, device: str = "cpu") -> Iterator[tuple[str, list[Any], Any]]:
+    """Each block beside its net of torch.nn, both with the same values, and a batch for them."""
+    import torch
+
+    for name, nets in blocks(width).items():
+        X = torch.rand(batch, width, device=device)
+        for net in nets:
+            net.to(device)(X)
+        ours, theirs = (net.state_dict().values() for net in nets)
+        for value, same in zip(ours, theirs, strict=True):
+            same.copy_(value)  # what a net does may depend on its values
+        yield name, list(nets), X
+
+
+def in_turns(*sides: Callable[[], object], wait: Callable[[], object] = lambda: None) -> list[float]:
+    """The seconds of one call of each side: the median of its turns. A turn is over when `wait` returns."""
     counts = []
     for side in sides:
         side()
+        wait()
         start = time.perf_counter()
         side()
+        wait()
         counts.append(max(1, round(TURN / (time.perf_counter() - start))))
     times: list[list[float]] = [[] for _ in sides]
     for turn in range(TURNS):
@@ -83,6 +99,7 @@ def in_turns(*sides: Callable[[], object]) -> list[float]:
             start = time.perf_counter()
             for _ in itertools.repeat(None, count):
                 side()
+            wait()
             found.append((time.perf_counter() - start) / count)
     return [statistics.median(found) for found in times]
 
@@ -101,16 +118,9 @@ def calls(batch: int, width: int, compiled: bool) -> dict[str, dict[str, list[fl
 
     torch.set_num_threads(1)
     found = {}
-    for name, pair in blocks(width).items():
-        X = torch.rand(batch, width)
-        for net in pair:
-            net(X)
-        ours, theirs = (net.state_dict().values() for net in pair)
-        for value, same in zip(ours, theirs, strict=True):
-            same.copy_(value)  # what a net does may depend on its values
-        nets = [torch.compile(net) if compiled else net for net in pair]
-        times = in_turns(*(partial(net, X) for net in nets))
-        found[name] = {"seconds": times, "bytes": [float(allocated(net, X)) for net in pair]}
+    for name, nets, X in pairs(batch, width):
+        times = in_turns(*(partial(torch.compile(net) if compiled else net, X) for net in nets))
+        found[name] = {"seconds": times, "bytes": [float(allocated(net, X)) for net in nets]}
     return found
 
 

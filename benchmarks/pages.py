@@ -155,13 +155,13 @@ def pytest_(*arguments: str | Path) -> list[str | Path]:
 WAYS: dict[str, Callable[..., dict[str, float]]] = {
     "bare Python": partial(command, "-c", BARE, "."),
     "d2lblocks": partial(command, *pytest_("tests/test_docs.py::test_snippet")),
-    "pytest-examples, `run_print_check`": partial(command, *pytest_("test_examples.py")),
-    "sybil, doctests": partial(command, *pytest_("doctests")),
+    "pytest-examples": partial(command, *pytest_("test_examples.py")),
+    "sybil": partial(command, *pytest_("doctests")),
     "pytest-markdown-docs": partial(command, *pytest_("--markdown-docs", "docs")),
     "mktestdocs": partial(command, *pytest_("test_mktestdocs.py")),
-    "a Jupyter kernel per page, nbclient": partial(command, "-c", NOTEBOOKS),
+    "nbclient": partial(command, "-c", NOTEBOOKS),
 }
-COMPARE = ("d2lblocks", "pytest-examples, `run_print_check`", "sybil, doctests")
+COMPARE = ("d2lblocks", "pytest-examples", "sybil")
 
 
 def run(places: dict[str, Path], way: str) -> dict[str, float]:
@@ -224,13 +224,7 @@ def main() -> None:
         ]
         for way, results in costs.items()
     ]
-    head = [
-        "snippets on six pages",
-        "compares",
-        *map(str, options.sizes),
-        "one more",
-        "one more, of processor",
-    ]
+    head = ["snippets on six pages", "compares", *map(str, options.sizes), "one more", "its processor"]
     synthetic = table(head, rows)
     notes = ["", origin(options.rounds, "torch", "pytest", "pytest-examples", "sybil", "nbclient")]
     tables = {

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -32,7 +33,7 @@ CASES = {  # layers, and their width
     "2,000 layers": (2000, 4),
 }
 Action = Callable[[nn.Module, Path], object]
-Way = Action | Callable[[nn.Module, Path], Action]
+Way = Callable[[nn.Module, Path], Any]  # an action, or what prepares one and gives it
 
 
 def make(case: str, device: str = "cpu") -> nn.Module:
@@ -128,7 +129,7 @@ def write_and_sync(net: nn.Module, folder: Path) -> Action:
 
 
 def save_unsynced(net: nn.Module, folder: Path) -> Action:
-    os.fsync = lambda file: None
+    os.fsync = lambda fd: None
     return save
 
 
@@ -148,9 +149,9 @@ def torch_save(net: nn.Module, folder: Path) -> None:
     torch.save(net.state_dict(), folder / "new")
 
 
-# The first of each is the limit. A way is an action, or prepares one and gives it.
-PREPARED = (copy, read, write, write_and_sync, save_unsynced)
-LOADING = {
+# The first of each is the limit.
+PREPARED: tuple[Way, ...] = (copy, read, write, write_and_sync, save_unsynced)
+LOADING: dict[str, Way] = {
     "from memory to memory: the limit": copy,
     "`load_parameters(..., verify=False)`": load_unverified,
     "`load_parameters`": load_verified,
@@ -163,7 +164,7 @@ LOADING = {
     "reading the file into memory": read,
     "touching every page of the mapped file": touch,
 }
-SAVING = {
+SAVING: dict[str, Way] = {
     "writing as many bytes: the limit": write,
     "`save_parameters`, `fsync` left out": save_unsynced,
     "safetensors: `save_file`": save_file,

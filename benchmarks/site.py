@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 from measure import ROOT, arguments, origin, seconds, show, table, take_turns
@@ -113,7 +114,7 @@ def main() -> None:
     for copies in options.copies:
         with tempfile.TemporaryDirectory() as name:
             folder = project(Path(name), copies)
-            found = take_turns(COMMANDS, lambda tool, folder=folder: build(folder, tool), options.rounds)
+            found = take_turns(COMMANDS, partial(build, folder), options.rounds)
         for tool, results in found.items():
             for number, which in enumerate(builds):
                 times = [each[number] for each in results]

@@ -7,6 +7,7 @@ differs from the last commit: the page of a topic, or the topic's source.
 """
 
 import collections
+import statistics
 import subprocess
 import tempfile
 import time
@@ -19,6 +20,7 @@ from page.read import read_pages, topics
 SHARE = 0.03  # of all seconds: files of tests that take less are summed up
 WHOLE = "all tests of all files, in turn"
 COMMAND = "`make test`, until it ends"
+OTHERS = "all others"
 
 
 def run(*command: str | Path, cwd: Path) -> float:
@@ -61,21 +63,22 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
 
     tests = take_turns([COMMAND], lambda way: whole(), options.rounds)[COMMAND]
-    files = sorted(tests[0], key=lambda file: -tests[0][file][1])
-    long = [file for file in files if tests[0][file][1] >= SHARE * tests[0][WHOLE][1]]
+    medians = {file: statistics.median(result[file][1] for result in tests) for file in tests[0]}
+    files = sorted(medians.keys() - {COMMAND, WHOLE}, key=lambda file: -medians[file])
+    long = [file for file in files if medians[file] >= SHARE * medians[WHOLE]]
     others = [file for file in files if file not in long]
     for result in tests:
-        result["all others"] = (
+        result[OTHERS] = (
             sum(result[file][0] for file in others),
             sum(result[file][1] for file in others),
         )
     rows = [
         [
-            file if file in (COMMAND, WHOLE, "all others") else f"`{file}`",
+            f"`{file}`" if file in long else file,
             f"{tests[0][file][0]:,}",
             seconds([result[file][1] for result in tests], with_spread=True),
         ]
-        for file in [COMMAND, WHOLE, *(file for file in long if file not in (COMMAND, WHOLE)), "all others"]
+        for file in [COMMAND, WHOLE, *long, OTHERS]
     ]
     notes = ["", origin(options.rounds, "torch", "pytest", "pytest-xdist", "playwright")]
     whole_table = table(["tests of", "tests", "seconds"], rows) + notes

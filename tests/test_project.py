@@ -28,6 +28,13 @@ def test_code_is_clean(check: str) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_without_a_gpu_its_figures_stay() -> None:
+    """`make bench` goes on to what it can measure."""
+    ran = run(sys.executable, "benchmarks/gpu.py", env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == "torch finds no CUDA GPU here: the figures of a GPU stay as they are.\n"
+
+
 def test_snippets_are_clean(tmp_path: Path) -> None:
     """No unused or undefined name on a page; all pages are linted at once, at their own line numbers."""
     for page in read_pages(ROOT):

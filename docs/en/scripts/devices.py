@@ -282,6 +282,7 @@ else:
 
 # %% [markdown]
 # Pinning is a copy itself, and Python waits for it, so it pays when somebody else does it: `DataLoader(..., pin_memory=True)` pins batches in the background.
+# Which way pays on your machine, a command tells.
 #
 # **The price.** Pinned memory is taken away from the rest of the system.
 # Do not write to a pinned tensor before its copy is done: the GPU would get the new values.
