@@ -27,7 +27,8 @@ SIZES = [(64, 16), (64, 1024), (4096, 4096)]  # batch, width
 LOOPS = ["FixedHiddenMLP"]  # a value decides when it ends, and no graph of kernels can hold that
 COPIED = {"1 MiB": 2**20, "64 MiB": 2**26, "1 GiB": 2**30}
 PRODUCTS = [16, 256, 1024, 4096]
-TURNS = 5  # as many as the page takes
+TURNS = 11  # of each copy
+TRIES = 5  # of which the page takes the fastest
 # Gigabytes per second and lane, by PCIe's generation: transfers, and how many of their bits are data.
 LANE = {
     generation: transfers * data / 8
@@ -121,7 +122,7 @@ def copies(size: int) -> dict[str, dict[str, float]]:
     for way in ways.values():
         once(way)
     found = {}
-    for name, results in take_turns(ways, lambda name: once(ways[name]), 11).items():
+    for name, results in take_turns(ways, lambda name: once(ways[name]), TURNS).items():
         asked, done = (statistics.median(times) for times in zip(*results, strict=True))
         found[name] = {"asked": asked, "done": done}
     return found
@@ -142,7 +143,7 @@ def exercises() -> dict[str, list[float]]:
 
     def best(work: Callable[[], object], wait: bool = True) -> float:
         page["seconds"](work, wait=True)
-        return float(min(page["seconds"](work, wait=wait) for _ in range(TURNS)))
+        return float(min(page["seconds"](work, wait=wait) for _ in range(TRIES)))
 
     def product(X: Any) -> float:
         return best(lambda: X @ X)
@@ -163,7 +164,7 @@ def exercises() -> dict[str, list[float]]:
     if gpus > 1:
         first, second = page["first"], page["second"]
         found["two products on one GPU, beside two GPUs"] = [
-            min(page["time_of"](first, other) for _ in range(TURNS)) for other in (first, second)
+            min(page["time_of"](first, other) for _ in range(TRIES)) for other in (first, second)
         ]
     return found
 
@@ -263,7 +264,7 @@ def main() -> None:
         "",
         *exercises_table(once, options.rounds),
         "",
-        f"{origin(options.rounds, 'torch')}",
+        origin(options.rounds, "torch"),
         f"{machine['gpu']}, CUDA {machine['cuda']}, {told}.",
     ]
     show({("speed.md", "figures of a GPU"): lines}, options.write)
