@@ -8,6 +8,7 @@ Each round is a fresh process, in which both sides take turns, some milliseconds
 import collections
 import itertools
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 from measure import arguments, fresh, origin, ratio, seconds, show, table, take_turns
 
+os.environ["KINETO_LOG_LEVEL"] = "99"  # the profiler says no more than it is asked
 SIZES = [(1, 16), (64, 16), (1, 1024), (64, 1024)]  # batch, width
 TURN = 0.01  # seconds
 TURNS = 21
@@ -70,17 +72,17 @@ def blocks(width: int) -> dict[str, tuple[Any, Any]]:
 
 
 def pairs(batch: int, width: int, device: str = "cpu") -> Iterator[tuple[str, list[Any], Any]]:
-    """Each block beside its net of torch.nn, both with the same values, and a batch for them."""
+    """Each block beside its net of torch.nn, both with the same tensors, and a batch for them."""
     import torch
 
-    for name, nets in blocks(width).items():
+    for name, (ours, theirs) in blocks(width).items():
         X = torch.rand(batch, width, device=device)
-        for net in nets:
+        for net in (ours, theirs):
             net.to(device)(X)
-        ours, theirs = (net.state_dict().values() for net in nets)
-        for value, same in zip(ours, theirs, strict=True):
-            same.copy_(value)  # what a net does may depend on its values
-        yield name, list(nets), X
+        # What a net does may depend on its values, and how fast on where they lie.
+        same = dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True))
+        theirs.load_state_dict(same, assign=True)
+        yield name, [ours, theirs], X
 
 
 def in_turns(*sides: Callable[[], object], wait: Callable[[], object] = lambda: None) -> list[float]:
