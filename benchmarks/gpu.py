@@ -22,7 +22,7 @@ from page.read import read_pages, topics
 from page.record import this_machine
 
 DEVICE = "cuda"
-MODES = {"eager": "", "compiled": ", compiled", "graph": ", CUDA graph"}
+MODES = ["eager", "compiled", "CUDA graph"]
 SIZES = [(64, 16), (64, 1024), (4096, 4096)]  # batch, width
 LOOPS = ["FixedHiddenMLP"]  # a value decides when it ends, and no graph of kernels can hold that
 COPIED = {"1 MiB": 2**20, "64 MiB": 2**26, "1 GiB": 2**30}
@@ -79,14 +79,14 @@ def calls(batch: int, width: int, mode: str) -> dict[str, list[float]]:
     import torch
 
     def call(net: Any, X: Any) -> Callable[[], object]:
-        if mode == "graph":
+        if mode == "CUDA graph":
             return graph(net, X)
         return partial(torch.compile(net) if mode == "compiled" else net, X)
 
     return {
         name: in_turns(*(call(net, X) for net in nets), wait=wait)
         for name, nets, X in pairs(batch, width, DEVICE)
-        if mode != "graph" or name not in LOOPS
+        if mode != "CUDA graph" or name not in LOOPS
     }
 
 
@@ -186,22 +186,23 @@ def bus() -> tuple[str, float | None]:
 
 
 def blocks_table(once: Callable[..., Any], rounds: int) -> list[str]:
-    ways = {
-        f"{batch} of {width}{extra}": ("calls", str(batch), str(width), mode)
-        for mode, extra in MODES.items()
-        for batch, width in SIZES
-    }
-    found = take_turns(ways, lambda way: once(*ways[way]), rounds)
-    rows = []
-    for name in next(iter(found.values()))[0]:
-        cells = [
-            ratio(*([each[name][side] for each in results] for side in (0, 1)))
-            if name in results[0]
-            else "none"
-            for results in found.values()
+    ways = [(mode, batch, width) for mode in MODES for batch, width in SIZES]
+    found = take_turns(ways, lambda way: once("calls", str(way[1]), str(way[2]), way[0]), rounds)
+    lines = []
+    for mode in MODES:
+        sizes = {f"{batch} of {width}": found[mode, batch, width] for batch, width in SIZES}
+        rows = [
+            [
+                f"`{name}`",
+                *(
+                    ratio(*([each[name][side] for each in results] for side in (0, 1)))
+                    for results in sizes.values()
+                ),
+            ]
+            for name in found[mode, *SIZES[0]][0]
         ]
-        rows.append([f"`{name}`", *cells])
-    return table(["time of a call over that of `torch.nn`", *ways], rows)
+        lines += [*table([f"a call beside `torch.nn`, {mode}", *sizes], rows), ""]
+    return lines[:-1]
 
 
 def copies_table(once: Callable[..., Any], rounds: int, limit: float | None) -> list[str]:

@@ -64,15 +64,21 @@ def spread(values: list[float]) -> float:
 
 def seconds(values: list[float], with_spread: bool = False) -> str:
     """The median, in a unit that fits, and the spread of the values, if wanted."""
-    median, half = statistics.median(values), spread(values)
+    median, factor = statistics.median(values), 1
     for unit in ("s", "ms", "µs"):
-        if abs(median) >= 0.9995 or unit == "µs":  # what would be written as 1000 of the next unit
+        if abs(median * factor) >= 0.9995 or unit == "µs":  # what would be written as 1000 of the next unit
             break
-        median, half = median * 1000, half * 1000
+        factor *= 1000
     if not with_spread:
-        return f"{median:.3g} {unit}"
+        return f"{median * factor:.3g} {unit}"
+    return f"{with_its_spread([value * factor for value in values])} {unit}"
+
+
+def with_its_spread(values: list[float]) -> str:
+    """The median and the spread, with as many digits as three places have room for."""
+    median, half = statistics.median(values), spread(values)
     decimals = 0 if max(abs(median), half) >= 100 else 1 if max(abs(median), half) >= 10 else 2
-    return f"{median:.{decimals}f} ± {half:.{decimals}f} {unit}"
+    return f"{median:.{decimals}f} ± {half:.{decimals}f}"
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:

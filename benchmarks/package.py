@@ -106,12 +106,12 @@ def in_turns(*sides: Callable[[], object], wait: Callable[[], object] = lambda: 
     return [statistics.median(found) for found in times]
 
 
-def allocated(net: Any, X: Any) -> int:
+def allocated(call: Callable[[], object]) -> int:
     """Bytes of tensors that one call makes."""
     from torch.profiler import profile
 
     with profile(profile_memory=True) as profiler:
-        net(X)
+        call()
     return sum(max(event.self_cpu_memory_usage, 0) for event in profiler.events())
 
 
@@ -121,8 +121,8 @@ def calls(batch: int, width: int, compiled: bool) -> dict[str, dict[str, list[fl
     torch.set_num_threads(1)
     found = {}
     for name, nets, X in pairs(batch, width):
-        times = in_turns(*(partial(torch.compile(net) if compiled else net, X) for net in nets))
-        found[name] = {"seconds": times, "bytes": [float(allocated(net, X)) for net in nets]}
+        sides = [partial(torch.compile(net) if compiled else net, X) for net in nets]
+        found[name] = {"seconds": in_turns(*sides), "bytes": [float(allocated(side)) for side in sides]}
     return found
 
 
@@ -218,22 +218,20 @@ def main() -> None:
         options.write,
     )
 
-    ways = {
-        f"{batch} of {width}{extra}": ("calls", str(batch), str(width), mode)
-        for extra, mode in (("", "eager"), (", compiled", "compiled"))
-        for batch, width in SIZES
-    }
-    timed = take_turns(ways, lambda way: once(*ways[way]), options.rounds)
-    rows = []
-    for name in next(iter(timed.values()))[0]:
-        cells = [
-            ratio(*([each[name]["seconds"][side] for each in results] for side in (0, 1)))
-            for results in timed.values()
-        ]
-        ours, theirs = next(iter(timed.values()))[0][name]["bytes"]
-        rows.append([f"`{name}`", *cells, f"{ours / theirs:.2f}"])
-    lines = table(["time of a call over that of `torch.nn`", *timed, "memory"], rows) + notes
-    show({("speed.md", "table of blocks"): lines}, options.write)
+    ways = [(mode, batch, width) for mode in ("eager", "compiled") for batch, width in SIZES]
+    timed = take_turns(ways, lambda way: once("calls", str(way[1]), str(way[2]), way[0]), options.rounds)
+    for mode, part in (("eager", "table of blocks"), ("compiled", "table of compiled blocks")):
+        sizes = {f"{batch} of {width}": timed[mode, batch, width] for batch, width in SIZES}
+        rows = []
+        for name, first in timed[mode, *SIZES[0]][0].items():
+            cells = [
+                ratio(*([each[name]["seconds"][side] for each in results] for side in (0, 1)))
+                for results in sizes.values()
+            ]
+            ours, theirs = first["bytes"]
+            rows.append([f"`{name}`", *cells, f"{ours / theirs:.2f}"])
+        lines = table([f"a call beside `torch.nn`, {mode}", *sizes, "memory"], rows) + notes
+        show({("speed.md", part): lines}, options.write)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import nbformat
-from measure import ROOT, arguments, origin, ratio, seconds, show, table, take_turns
+from measure import ROOT, arguments, origin, ratio, seconds, show, table, take_turns, with_its_spread
 from page.read import read_pages
 from small_project import fence, prepare
 
@@ -132,11 +132,19 @@ def real(folder: Path) -> int:
 
 def command(*arguments: str | Path, cwd: Path) -> dict[str, float]:
     """Seconds until a command ends, and seconds of processor of all that it has started."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    wall = time.perf_counter() - start
+    with tempfile.TemporaryDirectory(
+        ignore_cleanup_errors=True
+    ) as own:  # or pytest removes what earlier runs have left
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=cwd,
+            env=os.environ | {"TMPDIR": own},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        wall = time.perf_counter() - start
     if done.returncode:
         raise RuntimeError(f"{arguments} in {cwd}: {done.stdout}")
     try:
@@ -161,7 +169,6 @@ WAYS: dict[str, Callable[..., dict[str, float]]] = {
     "mktestdocs": partial(command, *pytest_("test_mktestdocs.py")),
     "nbclient": partial(command, "-c", NOTEBOOKS),
 }
-COMPARE = ("d2lblocks", "pytest-examples", "sybil")
 
 
 def run(places: dict[str, Path], way: str) -> dict[str, float]:
@@ -204,19 +211,18 @@ def main() -> None:
     smallest, largest = options.sizes[0], options.sizes[-1]
 
     def one_more(way: str, key: str) -> str:
-        """What one more snippet takes, beyond what the way takes anyway."""
+        """The milliseconds that one more snippet takes, beyond what the way takes anyway."""
         if largest not in costs[way]:
             return ""
         sides = zip(costs[way][smallest], costs[way][largest], strict=True)
         differences = [(more[key] - less[key]) / (largest - smallest) for less, more in sides]
-        return seconds(differences, with_spread=True)
+        return with_its_spread([difference * 1000 for difference in differences])
 
     rows = [
         [
             way,
-            "yes" if way in COMPARE else "no",
             *(
-                seconds([each["wall"] for each in results[size]], with_spread=True) if size in results else ""
+                with_its_spread([each["wall"] for each in results[size]]) if size in results else ""
                 for size in options.sizes
             ),
             one_more(way, "wall"),
@@ -224,7 +230,8 @@ def main() -> None:
         ]
         for way, results in costs.items()
     ]
-    head = ["snippets on six pages", "compares", *map(str, options.sizes), "one more", "its processor"]
+    sizes = [f"{size:,}, s" for size in options.sizes]
+    head = ["snippets on six pages", *sizes, "one more, ms", "of processor, ms"]
     synthetic = table(head, rows)
     notes = ["", origin(options.rounds, "torch", "pytest", "pytest-examples", "sybil", "nbclient")]
     tables = {

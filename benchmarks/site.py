@@ -6,6 +6,7 @@ The same pages are built by MkDocs, by Zensical and by Sphinx with MyST, once an
 further folders. The first build is without what an earlier one has left, the second with it.
 """
 
+import os
 import re
 import shutil
 import socket
@@ -73,6 +74,7 @@ def until_seen(folder: Path, edits: int) -> list[float]:
     server = subprocess.Popen(
         [sys.executable, "-m", "mkdocs", "serve", "--dev-addr", address],
         cwd=folder,
+        env=os.environ | {"TMPDIR": str(folder)},  # it leaves what it has built
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

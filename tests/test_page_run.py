@@ -1,7 +1,9 @@
 """How pages are run: each in a process of its own, once, in any order, and to an end."""
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -167,11 +169,13 @@ def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
     forever = fence("import os", f"n = open({str(place)!r}, 'w').write(str(os.getpid()))", "while True: pass")
     root = project(tmp_path, **{"docs/en/page.md": forever})
     prepare(root)
-    run = subprocess.Popen([sys.executable, "-m", "pytest", "-q"], cwd=root, stdout=subprocess.DEVNULL)
-    wait_until(lambda: place.exists() and place.read_text())
-    run.kill()
-    run.wait()
-    wait_until(lambda: gone(place.read_text()))
+    command = [sys.executable, "-m", "pytest", "-q"]
+    with tempfile.TemporaryDirectory() as own:  # for what pytest would have removed at its end
+        run = subprocess.Popen(command, cwd=root, env=os.environ | {"TMPDIR": own}, stdout=subprocess.DEVNULL)
+        wait_until(lambda: place.exists() and place.read_text())
+        run.kill()
+        run.wait()
+        wait_until(lambda: gone(place.read_text()))
 
 
 PROGRAM = fence("x = 1") + "\n" + fence("print(x)", "#> 2") + "\n" + fence("x += 1", "print(x)", "#> 2")

@@ -1,6 +1,7 @@
 """The built site in a browser, page by page: private, light, accessible, and as wide as the screen."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -205,14 +206,16 @@ def test_the_table_is_what_is_measured(visit: Visits, pytestconfig: pytest.Confi
             assert float(row[column]) == pytest.approx(float(now[column]), rel=0.1, abs=1), row
 
 
-def test_a_page_under_work_can_be_read(chromium: Browser) -> None:
+def test_a_page_under_work_can_be_read(chromium: Browser, tmp_path: Path) -> None:
     """`mkdocs serve`, which `make serve` calls, shows a page in the browser."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         host = f"127.0.0.1:{free.getsockname()[1]}"
     command = [sys.executable, "-m", "mkdocs", "serve", "--dev-addr", host]
     title = (DOCS / "modules.md").read_text("utf-8").partition("\n")[0].removeprefix("# ")
     tab = chromium.new_page()
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as serving:
+    own = os.environ | {"TMPDIR": str(tmp_path)}  # the site is built there, and stays
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=ROOT, env=own, **quiet) as serving:
         try:
             opened(tab, f"http://{host}/modules/", seconds=30)
             expect(tab.get_by_role("heading", level=1)).to_contain_text(title)
