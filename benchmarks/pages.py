@@ -132,9 +132,8 @@ def real(folder: Path) -> int:
 
 def command(*arguments: str | Path, cwd: Path) -> dict[str, float]:
     """Seconds until a command ends, and seconds of processor of all that it has started."""
-    with tempfile.TemporaryDirectory(
-        ignore_cleanup_errors=True
-    ) as own:  # or pytest removes what earlier runs have left
+    # Its own temporary folder, or pytest would remove what the runs of others have left.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         done = subprocess.run(
             [sys.executable, *arguments],
