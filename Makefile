@@ -24,31 +24,31 @@ test: test-venv ## run every check there is: lint, types, unit tests, every snip
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 test-fast: test-venv ## test the pages and topics that differ from the last commit, or from another: SINCE=main
-	@$(BIN)/python tools/test_fast.py $(SINCE)
+	@$(BIN)/python tools/fast_tests.py $(SINCE)
 
 site: docs-venv ## build the site into site/, any warning an error
 	@$(BIN)/python -m mkdocs build
 
 offline: docs-venv ## build the site to be read from a disk, without a server, and zip it: dist/d2lblocks-offline.zip
-	@$(BIN)/python tools/offline.py
+	@$(BIN)/python tools/offline_site.py
 
 zensical: zensical-venv ## build the same site with Zensical, the successor of MkDocs, into dist/zensical/
 	@.venv-zensical/bin/python -m zensical build --clean --strict --config-file mkdocs.zensical.yml
 
 update: test-venv ## rewrite shown outputs, embedded definitions, notebooks and scripts from what really happens
-	@$(BIN)/python -m pytest tests/test_docs.py --update-examples
+	@$(BIN)/python -m pytest tests/pages/test_docs.py --update-examples
 
 gpu-record: test-venv ## run every snippet on this machine's GPUs and put on record which passed
-	@$(BIN)/python -m pytest tests/test_docs.py --gpu-record
+	@$(BIN)/python -m pytest tests/pages/test_docs.py --gpu-record
 
 site-record: test-venv ## read every page in a browser and put on record what it weighs
-	@$(BIN)/python -m pytest tests/test_site.py --site-record
+	@$(BIN)/python -m pytest tests/site/test_site.py --site-record
 
 bench: bench-venv ## measure what is claimed about speed, beside the peers, and write the tables (an hour)
 	@for file in $(filter-out %/measure.py,$(wildcard benchmarks/*.py)); do .venv-bench/bin/python $$file --write || exit 1; done
 
 torture: test-venv ## damage files in 20,000 ways, kill 300 writers, see what loads, and write the table
-	@$(BIN)/python tests/torture.py
+	@$(BIN)/python -m tests.package.torture
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-bench .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache
@@ -56,4 +56,4 @@ clean: ## remove everything that was installed or built
 
 docs-venv test-venv bench-venv zensical-venv: %-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name yours, as in \`PYTHON=python3.12 make test\`." >&2; exit 1; }
-	@$(PYTHON) tools/venv.py $*
+	@$(PYTHON) tools/environment.py $*

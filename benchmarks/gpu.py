@@ -16,10 +16,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from measure import ROOT, arguments, fresh, origin, ratio, seconds, show, table, take_turns
+from measure import arguments, fresh, origin, ratio, seconds, show, table, take_turns
 from package import in_turns, pairs
-from page.read import read_pages, topics
-from page.record import this_machine
+
+from tools.generate.gpu_record import this_machine
+from tools.pages import project, topics
 
 DEVICE = "cuda"
 MODES = ["eager", "compiled", "CUDA graph"]
@@ -133,12 +134,12 @@ def exercises() -> dict[str, list[float]]:
     import torch
 
     gpus = torch.accelerator.device_count()
-    (devices,) = (page for page in topics(read_pages(ROOT), ROOT) if page.path.stem == "devices")
+    (devices,) = (page for page in topics(project().pages()) if page.path.stem == "devices")
     page: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()):
         for snippet in devices.snippets:
             if snippet.gpus <= gpus:
-                with contextlib.suppress(Exception) if "raises" in snippet.keys else contextlib.nullcontext():
+                with contextlib.suppress(Exception) if snippet.raises else contextlib.nullcontext():
                     exec("\n".join(snippet.code), page)
 
     def best(work: Callable[[], object], wait: bool = True) -> float:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
-from page.check import made_parts  # noqa: E402
-from page.made import Made  # noqa: E402
-from page.read import read_pages  # noqa: E402
+from tools.generate.all_files import generated  # noqa: E402
+from tools.generate.generated import GeneratedPart  # noqa: E402
+from tools.pages import project  # noqa: E402
 
 _Way = TypeVar("_Way")
 _Result = TypeVar("_Result")
@@ -103,7 +103,7 @@ def show(tables: Mapping[tuple[str, str], list[str]], write: bool) -> None:
     for (page, name), lines in tables.items():
         print(f"\n{name}\n", *lines, sep="\n")
         if write:
-            print(Made(ROOT, f"docs/en/{page}", name, lines, "make bench").show())
+            print(GeneratedPart(ROOT, f"docs/en/{page}", name, lines, "make bench").show())
     if write:
-        for part in made_parts(read_pages(ROOT), ROOT):  # notebooks have the tables of their pages
+        for part in generated(project().pages(), ROOT):  # notebooks have the tables of their pages
             part.show()

@@ -21,8 +21,9 @@ from pathlib import Path
 
 import nbformat
 from measure import ROOT, arguments, origin, ratio, seconds, show, table, take_turns, with_its_spread
-from page.read import read_pages
-from small_project import fence, prepare
+
+from tests.machinery.toy_project import fence, prepare
+from tools.pages import project
 
 PAGES = 6
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
@@ -121,10 +122,10 @@ def site(folder: Path, size: int) -> None:
 def real(folder: Path) -> int:
     """The code of the real pages, one program after the other."""
     programs: dict[str, list[tuple[str, bool]]] = {}
-    for page in read_pages(ROOT):
+    for page in project().pages():
         for snippet in page.snippets:
             if not snippet.gpus:
-                part = "\n".join(snippet.code), "raises" in snippet.keys
+                part = "\n".join(snippet.code), bool(snippet.raises)
                 programs.setdefault(snippet.program, []).append(part)
     (folder / "programs.json").write_text(json.dumps(list(programs.values())))
     return sum(map(len, programs.values()))
@@ -161,7 +162,7 @@ def pytest_(*arguments: str | Path) -> list[str | Path]:
 
 WAYS: dict[str, Callable[..., dict[str, float]]] = {
     "bare Python": partial(command, "-c", BARE, "."),
-    "d2lblocks": partial(command, *pytest_("tests/test_docs.py::test_snippet")),
+    "d2lblocks": partial(command, *pytest_("tests/pages/test_docs.py::test_snippet")),
     "pytest-examples": partial(command, *pytest_("test_examples.py")),
     "sybil": partial(command, *pytest_("doctests")),
     "pytest-markdown-docs": partial(command, *pytest_("--markdown-docs", "docs")),

@@ -15,7 +15,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from measure import ROOT, arguments, origin, seconds, show, table, take_turns
-from page.read import read_pages, topics
+
+from tools.pages import project, topics
 
 SHARE = 0.03  # of all seconds: files of tests that take less are summed up
 WHOLE = "all tests of all files, in turn"
@@ -53,7 +54,7 @@ def fast(clone: Path, files: list[Path]) -> float:
     try:
         for file, text in texts.items():
             file.write_text(f"{text}\n", "utf-8")
-        return run(ROOT / ".venv" / "bin" / "python", "tools/test_fast.py", cwd=clone)
+        return run(ROOT / ".venv" / "bin" / "python", "tools/fast_tests.py", cwd=clone)
     finally:
         for file, text in texts.items():
             file.write_text(text, "utf-8")
@@ -87,7 +88,7 @@ def main() -> None:
         clone = Path(name, "clone")
         run("git", "clone", "--quiet", ROOT, clone, cwd=ROOT)
         edits = {}
-        for page in topics(read_pages(clone), clone):
+        for page in topics(project(clone).pages(), clone):
             source = clone / "src" / "d2lblocks" / page.path.stem
             edits[page.path.stem] = (
                 [page.path],

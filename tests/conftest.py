@@ -1,15 +1,12 @@
-"""Options of the doc tests, the built site, and a fresh torch for every test."""
+"""Options of the test run."""
 
 import sys
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 
 import pytest
-from built import PUBLISHED, Needs, Once, build
-from page.record import this_machine
 
-pytest_plugins = ["browser", "schedule"]
+from tools.generate.gpu_record import this_machine
+
+pytest_plugins = ["tests.workers"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,50 +43,3 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Without tests that use Hypothesis, its plugin would import it, for half a second, to say nothing."""
     if "hypothesis" not in sys.modules:
         session.config.pluginmanager.unregister(name="hypothesispytest")
-
-
-@pytest.fixture(scope="session")
-def needs(pytestconfig: pytest.Config) -> Needs:
-    """The path of a tool that not every machine has; without it the test is skipped, or fails."""
-
-    def place(name: str, path: str | Path | None, remedy: str) -> str:
-        if path is None or not Path(path).is_file():
-            fail_or_skip = pytest.fail if pytestconfig.getoption("browser_required") else pytest.skip
-            fail_or_skip(f"There is no {name} here: {remedy}.")
-        return str(path)
-
-    return place
-
-
-@pytest.fixture(scope="session")
-def site(once: Once) -> Path:
-    """The built site, once for all tests that look at it."""
-    return once("site", build)
-
-
-@pytest.fixture(scope="session")
-def published(once: Once) -> Path:
-    """The site as it is built for an address of its own, in a folder of a server, and where torch is not."""
-    return once("published", partial(build, address=PUBLISHED, torch=False))
-
-
-@pytest.fixture(autouse=True)
-def fresh_torch() -> Iterator[None]:
-    """What one test does to torch's global state, the next one does not see."""
-    torch = sys.modules.get("torch")  # the doc tests do not import it: their pages run elsewhere
-    if torch is None:
-        yield
-        return
-    dtype, grad, threads = (
-        torch.get_default_dtype(),
-        torch.is_grad_enabled(),
-        torch.get_num_threads(),
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-    torch.set_default_dtype(dtype)
-    torch.set_default_device(None)
-    torch.set_grad_enabled(grad)
-    torch.set_num_threads(threads)
-    torch.set_printoptions(profile="default")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from built import Once
 from filelock import FileLock
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -25,6 +24,9 @@ LONG = (
     "test_page_exports",
     "test_page_update",
 )
+
+
+Once = Callable[[str, Callable[[Path], object]], Path]  # the fixture of this name
 
 
 class Schedule(LoadScopeScheduling):

@@ -1,7 +1,7 @@
-"""Test what has changed since a commit: python tools/test_fast.py [COMMIT]
+"""Test what has changed since a commit: python tools/fast_tests.py [COMMIT]
 
 A page is tested by its snippets. A file of the package is tested by the examples in its docstrings, by the
-page of its topic, and by tests/test_TOPIC.py. A file of tests is run. What else has changed is named:
+page of its topic, and by tests/package/test_TOPIC.py. A file of tests is run. What else has changed is named:
 `make test` tests all of it.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src", "d2lblocks")
+DOC_TESTS = "tests/pages/test_docs.py"
 
 
 def changed(commit: str) -> list[Path]:
@@ -33,8 +34,8 @@ def tests_of(path: Path) -> tuple[set[str], set[str]]:
         return set(), {path.name}
     if path.is_relative_to(PACKAGE) and path.suffix == ".py":
         topic = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        return there(f"tests/test_{topic}.py"), {path.name, f"{topic}.md"}
-    if path.match("tests/test_*.py") and path.name != "test_docs.py":
+        return there(f"tests/package/test_{topic}.py"), {path.name, f"{topic}.md"}
+    if path.match("tests/*/test_*.py") and path.as_posix() != DOC_TESTS:
         return there(path.as_posix()), set()
     return set(), set()
 
@@ -57,7 +58,7 @@ def main(commit: str) -> int:
         return 0
     wanted = " or ".join([*sorted(pages), *sorted(Path(file).name for file in files)])
     # Pages last: what runs them imports torch while the other tests run.
-    places = sorted(files) + ["tests/test_docs.py"] * bool(pages)
+    places = sorted(files) + [DOC_TESTS] * bool(pages)
     print(f"tested: {wanted.replace(' or ', ', ')}", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", *places, "-k", wanted]
     return subprocess.run(command, cwd=ROOT).returncode

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from kernel import code, executed, said
 from nbformat import NotebookNode
-from page.check import made_parts
-from page.read import read_pages
-from small_project import check, fence, project, pytest_run
+
+from tests.machinery.toy_project import check, fence, pages_of, project, pytest_run
+from tests.pages.jupyter_kernel import code, executed, said
+from tools.generate.all_files import generated
 
 DETAILS = '<details markdown="1"><summary>{}</summary>\n\n'
 PAGE = (
@@ -265,10 +265,10 @@ def test_a_script_of_odd_things(odd: Path, tmp_path: Path) -> None:
 def test_a_page_that_changes_makes_them_stale(name: str, old: str, odd: Path) -> None:
     """Its prose, its code, what it shows, its pictures."""
     place = odd / "docs/en/odd.md"
-    made = {part.name: part for part in made_parts(read_pages(odd), odd)}
+    made = {part.name: part for part in generated(pages_of(odd), odd)}
     assert made[name].lie() == ""
     place.write_bytes(place.read_bytes().replace(old.encode(), b"y = 2"))
-    made = {part.name: part for part in made_parts(read_pages(odd), odd)}
+    made = {part.name: part for part in generated(pages_of(odd), odd)}
     assert made[name].lie().startswith(f"{name}: this is not what it is made from")
 
 
@@ -293,7 +293,7 @@ def test_a_write_that_fails_leaves_the_old_notebook(odd: Path, monkeypatch: pyte
     def fail(*_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("page.write.os.replace", fail)
+    monkeypatch.setattr("tests.page_runner.atomic_write.os.replace", fail)
     with pytest.raises(OSError, match="full"):
         check(odd, update=True)
     assert (odd / NOTEBOOK).read_bytes() == old
@@ -303,4 +303,4 @@ def test_a_page_with_a_problem_has_no_notebook(tmp_path: Path) -> None:
     """The page fails by itself; nothing is made of it, and nothing breaks."""
     pages = {"docs/en/odd.md": "# Odd\n\n```py\n1\n```\n", "docs/en/other.md": "# Other\n\n" + fence("x = (")}
     root = project(tmp_path, **FILES | pages)
-    assert [part.name for part in made_parts(read_pages(root), root)][2:] == []
+    assert [part.name for part in generated(pages_of(root), root)][2:] == []

@@ -1,16 +1,15 @@
 """`make test-fast`: what has changed is tested, and nothing else."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from small_project import fence, prepare, project
 
-from tools import test_fast
+from tests.machinery.toy_project import fence, prepare, project
+from tools import fast_tests
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -18,17 +17,17 @@ ROOT = Path(__file__).parents[1]
     [
         ("docs/en/lazy.md", set(), {"lazy.md"}),
         ("README.md", set(), {"README.md"}),
-        ("src/d2lblocks/init.py", {"tests/test_init.py"}, {"init.py", "init.md"}),
-        ("src/d2lblocks/serialization/nets.py", {"tests/test_serialization.py"}, {"nets.py", "serialization.md"}),
-        ("tests/test_writers.py", {"tests/test_writers.py"}, set()),
-        ("tests/test_docs.py", set(), set()),
-        ("tests/test_that_is_gone.py", set(), set()),
+        ("src/d2lblocks/init.py", {"tests/package/test_init.py"}, {"init.py", "init.md"}),
+        ("src/d2lblocks/serialization/nets.py", {"tests/package/test_serialization.py"}, {"nets.py", "serialization.md"}),
+        ("tests/package/test_writers.py", {"tests/package/test_writers.py"}, set()),
+        ("tests/pages/test_docs.py", set(), set()),
+        ("tests/package/test_that_is_gone.py", set(), set()),
         ("Makefile", set(), set()),
     ],
 )  # fmt: skip
 def test_what_tests_a_file(path: str, tests: set[str], pages: set[str]) -> None:
     """By the names that the project has."""
-    assert test_fast.tests_of(Path(path)) == (tests, pages)
+    assert fast_tests.tests_of(Path(path)) == (tests, pages)
 
 
 def test_only_what_has_changed_is_tested(tmp_path: Path) -> None:
@@ -36,15 +35,13 @@ def test_only_what_has_changed_is_tested(tmp_path: Path) -> None:
     wrong = fence("print(1)", "#> 2")
     root = project(tmp_path, **{"docs/en/a.md": fence("print(1)", "#> 1"), "docs/en/b.md": wrong})
     prepare(root)
-    (root / "tools").mkdir()
-    shutil.copy(test_fast.__file__, root / "tools")
 
     def git(*arguments: str) -> None:
         who = ["-c", "user.name=a", "-c", "user.email=a@b"]
         subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
 
     def run(*arguments: str) -> tuple[int, str]:
-        command = [sys.executable, "tools/test_fast.py", *arguments]
+        command = [sys.executable, "tools/fast_tests.py", *arguments]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
 

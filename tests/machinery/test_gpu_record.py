@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from page.check import made_parts
-from page.made import marks
-from page.read import read_pages
-from page.record import RECORD, TESTED, Machine
-from small_project import check, fake_torch, fence, project, pytest_run, results
+
+from tests.machinery.toy_project import check, fake_torch, fence, pages_of, project, pytest_run, results
+from tools.generate.all_files import generated
+from tools.generate.generated import marks
+from tools.generate.gpu_record import RECORD, TESTED, Machine
 
 BEGIN, END = marks("table of GPU runs")
 MACHINE = Machine(gpu="NVIDIA H100", torch="2.11.0", cuda="13.0")
@@ -181,10 +181,10 @@ def test_the_table_has_to_be_there(tmp_path: Path) -> None:
     root = site(tmp_path, **{TESTED: TABLE.replace(END, "")})
     check(root, update=True)
     assert (root / TESTED).read_bytes().decode() == TABLE.replace(END, "")
-    assert "has no place between" in made_parts(read_pages(root), root)[0].lie()
+    assert "has no place between" in generated(pages_of(root), root)[0].lie()
     (root / TESTED).unlink()
     check(root, update=True)
-    assert made_parts(read_pages(root), root)[0].lie() == ""
+    assert generated(pages_of(root), root)[0].lie() == ""
 
 
 VERSION = fence("import torch", "print(torch.__version__)", "#> 2.12.0")
@@ -248,7 +248,7 @@ def test_a_record_is_refused(gpus: int, arguments: list[str], sentence: str, tmp
 def test_a_run_of_some_snippets_is_not_recorded(tmp_path: Path) -> None:
     """It says so: a record is of the pages as a whole."""
     root = project(tmp_path, **{"docs/en/page.md": GPU + GPU, **PINS})
-    some = "tests/test_docs.py::test_snippet[page.md:1]"
+    some = "tests/pages/test_docs.py::test_snippet[page.md:1]"
     ran = pytest_run(root, "--gpu-record", some, **fake_torch(root, gpus=1, version="2.12.0"))
     assert results(ran) == {"page.md:1": "PASSED"}
     assert "not recorded, because snippets were not run: 1" in ran.stdout

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from small_project import check, fence, project
+
+from tests.machinery.toy_project import check, fence, project
 
 NOT_WHAT_HAPPENS = r"^docs/en/page\.md:{}: what the page shows is not what happens\n"
 

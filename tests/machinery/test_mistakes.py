@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from page.check import made_parts
-from page.made import marks
-from page.mistakes import MISTAKES
-from page.read import read_pages
-from small_project import check, fence, project
+from tests.machinery.toy_project import check, fence, pages_of, project
+from tools.generate.all_files import generated
+from tools.generate.generated import marks
+from tools.generate.mistakes import MISTAKES
 
 BEGIN, END = marks("list of mistakes")
 FAILS = fence("1 / 0", "#> ZeroDivisionError: division by zero", keys='raises="ZeroDivisionError"')
@@ -47,7 +46,7 @@ def test_the_list_is_made_from_the_pages(tmp_path: Path) -> None:
         MISTAKES: f"# Mistakes\n\n{BEGIN}\nold\n{END}\n\nend\n",
     }
     root = project(tmp_path, **files)
-    assert "the list of mistakes is not what it is made from" in made_parts(read_pages(root), root)[1].lie()
+    assert "the list of mistakes is not what it is made from" in generated(pages_of(root), root)[1].lie()
     check(root, update=True)
     assert (root / MISTAKES).read_text("utf-8") == f"# Mistakes\n\n{BEGIN}\n{LIST}\n{END}\n\nend\n"
-    assert made_parts(read_pages(root), root)[1].lie() == ""
+    assert generated(pages_of(root), root)[1].lie() == ""

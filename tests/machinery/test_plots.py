@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from small_project import check, fence, project
+
+from tests.machinery.toy_project import check, fence, project
 
 PLOT = "<svg><dc:title>Matplotlib</dc:title>\n<path/></svg>\n"
 SAVES = fence("from pathlib import Path", f"done = Path('a.svg').write_text({PLOT!r})")

@@ -9,10 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from page.check import Check
-from page.read import read_pages
-from page.run import SMALLER_PROCESSOR, Program
-from small_project import check, fake_torch, fence, prepare, project, pytest_run, results
+
+from tests.machinery.toy_project import (
+    check,
+    fake_torch,
+    fence,
+    pages_of,
+    prepare,
+    project,
+    pytest_run,
+    results,
+)
+from tests.page_runner import SMALLER_PROCESSOR
+from tests.page_runner.program import Program
+from tests.pages.doc_tests import DocTests
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc about processes")
 
@@ -32,8 +42,8 @@ def test_what_follows_is_not_run_though_the_page_has_it(
     close = Program.close
     monkeypatch.setattr(Program, "close", lambda self: (time.sleep(0.5), close(self)))
     text = fence("x = 1") + fence("1 / 0") + fence("open('after', 'w').close()")
-    pages = read_pages(project(tmp_path, **{"docs/en/page.md": text}))
-    check = Check(pages, tmp_path, tmp_path / "run")
+    pages = pages_of(project(tmp_path, **{"docs/en/page.md": text}))
+    check = DocTests(pages, tmp_path, tmp_path / "run")
     remarks = [check(snippet)[0] for snippet in reversed(pages[0].snippets)]
     assert [remark == "" for remark in remarks] == [False, False, True]
     assert not list(tmp_path.rglob("after"))
@@ -55,8 +65,10 @@ def test_a_snippet_that_does_not_end_is_stopped(tmp_path: Path) -> None:
 def test_a_smaller_processor_is_what_the_page_has(tmp_path: Path) -> None:
     """Though torch was imported before: it looks when it calculates."""
     text = fence("import torch", "torch.ones(2).sum()", "print(torch.backends.cpu.get_cpu_capability())")
-    pages = read_pages(project(tmp_path, **{"docs/en/page.md": text}))
-    remark, _ = Check(pages, tmp_path, tmp_path / "run", environment=SMALLER_PROCESSOR)(pages[0].snippets[0])
+    pages = pages_of(project(tmp_path, **{"docs/en/page.md": text}))
+    remark, _ = DocTests(pages, tmp_path, tmp_path / "run", environment=SMALLER_PROCESSOR)(
+        pages[0].snippets[0]
+    )
     assert "#> DEFAULT" in remark
 
 
@@ -131,9 +143,9 @@ def test_every_snippet_is_run_once(tmp_path: Path) -> None:
     """In whatever order the tests come, and no further than asked for."""
     count = fence(f"file = open({str(tmp_path / 'runs')!r}, 'a')", "file.write('SNIPPET '); file.close()")
     text = "".join(count.replace("SNIPPET", str(number)) for number in range(4))
-    pages = read_pages(project(tmp_path, **{"docs/en/page.md": text.replace("file.write", "n = file.write")}))
+    pages = pages_of(project(tmp_path, **{"docs/en/page.md": text.replace("file.write", "n = file.write")}))
     first, second, third, _ = pages[0].snippets
-    checked = Check(pages, tmp_path, tmp_path / "scratch")
+    checked = DocTests(pages, tmp_path, tmp_path / "scratch")
     assert [checked(snippet)[0] for snippet in (second, third, first, second)] == [""] * 4
     checked.close()
     assert (tmp_path / "runs").read_text() == "0 1 2 "
@@ -222,10 +234,10 @@ def test_a_page_stays_in_one_worker(tmp_path: Path) -> None:
 def test_a_snippet_runs_alone(tmp_path: Path) -> None:
     """Its page's earlier snippets run first."""
     root = project(tmp_path, **SITE)
-    assert results(pytest_run(root, "tests/test_docs.py::test_snippet[page.md:10]")) == {
+    assert results(pytest_run(root, "tests/pages/test_docs.py::test_snippet[page.md:10]")) == {
         "page.md:10": "PASSED"
     }
-    run = pytest_run(root, "tests/test_docs.py::test_snippet[page.md:5]")
+    run = pytest_run(root, "tests/pages/test_docs.py::test_snippet[page.md:5]")
     assert results(run) == {"page.md:5": "FAILED"}
     assert "docs/en/page.md:7: what the page shows is not what happens" in run.stdout
     assert "-#> 2\n+#> 1\n" in run.stdout

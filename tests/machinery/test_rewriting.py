@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from small_project import check, fence, project, pytest_run
+
+from tests.machinery.toy_project import check, fence, project, pytest_run
 
 STALE = (
     "# A page  \r\n\r\n!!! note\r\n\r\n"
@@ -65,7 +66,7 @@ def test_update_of_one_snippet_leaves_the_others(tmp_path: Path) -> None:
     """As chosen by name."""
     stale = fence("print(1)", "#> 2")
     root = project(tmp_path, **{"docs/en/page.md": stale + stale})
-    pytest_run(root, "--update-examples", "tests/test_docs.py::test_snippet[page.md:5]")
+    pytest_run(root, "--update-examples", "tests/pages/test_docs.py::test_snippet[page.md:5]")
     assert (root / "docs/en/page.md").read_text() == stale + stale.replace("2", "1")
 
 
@@ -91,7 +92,7 @@ def test_update_counts_the_failures_of_earlier_snippets(tmp_path: Path) -> None:
     """A page on which something is wrong is not written, whichever of its snippets was asked for."""
     text = fence("import warnings", "warnings.warn('old')") + fence("print(1)", "#> 2")
     root = project(tmp_path, **{"docs/en/page.md": text})
-    pytest_run(root, "--update-examples", "tests/test_docs.py::test_snippet[page.md:5]")
+    pytest_run(root, "--update-examples", "tests/pages/test_docs.py::test_snippet[page.md:5]")
     assert (root / "docs/en/page.md").read_text() == text
 
 

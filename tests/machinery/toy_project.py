@@ -8,11 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from page.check import Check
-from page.read import read_pages
-from page.record import Machine
+from tests.page_runner import Page
+from tests.pages.doc_tests import DocTests
+from tools import pages as this_project
+from tools.generate.gpu_record import Machine
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 LIBRARY = '''\
 import math
@@ -64,13 +65,18 @@ def project(root: Path, **pages: str) -> Path:
     return root
 
 
+def pages_of(root: Path) -> list[Page]:
+    """The pages of a project, read as those of this one are."""
+    return this_project.project(root).pages()
+
+
 def check(
     root: Path, seconds: float = 30, update: bool = False, machine: Machine | None = None
 ) -> dict[str, str]:
     """What the doc tests say of every snippet of a project, and of every page that has a problem."""
-    pages = read_pages(root)
+    pages = pages_of(root)
     scratch = Path(tempfile.mkdtemp(dir=root))
-    checked = Check(pages, root, scratch, seconds, update, machine)
+    checked = DocTests(pages, root, scratch, seconds, update, machine)
     said = {page.short: "\n".join(page.problems) for page in pages if page.problems}
     for page in pages:
         for snippet in page.snippets:
@@ -80,17 +86,26 @@ def check(
     return said
 
 
+# What a small project is given; what Python has compiled of it goes with it.
+DOC_TESTS = (
+    "tests/__init__.py",
+    "tests/conftest.py",
+    "tests/workers.py",
+    "tests/page_runner",
+    "tools",
+    "pyproject.toml",
+)
+OF_PAGES = ("__init__.py", "doc_tests.py", "test_docs.py")
+
+
 def prepare(root: Path) -> None:
     """Give a small project the real doc tests."""
-    if not (root / "tests").exists():
-        shutil.copytree(TESTS, root / "tests", ignore=all_but_the_doc_tests)
-        shutil.copy(TESTS.parent / "pyproject.toml", root)
-
-
-def all_but_the_doc_tests(folder: str, names: list[str]) -> set[str]:
-    """What a small project goes without; what Python has compiled of the rest goes with it."""
-    others = {name for name in names if name.startswith("test_") and not name.startswith("test_docs.")}
-    return others | {"node_modules"}
+    if (root / "tests").exists():
+        return
+    for name in (*DOC_TESTS, *(f"tests/pages/{each}" for each in OF_PAGES)):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (TESTS.parent / name).is_dir() else shutil.copy
+        copy(TESTS.parent / name, root / name)
 
 
 def pytest_run(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

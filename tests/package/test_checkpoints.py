@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_serialization import fail, same
 from torch import nn
 
 from d2lblocks import load_parameters, save_parameters
 from d2lblocks.serialization import load_checkpoint, save_checkpoint
+from tests.package.test_serialization import fail, same
 
 
 def net(value: float = 0.0) -> nn.Linear:

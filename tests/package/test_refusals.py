@@ -10,20 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import malice
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
-import torture
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from malice import signed
-from test_serialization import same
 from torch import nn
 
 from d2lblocks import load_parameters
 from d2lblocks.serialization import DamagedFileError, load_checkpoint, save_checkpoint
+from tests.package import malice, torture
+from tests.package.malice import signed
+from tests.package.test_serialization import same
 
 
 def test_what_is_damaged_is_refused() -> None:

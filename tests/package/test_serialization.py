@@ -522,8 +522,8 @@ def fail(error: BaseException, *args: Any) -> None:
 
 def child(code: str) -> subprocess.Popen[str]:
     """Another Python that runs some code with what this file has."""
-    paths = [str(Path(__file__).parent), str(Path(serialization.__file__).parents[1])]
-    start = f"import os, resource, sys, time; sys.path[:0] = {paths}; from test_serialization import *\n"
+    paths = [str(Path(__file__).parents[2]), str(Path(serialization.__file__).parents[2])]
+    start = f"import os, resource, sys, time; sys.path[:0] = {paths}; from tests.package.test_serialization import *\n"
     return subprocess.Popen([sys.executable, "-c", start + code], stdout=subprocess.PIPE, text=True)
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import safetensors
 import torch
-import torture
-from torture import Number
 
 from d2lblocks import load_parameters, save_parameters
 from d2lblocks.serialization import DamagedFileError, checkpoints, files, save_checkpoint
+from tests.package import torture
+from tests.package.torture import Number
 
 
 def temporary(folder: Path) -> list[Path]:
@@ -26,10 +26,8 @@ def temporary(folder: Path) -> list[Path]:
 
 def python(code: str, *arguments: Any, before: tuple[str, ...] = ()) -> list[str]:
     """The lines that another Python prints, which has the functions of the torture."""
-    paths = [str(Path(__file__).parent), str(Path(files.__file__).parents[2])]
-    start = (
-        f"import os, resource, sys; sys.path[:0] = {paths}; from pathlib import Path; from torture import *\n"
-    )
+    paths = [str(torture.ROOT), str(Path(files.__file__).parents[2])]
+    start = f"import os, resource, sys; sys.path[:0] = {paths}; from pathlib import Path; from tests.package.torture import *\n"
     command = [*before, sys.executable, "-c", start + code, *map(str, arguments)]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -37,7 +35,8 @@ def python(code: str, *arguments: Any, before: tuple[str, ...] = ()) -> list[str
 
 
 def torturing(*arguments: str) -> str:
-    run = subprocess.run([sys.executable, torture.__file__, *arguments], capture_output=True, text=True)
+    command = [sys.executable, "-m", "tests.package.torture", *arguments]
+    run = subprocess.run(command, cwd=torture.ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout
 

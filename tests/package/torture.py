@@ -1,10 +1,10 @@
 """Files damaged at random, writers killed, files replaced while they are read: what comes of it is counted.
 
-python tests/torture.py                    all that follows, with the numbers of the project, for the page
-python tests/torture.py N [SEED]           N corruptions, and a table of what each library makes of them
-python tests/torture.py kill [N] [SEED]    N writers that are killed
-python tests/torture.py two [N]            N saves by each of two processes at once
-python tests/torture.py load [N]           N loads while another thread saves
+python -m tests.package.torture                  all that follows, with the project's numbers, for the page
+python -m tests.package.torture N [SEED]         N corruptions, and a table of what each library makes of them
+python -m tests.package.torture kill [N] [SEED]  N writers that are killed
+python -m tests.package.torture two [N]          N saves by each of two processes at once
+python -m tests.package.torture load [N]         N loads while another thread saves
 """
 
 import itertools
@@ -25,14 +25,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from corruptions import corrupted
-from page.made import Made
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from d2lblocks.serialization import load_checkpoint, load_parameters, save_checkpoint, save_parameters
+from tests.package.corruptions import corrupted
+from tools.generate.generated import GeneratedPart
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KINDS = ["untied", "tied", "checkpoint"]
 SECONDS = 20  # for one load; what takes longer hangs
 
@@ -175,8 +175,17 @@ def tally(library: str, number: int, seed: int) -> tuple[Counter[str], Counter[s
     outcomes: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     while (start := outcomes.total()) < number:
-        command = [sys.executable, __file__, "attempts", library, str(seed), str(start), str(number)]
-        run = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "tests.package.torture",
+            "attempts",
+            library,
+            str(seed),
+            str(start),
+            str(number),
+        ]
+        run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for line in run.stdout.splitlines():
             outcome, *error = line.split()
             outcomes[outcome] += 1
@@ -326,8 +335,9 @@ if __name__ == "__main__":
             lines = table().split("\n")
             lines += ["", *(f"- {torture()}." for torture in tortures.values())]
             print("\n".join(lines))
-            page = Made(ROOT, "docs/en/serialization.md", "table of damaged files", lines, "make torture")
-            print(page.show())
+            page, name = "docs/en/serialization.md", "table of damaged files"
+            part = GeneratedPart(ROOT, page, name, lines, "make torture")
+            print(part.show())
         case ["attempts", *arguments]:
             attempts(*arguments)
         case [name, *arguments] if name in tortures:

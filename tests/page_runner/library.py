@@ -7,21 +7,16 @@ from copy import deepcopy
 from inspect import cleandoc
 from pathlib import Path
 
-from .read import is_library, parse_quietly
-from .snippet import Snippet
+from .snippet import Snippet, parse_quietly
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def shows_library(snippet: Snippet) -> bool:
-    return is_library(snippet.keys.get("title", ""))
-
-
-def library_lies(snippet: Snippet, root: Path) -> list[str]:
-    """Where the snippet is not, to the syntax tree, the library's source; docstrings and comments aside."""
-    title = snippet.keys["title"]
-    library = parse_quietly((root / "src" / title).read_text("utf-8"), title)
-    tree = parse_quietly("\n".join(snippet.code), snippet.file)
+def library_lies(snippet: Snippet, folder: Path) -> list[str]:
+    """Where the syntax tree of the snippet is not that of the source; docstrings and comments aside."""
+    title = snippet.source
+    library = parse_quietly((folder / title).read_text("utf-8"), title)
+    tree = snippet.tree()
     lies = []
     if not any(defined(statement) for statement in tree.body):
         lies.append(f"{snippet.file}:{snippet.line}: this defines nothing, so it shows nothing of {title}")
@@ -44,18 +39,17 @@ def library_lies(snippet: Snippet, root: Path) -> list[str]:
     return lies
 
 
-def refreshed(snippet: Snippet, root: Path) -> list[str]:
+def refreshed(snippet: Snippet, folder: Path) -> list[str]:
     """The snippet's code with every definition that differs replaced by the library's text."""
-    title = snippet.keys["title"]
-    source = (root / "src" / title).read_text("utf-8")
-    library = parse_quietly(source, title)
+    source = (folder / snippet.source).read_text("utf-8")
+    library = parse_quietly(source, snippet.source)
     code = list(snippet.code)
-    tree = parse_quietly("\n".join(code), snippet.file)
+    tree = snippet.tree()
     for statement, real in reversed(list(counterparts(tree, library))):
         # One that shares a line with another cannot be cut out whole: that difference is left to be seen.
         if real and not same(statement, real) and alone(statement, tree) and alone(real, library):
             keep = any(docstring(node) for node in ast.walk(statement))
-            first, last = lines_of(statement)
+            first, last = statement_lines(statement)
             code[first - 1 : last] = text(real, source.splitlines(), keep)
     return code
 
@@ -133,7 +127,7 @@ def docstring(node: ast.AST) -> ast.stmt | None:
     return None
 
 
-def lines_of(statement: ast.stmt) -> tuple[int, int]:
+def statement_lines(statement: ast.stmt) -> tuple[int, int]:
     """Its first line, decorators included, and its last."""
     decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     assert statement.end_lineno is not None
@@ -142,8 +136,8 @@ def lines_of(statement: ast.stmt) -> tuple[int, int]:
 
 def alone(statement: ast.stmt, tree: ast.Module) -> bool:
     """Whether no other statement shares a line with it."""
-    first, last = lines_of(statement)
-    others = (lines_of(each) for each in tree.body if each is not statement)
+    first, last = statement_lines(statement)
+    others = (statement_lines(each) for each in tree.body if each is not statement)
     return all(end < first or start > last for start, end in others)
 
 
@@ -155,12 +149,12 @@ def text(statement: ast.stmt, source: list[str], keep_docstrings: bool) -> list[
         # A body that is only a docstring keeps it: something has to stand there.
         if doc is None or keep_docstrings or len(getattr(node, "body", ())) == 1:
             continue
-        first, last = lines_of(doc)
+        first, last = statement_lines(doc)
         before = source[first - 1].encode()[: doc.col_offset]
         after = source[last - 1].encode()[doc.end_col_offset :]
         if not before.strip() and not after.strip():
             dropped.update(range(first, last + 1))
             if not source[last].strip():
                 dropped.add(last + 1)
-    first, last = lines_of(statement)
+    first, last = statement_lines(statement)
     return [source[number - 1] for number in range(first, last + 1) if number not in dropped]

@@ -1,12 +1,12 @@
-"""The headings of a page, with their anchors on the site."""
+"""A page: its lines, its snippets, its fences and its headings."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from markdown.extensions.toc import slugify, unique  # type: ignore[import-untyped]
-
-from .read import Page, scan
+from .fences import Fence, scan
+from .snippet import Snippet
 
 HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*")
 
@@ -16,16 +16,38 @@ class Heading:
     line: int
     level: int
     text: str
-    anchor: str
+    anchor: str  # on the site
 
 
-def headings(page: Page) -> Iterator[Heading]:
-    """Every heading of a Markdown page, in order; a file of docstrings has none."""
-    if page.path.suffix == ".py":
-        return
-    lines = [line.removesuffix("\r") for line in page.lines]
-    code = {line for each in scan(lines, 1, len(lines)) for line in range(each.line, each.last_line or 0)}
-    taken: set[str] = set()
-    for number, line in enumerate(lines, 1):
-        if number not in code and (match := HEADING.fullmatch(line)):
-            yield Heading(number, len(match[1]), match[2], unique(slugify(match[2], "-"), taken))
+@dataclass
+class Page:
+    """A Markdown file, or the docstrings of a Python file."""
+
+    path: Path
+    name: str  # relative to the project's root
+    short: str  # as the names of its tests begin
+    lines: list[str]  # as in the file, a carriage return at the end included
+    snippets: list[Snippet] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # of the page as a whole
+
+    def text_lines(self) -> list[str]:
+        """The lines without carriage returns."""
+        return [line.removesuffix("\r") for line in self.lines]
+
+    def fences(self) -> list[Fence]:
+        """Every fence of a Markdown page, run or not."""
+        return list(scan(self.text_lines(), 1, len(self.lines)))
+
+    def headings(self) -> Iterator[Heading]:
+        """Every heading of a Markdown page, in order; a file of docstrings has none."""
+        if self.path.suffix == ".py":
+            return
+        # Imported here, because the process of a page, which needs no headings, imports this module, too.
+        from markdown.extensions.toc import slugify, unique  # type: ignore[import-untyped]
+
+        code = {line for each in self.fences() for line in range(each.line, each.last_line or 0)}
+        taken: set[str] = set()
+        for number, line in enumerate(self.text_lines(), 1):
+            if number not in code and (match := HEADING.fullmatch(line)):
+                anchor = unique(slugify(match[2], "-"), taken)
+                yield Heading(number, len(match[1]), match[2], anchor)

@@ -5,11 +5,10 @@ import re
 from itertools import zip_longest
 from pathlib import Path
 
+from .atomic_write import replace_file
 from .snippet import Snippet
-from .write import replace
 
 SHOWN = re.compile(r"!\[[^\]]*\]\(img/([^)\s]+\.svg)\)")
-PUBLISHED = Path("docs") / "theme" / "img"  # where the site has them, for the pages of every language
 PLOTTED = "<dc:title>Matplotlib"  # what the library writes into all it draws
 
 
@@ -26,38 +25,38 @@ def plots(snippet: Snippet, lines: list[str]) -> list[str]:
     return sorted(set(shown) & strings)
 
 
-def never_drawn(snippets: list[Snippet], lines: list[str], root: Path) -> list[str]:
+def never_drawn(snippets: list[Snippet], lines: list[str], published: Path) -> list[str]:
     """The plots that a page shows and none of its snippets draws."""
     drawn = {name for snippet in snippets for name in plots(snippet, lines)}
     return [
         name
         for name in SHOWN.findall("\n".join(lines))
-        if name not in drawn and PLOTTED in (svg(root / PUBLISHED / name) or "")
+        if name not in drawn and PLOTTED in (svg(published / name) or "")
     ]
 
 
-def plot_lies(snippet: Snippet, lines: list[str], folder: Path, root: Path) -> list[str]:
-    """How the published plots differ from those that the snippet has drawn."""
+def plot_lies(snippet: Snippet, lines: list[str], folder: Path, root: Path, pictures: str) -> list[str]:
+    """How the published plots differ from those that the snippet has drawn in this folder."""
     lies = []
     for name in plots(snippet, lines):
         at = f"{snippet.file}:{snippet.line}"
-        published, drawn = svg(root / PUBLISHED / name), svg(folder / name)
+        published, drawn = svg(root / pictures / name), svg(folder / name)
         if drawn is None:
             lies.append(f"{at}: this does not draw {name}, which the page shows")
         elif drawn != published:
             pairs = enumerate(zip_longest((published or "").split("\n"), drawn.split("\n")), 1)
             line = next(line for line, (was, is_) in pairs if was != is_)
-            lies.append(f"{at}: {PUBLISHED.as_posix()}/{name} is not what this draws, from line {line} on")
+            lies.append(f"{at}: {pictures}/{name} is not what this draws, from line {line} on")
     return lies
 
 
-def publish(name: str, folder: Path, root: Path) -> str:
+def publish(name: str, folder: Path, root: Path, pictures: str) -> str:
     """Put a plot where the site has it. What was done, if anything."""
-    drawn, place = svg(folder / name), root / PUBLISHED / name
+    drawn, place = svg(folder / name), root / pictures / name
     if drawn is None or drawn == svg(place):
         return ""
-    replace(place, drawn.encode())
-    return f"drawn: {(PUBLISHED / name).as_posix()}"
+    replace_file(place, drawn.encode())
+    return f"drawn: {pictures}/{name}"
 
 
 def svg(path: Path) -> str | None:

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page.check import Check, made_parts
-from page.made import Made
-from page.read import Page, read_pages, topics
-from page.record import this_machine
-from page.run import SMALLER_PROCESSOR, warm_up
-from page.snippet import Snippet
 
-ROOT = Path(__file__).parents[1]
-PAGES = read_pages(ROOT)
+from tests.page_runner import SMALLER_PROCESSOR, Page, Snippet, warm_up
+from tests.pages.doc_tests import DocTests
+from tools.generate.all_files import generated
+from tools.generate.generated import GeneratedFile, GeneratedPart
+from tools.generate.gpu_record import this_machine
+from tools.pages import ROOT, project, topics
+
+PAGES = project().pages()
 SNIPPETS = [snippet for page in PAGES for snippet in page.snippets]
-TOPICS = topics(PAGES, ROOT)
+TOPICS = topics(PAGES)
 WITHOUT_SCRIPT = [page for page in PAGES if page.snippets and page not in TOPICS]
 WORDS = {"torch": "torch", "optim.": "torch._dynamo"}  # the first optimizer imports the second, for a second
 warm_up(
@@ -23,9 +23,9 @@ warm_up(
 
 
 @pytest.fixture(scope="session")
-def check(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Check]:
+def check(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocTests]:
     pytestconfig = request.config
-    check = Check(
+    check = DocTests(
         PAGES,
         ROOT,
         folder=tmp_path_factory.mktemp("pages"),
@@ -51,7 +51,7 @@ def test_fences(page: Page) -> None:
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.id)
-def test_snippet(snippet: Snippet, check: Check, pytestconfig: pytest.Config) -> None:
+def test_snippet(snippet: Snippet, check: DocTests, pytestconfig: pytest.Config) -> None:
     """What the page shows is what happens."""
     remark, skipped = check(snippet)
     if skipped and snippet.gpus <= pytestconfig.getoption("gpus_required"):
@@ -64,8 +64,8 @@ def test_snippet(snippet: Snippet, check: Check, pytestconfig: pytest.Config) ->
         pytest.skip(skipped)
 
 
-@pytest.mark.parametrize("part", made_parts(PAGES, ROOT), ids=lambda part: part.name.replace(" ", "_"))
-def test_part_that_is_made(part: Made, pytestconfig: pytest.Config) -> None:
+@pytest.mark.parametrize("part", generated(PAGES, ROOT), ids=lambda part: part.name.replace(" ", "_"))
+def test_part_that_is_made(part: GeneratedPart | GeneratedFile, pytestconfig: pytest.Config) -> None:
     """What a page gathers from other files is what they say."""
     if pytestconfig.getoption("update_examples") or pytestconfig.getoption("gpu_record"):
         pytest.skip("it is being rewritten")
@@ -79,7 +79,7 @@ def test_a_page_holds_on_a_smaller_processor(page: Page, tmp_path: Path, pytestc
     if pytestconfig.getoption("update_examples") or pytestconfig.getoption("gpu_record"):
         pytest.skip("pages are being rewritten, or put on record")
     seconds = pytestconfig.getoption("snippet_seconds")
-    check = Check([page], ROOT, tmp_path, seconds, environment=SMALLER_PROCESSOR)
+    check = DocTests([page], ROOT, tmp_path, seconds, environment=SMALLER_PROCESSOR)
     try:
         remarks = [remark for snippet in page.snippets if (remark := check(snippet)[0])]
     finally:

@@ -8,17 +8,16 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from kernel import code, executed, figures, said
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
-from page.compare import shown_lines
-from page.notebook import NOTEBOOKS, code_cells
-from page.plots import plots
-from page.read import Page, read_pages, topics
 
-ROOT = Path(__file__).parents[1]
-TOPICS = topics(read_pages(ROOT), ROOT)
+from tests.page_runner import Page, plots
+from tests.pages.jupyter_kernel import code, executed, figures, said
+from tools.generate.notebook import NOTEBOOKS, code_cells
+from tools.pages import ROOT, project, topics
+
+TOPICS = topics(project().pages())
 every_topic = pytest.mark.parametrize("page", TOPICS, ids=lambda page: page.path.stem)
 
 # What only the site understands, once code and formulas are taken away; and links to what is not here.
@@ -126,11 +125,7 @@ def test_solutions_are_folded(page: Page) -> None:
 @every_topic
 def test_a_notebook_shows_what_the_page_shows(page: Page) -> None:
     """Every line of output, in order, and no other."""
-    shown = [
-        snippet.code[line - 1].removeprefix("#>").removeprefix(" ")
-        for snippet in page.snippets
-        for line in sorted(shown_lines(snippet.code))
-    ]
+    shown = [line for snippet in page.snippets for line in snippet.outputs()]
     outputs = [output for cell in code(read(page)) for output in cell.outputs]
     texts = [output.get("text") or "\n".join(output.traceback) + "\n" for output in outputs]
     assert "".join(texts) == "".join(f"{line}\n" for line in shown)

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from page.compare import shown_lines
-from page.plots import plot_lies
-from page.read import Page, read_pages, topics
-from page.run import SMALLER_PROCESSOR
-from page.script import SCRIPTS, skipped
 
-ROOT = Path(__file__).parents[1]
-TOPICS = topics(read_pages(ROOT), ROOT)
+from tests.page_runner import SMALLER_PROCESSOR, Page, plot_lies
+from tools.generate.script import SCRIPTS, skipped
+from tools.pages import PICTURES, ROOT, project, topics
+
+TOPICS = topics(project().pages())
 every_topic = pytest.mark.parametrize("page", TOPICS, ids=lambda page: page.path.stem)
 
 
@@ -43,15 +41,14 @@ def test_a_script_prints_what_the_page_shows(page: Page, tmp_path: Path) -> None
         if snippet not in here:
             lines.append(skipped(snippet))
         else:
-            shown = sorted(shown_lines(snippet.code))
-            lines += [snippet.code[line - 1].removeprefix("#>").removeprefix(" ") for line in shown]
+            lines += snippet.outputs()
     environment = os.environ | SMALLER_PROCESSOR | {"PYTHONUTF8": "1"}
     run = subprocess.run(
         [sys.executable, place(page)], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8"
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.splitlines() == lines
-    assert [lie for each in here for lie in plot_lies(each, page.lines, tmp_path, ROOT)] == []
+    assert [lie for each in here for lie in plot_lies(each, page.lines, tmp_path, ROOT, PICTURES)] == []
 
 
 @every_topic
@@ -61,12 +58,11 @@ def test_what_raises_is_caught_whole(page: Page) -> None:
         node for node in ast.walk(ast.parse(place(page).read_text("utf-8"))) if isinstance(node, ast.Try)
     ]
     caught = {(ast.dump(each.body[0]), ast.unparse(each.handlers[0].type)) for each in tries if each.handlers}
-    raising = [snippet for snippet in page.snippets if "raises" in snippet.keys]
+    raising = [snippet for snippet in page.snippets if snippet.raises]
     statements = [ast.parse("\n".join(snippet.code)).body[-1] for snippet in raising]
     assert raising
     assert {
-        (ast.dump(statement), snippet.keys["raises"])
-        for statement, snippet in zip(statements, raising, strict=True)
+        (ast.dump(statement), snippet.raises) for statement, snippet in zip(statements, raising, strict=True)
     } <= caught
 
 

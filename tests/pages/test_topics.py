@@ -4,12 +4,12 @@ import ast
 import importlib
 import pkgutil
 import re
-from pathlib import Path
 
 import pytest
-from page.read import Page, read_page
 
-ROOT = Path(__file__).parents[1]
+from tests.page_runner import Page
+from tools.pages import ROOT, project
+
 DOCS = ROOT / "docs" / "en"
 TOPICS = sorted(module.name for module in pkgutil.iter_modules([str(ROOT / "src" / "d2lblocks")]))
 
@@ -92,7 +92,7 @@ def names_in_code(page: Page) -> set[str]:
 @pytest.mark.parametrize("topic", TOPICS)
 def test_every_public_name_is_on_its_page(topic: str) -> None:
     """A topic's page uses all that its module offers, and its module offers something."""
-    page = read_page(DOCS / f"{topic}.md", ROOT, topic)
+    page = project().page(DOCS / f"{topic}.md", topic)
     public = set(importlib.import_module(f"d2lblocks.{topic}").__all__)
     assert public
     assert public - names_in_code(page) == set()
@@ -101,7 +101,11 @@ def test_every_public_name_is_on_its_page(topic: str) -> None:
 @pytest.mark.parametrize("topic", TOPICS)
 def test_every_topic_has_its_parts(topic: str) -> None:
     """A topic is a page, a module, an API page, a file of tests, and a table on the cheat sheet."""
-    parts = [DOCS / f"{topic}.md", DOCS / "api" / f"{topic}.md", ROOT / "tests" / f"test_{topic}.py"]
+    parts = [
+        DOCS / f"{topic}.md",
+        DOCS / "api" / f"{topic}.md",
+        ROOT / "tests" / "package" / f"test_{topic}.py",
+    ]
     assert [part for part in parts if not part.is_file()] == []
     assert f'--8<-- "{topic}.md:short"' in (DOCS / "cheatsheet.md").read_text("utf-8")
     assert f"({topic}.md)" in (DOCS / "index.md").read_text("utf-8")
@@ -111,7 +115,7 @@ def test_every_topic_has_its_parts(topic: str) -> None:
 def test_every_row_of_the_chapter_is_on_its_page(topic: str) -> None:
     """What the chapter shows is shown, its exercises and two more have folded solutions, a table ends it."""
     names, exercises = CHAPTER[topic]
-    page = read_page(DOCS / f"{topic}.md", ROOT, topic)
+    page = project().page(DOCS / f"{topic}.md", topic)
     assert set(names.split()) - names_in_code(page) == set()
     text = "\n".join(page.lines)
     parts = re.split(r"^## (.+)$", text, flags=re.M)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
-from page.read import read_pages
 
-ROOT = Path(__file__).parents[1]
+from tools.pages import ROOT, project
 
 
 def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -40,7 +39,7 @@ def test_without_a_gpu_its_figures_stay() -> None:
 
 def test_snippets_are_clean(tmp_path: Path) -> None:
     """No unused or undefined name on a page; all pages are linted at once, at their own line numbers."""
-    for page in read_pages(ROOT):
+    for page in project().pages():
         if page.path.suffix == ".md":
             lines = [""] * len(page.lines)
             for snippet in page.snippets:
@@ -56,7 +55,7 @@ def test_snippets_are_clean(tmp_path: Path) -> None:
 
 def test_snippets_named_as_examples_exist() -> None:
     """A command that readers are told to type runs a test that is there."""
-    ids = {snippet.id for page in read_pages(ROOT) for snippet in page.snippets}
+    ids = {snippet.id for page in project().pages() for snippet in page.snippets}
     texts = [path.read_text("utf-8") for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/en/*.md"))]
     named = {name for text in texts for name in re.findall(r"test_snippet\[(.+?)\]", text)}
     assert named
@@ -121,12 +120,12 @@ def test_make_says_that_the_port_is_taken() -> None:
 
 
 def install(root: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run tools/venv.py in an empty project, after some code that makes something missing."""
+    """Run tools/environment.py in an empty project, after some code that makes something missing."""
     (root / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "venv.py", root / "tools")
+    shutil.copy(ROOT / "tools" / "environment.py", root / "tools")
     for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, root)
-    after = "import runpy, sys; sys.argv[1:] = ['docs']; runpy.run_path('tools/venv.py', run_name='__main__')"
+    after = "import runpy, sys; sys.argv[1:] = ['docs']; runpy.run_path('tools/environment.py', run_name='__main__')"
     command = [sys.executable, "-c", f"{before}\n{after}"]
     return subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True)
 

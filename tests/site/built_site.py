@@ -3,18 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "en"
 PUBLISHED = "https://example.org/guide/"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 NODE_MODULES = ROOT / "tests" / "node_modules"
 NPM = "run `npm --prefix tests ci`"  # which brings what is there
-# The fixtures of these names.
-Needs = Callable[[str, str | Path | None, str], str]
-Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from mkdocs.__main__ import cli; cli()"

@@ -1,4 +1,4 @@
-"""The built site in a real browser: a server of its files, the browser, and pages opened in it."""
+"""The built site, a server of its files, a real browser, and pages opened in it."""
 
 import gzip
 import mimetypes
@@ -10,12 +10,15 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from built import NODE_MODULES, NPM, Needs
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.site.built_site import NODE_MODULES, NPM, PUBLISHED, build
+from tests.workers import Once
 
 # The first is Chromium without windows, and takes two thirds of the time.
 CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 expect.set_options(timeout=15_000)  # ms: a busy machine takes its time
+Needs = Callable[[str, str | Path | None, str], str]  # the fixture of this name
 
 
 class Server(ThreadingHTTPServer):
@@ -56,6 +59,31 @@ class Answer(BaseHTTPRequestHandler):
 @cache
 def packed(file: Path) -> bytes:
     return gzip.compress(file.read_bytes(), compresslevel=6, mtime=0)
+
+
+@pytest.fixture(scope="session")
+def needs(pytestconfig: pytest.Config) -> Needs:
+    """The path of a tool that not every machine has; without it the test is skipped, or fails."""
+
+    def place(name: str, path: str | Path | None, remedy: str) -> str:
+        if path is None or not Path(path).is_file():
+            fail_or_skip = pytest.fail if pytestconfig.getoption("browser_required") else pytest.skip
+            fail_or_skip(f"There is no {name} here: {remedy}.")
+        return str(path)
+
+    return place
+
+
+@pytest.fixture(scope="session")
+def site(once: Once) -> Path:
+    """The built site, once for all tests that look at it."""
+    return once("site", build)
+
+
+@pytest.fixture(scope="session")
+def published(once: Once) -> Path:
+    """The site as it is built for an address of its own, in a folder of a server, and where torch is not."""
+    return once("published", partial(build, address=PUBLISHED, torch=False))
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from built import DOCS, NODE_MODULES, NPM, PAGES, PUBLISHED, ROOT, Needs, html
-from links import defects
-from page.read import scan
+from tests.site.built_site import DOCS, NODE_MODULES, NPM, PAGES, PUBLISHED, ROOT, html
+from tests.site.conftest import Needs
+from tools.pages import project
+from tests.site.broken_links import defects
 
 
 class Reader(HTMLParser):
@@ -48,10 +49,10 @@ def built(site: Path, page: str) -> Reader:
 @pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("api/")])
 def test_code_on_the_site_is_a_fence_of_the_page(page: str, site: Path) -> None:
     """A reader sees the page's fences as code, in their order, and no other code: nothing is unproven."""
-    lines = (DOCS / page).read_text("utf-8").split("\n")
+    source = project().page(DOCS / page, page)
     fences = [
-        "\n".join(line[len(fence.indent) :] for line in lines[fence.line : fence.last_line - 1])
-        for fence in scan(lines, 1, len(lines))
+        "\n".join(line[len(fence.indent) :] for line in source.lines[fence.line : fence.last_line - 1])
+        for fence in source.fences()
         if fence.last_line
     ]
     assert [code.strip("\n") for code in built(site, page).code] == fences

@@ -1,8 +1,8 @@
 """The built site without a mouse: the keyboard reaches and operates everything, and the focus is seen."""
 
 import pytest
-from browser import Open
-from built import PAGES, address
+from tests.site.conftest import Open
+from tests.site.built_site import PAGES, address
 from playwright.sync_api import Page, expect
 
 PHONE = 390

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from built import DOCS, PAGES, PUBLISHED, ROOT, html
+from tests.site.built_site import DOCS, PAGES, PUBLISHED, ROOT, html
 
 NAV = re.findall(r"^ *- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
 SOURCES = {page: (DOCS / page).read_text("utf-8").rstrip().split("\n") for page in NAV}

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from built import DOCS, PAGES, ROOT, html
+from tests.site.built_site import DOCS, PAGES, ROOT, html
 from markdown import Markdown
 from mkdocs.config import load_config
 

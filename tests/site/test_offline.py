@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from built import DOCS, PAGES, ROOT
-from links import defects
+from tests.site.built_site import DOCS, PAGES, ROOT
+from tests.site.broken_links import defects
 from playwright.sync_api import Browser, Page
 
 MESSAGE = """RuntimeError: Error(s) in loading state_dict for LeNet:
@@ -18,7 +18,7 @@ MESSAGE = """RuntimeError: Error(s) in loading state_dict for LeNet:
 
 def pack(folder: Path, **environment: str) -> Path:
     """Make the folder and the zip beside it, as `make offline` does; the zip."""
-    command = [sys.executable, ROOT / "tools" / "offline.py", folder]
+    command = [sys.executable, ROOT / "tools" / "offline_site.py", folder]
     quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"} | environment
     run = subprocess.run(command, env=quiet, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr

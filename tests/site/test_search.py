@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from browser import Open, Server
-from built import DOCS
+from tests.site.conftest import Open, Server
+from tests.site.built_site import DOCS
 from playwright.sync_api import Browser, Page, expect
 
 PARTS = ("/search_index.json", "/workers/search.")

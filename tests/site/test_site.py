@@ -13,9 +13,10 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
-from browser import Open, Server
-from built import DOCS, PAGES, ROOT, Once, address
-from page.made import Made
+from tests.site.conftest import Open, Server
+from tests.workers import Once
+from tests.site.built_site import DOCS, PAGES, ROOT, address
+from tools.generate.generated import GeneratedPart
 from playwright.sync_api import Browser, Error, Page, expect
 
 FIRST, FOLLOWING = 100, 40  # KiB on the way to the reader, at most
@@ -194,7 +195,7 @@ def test_the_table_is_what_is_measured(visit: Visits, pytestconfig: pytest.Confi
     """The page Tested has a row for each page, and its weights are within a tenth, or 1 KiB, of today's."""
     table = [*TABLE.split("\n")[1:-1], *(visit(page).row(page) for page in ALL)]
     print(*table, sep="\n")
-    part = Made(ROOT, "docs/en/tested.md", "table of pages in a browser", table, "make site-record")
+    part = GeneratedPart(ROOT, "docs/en/tested.md", "table of pages in a browser", table, "make site-record")
     if pytestconfig.getoption("site_record"):
         part.show()
     shown, true = part.pages()

@@ -8,10 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 
-from .headings import HEADING, headings
-from .library import shows_library
-from .read import Page, parse_quietly, scan
-from .snippet import Snippet
+from tests.page_runner import HEADING, Page, Snippet
 
 EXERCISE = re.compile(r"(\d+)\. +(.+)")
 DETAILS = re.compile(r" *<details markdown=\"1\"><summary>(.+)</summary>")
@@ -21,7 +18,7 @@ SOLUTION = "#### Solution"
 LINK = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)|(!?)\[((?:`[^`]*`|[^]`])*)\]\(([^)\s]+)\)", re.S)
 
 
-def parts(page: Page, kind: str) -> Iterator[str | Snippet]:
+def page_cells(page: Page, kind: str) -> Iterator[str | Snippet]:
     """The parts of a page; a heading begins a part, and that of a solution is one by itself."""
     prose: list[str] = []
     for piece in pieces(page):
@@ -48,7 +45,7 @@ def joined(prose: list[str]) -> Iterator[str]:
 
 def about(page: Page, kind: str) -> Iterator[str]:
     """What stands below the title."""
-    title = next(headings(page)).text
+    title = next(page.headings()).text
     packages = [f"`{name}`" for name in sorted(imported(page))]
     yield f'This is the page "{title}" of d2lblocks as a {kind}: made from the page, and executed.'
     if packages:
@@ -61,7 +58,7 @@ def about(page: Page, kind: str) -> Iterator[str]:
 
 def imported(page: Page) -> set[str]:
     """The packages that a page imports, other than those that come with Python."""
-    nodes = [node for each in page.snippets for node in ast.walk(parse_quietly("\n".join(each.code), ""))]
+    nodes = [node for each in page.snippets for node in ast.walk(each.tree())]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
     return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
@@ -69,8 +66,8 @@ def imported(page: Page) -> set[str]:
 
 def pieces(page: Page) -> Iterator[str | Snippet]:
     """Lines of prose, fences that are not run, and snippets; an exercise becomes a section."""
-    lines = [line.removesuffix("\r") for line in page.lines]
-    fences = {fence.line: fence for fence in scan(lines, 1, len(lines))}
+    lines = page.text_lines()
+    fences = {fence.line: fence for fence in page.fences()}
     snippets = {snippet.line: snippet for snippet in page.snippets}
     inside, number = False, 0  # of an exercise
     while number < len(lines):
@@ -102,10 +99,10 @@ def has_solution(following: list[str]) -> bool:
 
 def caption(snippet: Snippet) -> Iterator[str]:
     """What the site says by a snippet's looks, in words."""
-    if title := snippet.keys.get("title"):
+    if title := snippet.title:
         yield from (
             "",
-            f"*The library's own source, from `{title}`:*" if shows_library(snippet) else f"*{title}*",
+            f"*The library's own source, from `{title}`:*" if snippet.source else f"*{title}*",
         )
     if snippet.gpus:
         yield from ("", f"*Needs {needs(snippet)}.*")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 
-from .compare import HOW
-from .write import replace
+from tests.page_runner import replace_file
+from tools.pages import project
 
 
 def marks(name: str, command: str = "make update") -> tuple[str, str]:
@@ -13,7 +13,7 @@ def marks(name: str, command: str = "make update") -> tuple[str, str]:
     return f"<!-- {name}: made by `{command}`, not by hand -->", f"<!-- end of {name} -->"
 
 
-class Made:
+class GeneratedPart:
     """One such part, and the lines that it ought to have."""
 
     def __init__(
@@ -41,18 +41,22 @@ class Made:
         if shown and not true:
             begin, end = self.marks
             return f"{self.page}: the {self.name} has no place between `{begin}` and `{end}`"
-        return f"{self.page}: the {self.name} is not what it is made from\n{HOW}" if shown != true else ""
+        return (
+            f"{self.page}: the {self.name} is not what it is made from\n{project().remedy}"
+            if shown != true
+            else ""
+        )
 
     def show(self) -> str:
         """Make the part true. What was done, if anything."""
         lie = self.lie()
         if not lie or not (true := self.pages()[1]):
             return lie
-        replace(self.path, true.encode())
+        replace_file(self.path, true.encode())
         return f"rewritten: the {self.name} of {self.page}"
 
 
-class MadeFile:
+class GeneratedFile:
     """A file of which nothing is written by hand, and what makes the text that it ought to have."""
 
     def __init__(self, root: Path, name: str, make: Callable[[], str]) -> None:
@@ -67,11 +71,11 @@ class MadeFile:
     def lie(self) -> str:
         """Why the file fails; empty if it does not."""
         true = self.path.is_file() and self.path.read_text("utf-8") == self.text
-        return "" if true else f"{self.name}: this is not what it is made from\n{HOW}"
+        return "" if true else f"{self.name}: this is not what it is made from\n{project().remedy}"
 
     def show(self) -> str:
         """Make the file true. What was done, if anything."""
         if not self.lie():
             return ""
-        replace(self.path, self.text.encode())
+        replace_file(self.path, self.text.encode())
         return f"rewritten: {self.name}"

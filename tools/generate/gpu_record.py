@@ -12,10 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
-from .headings import headings
-from .read import Page
-from .snippet import Snippet
-from .write import replace
+from tests.page_runner import Page, Snippet, replace_file
 
 RECORD = "docs/gpu-record.json"  # beside the site, not on it
 TESTED = "docs/en/tested.md"  # where the table stands
@@ -117,7 +114,7 @@ class Record:
         differed = [remark for id, remark in self.ran.items() if remark and id not in self.gated]
         record = {"snippets": entries, "others": {"torch": self.machine["torch"], "differed": differed}}
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        replace(self.root / RECORD, text.encode())
+        replace_file(self.root / RECORD, text.encode())
         return f"recorded: {RECORD}"
 
     def table(self) -> Iterator[str]:
@@ -140,7 +137,7 @@ def this_machine() -> Machine | None:
 def gated(pages: list[Page]) -> Iterator[tuple[str, Gated]]:
     """The snippets that need GPUs, by id."""
     for page in pages:
-        places = list(headings(page))
+        places = list(page.headings())
         taken: Counter[str] = Counter()
         for number, snippet in enumerate(page.snippets, 1):
             if snippet.problems or not snippet.gpus:
@@ -160,5 +157,5 @@ def gated(pages: list[Page]) -> Iterator[tuple[str, Gated]]:
 
 def digest(program: list[Snippet]) -> str:
     """Of all that decides what a program's last snippet shows, and of what it shows."""
-    parts = [[each.code, each.keys.get("gpu"), each.keys.get("raises")] for each in program]
+    parts = [[each.code, each.gpus, each.raises] for each in program]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from .compare import shown_lines
-from .headings import headings
-from .read import Page, parse_quietly, topics
-from .snippet import Snippet
+from tests.page_runner import Page, Snippet
+from tools.pages import topics
 
 MISTAKES = "docs/en/mistakes.md"
 SECTION = "When it goes wrong"
@@ -17,9 +15,9 @@ SECTION = "When it goes wrong"
 def mistakes(pages: list[Page], root: Path) -> Iterator[str]:
     """The lines of the list, a part for each topic, in the order in which the site has them."""
     there = topics(pages, root)
-    known = "\n".join(heading.text.replace("`", "") for page in there for heading in headings(page))
+    known = "\n".join(heading.text.replace("`", "") for page in there for heading in page.headings())
     for page in there:
-        title, *others = (heading.text for heading in headings(page))
+        title, *others = (heading.text for heading in page.headings())
         if SECTION in others:
             yield from (f"## [{title}]({page.short})", "", *of_page(page, known), "")
 
@@ -30,7 +28,7 @@ def of_page(page: Page, known: str) -> Iterator[str]:
     What is caught elsewhere, and is a heading's own words, is found there.
     """
     inside = False
-    marks = [(heading.line, heading) for heading in headings(page)]
+    marks = [(heading.line, heading) for heading in page.headings()]
     for (line, heading), (following, _) in pairwise([*marks, (len(page.lines) + 1, None)]):
         assert heading is not None
         inside = heading.text == SECTION if heading.level <= 2 else inside
@@ -44,14 +42,14 @@ def of_page(page: Page, known: str) -> Iterator[str]:
 
 def raised(snippet: Snippet) -> list[str]:
     """The message that ends a snippet, if one does."""
-    begin = f"#> {snippet.keys.get('raises')}: "
+    begin = f"#> {snippet.raises}: "
     return [line.removeprefix("#> ") for line in snippet.code if line.startswith(begin)]
 
 
 def caught(snippet: Snippet) -> Iterator[str]:
     """What is printed of exceptions that are caught: each line of a few words, and no mere True."""
-    shown = shown_lines(snippet.code)
-    for node in parse_quietly("\n".join(snippet.code), snippet.file).body:
+    shown = snippet.output_lines()
+    for node in snippet.tree().body:
         if isinstance(node, ast.Try) and any(handler.name for handler in node.handlers):
             number = (node.end_lineno or 0) + 1
             while number in shown:

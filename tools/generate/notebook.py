@@ -12,12 +12,10 @@ from markdown import markdown  # type: ignore[import-untyped]
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from .compare import shown_lines
-from .headings import headings
-from .parts import SOLUTION, error_shown, parts, relinked
-from .plots import PUBLISHED, svg
-from .read import Page, parse_quietly
-from .snippet import Snippet
+from tests.page_runner import Page, Snippet, parse_quietly, svg
+from tools.pages import PICTURES
+
+from .cells import SOLUTION, error_shown, page_cells, relinked
 
 NOTEBOOKS = "docs/en/notebooks"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -26,7 +24,7 @@ LANGUAGE = {"language_info": {"name": "python"}}
 
 def notebook(page: Page, topics: list[Page], root: Path) -> str:
     """The text of the notebook; its links lead to the notebooks of these pages."""
-    anchors = {f"{topic.path.stem}#{each.anchor}": each.text for topic in topics for each in headings(topic)}
+    anchors = {f"{topic.path.stem}#{each.anchor}": each.text for topic in topics for each in topic.headings()}
 
     def link(text: str, target: str) -> str:
         place, _, anchor = target.partition("#")
@@ -39,11 +37,11 @@ def notebook(page: Page, topics: list[Page], root: Path) -> str:
         return f"[{text}]({f'{stem}.ipynb' if place else ''}{fragment})"
 
     def picture(words: str, target: str) -> str:
-        drawn = svg(root / PUBLISHED / Path(target).name)
+        drawn = svg(root / PICTURES / Path(target).name)
         return f"![{words}]({data_address(drawn)})" if drawn else words
 
     cells: list[NotebookNode] = []
-    for part in parts(page, "notebook"):
+    for part in page_cells(page, "notebook"):
         if isinstance(part, Snippet):
             cells += code_cells(part)
         else:
@@ -63,7 +61,7 @@ def code_cells(snippet: Snippet) -> Iterator[NotebookNode]:
     """The cells of a snippet; one ends where an output does."""
     runs = list(code_and_outputs(snippet))
     for number, (code, shown) in enumerate(runs, 1):
-        raises = snippet.keys.get("raises") if number == len(runs) else None
+        raises = snippet.raises if number == len(runs) else ""
         printed, name, message = error_shown(shown, raises) if raises else (shown, "", "")
         outputs = []
         if printed:
@@ -79,7 +77,7 @@ def code_cells(snippet: Snippet) -> Iterator[NotebookNode]:
 
 def code_and_outputs(snippet: Snippet) -> Iterator[tuple[list[str], list[str]]]:
     """Lines of code, each run of them with the lines of output below it."""
-    shown = shown_lines(snippet.code)
+    shown = snippet.output_lines()
     code: list[str] = []
     output: list[str] = []
     for number, line in enumerate(snippet.code, 1):

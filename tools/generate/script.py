@@ -3,11 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from .compare import shown_lines
-from .library import lines_of
-from .parts import error_shown, needs, parts, relinked
-from .read import Page, parse_quietly
-from .snippet import Snippet
+from tests.page_runner import Page, Snippet, parse_quietly, shown_text, statement_lines
+
+from .cells import error_shown, needs, page_cells, relinked
 
 SCRIPTS = "docs/en/scripts"
 
@@ -15,7 +13,7 @@ SCRIPTS = "docs/en/scripts"
 def script(page: Page) -> str:
     """The text of the script."""
     cells = []
-    for part in parts(page, "script"):
+    for part in page_cells(page, "script"):
         if isinstance(part, Snippet):
             cells.append("\n".join(["# %%", *program(part)]))
         else:
@@ -34,7 +32,7 @@ def picture(words: str, _: str) -> str:
 
 def program(snippet: Snippet) -> list[str]:
     """The snippet's lines; what is to raise is caught, and what needs a GPU asks for one."""
-    lines = list(caught(snippet)) if "raises" in snippet.keys else snippet.code
+    lines = list(caught(snippet)) if snippet.raises else snippet.code
     if snippet.gpus:
         there = f"if torch.cuda.device_count() >= {snippet.gpus}:"
         lines = [there, *indented(lines), "else:", f'    print("{skipped(snippet)}")']
@@ -48,17 +46,15 @@ def skipped(snippet: Snippet) -> str:
 
 def caught(snippet: Snippet) -> Iterator[str]:
     """The snippet with its last statement in a `try`, which prints the exception as the page shows it."""
-    code, shown = snippet.code, shown_lines(snippet.code)
-    last = parse_quietly("\n".join(code), snippet.file).body[-1]
-    first, end = lines_of(last)
-    outputs = [
-        code[number - 1].removeprefix("#>").removeprefix(" ") for number in sorted(shown) if number > end
-    ]
-    _, name, message = error_shown(outputs, snippet.keys["raises"])
+    code, shown = snippet.code, snippet.output_lines()
+    last = snippet.tree().body[-1]
+    first, end = statement_lines(last)
+    outputs = [shown_text(code[number - 1]) for number in sorted(shown) if number > end]
+    _, name, message = error_shown(outputs, snippet.raises)
     yield from code[: first - 1]
     yield "try:"
     yield from indented(code[first - 1 : end])
-    yield f"except {snippet.keys['raises']} as error:"
+    yield f"except {snippet.raises} as error:"
     yield f'    print(f"{name}: {{error}}")' if message else f'    print("{name}")'
     yield from code[end:]
 

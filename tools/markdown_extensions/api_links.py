@@ -13,7 +13,7 @@ from pathlib import Path
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
-PACKAGE = Path(__file__).parents[1] / "src" / "d2lblocks"
+PACKAGE = Path(__file__).parents[2] / "src" / "d2lblocks"
 PYTORCH = "https://docs.pytorch.org/docs/stable/"
 NAME = re.compile(r"(?:with )?(?P<owner>(?:\w+\.)*|\.)(?P<name>\w+)(?P<call>\(.*\))?")
 ALIASES = {"nn.": "torch.nn.", "F.": "torch.nn.functional."}

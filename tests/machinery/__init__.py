@@ -1,0 +1,14 @@
+"""Tests of what the other tests stand on: the page runner, the generators in tools/, its commands.
+
+They run when one of those files has changed since they last passed, and always with --machinery.
+
+test_lying_pages.py  every way in which a page can lie is caught
+test_programs.py     how pages are run: in processes of their own, once, in any order, to an end
+test_rewriting.py    how pages are rewritten
+test_plots.py        plots on pages are what their code draws
+test_exports.py      notebooks and scripts of odd pages
+test_mistakes.py     the list of mistakes
+test_gpu_record.py   GPU runs on record
+test_fast_tests.py   `make test-fast`
+toy_project.py       a small project with pages, for these tests
+"""

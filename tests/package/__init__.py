@@ -1,0 +1,16 @@
+"""Tests of the package.
+
+test_TOPIC.py        what the module of a topic does: a file for each topic
+test_contract.py     what PyTorch users expect of any module, for every block
+
+More of serialization:
+test_round_trips.py  what is saved comes back to the bit
+test_checkpoints.py  a load that fails has changed nothing
+test_resuming.py     training that was stopped ends as training that was not
+test_rotation.py     which checkpoints stay, and which one is loaded
+test_refusals.py     files that are damaged, or made to do harm
+test_writers.py      writers that are killed, that find no room, that meet each other
+torture.py           damages files and kills writers by the thousands: `make torture`
+corruptions.py       the ways in which a file can be damaged
+malice.py            files that are made to do harm
+"""

@@ -1,0 +1,44 @@
+"""One run of the doc tests: pages proven or rewritten, with what is made from them; GPU runs on record."""
+
+from pathlib import Path
+
+from tests.page_runner import Page, Result, Snippet
+from tools.generate.all_files import generated
+from tools.generate.gpu_record import Machine, Record
+from tools.pages import project
+
+
+class DocTests:
+    """Called with a snippet, it gives what came of it, with what is on record where it was skipped."""
+
+    def __init__(
+        self,
+        pages: list[Page],
+        root: Path,
+        folder: Path,
+        seconds: float = 60,
+        update: bool = False,
+        machine: Machine | None = None,  # whose GPUs this run puts on record
+        environment: dict[str, str] | None = None,  # what the programs have besides that of the tests
+    ) -> None:
+        self.root = root
+        self.update = update
+        self.record = Record(pages, root, machine)
+        self.runner = project(root).runner(
+            pages, folder, seconds=seconds, update=update, environment=environment
+        )
+
+    def run_ahead(self, snippets: list[Snippet]) -> None:
+        self.runner.run_ahead(snippets)
+
+    def __call__(self, snippet: Snippet) -> Result:
+        result = self.runner(snippet)
+        return Result(result.remark, self.record.note(snippet, result.remark, result.skipped))
+
+    def close(self) -> list[str]:
+        """End every program; write what this run is to write. What was done."""
+        done = self.runner.close()
+        done += [self.record.write()] if self.record.machine else []
+        if self.update or self.record.machine:
+            done += [part.show() for part in generated(project(self.root).pages(), self.root)]
+        return [what for what in done if what]

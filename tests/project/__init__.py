@@ -1,0 +1,4 @@
+"""Tests of the project itself.
+
+test_project.py  lint, types, pins, the wheel, and what the commands say when they fail
+"""

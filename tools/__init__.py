@@ -1,0 +1,9 @@
+"""What builds, generates and checks beside the tests.
+
+pages.py              the pages of this project, as the page runner reads them
+generate/             what is made from pages: notebooks, scripts, lists, records, tables
+markdown_extensions/  what the site makes of a page beyond Markdown
+environment.py        makes .venv and installs into it
+fast_tests.py         `make test-fast`
+offline_site.py       `make offline`
+"""
