@@ -91,6 +91,7 @@ DOC_TESTS = (
     "tests/__init__.py",
     "tests/conftest.py",
     "tests/workers.py",
+    "tests/run_when_changed.py",
     "tests/page_runner",
     "tools",
     "pyproject.toml",

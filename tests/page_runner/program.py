@@ -132,5 +132,18 @@ class Program:
             atexit.unregister(self.close)
 
 
+def run_file(
+    path: Path, folder: Path, seconds: float, environment: dict[str, str], hidden: tuple[Path, ...]
+) -> Outcome:
+    """Run a Python file as a program of one snippet, in an empty folder, `folder / "files"`."""
+    lines = path.read_text("utf-8").split("\n")
+    whole = Snippet(id=path.name, file=path.name, line=0, program=path.name, code=lines, indent=0)
+    program = Program([whole], lines, folder, seconds, environment, hidden)
+    try:
+        return program.outcome(whole)
+    finally:
+        program.close()
+
+
 def exit_reason(code: int | None) -> str:
     return signal.Signals(-code).name if code is not None and code < 0 else f"exit status {code}"

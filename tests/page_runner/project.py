@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .page import Page
+from .program import run_file
 from .reading import read_page, read_pages
 from .runner import PageRunner
+from .snippet import Outcome
 
 # The keys of a fence, and the role that each of them has.
 KEYS = {"title": "title", "hl_lines": "lines", "linenums": "number", "gpu": "gpus", "raises": "raises"}
@@ -69,6 +71,24 @@ class Project:
             environment: variables that the programs get besides those of this process.
         """
         return PageRunner(self, pages, folder, seconds, update, environment or {})
+
+    def run_file(
+        self, path: Path, folder: Path, *, seconds: float = 60, environment: dict[str, str] | None = None
+    ) -> Outcome:
+        """What happens when a Python file is run as a page is: statement by statement, in an empty folder.
+
+        Args:
+            path: the file.
+            folder: a folder for the run; the file runs in its folder `files`.
+            seconds: how long it may take.
+            environment: variables that it gets besides those of this process.
+        """
+        return run_file(path, folder, seconds, environment or {}, self.hidden_folders)
+
+    @property
+    def hidden_folders(self) -> tuple[Path, ...]:
+        """Folders of the path that only the tests have: what is run does not see them."""
+        return self.root, Path(__file__).parents[1]
 
     @property
     def source_folder(self) -> Path:

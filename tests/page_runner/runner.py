@@ -49,7 +49,7 @@ class PageRunner:
         self.codes: dict[str, list[str]] = {}  # what a rewritten page will hold, by snippet
         self.programs: dict[str, Program] = {}
         self.pool: ThreadPoolExecutor | None = None
-        hidden = project.root, Path(__file__).parents[1]
+        hidden = project.hidden_folders
         for number, page in enumerate(pages):
             if update and page.name not in self.failed:
                 self.refresh(page)

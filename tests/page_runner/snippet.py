@@ -58,6 +58,10 @@ class Outcome:
     skipped: str = ""  # why it was not run, where that is no failure
     fatal: bool = False  # the program cannot go on
 
+    def printed(self) -> str:
+        """All that was printed."""
+        return "".join(self.outputs.values())
+
 
 def shown_text(line: str) -> str:
     """What an output comment says was printed."""
