@@ -38,6 +38,7 @@ snippet.py       one snippet, and what happened when it was run
 runner.py        pages proven, or rewritten
 program.py       the snippets of a page, run in a process of their own
 session.py       that process: statement by statement
+freeze.py        less memory for it to copy
 outputs.py       the outputs that a snippet shows, beside those that it printed
 library.py       a snippet that shows the package's source, beside that source
 plots.py         pictures that a page's code draws, beside the published ones

@@ -22,15 +22,20 @@ from .snippet import Outcome, Snippet
 # Vector instructions turned down, of ATen and of MKL: both look when they calculate for the first time.
 SMALLER_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
 CONTEXT: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
-PRELOADED = ["__main__", __name__]
+
+
+def preload(modules: list[str]) -> None:
+    CONTEXT.set_forkserver_preload(["__main__", __name__, *modules, f"{__package__}.freeze"])
+
+
 if FORKS:
-    CONTEXT.set_forkserver_preload([*PRELOADED, "torch"])
+    preload(["torch"])
 
 
 def warm_up(modules: list[str]) -> None:
     """Start the server now, so that it imports these while pytest collects."""
     if FORKS:
-        CONTEXT.set_forkserver_preload([*PRELOADED, *modules])
+        preload(modules)
         forkserver.ensure_running()
 
 

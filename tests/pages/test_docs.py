@@ -16,10 +16,10 @@ PAGES = project().pages()
 SNIPPETS = [snippet for page in PAGES for snippet in page.snippets]
 TOPICS = topics(PAGES)
 WITHOUT_SCRIPT = [page for page in PAGES if page.snippets and page not in TOPICS]
-WORDS = {"torch": "torch", "optim.": "torch._dynamo"}  # the first optimizer imports the second, for a second
-warm_up(
-    [module for word, module in WORDS.items() if any(word in line for page in PAGES for line in page.lines)]
-)
+# What pages import that have these words. The first optimizer imports torch._dynamo, for a second.
+IMPORTED = {"torch": ["torch"], "optim.": ["torch._dynamo"], "d2lblocks": ["html", "safetensors", "xxhash"]}
+WORDS = [word for word in IMPORTED if any(word in line for page in PAGES for line in page.lines)]
+warm_up([module for word in WORDS for module in IMPORTED[word]])
 
 
 @pytest.fixture(scope="session")
