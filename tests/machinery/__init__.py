@@ -10,5 +10,6 @@ test_exports.py      notebooks and scripts of odd pages
 test_mistakes.py     the list of mistakes
 test_gpu_record.py   GPU runs on record
 test_fast_tests.py   `make test-fast`
+test_run_when_changed.py  when these tests run
 toy_project.py       a small project with pages, for these tests
 """
