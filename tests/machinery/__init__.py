@@ -3,6 +3,7 @@
 They run when one of those files has changed since they last passed, and always with --machinery.
 
 test_lying_pages.py  every way in which a page can lie is caught
+test_page_runner.py  the page runner in another project, by its docstring
 test_programs.py     how pages are run: in processes of their own, once, in any order, to an end
 test_rewriting.py    how pages are rewritten
 test_plots.py        plots on pages are what their code draws

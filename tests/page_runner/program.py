@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from importlib.util import find_spec
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -29,7 +30,7 @@ def preload(modules: list[str]) -> None:
 
 
 if FORKS:
-    preload(["torch"])
+    preload(["torch"] if find_spec("torch") else [])
 
 
 def warm_up(modules: list[str]) -> None:

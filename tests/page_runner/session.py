@@ -18,6 +18,7 @@ import traceback
 import types
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -48,7 +49,7 @@ def serve(
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     as_the_main_process()
     os.environ |= environment
-    if "torch" in sys.modules or not FORKS:
+    if "torch" in sys.modules or not (FORKS or find_spec("torch") is None):
         import torch
 
         torch.set_num_threads(1)
