@@ -8,5 +8,6 @@ page_runner/  a library: it proves that what a page shows is what happens
 machinery/    tests of that library, of what is generated from pages, and of the commands in tools/
 
 workers.py           tests on several processes: which stay together, and what is made once for all of them
+temporary_folder.py  a temporary folder for each run
 run_when_changed.py  when the tests in machinery/ run
 """

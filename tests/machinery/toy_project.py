@@ -92,6 +92,7 @@ DOC_TESTS = (
     "tests/conftest.py",
     "tests/workers.py",
     "tests/run_when_changed.py",
+    "tests/temporary_folder.py",
     "tests/page_runner",
     "tools",
     "pyproject.toml",
