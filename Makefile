@@ -1,6 +1,7 @@
 # Every target says in its ## comment what it does; `make` alone lists them.
 # PORT=8001 make serve          another port
 # PYTHON=python3.12 make test   another Python; without it the one that made .venv, else python3
+# UV= make test                 pip, even where uv is on the path
 
 PORT ?= 8000
 BIN := .venv/bin

@@ -1,9 +1,13 @@
 """Make .venv and install one dependency group of pyproject.toml into it.
 
-    python tools/venv.py docs       what the site needs, without torch
-    python tools/venv.py test       the rest, and this package, editable
-    python tools/venv.py zensical   Zensical, in an environment of its own: .venv-zensical
-    python tools/venv.py bench      the tests' packages and their peers, in another: .venv-bench
+    python tools/environment.py docs       what the site needs, without torch
+    python tools/environment.py test       the rest, and this package, editable
+    python tools/environment.py zensical   Zensical, in an environment of its own: .venv-zensical
+    python tools/environment.py bench      the tests' packages and their peers, in another: .venv-bench
+
+Where uv is on the PATH, uv does it, because it is faster; elsewhere, Python's venv and pip do.
+The result is the same, with pip in it, so each can go on with what the other has made.
+`UV=/path/to/uv` names another uv; an empty `UV=` means pip.
 
 A second run with the same Python, pyproject.toml and constraints.txt installs nothing.
 What is missing on the machine is said in one sentence.
@@ -12,8 +16,10 @@ The syntax stays readable for old Pythons, so that they can say that they are to
 
 from __future__ import print_function
 
+import ast
 import hashlib
 import os
+import re
 import subprocess
 import sys
 
@@ -29,7 +35,7 @@ GROUPS = {
     "bench": ("the benchmarks need (torch: some 1.2 GB)", ["--group", "bench", "--editable", "."]),
     "zensical": ("Zensical needs", ["--group", "zensical"]),
 }
-# What pip writes when it cannot reach an index.
+# What pip and uv write when they cannot reach an index.
 OFFLINE = (
     "ConnectTimeoutError",
     "Connection refused",
@@ -37,7 +43,16 @@ OFFLINE = (
     "NameResolutionError",
     "NewConnectionError",
     "Temporary failure in name resolution",
+    "client error (Connect)",
 )
+# uv does not read where pip is told to look for packages. It has variables for that, with these separators.
+SETTINGS = {
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "cert": ("SSL_CERT_FILE", " "),
+}
 
 
 def main(group):
@@ -50,16 +65,16 @@ def main(group):
             target(group),
         )
     what, arguments = GROUPS[group]
+    uv = find_uv()
     # A .venv of another Python is of no use to this one: its packages are elsewhere.
     python = "{} {}".format(sys.version, sys.base_prefix)
     if read("python") != python or not works(VENV_PYTHON):
-        make_venv(group, clear=read("python") is not None)
-        write("python", python)
+        make_venv(uv, group)
     if read(group) == wanted():
         return
     print("Installing what {} into {}, once ...".format(what, os.path.basename(VENV)))
-    pip("--upgrade", "pip")  # pip learned --group in 25.1
-    pip(*arguments)
+    install(uv, group, arguments)
+    write("python", python)  # only now: what uv has made has no pip before
     write("docs", wanted())  # which the other groups include
     write(group, wanted())
 
@@ -72,42 +87,88 @@ def works(python):
     return os.path.exists(python) or os.path.exists(python + ".exe")
 
 
-def make_venv(group, clear):
-    try:
-        import ensurepip  # noqa: F401 (Debian has venv without it)
-        import venv  # noqa: F401
-    except ImportError:
-        stop(
-            "This Python cannot make virtual environments: install its venv module (on Debian and "
-            "Ubuntu: apt install python3-venv), or name another, as in `PYTHON=python3.12 make {}`.",
-            target(group),
-        )
-    base = getattr(sys, "_base_executable", sys.executable)
-    if subprocess.call([base, "-m", "venv", VENV] + ["--clear"] * clear) != 0:
-        stop("Python could not make {}: remove that folder and run the same command again.", VENV)
+def find_uv():
+    from shutil import which  # Python 2 has none
+
+    uv = which(os.environ.get("UV", "uv"))
+    # One that was installed into this environment cannot make it anew.
+    return uv if uv and os.path.dirname(os.path.abspath(uv)) != os.path.dirname(VENV_PYTHON) else None
 
 
-def pip(*arguments):
-    command = [VENV_PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2"]
-    command += ["--constraint", "constraints.txt"]
+def base_python():
+    """The Python that an environment is made of, also if this one is in an environment itself."""
+    return getattr(sys, "_base_executable", sys.executable)
+
+
+def make_venv(uv, group):
+    if uv:
+        command = [uv, "venv", "--quiet", "--clear", "--python", base_python(), VENV]
+    else:
+        try:
+            import ensurepip  # noqa: F401 (Debian has venv without it)
+            import venv  # noqa: F401
+        except ImportError:
+            stop(
+                "This Python cannot make virtual environments: install its venv module (on Debian and "
+                "Ubuntu: apt install python3-venv), or name another, as in `PYTHON=python3.12 make {}`.",
+                target(group),
+            )
+        command = [base_python(), "-m", "venv", "--clear", VENV]
+    if subprocess.call(command) != 0:
+        maker = "uv" if uv else "Python"
+        stop("{} could not make {}: remove that folder and run the same command again.", maker, VENV)
+
+
+def install(uv, group, arguments):
+    environment = dict(os.environ)
+    if uv:
+        # pip compiles what it installs, too; without it, each of the many Pythons of a test run would.
+        command = [uv, "pip", "install", "--python", VENV_PYTHON, "--compile-bytecode"]
+        command += ["--constraint", "constraints.txt", "pip"]
+        commands = [command + arguments]
+        environment = dict(settings_of_pip(), **environment)  # what uv itself was told comes first
+    else:
+        command = [VENV_PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2"]
+        command += ["--constraint", "constraints.txt"]
+        # pip learned --group in 25.1.
+        commands = [command + each for each in (["--upgrade", "pip"], arguments)]
     with open(LOG, "w") as log:
-        failed = subprocess.call(command + list(arguments), cwd=ROOT, stdout=log, stderr=log)
-    if not failed:
-        return
+        options = {"cwd": ROOT, "env": environment, "stdout": log, "stderr": log}
+        if not any(subprocess.call(command, **options) for command in commands):
+            return
     with open(LOG) as log:
         words = log.read()
+    tool = "uv" if uv else "pip"
     if any(sign in words for sign in OFFLINE):
         stop(
             "The packages could not be fetched: connect to the network and run the same command "
-            "again (pip's own words are in {}).",
+            "again ({}'s own words are in {}).",
+            tool,
             os.path.relpath(LOG),
         )
-    errors = [line for line in words.splitlines() if line.startswith("ERROR: ")]
+    error = re.search(r"^error: (.+(?:\n +.+)*)", words, re.IGNORECASE | re.MULTILINE)
     stop(
-        "pip could not install the packages, and says: {} (all of it is in {}).",
-        (errors or ["nothing"])[0][len("ERROR: ") :],
+        "{} could not install the packages, and says: {} (all of it is in {}).{}",
+        tool,
+        re.sub(r"\n +(cause: )?", ": ", error.group(1)) if error else "nothing",
         os.path.relpath(LOG),
+        " To use pip instead, run `UV= make {}`.".format(target(group)) if uv else "",
     )
+
+
+def settings_of_pip():
+    """Where pip would look for packages, in the variables of uv."""
+    settings = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip, too, takes the best version of all indexes
+    pip = [base_python(), "-m", "pip", "config", "list"]
+    files = subprocess.run(pip, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8").stdout
+    for option, (variable, separator) in SETTINGS.items():
+        value = os.environ.get("PIP_" + option.upper().replace("-", "_"), "")
+        for section in ("install", "global"):  # in this order
+            found = re.search(r"^{}\.{}=(.*)$".format(section, option), files, re.MULTILINE)
+            value = value or (ast.literal_eval(found.group(1)) if found else "")
+        if value.split():
+            settings[variable] = separator.join(value.split())
+    return settings
 
 
 def wanted():
@@ -139,5 +200,5 @@ def stop(sentence, *words):
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in GROUPS:
-        stop("usage: python tools/venv.py {}", "|".join(sorted(GROUPS)))
+        stop("usage: python tools/environment.py {}", "|".join(sorted(GROUPS)))
     main(sys.argv[1])

@@ -67,7 +67,8 @@ def test_every_package_is_pinned() -> None:
     pins = re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M)
     pinned = {canonicalize_name(name): version for name, version in pins}
     installed = {canonicalize_name(each.name): each.version for each in importlib.metadata.distributions()}
-    del installed["d2lblocks"], installed["pip"]  # what is tested, and what has installed
+    del installed["d2lblocks"]  # what is tested
+    installed.pop("pip", None)  # what has installed, unless uv has
     installed["torch"] = installed["torch"].split("+")[0]  # +cpu: where it came from, not what it is
     # A CUDA build of torch asks for exact versions of its libraries, which no page needs.
     cuda = {name for name in installed if name.startswith(("cuda-", "nvidia-")) or name == "triton"}
@@ -127,7 +128,8 @@ def install(root: Path, before: str = "", **environment: str) -> subprocess.Comp
         shutil.copy(ROOT / name, root)
     after = "import runpy, sys; sys.argv[1:] = ['docs']; runpy.run_path('tools/environment.py', run_name='__main__')"
     command = [sys.executable, "-c", f"{before}\n{after}"]
-    return subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True)
+    variables = os.environ | {"UV": ""} | environment  # with uv: test_environment.py
+    return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
