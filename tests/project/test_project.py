@@ -20,11 +20,22 @@ def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("check", ["ruff check", "ruff format --check", "mypy"])
+LINTERS = ["ruff check", "ruff format --check", "mypy"]
+
+
+@pytest.mark.parametrize("check", LINTERS)
 def test_code_is_clean(check: str) -> None:
     """Lint, format, and types as strict as mypy has them."""
     checked = run(sys.executable, "-m", *check.split())
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_hooks_before_a_commit_are_the_same() -> None:
+    """So a commit that they let through is clean here, too; their versions are those of `.venv`."""
+    hooks = re.findall(
+        r"entry: \.venv/bin/python -m (.+)", (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    )
+    assert hooks == LINTERS
 
 
 def test_without_a_gpu_its_figures_stay() -> None:
