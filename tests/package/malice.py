@@ -11,7 +11,6 @@ import io
 import json
 import os
 import pickle
-import resource
 import struct
 import sys
 import tempfile
@@ -124,6 +123,9 @@ SIGNED: dict[str, Callable[[dict[str, Any]], str | None]] = {
 
 def attempt(name: str, path: Path, load: Callable[[], Any]) -> None:
     """In a process of its own, because its peak of memory is asked for, and it may crash."""
+    import resource  # which Windows does not have, as it has no fork
+
+    unit = 20 if sys.platform == "darwin" else 10  # macOS counts bytes, Linux KiB
     size = path.stat().st_size >> 20
     process = os.fork()
     if process == 0:
@@ -133,7 +135,7 @@ def attempt(name: str, path: Path, load: Callable[[], Any]) -> None:
             error, message = "none", ""
         except BaseException as caught:
             error, message = type(caught).__qualname__, str(caught)
-        memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
+        memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> unit
         seconds = round(time.process_time() - start, 1)
         print(json.dumps([name, error, seconds, memory, size, len(message)]), flush=True)
         os._exit(os.path.exists("harm"))

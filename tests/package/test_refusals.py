@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import random
 import subprocess
 import sys
@@ -24,7 +25,10 @@ from tests.package import malice, torture
 from tests.package.malice import signed
 from tests.package.test_serialization import same
 
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no fork and no alarms")
 
+
+@posix
 def test_what_is_damaged_is_refused() -> None:
     """Or loaded as it was, if the damage is of no account; the net is as it was after an error of one class."""
     outcomes, errors = torture.tally("d2lblocks", 1000, seed=0)
@@ -33,6 +37,7 @@ def test_what_is_damaged_is_refused() -> None:
     assert outcomes.total() == 1000
 
 
+@posix
 def test_the_torture_finds_what_it_looks_for() -> None:
     """Others, which have no checksums, load wrong values, and change nets before they refuse a file."""
     outcomes, errors = torture.tally("safetensors", 60, seed=0)
@@ -71,6 +76,7 @@ def attempts() -> dict[str, list[Any]]:
     return costs
 
 
+@posix
 @pytest.mark.parametrize("name", [*malice.FILES, *malice.SIGNED])
 def test_malice_is_refused(name: str, attempts: dict[str, list[Any]]) -> None:
     """Soon, with little memory for the size of the file, and without running its code."""

@@ -522,11 +522,14 @@ def fail(error: BaseException, *args: Any) -> None:
 
 def child(code: str) -> subprocess.Popen[str]:
     """Another Python that runs some code with what this file has."""
+    if os.name == "nt":
+        pytest.skip("it sets limits and kills, as Windows does not")
     paths = [str(Path(__file__).parents[2]), str(Path(serialization.__file__).parents[2])]
     start = f"import os, resource, sys, time; sys.path[:0] = {paths}; from tests.package.test_serialization import *\n"
     return subprocess.Popen([sys.executable, "-c", start + code], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of this kind")
 @both
 def test_modes_and_links_stay(write: str) -> None:
     """A new file is as open as the umask says; a link leads to the new content; a device is written to."""

@@ -19,6 +19,10 @@ from d2lblocks.serialization import DamagedFileError, checkpoints, files, save_c
 from tests.package import torture
 from tests.package.torture import Number
 
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="Windows has no fork, no limits and no locks of this kind"
+)
+
 
 def temporary(folder: Path) -> list[Path]:
     return list(folder.glob(".d2lblocks-*"))
