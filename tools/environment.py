@@ -45,7 +45,7 @@ OFFLINE = (
     "Temporary failure in name resolution",
     "client error (Connect)",
 )
-# uv does not read where pip is told to look for packages. It has variables for that, with these separators.
+# uv does not read pip's settings for where packages are. It has its own variables, with these separators.
 SETTINGS = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
@@ -74,7 +74,7 @@ def main(group):
         return
     print("Installing what {} into {}, once ...".format(what, os.path.basename(VENV)))
     install(uv, group, arguments)
-    write("python", python)  # only now: what uv has made has no pip before
+    write("python", python)  # only now, because an environment of uv's has no pip before
     write("docs", wanted())  # which the other groups include
     write(group, wanted())
 

@@ -37,7 +37,7 @@ SCHEMAS = {
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_the_host_can_read_it(schema: str, tmp_path: Path) -> None:
-    """A file is as its published schema wants it, and every job has a time limit; a wrong file is found."""
+    """Each file matches its published schema, and every job has a time limit. A wrong file is found."""
     files = SCHEMAS[schema]
     assert files
     checked = check(schema, *files)
@@ -51,7 +51,7 @@ def test_the_host_can_read_it(schema: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_actions_are_named_with_their_major_version(path: Path) -> None:
-    """So they get fixes, and a new major version comes as a pull request of dependabot."""
+    """So fixes arrive by themselves, and a new major version arrives as a pull request from Dependabot."""
     used = re.findall(r"\buses: (\S+)", path.read_text("utf-8"))
     assert used
     for action in used:
@@ -62,14 +62,14 @@ def test_actions_are_named_with_their_major_version(path: Path) -> None:
 
 
 def test_workflows_are_safe() -> None:
-    """zizmor finds no right that is not needed, no input that becomes code, no password that stays behind."""
+    """zizmor finds no unneeded permission, no input that is run as code, and no token left on disk."""
     zizmor = shutil.which("zizmor", path=Path(sys.executable).parent)
     checked = run(zizmor, "--offline", "--no-progress", "--quiet", ROOT)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_only_publishing_gets_rights() -> None:
-    """A workflow may read the repository; each job that may do more is listed here."""
+def test_only_jobs_that_publish_may_write() -> None:
+    """Every workflow may read the repository. The jobs that may do more are these."""
     rights = {}
     for path in WORKFLOWS:
         workflow = yaml.safe_load(path.read_text("utf-8"))
