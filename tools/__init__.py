@@ -6,4 +6,5 @@ markdown_extensions/  what the site makes of a page beyond Markdown
 environment.py        makes .venv and installs into it
 fast_tests.py         `make test-fast`
 offline_site.py       `make offline`
+release_notes.py      the notes of a release, if there can be one
 """

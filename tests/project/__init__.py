@@ -2,4 +2,6 @@
 
 test_project.py       lint, types, pins, the wheel, and what the commands say when they fail
 test_contributing.py  the maps of the house lead to what is there
+test_environment.py   `.venv`, made with uv or with pip
+test_repository.py    workflows, forms, citation, what is promised of security, releases
 """
