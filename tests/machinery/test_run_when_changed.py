@@ -1,5 +1,6 @@
 """When the tests of the machinery run: at first, when it has changed, when they failed, and when asked for."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -33,8 +34,9 @@ def toy(tmp_path: Path) -> Path:
 
 def ran(root: Path, *arguments: str) -> tuple[bool, bool]:
     """Whether the test of the machinery ran, and whether the summary says that it was left out."""
-    command = [sys.executable, "-m", "pytest", "-v", "--import-mode=importlib", *arguments]
-    run = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-v", "--import-mode=importlib", "-p", "xdist", *arguments]
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take their time
+    run = subprocess.run(command, cwd=root, env=alone, capture_output=True, text=True)
     assert "test_package" in run.stdout or "tests/machinery" in arguments, run.stdout + run.stderr
     return "test_machinery.py" in run.stdout, "tests/machinery was left out" in run.stdout
 
