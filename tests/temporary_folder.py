@@ -17,6 +17,7 @@ VARIABLES = ("TMPDIR", "TEMP", "TMP")  # the last two on Windows
 class TemporaryFolder:
     def __init__(self) -> None:
         self.path = tempfile.mkdtemp(prefix="tests-")
+        os.chmod(self.path, 0o711)  # one test becomes another user, who has to get through
         self.passed = False
         os.environ |= dict.fromkeys(VARIABLES, self.path)
         tempfile.tempdir = None  # or Python would not look at the variables again

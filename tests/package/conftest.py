@@ -1,9 +1,11 @@
-"""A fresh torch for every test."""
+"""A fresh torch for every test, on one thread: several workers would be in each other's way."""
 
 from collections.abc import Iterator
 
 import pytest
 import torch
+
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
