@@ -4,10 +4,10 @@ Some of what the tests start, such as torchrun, never removes its temporary file
 After a failure the folder stays, because pytest's folders of the failed tests are in it.
 """
 
-import atexit
 import os
 import shutil
 import tempfile
+from multiprocessing.util import Finalize
 
 import pytest
 
@@ -21,8 +21,8 @@ class TemporaryFolder:
         self.passed = False
         os.environ |= dict.fromkeys(VARIABLES, self.path)
         tempfile.tempdir = None  # or Python would not look at the variables again
-        # At the very end: what the tests have started removes its own files before.
-        atexit.register(self.remove)
+        # At the very end, after multiprocessing has removed its own temporary folder, which it does at -100.
+        Finalize(None, self.remove, exitpriority=-200)
 
     def remove(self) -> None:
         if self.passed:

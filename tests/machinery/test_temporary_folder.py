@@ -29,7 +29,7 @@ def test_a_run_that_passes_leaves_nothing(workers: list[str], system: Path, tmp_
     """Whatever a page and its child processes have left."""
     root = project(tmp_path, **{"docs/en/page.md": LEAVES})
     done = pytest_run(root, *workers, TMPDIR=str(system))
-    assert done.returncode == 0, done.stdout
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert list(system.iterdir()) == []
 
 

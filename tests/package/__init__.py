@@ -1,7 +1,7 @@
 """Tests of the package.
 
-test_TOPIC.py        what the module of a topic does: a file for each topic
-test_contract.py     what PyTorch users expect of any module, for every block
+test_TOPIC.py     what the module of a topic does: a file for each topic
+test_contract.py  what PyTorch users expect of any module, for every block
 
 More of serialization:
 test_round_trips.py  what is saved comes back to the bit
@@ -11,6 +11,6 @@ test_rotation.py     which checkpoints stay, and which one is loaded
 test_refusals.py     files that are damaged, or made to do harm
 test_writers.py      writers that are killed, that find no room, that meet each other
 torture.py           damages files and kills writers by the thousands: `make torture`
-corruptions.py       the ways in which a file can be damaged
-malice.py            files that are made to do harm
+damaged_files.py     the ways in which a file can be damaged
+malicious_files.py   files that are made to do harm
 """

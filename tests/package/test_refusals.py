@@ -21,8 +21,8 @@ from torch import nn
 
 from d2lblocks import load_parameters
 from d2lblocks.serialization import DamagedFileError, load_checkpoint, save_checkpoint
-from tests.package import malice, torture
-from tests.package.malice import signed
+from tests.package import malicious_files, torture
+from tests.package.malicious_files import signed
 from tests.package.test_serialization import same
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no fork and no alarms")
@@ -67,8 +67,8 @@ def test_a_crash_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def attempts() -> dict[str, list[Any]]:
-    """What each file of malice.py has cost; a tenth of what it makes by itself."""
-    run = subprocess.run([sys.executable, malice.__file__, "100000"], capture_output=True, text=True)
+    """What each file of malicious_files.py has cost; a tenth of what it makes by itself."""
+    run = subprocess.run([sys.executable, malicious_files.__file__, "100000"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     costs: dict[str, list[Any]] = {}
     for name, *cost in map(json.loads, run.stdout.splitlines()):
@@ -77,7 +77,7 @@ def attempts() -> dict[str, list[Any]]:
 
 
 @posix
-@pytest.mark.parametrize("name", [*malice.FILES, *malice.SIGNED])
+@pytest.mark.parametrize("name", [*malicious_files.FILES, *malicious_files.SIGNED])
 def test_malice_is_refused(name: str, attempts: dict[str, list[Any]]) -> None:
     """Soon, with little memory for the size of the file, and without running its code."""
     assert len(attempts[name]) >= 2
@@ -91,7 +91,7 @@ def test_malice_is_refused(name: str, attempts: dict[str, list[Any]]) -> None:
 def test_no_code_of_a_checkpoint_is_run(tmp_path: Path) -> None:
     """Not of a pickle with the name of a checkpoint, and the format has no other place for it."""
     for options in ({}, {"_use_new_zipfile_serialization": False}):
-        (tmp_path / "step-1.safetensors").write_bytes(malice.pickled(**options))
+        (tmp_path / "step-1.safetensors").write_bytes(malicious_files.pickled(**options))
         with pytest.raises(DamagedFileError, match="it is no safetensors file, or damaged"):
             load_checkpoint(tmp_path, 1, net=nn.Linear(2, 1))
     assert not Path("harm").exists()

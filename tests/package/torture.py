@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from d2lblocks.serialization import load_checkpoint, load_parameters, save_checkpoint, save_parameters
-from tests.package.corruptions import corrupted
+from tests.package.damaged_files import corrupted
 from tools.generate.generated import GeneratedPart
 
 ROOT = Path(__file__).parents[2]

@@ -1,10 +1,10 @@
 """What is made from pages: compared with the pages by the tests, rewritten by `make update`.
 
-generated.py    a part of a page, or a whole file, that a command writes
-all_files.py    everything that `make update` makes from the pages
-notebook.py     a page as a Jupyter notebook
-script.py       a page as a program
-cells.py        a page as prose and snippets, for these two
-mistakes.py     the list of all mistakes that the pages show
-gpu_record.py   what passed on a GPU, when, and on which
+generated.py   a part of a page, or a whole file, that a command writes
+all_files.py   everything that `make update` makes from the pages
+notebook.py    a page as a Jupyter notebook
+script.py      a page as a program
+cells.py       a page as prose and snippets, for these two
+mistakes.py    the list of all mistakes that the pages show
+gpu_record.py  what passed on a GPU, when, and on which
 """

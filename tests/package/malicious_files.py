@@ -1,6 +1,6 @@
 """Files that somebody made to harm whoever loads them, each in a process of its own.
 
-python -m tests.package.malice [MANY]
+python -m tests.package.malicious_files [MANY]
 
 For each file: the error, the seconds of CPU and the MiB of memory that it took, the MiB that it has,
 and the length of the message.
