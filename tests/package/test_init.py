@@ -361,3 +361,16 @@ def test_an_error_takes_back_what_was_drawn() -> None:
             init_by_type(net, rules, generator=chosen)
         assert torch.equal(torch.get_rng_state(), before[0])
         assert torch.equal(generator.get_state(), before[1])
+
+
+def test_an_error_on_a_net_made_in_inference_mode_is_pytorchs_own() -> None:
+    """PyTorch lets nobody write to its values outside; putting everything back does not write where it need not."""
+    with torch.inference_mode():
+        net = nn.Linear(2, 1)
+    before = [parameter.tolist() for parameter in net.parameters()]
+    with pytest.raises(
+        RuntimeError, match=r"^Inplace update to inference tensor.*\nones_ was filling 'weight'"
+    ):
+        init_by_type(net, {nn.Linear: {"weight": ones}})
+    assert [parameter.tolist() for parameter in net.parameters()] == before
+    assert [parameter.requires_grad for parameter in net.parameters()] == [True, True]

@@ -375,6 +375,27 @@ def test_a_failure_says_where_and_leaves_everything(
     net(*right)
 
 
+CONVS = [
+    (nn.Conv1d(6, 12, 1, groups=3), r"\(N, 6, L\)"),
+    (nn.Conv2d(6, 12, 1, groups=3), r"\(N, 6, H, W\)"),
+    (nn.Conv3d(6, 12, 1, groups=3), r"\(N, 6, D, H, W\)"),
+    (nn.ConvTranspose1d(6, 12, 1, groups=3), r"\(N, 6, L\)"),
+    (nn.ConvTranspose2d(6, 12, 1, groups=3), r"\(N, 6, H, W\)"),
+    (nn.ConvTranspose3d(6, 12, 1, groups=3), r"\(N, 6, D, H, W\)"),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), CONVS, ids=[type(layer).__name__ for layer, _ in CONVS])
+def test_the_expected_shape_of_a_convolution_has_all_its_channels(layer: nn.Module, shape: str) -> None:
+    """Those of all groups together, though the weight holds those of one; and a letter for each dimension."""
+    d = len(layer.kernel_size)
+    with pytest.raises(
+        RuntimeError, match=rf"it got shape \(2, 5(, 4){{{d}}}\), and expects shape {shape}: "
+    ):
+        apply_init(layer, torch.ones(2, 5, *[4] * d))
+    apply_init(layer, torch.ones(2, 6, *[4] * d))
+
+
 def test_a_failure_leaves_what_modules_hold() -> None:
     """A dictionary that refuses to be changed is neither emptied nor in the way."""
 

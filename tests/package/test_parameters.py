@@ -134,6 +134,31 @@ def test_a_lazy_parameter_is_listed_and_left_lazy() -> None:
     assert [row.shape for row in parameter_table(net)] == [(256, 20), (256,), (10, 256), (10,)]
 
 
+def test_a_lazy_row_shows_that_it_has_no_shape() -> None:
+    """A question mark, no values and no bytes, and a note; once it has its shape, the row is like any other."""
+    net = nn.Sequential(nn.LazyLinear(3, bias=False), nn.LazyBatchNorm1d())
+    table = parameter_table(net)
+    lazy = [table.cells(row) for row in table][:5]
+    weight = ["0.weight", "?", "0", "0", "float32", "cpu", "yes", "lazy"]
+    assert lazy[0] == weight
+    assert [cells[1:4] for cells in lazy] == [["?", "0", "0"]] * 5
+    assert [cells[-1] for cells in lazy[1:]] == ["lazy", "lazy", "buffer, lazy", "buffer, lazy"]
+    assert str(table).split("\n")[1].split() == weight
+    net(torch.rand(2, 4))
+    assert table.cells(parameter_table(net)[0]) == ["0.weight", "(3, 4)", "12", "48", *weight[4:-1], ""]
+
+
+def test_a_table_is_a_sequence_of_rows() -> None:
+    """An index counts from either end, and one that is too large is an error."""
+    table = parameter_table(nn.Linear(2, 1))
+    weight, bias = table
+    assert len(table) == 2
+    assert [table[0], table[1], table[-1], table[-2]] == [weight, bias, bias, weight]
+    assert (weight.name, bias.name) == ("weight", "bias")
+    with pytest.raises(IndexError):
+        table[2]
+
+
 def test_the_text_is_aligned() -> None:
     """Every line begins its columns where the head does, and has no blanks at its end."""
     lines = str(parameter_table(NestMLP())).split("\n")

@@ -269,3 +269,57 @@ def test_a_net_that_is_trained_meanwhile_can_be_loaded(tmp_path: Path) -> None:
     finally:
         done.set()
         trainer.join()
+
+
+# Without locks, as on Windows, which has no `fcntl`.
+
+WINDOWS = """if True:
+    import os, sys
+    sys.modules["fcntl"] = None
+
+    def of_closed(change):
+        def changed(path, *others):  # Windows neither renames nor removes a file that is open
+            handles = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+            if os.path.realpath(path) in [os.readlink(handle) for handle in handles if os.path.exists(handle)]:
+                raise PermissionError(13, "it is open", path)
+            change(path, *others)
+        return changed
+
+    os.replace, os.unlink = of_closed(os.replace), of_closed(os.unlink)
+    code = sys.argv[3]
+    del sys.argv[1:4]
+    exec(code)
+"""
+windows = (sys.executable, "-c", WINDOWS)
+
+
+def test_without_locks_a_file_is_closed_before_it_is_replaced(tmp_path: Path) -> None:
+    """And one that could not be completed is closed before it is removed."""
+    code = """if True:
+        for number, sync in ((1, os.fsync), (2, os.fsync), (3, None)):
+            os.fsync = sync
+            for save, load in WAYS:
+                try:
+                    save(Path(sys.argv[1]), number)
+                except TypeError:  # None cannot be called
+                    print("not saved")
+                print(load(Path(sys.argv[1])))
+    """
+    assert python(code, tmp_path, before=windows) == [*"1122", "not saved", "2", "not saved", "2"]
+    assert temporary(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("two_at_once", "nothing left"), ("load_while_saving", "all whole")]
+)
+def test_without_locks_no_writer_is_in_the_way(name: str, end: str) -> None:
+    """Of another process that saves, or of a thread that loads."""
+    (printed,) = python(f"print({name}(40))", before=windows)
+    assert printed.endswith(end)
+
+
+def test_without_locks_the_file_of_another_writer_stays(tmp_path: Path) -> None:
+    """Nobody can tell whether it is a leftover."""
+    (tmp_path / ".d2lblocks-0123.tmp").write_text("of a writer that may be at work")
+    python("[save(Path(sys.argv[1]), 1) for save, load in WAYS]", tmp_path, before=windows)
+    assert [path.name for path in temporary(tmp_path)] == [".d2lblocks-0123.tmp"]
