@@ -10,7 +10,7 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test test-fast site offline zensical update gpu-record site-record bench torture clean docs-venv test-venv bench-venv zensical-venv
+.PHONY: help serve test test-fast site offline zensical update gpu-record site-record bench torture mutants clean docs-venv test-venv bench-venv zensical-venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench: bench-venv ## measure what is claimed about speed, beside the peers, and 
 
 torture: test-venv ## damage files in 20,000 ways, kill 300 writers, see what loads, and write the table
 	@$(BIN)/python -m tests.package.torture
+
+mutants: test-venv ## change the package in 100 random ways and see whether its tests notice: N=200 SEED=1
+	@$(BIN)/python -m tools.mutants $(or $(N),100) $(or $(SEED),0) $(TOPICS)
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-bench .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache

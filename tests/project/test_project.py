@@ -109,6 +109,7 @@ TARGETS = [
     "site-record",
     "bench",
     "torture",
+    "mutants",
     "clean",
 ]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

@@ -1,0 +1,188 @@
+"""`make mutants`: what it changes, what it says of each change, and when it fails."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tools import mutants
+from tools.changes import is_python
+from tools.changes import mutants as changes_of
+
+ROOT = Path(__file__).parents[1]
+
+
+def changes(folder: Path, code: str) -> set[str]:
+    """The lines that can come out of one line of code."""
+    path = folder / "package" / "topic.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(code)
+    return {mutant.code.decode() for mutant in changes_of(path, folder) if is_python(mutant)}
+
+
+@pytest.mark.parametrize(
+    ("code", "changed"),
+    [
+        ("x = a < b", {"x = a <= b"}),
+        ("x = a is not b", {"x = a is b"}),
+        ("x = (a) + (b)", {"x = (a) - (b)"}),
+        ("x = a and b or c", {"x = a or b or c", "x = a and b and c"}),
+        ("x = not a", {"x =  a"}),
+        ("x = a[-1]", {"x = a[1]", "x = a[-2]", "x = a[-0]"}),
+        ("x = a[b:]", {"x = a[:]"}),
+        ("x = f(a, b, c=d)", {"x = f(b, c=d)", "x = f(a, c=d)", "x = f(a, b)", "x = f(b, a, c=d)"}),
+        ("x.y = True", {"x.y = False", "pass"}),
+        ("x += y", {"x -= y", "pass"}),
+        ("def f(): return x", {"def f(): return None"}),
+        ("def f(): return", {"def f(): pass"}),
+        ("def f(): return True", {"def f(): return False", "def f(): pass"}),
+        ("def f(x: int = 1 - y): ...", {"def f(x: int = 2 - y): ...", "def f(x: int = 0 - y): ...", "def f(x: int = 1 + y): ..."}),
+        ("while x: break", {"while not (x): break", "while x: pass"}),
+        ("y = [x for x in z if x]", {"y = [x for x in z if not (x)]"}),
+        ("y = f'{a} and {b or c}'", {"y = f'{a} and {b and c}'"}),
+        ("@a\ndef f(): ...", {"\ndef f(): ..."}),
+        ("@overload\ndef f(x=1): ...", set()),
+        ("import a", set()),
+        ("__all__ = ['a'] + b", set()),
+        ("_Path = str | int", set()),
+        ("'and'", set()),
+        ("x: a | b", set()),
+        ("def f(x: 1 + 2) -> 1 + 2: ...", set()),
+    ],
+)  # fmt: skip
+def test_every_small_change_is_made(code: str, changed: set[str], tmp_path: Path) -> None:
+    """At one place each; types, imports and texts stay."""
+    assert changes(tmp_path, code) == changed
+
+
+def test_a_change_is_told_by_its_lines(tmp_path: Path) -> None:
+    """Also if it takes several."""
+    path = tmp_path / "package" / "topic.py"
+    path.parent.mkdir()
+    path.write_text("if x:\n    f(\n        a,\n    )\n")
+    found = {mutant.diff: (mutant.line, mutant.topic) for mutant in changes_of(path, tmp_path)}
+    assert found == {"- if x:\n+ if not (x):": (1, "topic"), "- f(\n- a,\n- )\n+ pass": (2, "topic")}
+
+
+def test_every_topic_has_its_tests() -> None:
+    """Wherever they are; a private module has those of all topics."""
+    for name in ("init", "modules", "serialization"):
+        stems = [Path(file).stem for file in mutants.test_files(ROOT, name)]
+        assert stems[0] == f"test_{name}"
+        assert {f"test_{more}" for more in mutants.MORE_TESTS.get(name, ())} == set(stems[1:])
+        assert set(stems) < {Path(file).stem for file in mutants.test_files(ROOT, "_private")}
+
+
+# A small project.
+
+TEST = """from toy.most import most
+
+def test_most():
+    assert most(2, 1) == 2
+"""
+EXPLAINED = """
+[[survivor]]
+file = "toy/most.py"
+change = '''
+- return a if a > b else b
++ return a if a {} b else b
+'''
+reason = "either of two equal numbers is the greatest"
+"""
+MAIN = """
+import sys
+from pathlib import Path
+from tools import mutants
+mutants.IMPORTS = []  # no torch
+sys.exit(mutants.main(Path(sys.argv[1]), 10, 0, jobs=2))
+"""
+
+
+def toy(root: Path, test: str = TEST, explained: str = "") -> dict[str, str]:
+    """A project whose test does not ask for the greatest of two equal numbers; and its files."""
+    files = {
+        "pyproject.toml": "[tool.pytest.ini_options]",
+        "src/toy/__init__.py": "",
+        "src/toy/most.py": "def most(a, b):\n    return a if a > b else b\n",
+        "tests/unit/test_most.py": test,
+        "tools/mutants.toml": explained,
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return files
+
+
+def files_of(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+def start(root: Path, scratch: Path) -> subprocess.Popen[str]:
+    """`make mutants` in such a project."""
+    scratch.mkdir()
+    command = [sys.executable, "-c", MAIN, str(root)]
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("explained", [False, True])
+def test_what_survives_is_an_error_unless_it_is_explained(explained: bool, tmp_path: Path) -> None:
+    """Each change has a line, and each unexplained survivor its change; the project stays as it is."""
+    files = toy(tmp_path / "toy", explained=EXPLAINED.format(">=") * explained)
+    with start(tmp_path / "toy", tmp_path / "scratch") as run:
+        said, _ = run.communicate()
+    counts = {"caught": 2, "explained": int(explained), "survived": int(not explained)}
+    assert said.count("toy/most.py:2 caught by tests/unit/test_most.py::test_most\n") == 2
+    assert ("toy/most.py:2 explained: either of two equal numbers is the greatest\n" in said) == explained
+    assert ("\ntoy/most.py:2\n- return a if a > b else b\n+ return a if a >= b else b\n" in said) != explained
+    assert said.splitlines()[-2].split() == ["most", "3", *map(str, counts.values())]
+    assert said.splitlines()[-1].startswith(f"{counts['survived']} of 3 changes survived")
+    assert run.returncode == counts["survived"]
+    assert files_of(tmp_path / "toy") == files
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_an_explanation_without_its_code_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """It is shown, and nothing is tried."""
+    toy(tmp_path, explained=EXPLAINED.format("<"))
+    assert mutants.main(tmp_path, 10, 0, jobs=1) == 2
+    assert capsys.readouterr().out == (
+        "tools/mutants.toml explains a change of toy/most.py that cannot be made any more:\n"
+        "- return a if a > b else b\n+ return a if a < b else b\n"
+    )
+
+
+def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    """No file, and no test that is still running."""
+    alive = tmp_path / "alive"
+    test = f"""import pathlib, time
+
+def test_most():
+    for second in range(1000):
+        pathlib.Path({str(alive)!r}).touch()
+        time.sleep(0.05)
+"""
+    files = toy(tmp_path / "toy", test)
+    with start(tmp_path / "toy", tmp_path / "scratch") as run:
+        while not alive.exists():
+            time.sleep(0.05)
+            assert run.poll() is None
+        run.terminate()
+    alive.unlink()
+    time.sleep(0.2)
+    assert not alive.exists()
+    assert files_of(tmp_path / "toy") == files
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_tests_that_fail_anyway_say_nothing_of_a_change(tmp_path: Path) -> None:
+    """So that is an error, and what they say is shown."""
+    toy(tmp_path / "toy", TEST.replace("== 2", "== 1"))
+    with start(tmp_path / "toy", tmp_path / "scratch") as run:
+        said, _ = run.communicate()
+    assert "assert 2 == 1" in said
+    assert said.endswith("The code as it is fails tests/unit/test_most.py::test_most\n")
+    assert run.returncode == 2
