@@ -29,6 +29,7 @@ def test_what_is_there_is_found(machine: tuple[str, int]) -> None:
     assert [try_gpu(i) for i in range(count)] == there
     assert try_gpu(count) == torch.device("cpu") == cpu()
     assert try_gpu() == try_all_gpus()[0]
+    assert gpu() == torch.device(kind, 0)
     assert gpu(count) == torch.device(kind, count)
 
 

@@ -137,6 +137,12 @@ def test_small_values_are_zero_and_large_ones_uniform(bound: float, threshold: f
         assert abs(share.double().mean() - p) <= 4 * math.sqrt(p * (1 - p) / len(values))
 
 
+def test_a_value_at_the_threshold_stays() -> None:
+    """Types of few digits reach it: only what is smaller becomes 0."""
+    values = hardshrink_uniform_(torch.empty(10_000, dtype=torch.bfloat16), bound=10, threshold=5)
+    assert (values.abs() == 5).any()
+
+
 FILLABLE = [torch.ones(()), torch.ones(0, 3), torch.ones(3, 4).t(), torch.ones(3).double()]
 FILLABLE += [torch.ones(3).bfloat16(), torch.ones(3, device="meta"), torch.ones(3, requires_grad=True)]
 
@@ -374,3 +380,42 @@ def test_an_error_on_a_net_made_in_inference_mode_is_pytorchs_own() -> None:
         init_by_type(net, {nn.Linear: {"weight": ones}})
     assert [parameter.tolist() for parameter in net.parameters()] == before
     assert [parameter.requires_grad for parameter in net.parameters()] == [True, True]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_an_error_leaves_what_has_no_values_yet(device: str) -> None:
+    """Lazy layers without a rule stay lazy, and the error is that of the function, also on the meta device."""
+    net = nn.Sequential(nn.LazyLinear(2), nn.LayerNorm(2, device=device), nn.Linear(2, 3, device=device))
+    rules = {nn.LayerNorm: {"weight": ones}, nn.Linear: {"bias": xavier}, nn.LazyLinear: {}}
+    with pytest.raises(ValueError, match="Fan in and fan out"):
+        init_by_type(net, rules)
+    assert uninitialized_names(net) == ["0.weight", "0.bias"]
+    rules[nn.Linear] = {"bias": zeros}
+    report = init_by_type(net, rules)
+    assert [*report.values()] == [None, None, "ones_", None, None, "zeros_"]
+
+
+def test_an_error_takes_back_what_was_drawn_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On all of them, if the program uses any: asking for their states would start the use of them."""
+    states, asked = [torch.zeros(1), torch.ones(1)], []
+
+    def state_of_all() -> list[Tensor]:
+        asked.append(in_use)
+        return [state.clone() for state in states]
+
+    def draw(tensor: Tensor) -> None:
+        for state in states:
+            state += 5
+        raise ValueError("after drawing")
+
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", state_of_all)
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", lambda given: states.__setitem__(slice(None), given))
+    for in_use, after in (
+        (False, [5, 6]),
+        (True, [5, 6]),
+    ):  # what was drawn stays, and what is drawn does not
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda in_use=in_use: in_use)
+        with pytest.raises(ValueError, match="after drawing"):
+            init_by_type(nn.Linear(2, 1), {nn.Linear: {"weight": draw}})
+        assert [state.item() for state in states] == after
+    assert asked == [True]

@@ -375,6 +375,23 @@ def test_a_failure_says_where_and_leaves_everything(
     net(*right)
 
 
+def test_a_layer_that_is_called_by_keyword_gets_its_shape() -> None:
+    """As in `net.a(input=X)`."""
+    net = apply_init(Run(lambda net, X: net.a(input=X), a=nn.LazyLinear(3)), rows)
+    assert net.a.weight.shape == (3, 4)
+
+
+def test_a_failure_frees_the_memory_of_what_is_lazy_again() -> None:
+    """It has no values, as before, and its type and device."""
+    net = nn.Sequential(nn.LazyLinear(3), nn.Linear(4, 2)).double()
+    with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
+        apply_init(net, rows.double())
+    for parameter in net[0].parameters():
+        assert is_lazy(parameter)
+        assert (parameter.data.numel(), parameter.data.untyped_storage().nbytes()) == (0, 0)
+        assert (parameter.dtype, parameter.device.type) == (torch.float64, "cpu")
+
+
 CONVS = [
     (nn.Conv1d(6, 12, 1, groups=3), r"\(N, 6, L\)"),
     (nn.Conv2d(6, 12, 1, groups=3), r"\(N, 6, H, W\)"),

@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from html.parser import HTMLParser
 
 import pytest
@@ -157,6 +158,28 @@ def test_a_table_is_a_sequence_of_rows() -> None:
     assert (weight.name, bias.name) == ("weight", "bias")
     with pytest.raises(IndexError):
         table[2]
+
+
+def test_a_table_says_what_was_found_and_cannot_be_changed() -> None:
+    """So two of them can be compared, also by their hashes."""
+    tables = [parameter_table(nn.Linear(2, 1)) for _ in range(2)]
+    assert tables[0] == tables[1]
+    assert len({*tables, tables[0][0], tables[1][0]}) == 2
+    with pytest.raises(FrozenInstanceError):
+        tables[0].rows = ()  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        tables[0][0].name = "other"  # type: ignore[misc]
+
+
+def test_a_module_that_has_a_tensor_under_two_names_shows_both() -> None:
+    """Whether the two names are in one module or in two makes no difference."""
+    net = nn.Module()
+    net.a = net.b = nn.Parameter(torch.zeros(2))
+    net.c = net.d = nn.Buffer(torch.zeros(3))
+    assert shared_names(net) == [["a", "b"], ["c", "d"]]
+    assert [row.shared_with for row in parameter_table(net)] == [None, "a", None, "c"]
+    assert get_tensor(net, "b") is net.a
+    assert get_tensor(net, "d") is net.c
 
 
 def test_the_text_is_aligned() -> None:
