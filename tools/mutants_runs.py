@@ -1,0 +1,181 @@
+"""Runs of tests: forks of one process that has imported what they import, each over a copy of the source."""
+
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hypothesis
+import pytest
+
+from tools.mutants_changes import Mutant
+
+IMPORTS = ["hypothesis.strategies", "numpy", "safetensors.torch", "xdist.remote"]
+OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+
+
+class Test(NamedTuple):
+    """What is known of a test from a run on the code as it is."""
+
+    seconds: float
+    calls: list[list[Any]]  # functions of the package: the file, and the first line
+    starts: bool  # other programs
+
+
+Tests = dict[str, Test]
+
+
+def prepare(scratch: Path) -> None:
+    """Import what each fork would import, and keep out of the work tree what Python and Hypothesis keep."""
+    scratch.chmod(0o755)  # a test reads its files as another user
+    for name in IMPORTS:
+        importlib.import_module(name)
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(scratch / "pycache")
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(scratch / "hypothesis")
+    # The same examples each time, and none smaller than the first that fails.
+    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    hypothesis.settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
+    hypothesis.settings.load_profile("mutants")
+
+
+class Plugin:
+    """Notes the first failure."""
+
+    def __init__(self) -> None:
+        self.failed = ""
+        self.tests: Tests = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.failed = self.failed or (report.nodeid if report.failed else "")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.failed = self.failed or (f"the import of {report.nodeid}" if report.failed else "")
+
+
+class Watch(Plugin):
+    """Notes what each test does."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source = source + os.sep
+        self.calls: set[tuple[str, int]] = set()
+        self.starts = False
+        sys.addaudithook(self.audit)
+
+    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        self.starts = self.starts or event in ("subprocess.Popen", "os.fork")
+
+    def trace(self, frame: Any, event: str, argument: Any) -> None:
+        if frame.f_code.co_filename.startswith(self.source):
+            self.calls.add((frame.f_code.co_filename.removeprefix(self.source), frame.f_code.co_firstlineno))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.calls, self.starts, start = set(), False, time.perf_counter()
+        threading.settrace(self.trace)
+        sys.settrace(self.trace)
+        result = yield
+        sys.settrace(None)
+        threading.settrace(None)  # type: ignore[arg-type]
+        calls = [list(call) for call in self.calls]
+        self.tests[item.nodeid] = Test(time.perf_counter() - start, calls, self.starts)
+        return result
+
+
+class Choose(Plugin):
+    """Runs some tests, in a given order."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self.places = {name: place for place, name in enumerate(names)}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted((i for i in items if i.nodeid in self.places), key=lambda i: self.places[i.nodeid])
+
+
+class Run:
+    """Tests in a fork of this process, over a copy of the source: a mutant's, or all of a file, watched."""
+
+    def __init__(
+        self, root: Path, scratch: Path, files: list[str], tests: Tests, mutant: Mutant | None
+    ) -> None:
+        self.mutant = mutant
+        self.folder = Path(tempfile.mkdtemp(dir=scratch))
+        self.folder.chmod(0o755)
+        source = self.folder / "src"
+        shutil.copytree(root / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+        if mutant:
+            (source / mutant.file).write_bytes(mutant.code)
+        seconds = sum(test.seconds for test in tests.values())
+        self.end = time.monotonic() + (20 + 5 * seconds if mutant else 3600)
+        self.process = os.fork()
+        if self.process == 0:
+            try:
+                self.test(root, source, files, Choose(list(tests)) if mutant else Watch(str(source)))
+            except BaseException:
+                traceback.print_exc()
+            sys.stdout.flush()
+            os._exit(0)
+
+    def test(self, root: Path, source: Path, files: list[str], plugin: Plugin) -> None:
+        """What the fork does."""
+        os.setsid()  # so that what the tests start can be stopped with them
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        log = os.open(self.folder / "log", os.O_CREAT | os.O_WRONLY)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.chdir(root)
+        sys.path.insert(0, str(source))
+        os.environ |= {"PYTHONPATH": str(source), "TMPDIR": str(self.folder), "OMP_NUM_THREADS": "1"}
+        tempfile.tempdir = str(self.folder)
+        code = int(pytest.main([*OPTIONS, *files], [plugin]))
+        failed = plugin.failed or (f"pytest, which ended with {code}" if code else "")
+        (self.folder / "found.json").write_text(json.dumps([failed, plugin.tests]))
+
+    def found(self) -> tuple[str, Tests] | None:
+        """The first failure, or "", and what is known of the tests; None as long as they run."""
+        if time.monotonic() > self.end:
+            return "the time limit", {}
+        if os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        if not (path := self.folder / "found.json").exists():
+            return "a crash", {}
+        failed, tests = json.loads(path.read_text())
+        return failed, {name: Test(*test) for name, test in tests.items()}
+
+    def stop(self) -> None:
+        """Stop it if it runs, and what its tests have left running."""
+        for stop in (os.kill, os.killpg):
+            with suppress(ProcessLookupError):
+                stop(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+
+
+def finished(runs: list[Callable[[], Run]], jobs: int) -> Iterator[tuple[Run, str, Tests]]:
+    """Start all runs, some at a time, and give each when it has ended."""
+    waiting, running = runs[::-1], []
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(waiting.pop()())
+            for run in list(running):
+                if (found := run.found()) is not None:
+                    yield run, *found
+                    running.remove(run)
+                    run.stop()
+                    shutil.rmtree(run.folder, ignore_errors=True)
+            time.sleep(0.02)
+    finally:
+        for run in running:
+            run.stop()
