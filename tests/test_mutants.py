@@ -109,16 +109,17 @@ import sys
 from pathlib import Path
 from tools import mutants, mutants_runs
 mutants_runs.IMPORTS = []  # no torch
+mutants_runs.SECONDS = 1
 sys.exit(mutants.main(Path(sys.argv[1]), 10, 0, jobs=2))
 """
 
 
-def toy(root: Path, test: str = TEST, explained: str = "") -> dict[str, str]:
+def toy(root: Path, test: str = TEST, explained: str = "", code: str = CODE) -> dict[str, str]:
     """A project whose tests look at no bound; and its files."""
     files = {
         "pyproject.toml": "[tool.pytest.ini_options]",
         "src/toy/__init__.py": "",
-        "src/toy/most.py": CODE,
+        "src/toy/most.py": code,
         "tests/unit/test_most.py": test,
         "tools/mutants.toml": explained,
     }
@@ -160,6 +161,17 @@ def test_what_survives_is_an_error_unless_it_is_explained(tmp_path: Path) -> Non
     assert run.returncode == 1
     assert files_of(tmp_path / "toy") == files
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_what_never_ends_is_caught(tmp_path: Path) -> None:
+    """By a time limit for each test."""
+    code = "def wait():\n    while False:\n        pass\n"
+    test = "from toy.most import wait\n\ndef test_wait():\n    wait()\n"
+    toy(tmp_path / "toy", test, code=code)
+    with start(tmp_path / "toy", tmp_path / "scratch") as run:
+        said, _ = run.communicate()
+    assert said.count("caught by a crash or the time limit in tests/unit/test_most.py::test_wait\n") == 2
+    assert (said.splitlines()[-1], run.returncode) == ("0 of 2 changes survived unexplained: 0.0%", 0)
 
 
 def test_an_explanation_without_its_code_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

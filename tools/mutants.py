@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from tools.mutants_changes import Mutant, is_python, mutants
-from tools.mutants_runs import Run, Tests, finished, prepare
+from tools.mutants_runs import Run, Tests, case_of, finished, prepare
 
 ROOT = Path(__file__).parents[1]
 LARGEST_SHARE = 0.03  # of survivors without an explanation
@@ -59,11 +59,11 @@ def may_notice(mutant: Mutant, known: Tests, files: list[str]) -> Tests:
     call = [str(mutant.file), mutant.function]
     reach = [n for n, test in tests.items() if test.starts or call in test.calls or not mutant.function]
     # All cases of a test: what its module shares is made by the first of them.
-    names = {name.partition("[")[0] for name in reach}
+    names = {case_of(name) for name in reach}
     seconds: Counter[str] = Counter()
     for name, test in tests.items():
         seconds[test_file(name)] += test.seconds
-    found = [name for name in tests if name.partition("[")[0] in names]
+    found = [name for name in tests if case_of(name) in names]
     found.sort(key=lambda name: (seconds[test_file(name)], test_file(name), tests[name].seconds))
     return {name: tests[name] for name in found}
 

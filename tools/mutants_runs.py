@@ -1,5 +1,6 @@
 """Runs of tests: forks of one process that has imported what they import, each over a copy of the source."""
 
+import faulthandler
 import importlib
 import json
 import os
@@ -10,6 +11,7 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,8 +22,9 @@ import pytest
 
 from tools.mutants_changes import Mutant
 
-IMPORTS = ["hypothesis.strategies", "numpy", "safetensors.torch", "xdist.remote"]
+IMPORTS = ["hypothesis.strategies", "numpy", "safetensors.torch", "torch._dynamo", "xdist.remote"]
 OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+SECONDS = 30  # that every test may take, beside five times as long as it took on the code as it is
 
 
 class Test(NamedTuple):
@@ -46,6 +49,11 @@ def prepare(scratch: Path) -> None:
     phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
     hypothesis.settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
     hypothesis.settings.load_profile("mutants")
+
+
+def case_of(name: str) -> str:
+    """The test that a case belongs to."""
+    return name.partition("[")[0]
 
 
 class Plugin:
@@ -93,11 +101,23 @@ class Watch(Plugin):
 
 
 class Choose(Plugin):
-    """Runs some tests, in a given order."""
+    """Runs some tests, in a given order. One that takes much longer than it did ends the process."""
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, chosen: Tests, found: Path) -> None:
         super().__init__()
-        self.places = {name: place for place, name in enumerate(names)}
+        self.places = {name: place for place, name in enumerate(chosen)}
+        self.found = found
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        for name, test in chosen.items():  # the first case may make what the others use, too
+            self.seconds[case_of(name)] += test.seconds
+        self.limit("the import")
+
+    def limit(self, name: str) -> None:
+        self.found.write_text(json.dumps([f"a crash or the time limit in {name}", {}]))
+        faulthandler.dump_traceback_later(SECONDS + 5 * self.seconds[case_of(name)], exit=True, file=2)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.limit(nodeid)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -117,12 +137,11 @@ class Run:
         shutil.copytree(root / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
         if mutant:
             (source / mutant.file).write_bytes(mutant.code)
-        seconds = sum(test.seconds for test in tests.values())
-        self.end = time.monotonic() + (20 + 5 * seconds if mutant else 3600)
         self.process = os.fork()
         if self.process == 0:
             try:
-                self.test(root, source, files, Choose(list(tests)) if mutant else Watch(str(source)))
+                found = self.folder / "found.json"
+                self.test(root, source, files, Choose(tests, found) if mutant else Watch(str(source)))
             except BaseException:
                 traceback.print_exc()
             sys.stdout.flush()
@@ -145,13 +164,10 @@ class Run:
 
     def found(self) -> tuple[str, Tests] | None:
         """The first failure, or "", and what is known of the tests; None as long as they run."""
-        if time.monotonic() > self.end:
-            return "the time limit", {}
         if os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return None
-        if not (path := self.folder / "found.json").exists():
-            return "a crash", {}
-        failed, tests = json.loads(path.read_text())
+        path = self.folder / "found.json"
+        failed, tests = json.loads(path.read_text()) if path.exists() else ("a crash", {})
         return failed, {name: Test(*test) for name, test in tests.items()}
 
     def stop(self) -> None:
