@@ -174,6 +174,43 @@ def test_tensors_that_overlap_get_values_that_agree(fits: bool, tmp_path: Path) 
         assert same(state(net), before)
 
 
+NEIGHBORS: list[tuple[Any, bool]] = [  # parts of 25 numbers, and whether two of them have a number in common
+    (lambda x: [x[:1], x[:2]], True),
+    (lambda x: [x[:20].view(5, 4), x[19:]], True),
+    (lambda x: [x[:20].view(4, 5).T, x[19:21]], True),
+    (lambda x: [x[0:9:4], x[8:]], True),
+    (lambda x: [x[:20].view(5, 4), x[20:], x[20:20]], False),
+    (lambda x: [x[3:5], x[:3]], False),
+    (lambda x: [x[::2], x[1::2]], False),
+]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(("parts", "overlap"), NEIGHBORS)
+def test_one_number_in_common_is_enough(parts: Any, overlap: bool, device: str, tmp_path: Path) -> None:
+    """Two tensors that want other values there do not fit; neighbors do. New tensors' device has no part in it."""
+
+    def buffers(parts: list[Tensor]) -> nn.Module:
+        net = nn.Module()
+        for number, part in enumerate(parts):
+            net.register_buffer(f"x{number}", part)
+        return net
+
+    net = buffers(parts(torch.zeros(25)))
+    other = buffers([torch.full(part.shape, float(number)) for number, part in enumerate(net.buffers(), 1)])
+    save_parameters(other, tmp_path / "x")
+    before = state(net)
+    with torch.device(device):
+        if overlap:
+            with pytest.raises(
+                RuntimeError, match=r"tie mismatch for x\d: of its own in checkpoint, in part"
+            ):
+                load_parameters(net, tmp_path / "x")
+        else:
+            load_parameters(net, tmp_path / "x")
+    assert same(state(net) if overlap else [*net.buffers()], before if overlap else [*other.buffers()])
+
+
 @settings(deadline=None, max_examples=150)
 @given(pair=pairs(), checkpoint=st.booleans())
 def test_a_net_that_differs_is_refused(pair: Any, checkpoint: bool, tmp_path_factory: Any) -> None:
