@@ -130,6 +130,20 @@ def test_a_part_is_stored_without_the_rest(wrap: Callable[[Tensor], Tensor]) -> 
     assert same(load("x.pt"), [part])
 
 
+def test_parts_of_several_tensors_are_stored_without_the_rest() -> None:
+    """Each whole takes 4 MB. One of which two parts are saved is written, once, for they may share values."""
+    parts = [torch.rand(1000, 1000)[3, :7], torch.rand(1000, 1000)[:, 5]]
+    save(parts, "x.pt")
+    assert os.path.getsize("x.pt") < 10_000
+    assert same(load("x.pt"), parts)
+    whole = torch.rand(1000, 1000)
+    save([whole[1], whole[:2], *parts], "x.pt")
+    assert 4_000_000 < os.path.getsize("x.pt") < 4_020_000
+    row, rows, *_ = load("x.pt")
+    row.fill_(2)
+    assert rows[1].tolist() == row.tolist()
+
+
 def test_graphs_are_not_saved() -> None:
     """The values of what was computed are, and a leaf trains on. A state dict keeps its versions."""
     w = torch.ones(2, requires_grad=True)
