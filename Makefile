@@ -51,7 +51,7 @@ bench: bench-venv ## measure what is claimed about speed, beside the peers, and 
 torture: test-venv ## damage files in 20,000 ways, kill 300 writers, see what loads, and write the table
 	@$(BIN)/python -m tests.package.torture
 
-mutants: test-venv ## change the package in 100 random ways and see whether its tests notice: N=200 SEED=1
+mutants: test-venv ## change the package in 100 random ways and see whether its tests notice: N=200 SEED=1 TOPICS="init lazy"
 	@$(BIN)/python -m tools.mutants $(or $(N),100) $(or $(SEED),0) $(TOPICS)
 
 clean: ## remove everything that was installed or built
