@@ -331,6 +331,7 @@ ERRORS: list[tuple[Callable[[], nn.Module], Any, type[BaseException], str]] = [
     (two, late(xavier), ValueError, r"Fan in .*\nxavier_uniform_ was filling '1.bias' of shape \(3,\)"),
     (two, late(interrupted), KeyboardInterrupt, "by the user"),
     (two, {nn.Linear: {"wieght": ones}}, AttributeError, "'1.wieght' .* of its own it has 'weight', 'bias'"),
+    (two, {nn.Linear: {"wieght": ones, "bais": ones}}, AttributeError, "Linear has no parameter '1.wieght' to"),
     (two, {nn.Module: {"weight": ones}}, AttributeError, "Sequential has no .* 'weight' .* it has none"),
     (lambda: weight_norm(nn.Linear(2, 2)), {nn.Linear: {"weight": ones}}, AttributeError, "'weight' to fill"),
     (two, [nn.Linear], TypeError, "but got"),

@@ -97,6 +97,15 @@ def test_two_parameters_in_one_memory_are_shared(device: str) -> None:
     assert shared_names(parts) == []
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_same_values_in_another_shape_are_shared(device: str) -> None:
+    """Not so every second one of twice as many, which has as many values and begins at the same place."""
+    x = torch.zeros(12, device=device)
+    views = [x[:6], x[:6].view(2, 3), x[:6].view(3, 1, 2), x[::2], x[::2].view(2, 3)]
+    net = nn.ParameterList([nn.Parameter(view) for view in views])
+    assert shared_names(net) == [["0", "1", "2"], ["3", "4"]]
+
+
 def test_sharing_is_seen_inside_a_copy() -> None:
     """A copy shares with itself, and not with what it was copied from."""
     layer = nn.Linear(3, 3, bias=False)
