@@ -454,6 +454,16 @@ def test_a_file_that_does_not_fit_changes_nothing(make: Make, other: Make, messa
     assert same(state(net), before)
 
 
+def test_of_many_names_a_thousand_are_listed() -> None:
+    """And it is said how many more there are."""
+    save_parameters(
+        nn.ParameterDict({f"x{number}": nn.Parameter(torch.ones(1)) for number in range(1200)}), "x.st"
+    )
+    with pytest.raises(RuntimeError, match=r'Unexpected key\(s\): "x0", .*, and 200 more\.$') as caught:
+        load_parameters(nn.Module(), "x.st")
+    assert str(caught.value).count('"x') == 1000
+
+
 @pytest.mark.parametrize(("there", "here"), [(1.0, 1), (1j, 1.0), (1, True)])
 def test_a_cast_drops_nothing_but_digits(there: complex, here: complex) -> None:
     """No fraction and no imaginary part; the other way round it casts."""
