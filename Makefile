@@ -52,7 +52,7 @@ torture: test-venv ## damage files in 20,000 ways, kill 300 writers, see what lo
 	@$(BIN)/python -m tests.package.torture
 
 mutants: test-venv ## change the package in 100 random ways and see whether its tests notice: N=200 SEED=1 TOPICS="init lazy"
-	@$(BIN)/python -m tools.mutants $(or $(N),100) $(or $(SEED),0) $(TOPICS)
+	@$(BIN)/python -m tools.mutants.command $(or $(N),100) $(or $(SEED),0) $(TOPICS)
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-bench .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache

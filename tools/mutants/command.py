@@ -1,9 +1,9 @@
 """Change the package at random, one small change at a time, and see whether its tests notice.
 
-    python -m tools.mutants N SEED [TOPIC ...]    N changes, of all topics unless some are named
+    python -m tools.mutants.command N SEED [TOPIC ...]    N changes, of all topics unless some are named
 
 A change that no test notices is a survivor: a promise without a test, or code that makes no difference.
-`mutants.toml` explains the latter. More than 3 % of survivors without an explanation are an error,
+`explained.toml` explains the latter. More than 3 % of survivors without an explanation are an error,
 and so is an explanation of a change that cannot be made any more.
 
 Each mutant is a copy of `src/` in a temporary folder, tested in a fork of a process that has imported torch:
@@ -26,10 +26,10 @@ from collections import Counter, defaultdict
 from functools import partial
 from pathlib import Path
 
-from tools.mutants_changes import Mutant, is_python, mutants
-from tools.mutants_runs import Run, Tests, case_of, finished, prepare
+from tools.mutants.changes import Mutant, is_python, mutants
+from tools.mutants.runs import Run, Tests, case_of, finished, prepare
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LARGEST_SHARE = 0.03  # of survivors without an explanation
 # Beside tests/**/test_TOPIC.py. Where there is no such file, the tests of all topics count.
 MORE_TESTS = {
@@ -70,7 +70,7 @@ def may_notice(mutant: Mutant, known: Tests, files: list[str]) -> Tests:
 
 def explanations(root: Path) -> dict[tuple[str, str], str]:
     """The reasons for survivors, by file and change."""
-    path = root / "tools" / "mutants.toml"
+    path = root / "tools" / "mutants" / "explained.toml"
     entries = tomllib.loads(path.read_text("utf-8")).get("survivor", []) if path.exists() else []
     return {(entry["file"], entry["change"].strip()): entry["reason"] for entry in entries}
 
@@ -80,7 +80,8 @@ def main(root: Path, number: int, seed: int, *topics: str, jobs: int) -> int:
     reasons = explanations(root)
     if gone := sorted(reasons.keys() - {(str(mutant.file), mutant.diff) for mutant in every}):
         for file, change in gone:
-            print(f"tools/mutants.toml explains a change of {file} that cannot be made any more:\n{change}")
+            print(f"tools/mutants/explained.toml explains a change of {file} that cannot be made any more:")
+            print(change)
         return 2
     random.Random(seed).shuffle(every)
     sound = (mutant for mutant in every if mutant.topic in (topics or [mutant.topic]) and is_python(mutant))

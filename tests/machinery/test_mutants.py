@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tools import mutants
-from tools.mutants_changes import is_python
-from tools.mutants_changes import mutants as changes_of
+from tools.mutants import command
+from tools.mutants.changes import is_python
+from tools.mutants.changes import mutants as changes_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def changes(folder: Path, code: str) -> set[str]:
@@ -71,10 +71,10 @@ def test_a_change_is_told_by_its_lines(tmp_path: Path) -> None:
 def test_every_topic_has_its_tests() -> None:
     """Wherever they are; a private module has those of all topics."""
     for name in ("init", "modules", "serialization"):
-        stems = [Path(file).stem for file in mutants.test_files(ROOT, name)]
+        stems = [Path(file).stem for file in command.test_files(ROOT, name)]
         assert stems[0] == f"test_{name}"
-        assert {f"test_{more}" for more in mutants.MORE_TESTS.get(name, ())} == set(stems[1:])
-        assert set(stems) < {Path(file).stem for file in mutants.test_files(ROOT, "_private")}
+        assert {f"test_{more}" for more in command.MORE_TESTS.get(name, ())} == set(stems[1:])
+        assert set(stems) < {Path(file).stem for file in command.test_files(ROOT, "_private")}
 
 
 # A small project.
@@ -107,10 +107,10 @@ reason = "either of two equal numbers is the greatest"
 MAIN = """
 import sys
 from pathlib import Path
-from tools import mutants, mutants_runs
-mutants_runs.IMPORTS = []  # no torch
-mutants_runs.SECONDS = 1
-sys.exit(mutants.main(Path(sys.argv[1]), 10, 0, jobs=2))
+from tools.mutants import command, runs
+runs.IMPORTS = []  # no torch
+runs.SECONDS = 1
+sys.exit(command.main(Path(sys.argv[1]), 10, 0, jobs=2))
 """
 
 
@@ -121,7 +121,7 @@ def toy(root: Path, test: str = TEST, explained: str = "", code: str = CODE) -> 
         "src/toy/__init__.py": "",
         "src/toy/most.py": code,
         "tests/unit/test_most.py": test,
-        "tools/mutants.toml": explained,
+        "tools/mutants/explained.toml": explained,
     }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -177,9 +177,9 @@ def test_what_never_ends_is_caught(tmp_path: Path) -> None:
 def test_an_explanation_without_its_code_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """It is shown, and nothing is tried."""
     toy(tmp_path, explained=EXPLAINED.format("<"))
-    assert mutants.main(tmp_path, 10, 0, jobs=1) == 2
+    assert command.main(tmp_path, 10, 0, jobs=1) == 2
     assert capsys.readouterr().out == (
-        "tools/mutants.toml explains a change of toy/most.py that cannot be made any more:\n"
+        "tools/mutants/explained.toml explains a change of toy/most.py that cannot be made any more:\n"
         "- return a if a > b else b\n+ return a if a < b else b\n"
     )
 

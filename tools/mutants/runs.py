@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import hypothesis
 import pytest
 
-from tools.mutants_changes import Mutant
+from tools.mutants.changes import Mutant
 
 IMPORTS = ["hypothesis.strategies", "numpy", "safetensors.torch", "torch._dynamo", "xdist.remote"]
 OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
