@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map_only
 
+from d2lblocks._tensors import named_tensors
 from d2lblocks.init import _Snapshot
-from d2lblocks.parameters import _named_tensors
 
 __all__ = ["apply_init", "uninitialized_names"]
 
@@ -42,7 +42,7 @@ def uninitialized_names(net: nn.Module) -> list[str]:
         #> []
         ```
     """
-    return [name for name, tensor in _named_tensors(net) if is_lazy(tensor)]
+    return [name for name, tensor in named_tensors(net) if is_lazy(tensor)]
 
 
 def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None = None) -> _Net:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from d2lblocks._tensors import identity, named_tensors, own_tensors
+
 __all__ = ["ParameterTable", "Row", "get_tensor", "parameter_table", "set_tensor", "shared_names"]
 
 
@@ -176,10 +178,10 @@ def parameter_table(net: nn.Module) -> ParameterTable:
     saved = net.state_dict().keys()
     first: dict[Hashable, str] = {}
     rows = []
-    for name, tensor in _named_tensors(net):
+    for name, tensor in named_tensors(net):
         buffer = "buffer" if name in saved else "buffer, not saved"
         lazy = is_lazy(tensor)
-        known = first.setdefault(_identity(tensor), name)
+        known = first.setdefault(identity(tensor), name)
         rows.append(
             Row(
                 name=name,
@@ -221,8 +223,8 @@ def shared_names(net: nn.Module) -> list[list[str]]:
         ```
     """
     groups: dict[Hashable, list[str]] = {}
-    for name, tensor in _named_tensors(net):
-        groups.setdefault(_identity(tensor), []).append(name)
+    for name, tensor in named_tensors(net):
+        groups.setdefault(identity(tensor), []).append(name)
     return [names for names in groups.values() if len(names) > 1]
 
 
@@ -248,7 +250,7 @@ def get_tensor(net: nn.Module, path: str) -> Tensor:
     """
     owner, dot, name = path.rpartition(".")
     try:
-        return dict(_own_tensors(net.get_submodule(owner or dot)))[name]
+        return dict(own_tensors(net.get_submodule(owner or dot)))[name]
     except (AttributeError, KeyError):
         raise AttributeError(
             f"{type(net).__name__} has no parameter or buffer '{path}': {_hint(net, path)}"
@@ -302,31 +304,9 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
         return tensor.copy_(value) if isinstance(value, Tensor) else tensor.fill_(value)
 
 
-def _named_tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Every name of every parameter and buffer, also the second names of shared ones."""
-    for prefix, module in net.named_modules(remove_duplicate=False):
-        for name, tensor in _own_tensors(module):
-            yield f"{prefix}.{name}" if prefix else name, tensor
-
-
-def _own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """The parameters and buffers that a module itself holds."""
-    yield from module.named_parameters(recurse=False, remove_duplicate=False)
-    yield from module.named_buffers(recurse=False, remove_duplicate=False)
-
-
-def _identity(tensor: Tensor) -> Hashable:
-    """Equal for tensors that are the same values in the same memory, transposed or not."""
-    if is_lazy(tensor) or tensor.layout is not torch.strided:
-        return id(tensor)
-    # The storage object itself, because on the meta device all addresses are 0.
-    span = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.numel(), span, tensor.dtype
-
-
 def _hint(net: nn.Module, path: str) -> str:
     """What may have been meant by a path that does not exist."""
-    names = [name for name, _ in _named_tensors(net)]
+    names = [name for name, _ in named_tensors(net)]
     if inside := [name for name in names if path and name.startswith(f"{path}.")]:
         return f"it is a module, which holds '{inside[0]}'"
     if nearest := difflib.get_close_matches(path, names, n=1):

@@ -11,7 +11,8 @@ from tests.page_runner import Page
 from tools.pages import ROOT, project
 
 DOCS = ROOT / "docs" / "en"
-TOPICS = sorted(module.name for module in pkgutil.iter_modules([str(ROOT / "src" / "d2lblocks")]))
+MODULES = [module.name for module in pkgutil.iter_modules([str(ROOT / "src" / "d2lblocks")])]
+TOPICS = sorted(name for name in MODULES if not name.startswith("_"))
 
 # The names that readers of the chapter look for, and how many exercises it sets.
 CHAPTER = {

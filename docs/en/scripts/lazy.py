@@ -444,11 +444,11 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 # %%
 from torch.nn.parameter import is_lazy
 
-from d2lblocks.parameters import _named_tensors
+from d2lblocks._tensors import named_tensors
 
 
 def uninitialized_names(net: nn.Module) -> list[str]:
-    return [name for name, tensor in _named_tensors(net) if is_lazy(tensor)]
+    return [name for name, tensor in named_tensors(net) if is_lazy(tensor)]
 
 # %% [markdown]
 # `apply_init` takes a snapshot of the net, does the dry run, and restores the snapshot, whatever happened.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from d2lblocks.parameters import _identity, _named_tensors
+from d2lblocks._tensors import identity, named_tensors
 
 from .changes import _uninterrupted
 from .files import _Path, _replacing
@@ -147,7 +147,7 @@ def _compare(
 
 def _state(net: nn.Module, prefix: str = "") -> dict[str, Tensor]:
     """A net's own parameters and persistent buffers, by name; an error if there is more to its state."""
-    own = {id(tensor) for _, tensor in _named_tensors(net)}
+    own = {id(tensor) for _, tensor in named_tensors(net)}
     state: dict[str, Tensor] = {prefix + name: t for name, t in net.state_dict(keep_vars=True).items()}
     for name, tensor in state.items():
         if id(tensor) not in own:
@@ -166,7 +166,7 @@ def _state(net: nn.Module, prefix: str = "") -> dict[str, Tensor]:
 def _first_names(state: Mapping[str, Tensor]) -> dict[str, str]:
     """For each name the first name of the same tensor."""
     known: dict[Hashable, str] = {}
-    first = {name: known.setdefault(_identity(tensor), name) for name, tensor in state.items()}
+    first = {name: known.setdefault(identity(tensor), name) for name, tensor in state.items()}
     for name, other in first.items():
         if name != other and not is_lazy(state[name]) and _view(state[name]) != _view(state[other]):
             raise TypeError(
