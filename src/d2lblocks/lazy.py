@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map_only
 
+from d2lblocks._snapshot import Snapshot
 from d2lblocks._tensors import named_tensors
-from d2lblocks.init import _Snapshot
 
 __all__ = ["apply_init", "uninitialized_names"]
 
@@ -50,7 +50,8 @@ def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None
 
     The dry run is one call `net(*inputs)`, without gradients and with every module in evaluation mode,
     and everything it does is undone: shapes, training modes, buffers such as the statistics of a batch norm,
-    parameters, attributes, random numbers; the inputs are copied before.
+    parameters, gradients, hooks, attributes and the lists, dicts and sets in them, random numbers;
+    the inputs are copied before. What an object of a class of your own holds is not looked into.
     Then the lazy modules get their shapes and values, in the order in which the dry run reached them.
     Their values come from PyTorch's default generator, as those of layers that are built with their sizes.
     So a net whose layers are all lazy, and run in the order of their definition, gets the very values that
@@ -86,7 +87,7 @@ def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None
         #> )
         ```
     """
-    before, gradients = _Snapshot(net), torch.is_grad_enabled()
+    before, gradients = Snapshot(net), torch.is_grad_enabled()
     # Values made in inference mode can be written in no other, and trained in none: use it for those alone.
     inference = any(parameter.data.is_inference() for parameter in net.parameters())
     with torch.inference_mode(inference), torch.set_grad_enabled(gradients):

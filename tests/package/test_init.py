@@ -1,6 +1,7 @@
 """The initialisers: what they draw, what they leave alone, and filling a net by the types of its layers."""
 
 import math
+import random
 from collections.abc import Callable
 from functools import partial
 from inspect import signature
@@ -397,26 +398,33 @@ def test_an_error_leaves_what_has_no_values_yet(device: str) -> None:
 
 
 def test_an_error_takes_back_what_was_drawn_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On all of them, if the program uses any: asking for their states would start the use of them."""
-    states, asked = [torch.zeros(1), torch.ones(1)], []
-
-    def state_of_all() -> list[Tensor]:
-        asked.append(in_use)
-        return [state.clone() for state in states]
+    """On all of them; these are generators of the CPU, where torch has those of GPUs that are in use."""
+    generators = torch.Generator(), torch.Generator()
+    monkeypatch.setattr(torch.cuda, "default_generators", generators)
 
     def draw(tensor: Tensor) -> None:
-        for state in states:
-            state += 5
+        for generator in generators:
+            torch.rand(1, generator=generator)
         raise ValueError("after drawing")
 
-    monkeypatch.setattr(torch.cuda, "get_rng_state_all", state_of_all)
-    monkeypatch.setattr(torch.cuda, "set_rng_state_all", lambda given: states.__setitem__(slice(None), given))
-    for in_use, after in (
-        (False, [5, 6]),
-        (True, [5, 6]),
-    ):  # what was drawn stays, and what is drawn does not
-        monkeypatch.setattr(torch.cuda, "is_initialized", lambda in_use=in_use: in_use)
-        with pytest.raises(ValueError, match="after drawing"):
-            init_by_type(nn.Linear(2, 1), {nn.Linear: {"weight": draw}})
-        assert [state.item() for state in states] == after
-    assert asked == [True]
+    before = [generator.get_state() for generator in generators]
+    with pytest.raises(ValueError, match="after drawing"):
+        init_by_type(nn.Linear(2, 1), {nn.Linear: {"weight": draw}})
+    assert all(torch.equal(each.get_state(), state) for each, state in zip(generators, before, strict=True))
+
+
+def test_an_error_takes_back_what_a_function_did_elsewhere() -> None:
+    """To gradients, to what attributes hold, and to Python's random numbers."""
+    net = nn.Linear(4, 2)
+    net.seen = []
+    net(torch.ones(4)).sum().backward()
+
+    def spread(tensor: Tensor) -> None:
+        net.seen.append(random.random())
+        net.weight.grad.zero_()
+        raise KeyboardInterrupt
+
+    before = random.getstate()
+    with pytest.raises(KeyboardInterrupt):
+        init_by_type(net, {nn.Linear: {"weight": spread}})
+    assert (net.seen, net.weight.grad.tolist(), random.getstate()) == ([], [[1.0] * 4] * 2, before)

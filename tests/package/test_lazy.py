@@ -2,11 +2,13 @@
 
 import copy
 import itertools
+import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -465,6 +467,23 @@ def test_what_forward_sets_is_forgotten() -> None:
     apply_init(net, rows)
     assert not hasattr(net, "last")
     assert [name for name, _ in net.named_children()] == ["a"]
+
+
+def test_what_forward_does_elsewhere_is_undone() -> None:
+    """To lists in attributes, to gradients, and to the random numbers of Python and NumPy."""
+
+    def spread(net: Any, X: Tensor) -> Tensor:
+        net.seen.append(X + random.random() + np.random.rand())
+        net.b.weight.grad.zero_()
+        return net.a(X)
+
+    net = Run(spread, a=nn.LazyLinear(3), b=nn.Linear(4, 1))
+    net.seen = []
+    net.b(rows).sum().backward()
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    apply_init(net, rows)
+    assert (net.seen, net.b.weight.grad.tolist()) == ([], [[2.0] * 4])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])

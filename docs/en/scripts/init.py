@@ -555,6 +555,7 @@ from typing import Any
 
 from torch.nn.parameter import is_lazy
 
+from d2lblocks._snapshot import Snapshot
 from d2lblocks.parameters import shared_names
 
 
@@ -567,7 +568,7 @@ def init_by_type(
     plan = _plan(net, rules, generator)
     first = {name: names[0] for names in shared_names(net) for name in names}
     filled: dict[str, str] = {}
-    before = _Snapshot(net, generator)
+    before = Snapshot(net, generator)
     for name, parameter, function in plan:
         tensor = first.get(name, name)
         if tensor in filled:
@@ -581,58 +582,6 @@ def init_by_type(
             raise
     names = [name for name, _ in net.named_parameters(remove_duplicate=False)]
     return {name: filled.get(first.get(name, name)) for name in names}
-
-
-class _Snapshot:
-    TABLES = tuple(name for name, table in vars(nn.Module()).items() if isinstance(table, dict))
-
-    def __init__(self, net: nn.Module, generator: torch.Generator | None = None) -> None:
-        self.modules = [(module, type(module), dict(vars(module))) for module in net.modules()]
-        # The tables themselves get their entries back: handles of hooks refer to them.
-        self.tables = [(own[name], dict(own[name])) for _, _, own in self.modules for name in self.TABLES]
-        tensors = [*net.parameters(), *net.buffers()]
-        self.flags = [(tensor, tensor.requires_grad) for tensor in tensors]
-        self.lazy: list[tuple[Any, type[Any], torch.device, torch.dtype]] = [
-            (tensor, type(tensor), tensor.data.device, tensor.data.dtype)
-            for tensor in tensors
-            if is_lazy(tensor)
-        ]
-        there = [tensor.detach() for tensor in tensors if not (is_lazy(tensor) or tensor.is_meta)]
-        self.values = [(tensor, tensor.clone()) for tensor in there]
-        self.random = _random_state()
-        self.generators = [(generator, generator.get_state())] if generator else []
-
-    def restore(self) -> None:
-        for tensor, kind, device, dtype in self.lazy:
-            tensor.data = torch.empty(0, device=device, dtype=dtype)
-            tensor.__class__ = kind
-        for module, cls, own in self.modules:
-            module.__class__ = cls
-            vars(module).clear()
-            vars(module).update(own)
-        for table, entries in self.tables:
-            table.clear()
-            table.update(entries)
-        for tensor, values in self.values:
-            if not torch.equal(tensor, values):  # a write would be noticed by autograd
-                tensor.copy_(values)
-        for tensor, flag in self.flags:
-            if tensor.requires_grad != flag:
-                tensor.requires_grad = flag
-        _set_random_state(self.random)
-        for generator, state in self.generators:
-            generator.set_state(state)
-
-
-def _random_state() -> list[Tensor]:
-    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if cuda else [])]
-
-
-def _set_random_state(states: list[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if states[1:]:
-        torch.cuda.set_rng_state_all(states[1:])
 
 
 def _plan(

@@ -466,13 +466,13 @@ from typing import Any, TypeVar
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from d2lblocks.init import _Snapshot
+from d2lblocks._snapshot import Snapshot
 
 _Net = TypeVar("_Net", bound=nn.Module)
 
 
 def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None = None) -> _Net:
-    before, gradients = _Snapshot(net), torch.is_grad_enabled()
+    before, gradients = Snapshot(net), torch.is_grad_enabled()
     # Values made in inference mode can be written in no other, and trained in none: use it for those alone.
     inference = any(parameter.data.is_inference() for parameter in net.parameters())
     with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
