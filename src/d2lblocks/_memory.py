@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from d2lblocks._tensors import span_in_storage
+
 _SMALL = 2**12  # bytes: of so few, Python makes a copy sooner than torch
 _INTEGERS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.uint8}  # by their widths
 
@@ -73,7 +75,7 @@ class Memory:
         users: dict[int, tuple[torch.UntypedStorage, list[_Span]]] = {}
         for state in states:
             for part in _parts(state.data):
-                storage, span = part.untyped_storage(), _Span(*_ends(part), [state.tensor])
+                storage, span = part.untyped_storage(), _Span(*span_in_storage(part), [state.tensor])
                 users.setdefault(storage._cdata, (storage, []))[1].append(span)
         self._sizes = [(storage, storage.nbytes()) for storage, _ in users.values()]
         self._pieces = [
@@ -151,17 +153,6 @@ def _parts(tensor: Tensor) -> Iterable[Tensor]:
         case torch.sparse_csc | torch.sparse_bsc:
             return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
     return ()
-
-
-def _ends(tensor: Tensor) -> tuple[int, int]:
-    """The first byte of a tensor in its storage, and the one after the last."""
-    count: Any = tensor.numel()
-    if count and not tensor.is_contiguous():
-        count = 1 + sum(
-            (size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
-        )
-    start, width = int(tensor.storage_offset()), tensor.itemsize
-    return start * width, (start + int(count)) * width
 
 
 def _merged(spans: list[_Span]) -> list[_Span]:

@@ -1,6 +1,7 @@
-"""The parameters and buffers of a net by name, and which of them are one tensor."""
+"""The parameters and buffers of a net by name, and where in memory tensors are."""
 
 from collections.abc import Hashable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,3 +28,12 @@ def identity(tensor: Tensor) -> Hashable:
     # The storage object itself, because on the meta device all addresses are 0.
     span = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.numel(), span, tensor.dtype
+
+
+def span_in_storage(tensor: Tensor) -> tuple[int, int]:
+    """The first byte of a strided tensor in its storage, and the one after the last."""
+    length: Any = tensor.numel()
+    if length and not tensor.is_contiguous():
+        length = 1 + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    start, width = int(tensor.storage_offset()), tensor.itemsize
+    return start * width, (start + int(length)) * width

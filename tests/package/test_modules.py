@@ -365,7 +365,11 @@ def test_all_names_are_exported() -> None:
         if not topic.name.startswith("_")
     ]
     for topic in topics:
-        files = [file for name, file in sys.modules.items() if f"{name}.".startswith(f"{topic.__name__}.")]
+        files = [
+            file
+            for name, file in sys.modules.items()
+            if f"{name}.".startswith(f"{topic.__name__}.") and "._" not in name
+        ]
         public = [
             name
             for file in files

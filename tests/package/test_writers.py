@@ -15,7 +15,7 @@ import safetensors
 import torch
 
 from d2lblocks import load_parameters, save_parameters
-from d2lblocks.serialization import DamagedFileError, checkpoints, files, save_checkpoint
+from d2lblocks.serialization import DamagedFileError, _files, _folder, save_checkpoint
 from tests.package import torture
 from tests.package.torture import Number
 
@@ -30,7 +30,7 @@ def temporary(folder: Path) -> list[Path]:
 
 def python(code: str, *arguments: Any, before: tuple[str, ...] = ()) -> list[str]:
     """The lines that another Python prints, which has the functions of the torture."""
-    paths = [str(torture.ROOT), str(Path(files.__file__).parents[2])]
+    paths = [str(torture.ROOT), str(Path(_files.__file__).parents[2])]
     start = f"import os, resource, sys; sys.path[:0] = {paths}; from pathlib import Path; from tests.package.torture import *\n"
     command = [*before, sys.executable, "-c", start + code, *map(str, arguments)]
     run = subprocess.run(command, capture_output=True, text=True)
@@ -188,15 +188,15 @@ def test_a_sweep_leaves_a_writer_alone(tmp_path: Path, monkeypatch: Any) -> None
 
 def test_a_sweep_between_making_and_locking_is_noticed(tmp_path: Path, monkeypatch: Any) -> None:
     """The writer makes another file."""
-    real, swept = files.fcntl.flock, []
+    real, swept = _files.fcntl.flock, []
 
     def lock(file: Any, how: int) -> None:
-        if how == files.fcntl.LOCK_EX and not swept:
+        if how == _files.fcntl.LOCK_EX and not swept:
             swept.extend(temporary(tmp_path))
-            files._remove_leftovers(str(tmp_path))
+            _files._remove_leftovers(str(tmp_path))
         real(file, how)
 
-    monkeypatch.setattr(files.fcntl, "flock", lock)
+    monkeypatch.setattr(_files.fcntl, "flock", lock)
     save_parameters(Number(1), tmp_path / "x")
     assert len(swept) == 1
     assert load_parameters(Number(0), tmp_path / "x").value() == 1
@@ -204,7 +204,7 @@ def test_a_sweep_between_making_and_locking_is_noticed(tmp_path: Path, monkeypat
 
 def test_what_another_process_removes_is_no_error(tmp_path: Path, monkeypatch: Any) -> None:
     """While this one looks for the best, and when it comes to remove it itself."""
-    real = checkpoints._loss
+    real = _folder._loss
 
     def loss(path: Path, if_damaged: float) -> float:
         if path.name == "step-1.safetensors":
@@ -216,21 +216,21 @@ def test_what_another_process_removes_is_no_error(tmp_path: Path, monkeypatch: A
 
     for step in (1, 2):
         save_checkpoint(tmp_path, step, net=Number(step))
-    monkeypatch.setattr(checkpoints, "_loss", loss)
+    monkeypatch.setattr(_folder, "_loss", loss)
     save_checkpoint(tmp_path, 3, keep=1, net=Number(3))
     assert [path.name for path in tmp_path.iterdir()] == ["step-3.safetensors"]
 
 
 def test_a_file_that_is_removed_while_it_is_replaced_is_no_error(tmp_path: Path, monkeypatch: Any) -> None:
     """A checkpoint of the same step, which another process did not want any more."""
-    real = files._create
+    real = _files._create
 
     def create(folder: str) -> Any:
         (tmp_path / "x").unlink()
         return real(folder)
 
     save_parameters(Number(1), tmp_path / "x")
-    monkeypatch.setattr(files, "_create", create)
+    monkeypatch.setattr(_files, "_create", create)
     save_parameters(Number(2), tmp_path / "x")
     assert load_parameters(Number(0), tmp_path / "x").value() == 2
 

@@ -644,7 +644,7 @@ except ImportError:  # on Windows, where nobody can remove a file that is open
     fcntl = None
 
 # %% [markdown]
-# *The library's own source, from `d2lblocks/serialization/files.py`:*
+# *The library's own source, from `d2lblocks/serialization/_files.py`:*
 
 # %%
 import secrets
@@ -653,12 +653,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-_Path = str | os.PathLike[str]
+FilePath = str | os.PathLike[str]
 _TEMPORARY = ".d2lblocks-{}.tmp"
 
 
 @contextmanager
-def _replacing(path: _Path) -> Iterator[BinaryIO]:
+def replacing(path: FilePath) -> Iterator[BinaryIO]:
     target = os.path.realpath(path)
     exists = os.path.isfile(target)
     if os.path.exists(target) and not exists:  # a device, which is written to, or a folder: an error

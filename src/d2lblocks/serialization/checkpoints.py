@@ -1,12 +1,9 @@
 """Checkpoints of a training run: all that it needs to go on, in one file for each step that is kept."""
 
-import math
 import operator
 import os
-import re
 import warnings
-from collections.abc import Container, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,18 +12,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from .changes import _all_or_nothing, _random_states, _set_random_states, _uninterrupted
-from .files import _make_folder, _Path, _replacing
-from .nets import _compare, _fill, _loadable, _misfit, _state, _storable, _wrong_names
-from .tensors import DamagedFileError, _Content, _reading, _write
-from .trees import _packed, _unpacked
-
-_Kind = tuple[str, list[list[Any]]]  # a class, and for an optimizer the shapes in each group
-_FILE = re.compile(r"step-(0|[1-9][0-9]*)\.safetensors")
+from ._changes import all_or_nothing, random_states, set_random_states, uninterrupted
+from ._files import FilePath, make_folder, replacing
+from ._folder import candidates, path_of, remove_unwanted
+from ._format import FileContent, reading, write
+from ._states import (
+    check_loadable,
+    check_storable,
+    compare,
+    compare_names,
+    fill,
+    misfit,
+    named_state,
+    split_ties,
+)
+from ._trees import packed, unpacked
+from .errors import DamagedFileError
 
 
 def save_checkpoint(
-    folder: _Path, step: int, *, keep: int = 3, loss: float | None = None, **parts: Any
+    folder: FilePath, step: int, *, keep: int = 3, loss: float | None = None, **parts: Any
 ) -> Path:
     """Write a checkpoint of a training run, and remove those that are no longer wanted.
 
@@ -69,34 +74,29 @@ def save_checkpoint(
         ```
     """
     step, keep = int(operator.index(step)), operator.index(keep)
-    if step < 0 or keep < 1:
-        raise ValueError(f"expected step >= 0 and keep >= 1, but got step={step} and keep={keep}")
-    for name, part in parts.items():
-        if not name.isidentifier():  # a dot would mix up the names of its tensors and another part's
-            raise ValueError(f"expected names of parts like those of variables, but got {name!r}")
-        if not hasattr(part, "state_dict") or not hasattr(part, "load_state_dict"):
-            kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
-            raise TypeError(f"cannot save '{name}': {kind} has no state_dict and load_state_dict")
-    nets = [name for name, part in parts.items() if isinstance(part, nn.Module)]
-    tensors, ties = _storable(_tensors(parts))
+    _check_arguments(step, keep, parts)
+    nets = _nets(parts)
     others = {name: part for name, part in parts.items() if name not in nets}
+    state = _named_states(nets)
+    check_storable(state)
+    tensors, ties = split_ties(state)
     notes = {
         "step": step,
         "loss": None if loss is None else float(loss),
-        "nets": nets,
+        "nets": list(nets),
         "kinds": {name: _kind(part) for name, part in others.items()},
-        "states": {name: _packed(part.state_dict(), name, tensors) for name, part in others.items()},
-        "random": _packed(_random_states(), "", tensors),
+        "states": {name: packed(part.state_dict(), name, tensors) for name, part in others.items()},
+        "random": packed(random_states(), "", tensors),
     }
-    path = Path(folder) / f"step-{step}.safetensors"
-    _make_folder(path.parent)
-    with _replacing(path) as file:
-        _write(file, tensors, ties, notes)
-    _remove_unwanted(path.parent, step, keep)
+    path = path_of(Path(folder), step)
+    make_folder(path.parent)
+    with replacing(path) as file:
+        write(file, tensors, ties, notes)
+    remove_unwanted(path.parent, step, keep)
     return path
 
 
-def load_checkpoint(folder: _Path, which: int | str = "last", **parts: Any) -> int | None:
+def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -> int | None:
     """Go on from a checkpoint: the last one, unless told otherwise, that is whole.
 
     Everything is checked before the first value changes. Nets keep their tensors, as with `load_parameters`;
@@ -131,11 +131,11 @@ def load_checkpoint(folder: _Path, which: int | str = "last", **parts: Any) -> i
         ```
     """
     damaged: dict[Path, DamagedFileError] = {}
-    while untried := [path for path in _candidates(Path(folder), which) if path not in damaged]:
+    while untried := [path for path in candidates(Path(folder), which) if path not in damaged]:
         path = untried[0]
         try:
             # Outside of inference mode, or an optimizer could not change its state later.
-            with torch.inference_mode(False), _reading(path) as file:
+            with torch.inference_mode(False), reading(path) as file:
                 file.verify()
                 return _load(file, parts, path)
         except FileNotFoundError:  # another process has removed it, and written a later one
@@ -152,85 +152,74 @@ def load_checkpoint(folder: _Path, which: int | str = "last", **parts: Any) -> i
     return None
 
 
-def _steps(folder: Path) -> list[tuple[int, Path]]:
-    """The checkpoints of a folder, the last one first."""
-    found = [(_FILE.fullmatch(path.name), path) for path in folder.glob("step-*") if path.is_file()]
-    return sorted(((int(match[1]), path) for match, path in found if match), reverse=True)
-
-
-def _candidates(folder: Path, which: int | str) -> list[Path]:
-    """The files to try, in this order."""
-    if isinstance(which, int):
-        return [folder / f"step-{which}.safetensors"]
-    paths = [path for _, path in _steps(folder)]
-    if which == "best":
-        return sorted(paths, key=partial(_loss, if_damaged=-math.inf))  # so that loading warns of it
-    if which != "last":
-        raise ValueError(f'expected which to be "last", "best" or the number of a step, but got {which!r}')
-    return paths
-
-
-def _loss(path: Path, if_damaged: float) -> float:
-    """The loss that a checkpoint was saved with; infinite if it has none."""
-    try:
-        with _reading(path) as file:
-            loss = file.notes["loss"]
-            return math.inf if loss is None or math.isnan(loss) else float(loss)
-    except Exception:  # also because another process has just removed it
-        return if_damaged
-
-
-def _remove_unwanted(folder: Path, step: int, keep: int) -> None:
-    """Remove all but the last ones, the best one, and later ones."""
-    there = _steps(folder)
-    losses = {path: _loss(path, if_damaged=math.inf) for _, path in there}
-    best = min(losses, key=losses.__getitem__, default=None)
-    up_to_this = [path for number, path in there if number <= step]
-    for path in up_to_this[keep:]:
-        if path != best or losses[path] == math.inf:
-            path.unlink(missing_ok=True)
-
-
-def _load(file: _Content, parts: dict[str, Any], path: Path) -> int:
-    """Compare everything, and then change it."""
-    notes = _read(file, {name for name, part in parts.items() if not isinstance(part, nn.Module)}, path)
-    here = _loadable(_tensors({name: part for name, part in parts.items() if name in notes.nets}))
-    problems, pairs = _compare(here, file)
+def _load(file: FileContent, parts: dict[str, Any], path: Path) -> int:
+    """Check everything, then change everything."""
+    notes = _read_notes(file, parts, path)
+    state = _named_states({name: net for name, net in _nets(parts).items() if name in notes.nets})
+    check_loadable(state)
+    problems, copies = compare(file, state)
     for name, part in parts.items():
-        if isinstance(part, nn.Module) and name in notes.nets:
-            wrong = _wrong_names(*(_inside(name, names) for names in (file.names, here)))
-        elif name in notes.states:
-            wrong = _wrong_kind(notes.kinds[name], _kind(part))
-        else:
-            there = [", ".join(map(repr, names)) or "none" for names in (notes.nets, notes.kinds)]
-            wrong = iter([f"no such part in the checkpoint. Nets: {there[0]}. Others: {there[1]}."])
-        problems += [f"{name}: {problem}" for problem in wrong]
+        problems += [f"{name}: {problem}" for problem in _part_problems(name, part, notes, file, state)]
     head = f"Error(s) in loading the checkpoint {os.fspath(path)}:"
     if problems:
-        raise _misfit(head, problems)
-    changes = [(name, parts[name].load_state_dict, state) for name, state in notes.states.items()]
-    with _uninterrupted(), _all_or_nothing([parts[name] for name in notes.states]):
-        for name, change, state in [*changes, ("random states", _set_random_states, notes.chance)]:
+        raise misfit(head, problems)
+    changes = [(name, parts[name].load_state_dict, saved) for name, saved in notes.states.items()]
+    changes.append(("random states", set_random_states, notes.random))
+    with uninterrupted(), all_or_nothing([parts[name] for name in notes.states]):
+        for name, change, saved in changes:
             try:
-                change(state)
+                change(saved)
             except Exception as error:
-                raise _misfit(head, [f"{name}: {error!r}"]) from error
-        _fill(pairs)
+                raise misfit(head, [f"{name}: {error!r}"]) from error
+        fill(copies)
     return notes.step
 
 
+def _check_arguments(step: int, keep: int, parts: Mapping[str, Any]) -> None:
+    if step < 0 or keep < 1:
+        raise ValueError(f"expected step >= 0 and keep >= 1, but got step={step} and keep={keep}")
+    for name, part in parts.items():
+        if not name.isidentifier():  # a dot would mix up the names of its tensors and another part's
+            raise ValueError(f"expected names of parts like those of variables, but got {name!r}")
+        if not hasattr(part, "state_dict") or not hasattr(part, "load_state_dict"):
+            kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
+            raise TypeError(f"cannot save '{name}': {kind} has no state_dict and load_state_dict")
+
+
+def _nets(parts: Mapping[str, Any]) -> dict[str, nn.Module]:
+    return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+
+
+def _named_states(nets: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The tensors of several nets, by the names of the nets and their own."""
+    return {key: tensor for name, net in nets.items() for key, tensor in named_state(net, f"{name}.").items()}
+
+
+class _Kind(NamedTuple):
+    """The class of an object, and the shapes of what an optimizer optimizes, if they are known already."""
+
+    name: str
+    groups: list[list[Any]]
+
+
+def _kind(part: Any) -> _Kind:
+    groups = part.param_groups if isinstance(part, torch.optim.Optimizer) else []
+    shapes = [[None if is_lazy(p) else tuple(p.shape) for p in group["params"]] for group in groups]
+    return _Kind(type(part).__name__, shapes)
+
+
 class _Notes(NamedTuple):
-    """What a checkpoint has beside nets."""
+    """What a checkpoint has beside the tensors of nets."""
 
     step: int
     nets: list[str]
     kinds: dict[str, _Kind]
     states: dict[str, Any]
-    chance: Any
+    random: Any
 
 
-def _read(file: _Content, wanted: Container[str], path: Path) -> _Notes:
-    """The notes of a file, with those states that are wanted; an error if a checkpoint has others."""
+def _read_notes(file: FileContent, parts: Mapping[str, Any], path: Path) -> _Notes:
+    """The notes of a file, with the states of these parts only; an error if a checkpoint has others."""
     unread = set(file.names)
 
     def tensor(name: str) -> Tensor:
@@ -240,47 +229,45 @@ def _read(file: _Content, wanted: Container[str], path: Path) -> _Notes:
     try:
         notes = file.notes
         kinds = {
-            name: (kind, [[tuple(shape) for shape in group] for group in groups])
+            name: _Kind(kind, [[tuple(shape) for shape in group] for group in groups])
             for name, (kind, groups) in notes["kinds"].items()
         }
-        states = {name: _unpacked(notes["states"][name], tensor) for name in kinds if name in wanted}
-        chance = _unpacked(notes["random"], tensor)
-        return _Notes(operator.index(notes["step"]), list(notes["nets"]), kinds, states, chance)
+        wanted = [name for name in kinds if name in parts and name not in _nets(parts)]
+        states = {name: unpacked(notes["states"][name], tensor) for name in wanted}
+        random = unpacked(notes["random"], tensor)
+        return _Notes(operator.index(notes["step"]), list(notes["nets"]), kinds, states, random)
     except DamagedFileError:
         raise
     except Exception as error:
         raise DamagedFileError(f"cannot load {os.fspath(path)}: it is no checkpoint: {error!r}") from error
 
 
-def _tensors(nets: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of several nets, by the names of the nets and their own."""
-    return {
-        name: tensor
-        for net, part in nets.items()
-        if isinstance(part, nn.Module)
-        for name, tensor in _state(part, f"{net}.").items()
-    }
+def _part_problems(
+    name: str, part: Any, notes: _Notes, file: FileContent, state: Mapping[str, Tensor]
+) -> Iterator[str]:
+    """Why a part cannot be loaded; of a net, only what its names tell."""
+    if isinstance(part, nn.Module) and name in notes.nets:
+        return compare_names(*(_names_inside(name, names) for names in (file.names, state)))
+    if name in notes.states:
+        return _kind_problems(saved=notes.kinds[name], current=_kind(part))
+    nets, others = (", ".join(map(repr, names)) or "none" for names in (notes.nets, notes.kinds))
+    return iter([f"no such part in the checkpoint. Nets: {nets}. Others: {others}."])
 
 
-def _inside(net: str, names: Iterable[str]) -> list[str]:
+def _names_inside(net: str, names: Iterable[str]) -> list[str]:
+    """The names that a net's tensors have in it."""
     return [name.removeprefix(f"{net}.") for name in names if name.startswith(f"{net}.")]
 
 
-def _kind(part: Any) -> _Kind:
-    """The class of an object, and the shapes of what an optimizer optimises, if they are known already."""
-    groups = part.param_groups if isinstance(part, torch.optim.Optimizer) else []
-    shapes = [[None if is_lazy(p) else tuple(p.shape) for p in group["params"]] for group in groups]
-    return type(part).__name__, shapes
-
-
-def _wrong_kind(there: _Kind, here: _Kind) -> Iterator[str]:
+def _kind_problems(saved: _Kind, current: _Kind) -> Iterator[str]:
     """What an optimizer would not notice, or too late."""
-    counts = [list(map(len, groups)) for _, groups in (there, here)]
-    if there[0] != here[0]:
-        yield f"{there[0]} in checkpoint, {here[0]} in current program."
-    elif counts[0] != counts[1]:
-        yield f"parameter groups of {counts[0]} parameters in checkpoint, {counts[1]} in optimizer."
+    saved_counts, current_counts = ([len(group) for group in kind.groups] for kind in (saved, current))
+    if saved.name != current.name:
+        yield f"{saved.name} in checkpoint, {current.name} in current program."
+    elif saved_counts != current_counts:
+        yield f"parameter groups of {saved_counts} parameters in checkpoint, {current_counts} in optimizer."
     else:
-        for number, (old, new) in enumerate(zip(chain(*there[1]), chain(*here[1]), strict=True)):
+        shapes = zip(chain(*saved.groups), chain(*current.groups), strict=True)
+        for number, (old, new) in enumerate(shapes):
             if new not in (None, old):
                 yield f"size mismatch for parameter {number}: {old} in checkpoint, {new} in optimizer."

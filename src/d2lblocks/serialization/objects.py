@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .files import _Path, _replacing
-from .trees import _EXPECTED
+from ._files import FilePath, replacing
+from ._trees import EXPECTED
 
 # What `torch.load` gives back as it was. Subclasses are other classes, which it refuses.
 _TENSORS = (Tensor, nn.Parameter, nn.Buffer)
@@ -19,7 +19,7 @@ _NESTED = (list, tuple, set, dict, OrderedDict, Counter)
 _PLAIN = (type(None), bool, int, float, complex, str, torch.Size, torch.dtype, torch.device)
 
 
-def save(obj: Any, path: _Path) -> None:
+def save(obj: Any, path: FilePath) -> None:
     """Write tensors, or nested lists, tuples and dicts of them, to a file that `torch.load` reads.
 
     Tensors that share memory share it after `load`.
@@ -50,14 +50,14 @@ def save(obj: Any, path: _Path) -> None:
     users = Counter(map(_memory, tensors))
     # What a copy finds in its memo it does not copy, so lists are copied, and tensors replaced.
     obj = copy.deepcopy(obj, {id(tensor): _stored(tensor, users[_memory(tensor)] == 1) for tensor in tensors})
-    with _replacing(path) as file:
+    with replacing(path) as file:
         try:
             torch.save(obj, file)
         except RuntimeError as error:  # torch finds the file too short, which hides why it is
             raise error.__context__ or error from None
 
 
-def load(path: _Path, *, device: torch.device | str = "cpu") -> Any:
+def load(path: FilePath, *, device: torch.device | str = "cpu") -> Any:
     """Read what `save` has written, without running any code that the file may hold.
 
     Args:
@@ -89,7 +89,7 @@ def load(path: _Path, *, device: torch.device | str = "cpu") -> Any:
         except Exception as error:
             reason = "it is damaged, or no file of torch.save"
             if found := re.search(r"GLOBAL (\S+)", str(error)):
-                reason = f"it holds {found[1]}, and only {_EXPECTED} are safe to load"
+                reason = f"it holds {found[1]}, and only {EXPECTED} are safe to load"
             elif "Attempting to deserialize" in str(error):  # there is no such device
                 reason = str(error)
             raise RuntimeError(f"cannot load {os.fspath(path)}: {reason}") from error
@@ -103,7 +103,7 @@ def _tensors(value: Any, where: str, seen: set[int]) -> Iterator[Tensor]:
     if kind not in _TENSORS and kind not in _NESTED:
         name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
         hint = "; save_parameters saves a net" if isinstance(value, nn.Module) else ""
-        raise TypeError(f"cannot save {name}{f' at {where}' if where else ''}: expected {_EXPECTED}{hint}")
+        raise TypeError(f"cannot save {name}{f' at {where}' if where else ''}: expected {EXPECTED}{hint}")
     if id(value) in seen:
         return
     seen.add(id(value))

@@ -20,7 +20,8 @@ import torch
 import xxhash
 from torch import Tensor
 
-from .files import _Path
+from ._files import FilePath
+from .errors import DamagedFileError
 
 _OURS = "d2lblocks"
 _OURS_CHECKSUM = "d2lblocks.xxh3_64"
@@ -29,14 +30,7 @@ _MAX_HEADER = 100_000_000  # bytes: what readers of the format accept
 _NO_NAME = re.compile("__metadata__|.*[\ud800-\udfff].*", re.DOTALL)  # taken, or no UTF-8
 
 
-class DamagedFileError(RuntimeError):
-    """A file is not as it was written: cut off, changed, or of another kind altogether.
-
-    Raised by `load_parameters` and `load_checkpoint`, before anything has changed.
-    """
-
-
-def _write(
+def write(
     file: BinaryIO,
     tensors: Mapping[str, Tensor],
     ties: Mapping[str, str],
@@ -108,7 +102,7 @@ def _code(dtype: torch.dtype) -> tuple[str, int]:
     return entry["dtype"], entry["shape"][0]
 
 
-def _has_code(dtype: torch.dtype) -> bool:
+def has_code(dtype: torch.dtype) -> bool:
     """Whether the installed safetensors can write a type."""
     try:
         _code(dtype)
@@ -121,7 +115,7 @@ def _has_code(dtype: torch.dtype) -> bool:
 def _dtypes() -> dict[str, tuple[torch.dtype, int]]:
     """For each of the format's names what `_code` gives it for."""
     dtypes = {value for value in vars(torch).values() if isinstance(value, torch.dtype)}
-    codes = {dtype: _code(dtype) for dtype in dtypes if _has_code(dtype)}
+    codes = {dtype: _code(dtype) for dtype in dtypes if has_code(dtype)}
     return {code: (dtype, numbers) for dtype, (code, numbers) in codes.items()}
 
 
@@ -135,10 +129,10 @@ def _bytes(values: Tensor) -> memoryview:
     return memoryview((ctypes.c_ubyte * values.nbytes).from_address(values.data_ptr())).cast("B")
 
 
-class _Content:
+class FileContent:
     """What a file has: names, which of them share a tensor, and the tensors, which stay in the file."""
 
-    def __init__(self, path: _Path, content: mmap.mmap) -> None:
+    def __init__(self, path: FilePath, content: mmap.mmap) -> None:
         self._path = path
         self._content = content
         self._start = 8 + int.from_bytes(content[:8], "little")
@@ -195,7 +189,7 @@ class _Content:
 
 
 @contextmanager
-def _reading(path: _Path) -> Iterator[_Content]:
+def reading(path: FilePath) -> Iterator[FileContent]:
     with open(path, "rb") as file:  # or the system's own error, which names the path
         # By its number it is the same file, though another has taken its place.
         number = f"/dev/fd/{file.fileno()}"
@@ -203,7 +197,7 @@ def _reading(path: _Path) -> Iterator[_Content]:
             # The library looks whether the header is right: all tensors in the file, none inside another.
             with safetensors.safe_open(number if os.path.exists(number) else path, framework="pt"):
                 pass
-            content = _Content(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+            content = FileContent(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
         except Exception as error:
             reason = f"it is no safetensors file, or damaged: {error}"
             raise DamagedFileError(f"cannot load {os.fspath(path)}: {reason}") from error

@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from d2lblocks._snapshot import Snapshot
+
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Ctrl-C waits until the end. In threads other than the main one it never comes."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
@@ -31,41 +33,28 @@ def _uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _all_or_nothing(parts: list[Any]) -> Iterator[None]:
+def all_or_nothing(parts: list[Any]) -> Iterator[None]:
     """If what is done inside fails, put back the states of these parts, and the random states."""
-    chance = _random_states()
-    before = [(part, dict(_attributes(part)), _copy_of_state(part)) for part in parts]
+    before, chance = Snapshot(*parts, tensors=False), random_states()
+    states = [(part, copy.deepcopy(part.state_dict())) for part in parts if not _keeps_tensors(part)]
     try:
         yield
     except BaseException:
-        for part, attributes, state in before:
-            _restore(part, attributes)
-            if state is not None:  # it may have changed what its attributes hold
-                with suppress(Exception):
-                    part.load_state_dict(state)
-                _restore(part, attributes)
-        _set_random_states(chance)
+        before.restore()
+        for part, state in states:  # which may be in places that the snapshot does not know
+            with suppress(Exception):
+                part.load_state_dict(state)
+        before.restore()
+        set_random_states(chance)  # also of NumPy and GPUs that were not in use, and are now
         raise
 
 
-def _copy_of_state(part: Any) -> Any:
-    """None for the optimizers of torch: loading gives them new lists and dicts, and the old ones stay."""
-    if isinstance(part, Optimizer) and type(part).load_state_dict is Optimizer.load_state_dict:
-        return None
-    return copy.deepcopy(part.state_dict())
+def _keeps_tensors(part: Any) -> bool:
+    """Whether loading gives a part new tensors, and leaves the old ones alone, as in torch's optimizers."""
+    return isinstance(part, Optimizer) and type(part).load_state_dict is Optimizer.load_state_dict
 
 
-def _attributes(part: Any) -> dict[str, Any]:
-    attributes: dict[str, Any] = getattr(part, "__dict__", {})
-    return attributes
-
-
-def _restore(part: Any, attributes: dict[str, Any]) -> None:
-    _attributes(part).clear()
-    _attributes(part).update(attributes)
-
-
-def _random_states() -> dict[str, Any]:
+def random_states() -> dict[str, Any]:
     """The states of all generators that a program uses without naming one."""
     states = {"python": random.getstate(), "torch": torch.get_rng_state()}
     if numpy := sys.modules.get("numpy"):
@@ -76,7 +65,7 @@ def _random_states() -> dict[str, Any]:
     return states
 
 
-def _set_random_states(states: dict[str, Any]) -> None:
+def set_random_states(states: dict[str, Any]) -> None:
     random.setstate(states["python"])
     torch.set_rng_state(states["torch"])
     if "numpy" in states and (numpy := sys.modules.get("numpy")):

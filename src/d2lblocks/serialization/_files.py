@@ -13,12 +13,12 @@ try:
 except ImportError:  # on Windows, where nobody can remove a file that is open
     fcntl = None  # type: ignore[assignment]
 
-_Path = str | os.PathLike[str]
+FilePath = str | os.PathLike[str]
 _TEMPORARY = ".d2lblocks-{}.tmp"
 
 
 @contextmanager
-def _replacing(path: _Path) -> Iterator[BinaryIO]:
+def replacing(path: FilePath) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of the one at `path` when it is complete, and not before."""
     target = os.path.realpath(path)
     exists = os.path.isfile(target)
@@ -73,7 +73,7 @@ def _remove_leftovers(folder: str) -> None:
             path.unlink()
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, so that they last."""
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
