@@ -132,7 +132,7 @@ class Holding(nn.Module):
         self.number, self.text, self.nothing = 3, "text", None
         self.items: list[Any] = [1, [2, {"deep": [torch.ones(2)]}]]
         self.items.append(self.items)  # a cycle
-        self.table: dict[Any, Any] = {"a": 1, 2: [3], (4, 5): None}
+        self.table: dict[Any, Any] = {"a": 1, 2: [3], (4, torch.ones(2)): None}
         self.ordered = OrderedDict(b=1, a=2)
         self.default = defaultdict(list, a=[1])
         self.counter = Counter("aab")
@@ -142,6 +142,7 @@ class Holding(nn.Module):
         self.fixed = ([1], frozenset({2}), MappingProxyType({"a": [1]}))
         self.config = Config(width=3)
         self.array = np.array([1.0, -0.0, np.nan])
+        self.zeros = np.array([-0.0])
         self.boxes = np.array([[1], None], dtype=object)
         self.streams = [torch.Generator().manual_seed(1), random.Random(1)]
         self.streams += [np.random.default_rng(1), np.random.RandomState(1), random.SystemRandom()]
@@ -320,6 +321,7 @@ MISCHIEF: dict[str, Callable[[Any], Any]] = {
     "an empty dict": lambda net: net.holding._forward_hooks.__setitem__(0, print),
     "an equal value": lambda net: net.holding.table.update(a=True),
     "an equal key": lambda net: net.holding.table.update({2.0: net.holding.table.pop(2)}),
+    "a tensor in a key": lambda net: list(net.holding.table)[2][1].zero_(),
     "another order": lambda net: net.holding.ordered.move_to_end("b"),
     "a default": lambda net: net.holding.default["b"],
     "a count": lambda net: net.holding.counter.update("a"),
@@ -331,7 +333,7 @@ MISCHIEF: dict[str, Callable[[Any], Any]] = {
     "a dict that refuses changes": lambda net: dict.__setitem__(net.holding.config, "width", 4),
     "an attribute of a dict": lambda net: setattr(net.holding.config, "note", 1),
     "an array": lambda net: net.holding.array.fill(0.0),
-    "the sign of zero in an array": lambda net: net.holding.array.__setitem__(1, 0.0),
+    "the sign of zero in an array": lambda net: net.holding.zeros.fill(0.0),
     "an array of objects": lambda net: net.holding.boxes.__setitem__(1, 1),
     "a list in an array": lambda net: net.holding.boxes[0].append(1),
     # Random numbers.
@@ -350,14 +352,15 @@ SPARE: list[Net] = []  # what a test has put back, another can take
 
 @pytest.mark.parametrize("mischief", MISCHIEF.values(), ids=MISCHIEF)
 def test_everything_is_put_back(mischief: Callable[[Any], Any]) -> None:
-    """In the same objects, to the bit, and as often as one likes."""
+    """In the same objects, to the bit, as often as one likes, and in inference mode as well."""
     net = SPARE.pop() if SPARE else Net()
     before = look(net)
     snapshot = Snapshot(net)
-    for _ in range(2):
+    for inference in (False, True):
         mischief(net)
         assert not same(look(net), before)
-        snapshot.restore()
+        with torch.inference_mode(inference):
+            snapshot.restore()
         assert same(look(net), before)
     SPARE.append(net)
 

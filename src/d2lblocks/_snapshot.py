@@ -87,8 +87,8 @@ class Snapshot:
 
 @contextmanager
 def _plain_torch() -> Iterator[None]:
-    """Nothing is recorded, no class of tensors has a say, and what is written inside can be read later."""
-    with torch._C.DisableTorchFunctionSubclass(), torch.inference_mode(False), torch.no_grad():
+    """Whoever calls, in whatever mode: lazy tensors do not refuse, and no inference tensors are made."""
+    with torch._C.DisableTorchFunctionSubclass(), torch.inference_mode(False):
         yield
 
 
