@@ -1,6 +1,7 @@
 """Tests of the package.
 
 test_TOPIC.py     what the module of a topic does: a file for each topic
+test_snapshot.py  whatever is done meanwhile, everything is put back bit for bit
 test_contract.py  what PyTorch users expect of any module, for every block
 
 More of serialization:

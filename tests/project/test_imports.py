@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "d2lblocks"
 NAV = (ROOT / "mkdocs.yml").read_text("utf-8").partition("- Topics:\n")[2]
 TOPICS = [line[1] for line in re.finditer(r"^ +- (\w+)\.md\n", re.match(r"( {6}- .*\n)+", NAV)[0], re.M)]  # type: ignore[index]
