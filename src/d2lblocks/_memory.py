@@ -122,7 +122,7 @@ class _Piece:
             if torch.equal(self._view(), self.copy):
                 return
             self._view().copy_(self.copy)
-        increment_version([tensor for tensor in self.tensors if not tensor.is_inference()])
+        increment_version(self.tensors)
 
     def _address(self) -> int:
         return self.storage.data_ptr() + self.start
@@ -140,9 +140,8 @@ class _Piece:
 
 def _parts(tensor: Tensor) -> Iterable[Tensor]:
     """The tensors that hold a tensor's numbers: nearly always itself."""
-    if type(tensor) is not Tensor and is_traceable_wrapper_subclass(tensor):  # such as a DTensor
-        names, _ = tensor.__tensor_flatten__()
-        return [part for name in names for part in _parts(getattr(tensor, name))]
+    if type(tensor) is not Tensor and is_traceable_wrapper_subclass(tensor):
+        return ()  # such as a DTensor, which has the tensors with its numbers as attributes
     match tensor.layout:
         case torch.strided:
             return (tensor.values() if tensor.is_nested else tensor,)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, is_lazy
 from torch.nn.utils import parametrizations, parametrize
+from torch.testing._internal.two_tensor import TwoTensor
 
 from d2lblocks._snapshot import Snapshot
 
@@ -52,8 +53,10 @@ def look(*objects: Any) -> list[Any]:
             case dict():
                 for pair in value.items():
                     each(*pair)
-            case list() | tuple() | set() | frozenset() | deque():
+            case list() | tuple() | deque():
                 each(*value)
+            case set() | frozenset():
+                each(*sorted(value, key=id))  # their order depends on what has been in them
             case np.ndarray():
                 facts.append(value.tobytes())
                 each(*value.flat) if value.dtype.hasobject else None
@@ -83,7 +86,7 @@ def look(*objects: Any) -> list[Any]:
         flags = value.requires_grad, value.is_leaf, is_lazy(value)
         add(value._backward_hooks)
         add(value._post_accumulate_grad_hooks)
-        if value.is_leaf:
+        if value.is_leaf or value.retains_grad:
             add(value.grad)
         value = value.data
         facts.extend([*flags, value.is_inference(), value.dtype, value.device, value.shape, value.layout])
@@ -149,6 +152,10 @@ class Holding(nn.Module):
         self.cache = torch.ones(2, 3)
         self.cache.note = ["of a tensor"]  # type: ignore[attr-defined]
         self.own = Own()
+        self.computed = torch.ones(3, requires_grad=True) * 2
+        self.kept = torch.ones(3, requires_grad=True) * 2
+        self.kept.retain_grad()
+        self.kept.sum().backward()
 
 
 class Odd(nn.Module):
@@ -158,11 +165,17 @@ class Odd(nn.Module):
         super().__init__()
         weight = torch.ones(3, 2, 4, 4).to(memory_format=torch.channels_last)
         self.images = nn.Parameter(weight)
-        self.short = nn.Parameter(torch.ones(5, dtype=torch.bfloat16))
+        self.short = nn.Parameter(torch.ones(5))
+        self.short.grad = torch.ones(5)
+        self.short.data = self.short.data.bfloat16()  # which the gradient does not fit
+        self.freed = nn.Parameter(torch.ones(2000))
+        self.freed.untyped_storage().resize_(0)
         self.turned = nn.Parameter(torch.arange(6.0).reshape(2, 3).t())
         self.frozen = nn.Parameter(torch.ones(2), requires_grad=False)
         self.pair = nn.Parameter(torch.ones(2, dtype=torch.complex64))
         self.large = nn.Parameter(torch.ones(2000, 3))
+        with torch.no_grad():
+            self.large[500] = torch.tensor([0.0, -0.0, 1.0])
         self.memory = nn.Parameter(torch.ones(2))
         self.memory.data = self.large.data[0, :2]
         self.register_buffer(
@@ -271,6 +284,7 @@ MISCHIEF: dict[str, Callable[[Any], Any]] = {
     # Tensors.
     "values": lambda net: net.linear.weight.data.fill_(7.0),
     "a few values of many": lambda net: net.odd.large.data[1000].zero_(),
+    "the sign of one of many zeros": lambda net: net.odd.large.data[500, 1].zero_(),
     "the sign of zero": lambda net: net.odd.special[1].zero_(),
     "the bits of NaN": lambda net: net.odd.special[4].fill_(float("nan")),
     "a bool": lambda net: net.odd.scalar.fill_(False),
@@ -291,6 +305,7 @@ MISCHIEF: dict[str, Callable[[Any], Any]] = {
     "another shape on meta": lambda net: setattr(net.odd.meta, "data", net.odd.meta.data[:1]),
     "a memory that grows": lambda net: net.odd.short.data.untyped_storage().resize_(1000),
     "a memory that is freed": lambda net: net.odd.large.untyped_storage().resize_(0),
+    "a freed memory": lambda net: net.odd.freed.untyped_storage().resize_(40),
     "a tensor resized": lambda net: net.odd.frozen.data.set_(torch.ones(9)) is None or net.odd.frozen.resize_(50),
     "tensors swapped": lambda net: torch.utils.swap_tensors(net.odd.short, nn.Parameter(torch.zeros(2))),
     "a buffer that gets its shape": lambda net: net.odd.later.materialize((3,)),
@@ -300,6 +315,8 @@ MISCHIEF: dict[str, Callable[[Any], Any]] = {
     "gradients written to": lambda net: net.linear.weight.grad.fill_(7.0),
     "gradients removed": clear_gradients,
     "a gradient replaced": replace_gradient,
+    "a gradient that does not fit": lambda net: setattr(net.odd.short, "grad", None),
+    "the gradient of a computed tensor": lambda net: setattr(net.holding.kept, "grad", None),
     "a gradient made": lambda net: net.rnn(X)[0].sum().backward(),
     "a hook of a tensor": lambda net: net.linear.weight.register_hook(lambda gradient: None),
     "another hook of a tensor": lambda net: net.linear.bias.register_hook(lambda gradient: None),
@@ -368,12 +385,13 @@ def test_everything_is_put_back(mischief: Callable[[Any], Any]) -> None:
 def test_a_snapshot_changes_nothing() -> None:
     """Neither when it is taken nor when it finds everything as it was; autograd is told of no change."""
     net = Net()
-    before, versions = look(net), [parameter._version for parameter in net.rnn.parameters()]
+    watched = [*net.rnn.parameters(), net.odd.large]
+    before, versions = look(net), [parameter._version for parameter in watched]
     snapshot = Snapshot(net)
     assert same(look(net), before)
     snapshot.restore()
     assert same(look(net), before)
-    assert [parameter._version for parameter in net.rnn.parameters()] == versions
+    assert [parameter._version for parameter in watched] == versions
 
 
 # Nets and mischief of any kind.
@@ -566,13 +584,15 @@ def test_without_tensors_only_references_are_put_back() -> None:
     assert (weight.unique().tolist(), net.holding.array.tolist()) == ([7.0], [7.0] * 3)
 
 
-def test_autograd_is_told_of_what_is_written() -> None:
-    """A graph that needs values from meanwhile does not go on with others."""
-    net = nn.Linear(4, 4)
-    snapshot = Snapshot(net)
+@pytest.mark.parametrize("first", [True, False])
+def test_autograd_is_told_of_what_is_written(first: bool) -> None:
+    """A graph that needs values from meanwhile does not go on with others, by whichever tensor it has them."""
+    net, other = nn.Linear(4, 4), nn.Linear(4, 4)
+    other.weight.data = net.weight.data
+    snapshot = Snapshot(nn.Sequential(net, other))
     with torch.no_grad():
-        net.weight.mul_(2.0)
-    loss = net.weight.square().sum()
+        other.weight.mul_(2.0)
+    loss = (net if first else other).weight.square().sum()
     snapshot.restore()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
@@ -631,7 +651,9 @@ def retained() -> Tensor:
 
 OTHERS: dict[str, tuple[Callable[[], Tensor], Callable[[Any], Any]]] = {
     "nested": (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), lambda t: t.values()),
+    "nested and turned": (lambda: torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 3)]).transpose(1, 2), lambda t: t.values()),
     "jagged": (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged), lambda t: t.values()),
+    "two in one": (lambda: TwoTensor(torch.ones(3), torch.ones(3)), lambda t: t.a),
     "quantized": (lambda: torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.quint8), lambda t: t),
     "columns": (lambda: torch.eye(3).to_sparse_csc(), lambda t: t.values()),
     "blocks": (lambda: torch.eye(4).to_sparse_bsr((2, 2)), lambda t: t.values()),
