@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from d2lblocks._memory import Memory, TensorState
+from d2lblocks._random import global_generators
 
 
 class Snapshot:
@@ -46,7 +47,7 @@ class Snapshot:
         self._holders: list[_Holder] = []
         self._empty: list[Any] = []
         with _plain_torch():
-            self._follow([*objects, *_global_generators()], tensors)
+            self._follow([*objects, *global_generators()], tensors)
             self._tensors = [holder for holder in self._holders if isinstance(holder, TensorState)]
             self._memory = Memory(self._tensors)
 
@@ -90,14 +91,6 @@ def _plain_torch() -> Iterator[None]:
     """Whoever calls, in whatever mode: lazy tensors do not refuse, and no inference tensors are made."""
     with torch._C.DisableTorchFunctionSubclass(), torch.inference_mode(False):
         yield
-
-
-def _global_generators() -> list[Any]:
-    """The generators that a program uses without naming one; on GPUs only if CUDA is in use."""
-    functions: list[Any] = [random.getstate]
-    if numpy_random := sys.modules.get("numpy.random"):
-        functions.append(numpy_random.get_state)
-    return [*(each.__self__ for each in functions), torch.default_generator, *torch.cuda.default_generators]
 
 
 class _Holder(Protocol):

@@ -1,17 +1,15 @@
 """Changes of objects in memory that are made all together, or not at all."""
 
 import copy
-import random
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
+from d2lblocks._random import random_states, set_random_states
 from d2lblocks._snapshot import Snapshot
 
 
@@ -52,26 +50,3 @@ def all_or_nothing(parts: list[Any]) -> Iterator[None]:
 def _keeps_tensors(part: Any) -> bool:
     """Whether loading gives a part new tensors, and leaves the old ones alone, as in torch's optimizers."""
     return isinstance(part, Optimizer) and type(part).load_state_dict is Optimizer.load_state_dict
-
-
-def random_states() -> dict[str, Any]:
-    """The states of all generators that a program uses without naming one."""
-    states = {"python": random.getstate(), "torch": torch.get_rng_state()}
-    if numpy := sys.modules.get("numpy"):
-        name, numbers, *others = numpy.random.get_state()
-        states["numpy"] = (name, numbers.tolist(), *others)
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state_all()
-    return states
-
-
-def set_random_states(states: dict[str, Any]) -> None:
-    random.setstate(states["python"])
-    torch.set_rng_state(states["torch"])
-    if "numpy" in states and (numpy := sys.modules.get("numpy")):
-        _, numbers, position, *_ = states["numpy"]
-        if position not in range(len(numbers) + 1):  # numpy would read what is there, whatever it is
-            raise ValueError(f"NumPy's random numbers have no place {position}")
-        numpy.random.set_state(states["numpy"])
-    for device, state in zip(range(torch.cuda.device_count()), states.get("cuda", ()), strict=False):
-        torch.cuda.set_rng_state(state, device)

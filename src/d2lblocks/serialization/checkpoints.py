@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ._changes import all_or_nothing, random_states, set_random_states, uninterrupted
+from d2lblocks._random import random_states, set_random_states
+
+from ._changes import all_or_nothing, uninterrupted
 from ._files import FilePath, make_folder, replacing
 from ._folder import candidates, path_of, remove_unwanted
 from ._format import FileContent, reading, write

@@ -1,0 +1,39 @@
+"""The random number generators that a program uses without naming one: Python's, NumPy's, PyTorch's."""
+
+import random
+import sys
+from typing import Any
+
+import torch
+
+
+def global_generators() -> list[Any]:
+    """The generators themselves; NumPy's only if it is imported, those of GPUs only if CUDA is in use."""
+    functions: list[Any] = [random.getstate]
+    if numpy_random := sys.modules.get("numpy.random"):
+        functions.append(numpy_random.get_state)
+    return [*(each.__self__ for each in functions), torch.default_generator, *torch.cuda.default_generators]
+
+
+def random_states() -> dict[str, Any]:
+    """Their states, in the form in which a checkpoint has them."""
+    states = {"python": random.getstate(), "torch": torch.get_rng_state()}
+    if numpy := sys.modules.get("numpy"):
+        name, numbers, *others = numpy.random.get_state()
+        states["numpy"] = (name, numbers.tolist(), *others)
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def set_random_states(states: dict[str, Any]) -> None:
+    """Put the generators into these states; a ValueError, if one is none of NumPy's."""
+    random.setstate(states["python"])
+    torch.set_rng_state(states["torch"])
+    if "numpy" in states and (numpy := sys.modules.get("numpy")):
+        _, numbers, position, *_ = states["numpy"]
+        if position not in range(len(numbers) + 1):  # numpy would read what is there, whatever it is
+            raise ValueError(f"NumPy's random numbers have no place {position}")
+        numpy.random.set_state(states["numpy"])
+    for device, state in zip(range(torch.cuda.device_count()), states.get("cuda", ()), strict=False):
+        torch.cuda.set_rng_state(state, device)
