@@ -1,4 +1,19 @@
-"""The Builders' Guide, tested: the modules that the pages teach."""
+"""The Builders' Guide, tested: the modules that the pages teach.
+
+modules.py      blocks made of other modules
+parameters.py   what is in a net, what is shared, and how to reach it by name
+init.py         the values that a net begins with
+lazy.py         sizes that come with the first batch
+layers.py       layers with parameters of their own
+serialization/  files: tensors, the parameters of a net, checkpoints
+devices.py      devices by number
+
+For all of them:
+_tensors.py   the tensors of a net by name, and where in memory they are
+_snapshot.py  nets, optimizers and random numbers, to be put back as they were
+_memory.py    the tensors of a snapshot
+_random.py    the random number generators that a program uses without naming one
+"""
 
 from d2lblocks.devices import cpu, gpu, num_gpus, try_all_gpus, try_gpu
 from d2lblocks.init import (
