@@ -34,7 +34,9 @@ def tests_of(path: Path) -> tuple[set[str], set[str]]:
         return set(), {path.name}
     if path.is_relative_to(PACKAGE) and path.suffix == ".py":
         topic = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        return there(f"tests/package/test_{topic}.py"), {path.name, f"{topic}.md"}
+        # A file of a topic may have tests of its own, as test_nets.py tests serialization/nets.py.
+        tests = {f"tests/package/test_{name.lstrip('_')}.py" for name in (topic, path.stem)}
+        return {each for test in tests for each in there(test)}, {path.name, f"{topic}.md"}
     if path.match("tests/*/test_*.py") and path.as_posix() != DOC_TESTS:
         return there(path.as_posix()), set()
     return set(), set()

@@ -1,6 +1,7 @@
-"""A fresh torch for every test, on one thread: several workers would be in each other's way."""
+"""A fresh torch for every test, on one thread, because several workers would be in each other's way."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,3 +21,11 @@ def fresh_torch() -> Iterator[None]:
     torch.set_grad_enabled(grad)
     torch.set_num_threads(threads)
     torch.set_printoptions(profile="default")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty current folder, in which no temporary file stays."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert list(tmp_path.rglob(".d2lblocks-*")) == []

@@ -17,7 +17,7 @@ from torch import nn
 
 from d2lblocks import load_parameters, save_parameters
 from d2lblocks.serialization import load_checkpoint, save_checkpoint
-from tests.package.test_serialization import fail, same
+from tests.package.saved_states import fail, same
 
 
 def net(value: float = 0.0) -> nn.Linear:

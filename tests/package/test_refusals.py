@@ -23,7 +23,7 @@ from d2lblocks import load_parameters
 from d2lblocks.serialization import DamagedFileError, load_checkpoint, save_checkpoint
 from tests.package import malicious_files, torture
 from tests.package.malicious_files import signed
-from tests.package.test_serialization import same
+from tests.package.saved_states import same
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no fork and no alarms")
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn, optim
 from torch.optim import lr_scheduler as schedulers
 
 from d2lblocks.serialization import load_checkpoint, save_checkpoint
-from tests.package.test_serialization import same
+from tests.package.saved_states import same
 
 Make = Callable[[Any], Any]
 sgd = partial(optim.SGD, lr=0.1, momentum=0.9, nesterov=True)

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from d2lblocks import load_parameters, save_parameters, shared_names
 from d2lblocks.serialization import load_checkpoint, save_checkpoint
-from tests.package.test_serialization import same, state
+from tests.package.saved_states import same, state
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.int64, torch.uint8, torch.bool, torch.float8_e4m3fn]  # fmt: skip
 

@@ -35,7 +35,16 @@ LARGEST_SHARE = 0.03  # of survivors without an explanation
 MORE_TESTS = {
     "layers": ["contract"],
     "modules": ["contract"],
-    "serialization": ["checkpoints", "refusals", "resuming", "rotation", "round_trips", "writers"],
+    "serialization": [
+        "nets",
+        "files",
+        "checkpoints",
+        "refusals",
+        "resuming",
+        "rotation",
+        "round_trips",
+        "writers",
+    ],
 }
 
 
