@@ -33,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 LARGEST_SHARE = 0.03  # of survivors without an explanation
 # Beside tests/**/test_TOPIC.py. Where there is no such file, the tests of all topics count.
 MORE_TESTS = {
+    "_snapshot": ["snapshot"],
+    "_memory": ["snapshot"],
     "layers": ["contract"],
     "modules": ["contract"],
     "serialization": [
@@ -51,11 +53,15 @@ MORE_TESTS = {
 def test_files(root: Path, topic: str) -> list[str]:
     """The files with the tests of a topic, wherever below tests/ they are."""
     there = {path.stem.removeprefix("test_"): path for path in root.glob("tests/**/test_*.py")}
+
+    def path_of(name: str) -> str:
+        return there[name].relative_to(root).as_posix()
+
     if topic not in there:
         topics = [path.stem for path in root.glob("src/*/*") if path.stem in there]
-        return sorted({file for each in topics for file in test_files(root, each)})
-    names = (topic, *MORE_TESTS.get(topic, ()))
-    return [there[name].relative_to(root).as_posix() for name in names]
+        files = {file for each in topics for file in test_files(root, each)}
+        return sorted(files | {path_of(name) for name in MORE_TESTS.get(topic, ())})
+    return [path_of(name) for name in (topic, *MORE_TESTS.get(topic, ()))]
 
 
 def test_file(name: str) -> str:
