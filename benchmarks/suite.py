@@ -2,8 +2,9 @@
 
 python benchmarks/suite.py [--rounds N] [--write]
 
-`make test` runs here, with nothing to install. `make test-fast` runs in a clone, in which one thing at a time
-differs from the last commit: the page of a topic, or the topic's source.
+`make test` runs here, with nothing to install, and after a run that has passed, so that it leaves out the tests of
+the machinery. `make test-fast` runs in a clone, in which one thing at a time differs from the last commit: the page
+of a topic, or the topic's source.
 """
 
 import collections
@@ -21,6 +22,7 @@ from tools.pages import project, topics
 SHARE = 0.03  # of all seconds: files of tests that take less are summed up
 WHOLE = "all tests of all files, in turn"
 COMMAND = "`make test`, until it ends"
+NO_BROWSER = "`make test` without a browser, until it ends"
 OTHERS = "all others"
 
 
@@ -33,19 +35,20 @@ def run(*command: str | Path, cwd: Path) -> float:
     return time.perf_counter() - start
 
 
-def whole() -> dict[str, tuple[int, float]]:
+def whole(way: str = COMMAND) -> dict[str, tuple[int, float]]:
     """How many tests each file has, and their seconds."""
     with tempfile.TemporaryDirectory() as name:
         report = Path(name, "report.xml")
-        wall = run("env", f"PYTEST_ADDOPTS=--junit-xml={report}", "make", "test", cwd=ROOT)
-        cases = list(ET.parse(report).iter("testcase"))
+        browser = "--no-browser" if way == NO_BROWSER else ""
+        wall = run("env", f"PYTEST_ADDOPTS=--junit-xml={report} {browser}", "make", "test", cwd=ROOT)
+        cases = [case for case in ET.parse(report).iter("testcase") if case.find("skipped") is None]
     counts, sums = collections.Counter[str](), collections.defaultdict[str, float](float)
     for case in cases:
         file = case.attrib["classname"].replace(".", "/") + ".py"
         for key in (file, WHOLE):
             counts[key] += 1
             sums[key] += float(case.attrib["time"])
-    return {COMMAND: (len(cases), wall), **{key: (counts[key], sums[key]) for key in sums}}
+    return {way: (len(cases), wall), **{key: (counts[key], sums[key]) for key in sums}}
 
 
 def fast(clone: Path, files: list[Path]) -> float:
@@ -63,9 +66,13 @@ def fast(clone: Path, files: list[Path]) -> float:
 def main() -> None:
     options = arguments(__doc__).parse_args()
 
-    tests = take_turns([COMMAND], lambda way: whole(), options.rounds)[COMMAND]
+    whole()  # the first run may test the machinery, too
+    ran = take_turns([NO_BROWSER, COMMAND], whole, options.rounds)
+    tests = ran[COMMAND]
+    for result, without in zip(tests, ran[NO_BROWSER], strict=True):
+        result[NO_BROWSER] = without[NO_BROWSER]
     medians = {file: statistics.median(result[file][1] for result in tests) for file in tests[0]}
-    files = sorted(medians.keys() - {COMMAND, WHOLE}, key=lambda file: -medians[file])
+    files = sorted(medians.keys() - {COMMAND, NO_BROWSER, WHOLE}, key=lambda file: -medians[file])
     long = [file for file in files if medians[file] >= SHARE * medians[WHOLE]]
     others = [file for file in files if file not in long]
     for result in tests:
@@ -79,7 +86,7 @@ def main() -> None:
             f"{tests[0][file][0]:,}",
             seconds([result[file][1] for result in tests], with_spread=True),
         ]
-        for file in [COMMAND, WHOLE, *long, OTHERS]
+        for file in [NO_BROWSER, COMMAND, WHOLE, *long, OTHERS]
     ]
     notes = ["", origin(options.rounds, "torch", "pytest", "pytest-xdist", "playwright")]
     whole_table = table(["tests of", "tests", "seconds"], rows) + notes

@@ -17,6 +17,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gpu-record", action="store_true", help=record)
     required = "fail, instead of skip, what needs a browser or a package of npm and finds none"
     group.addoption("--browser-required", action="store_true", help=required)
+    without = "skip what needs a browser, though there is one"
+    group.addoption("--no-browser", action="store_true", help=without)
     record = "put on record what each page weighs in a browser"
     group.addoption("--site-record", action="store_true", help=record)
     seconds = "stop a snippet that takes longer (default: 60)"

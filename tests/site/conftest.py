@@ -87,8 +87,10 @@ def published(once: Once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium(needs: Needs) -> Iterator[Browser]:
+def chromium(needs: Needs, pytestconfig: pytest.Config) -> Iterator[Browser]:
     """The browser, once for all tests."""
+    if pytestconfig.getoption("no_browser"):
+        pytest.skip("--no-browser was given")
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     found = needs("Chromium", found, "install it (on Debian: apt install chromium)")
     with sync_playwright() as playwright:
