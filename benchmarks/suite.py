@@ -2,9 +2,9 @@
 
 python benchmarks/suite.py [--rounds N] [--write]
 
-`make test` runs here, with nothing to install, and after a run that has passed, so that it leaves out the tests of
-the machinery. `make test-fast` runs in a clone, in which one thing at a time differs from the last commit: the page
-of a topic, or the topic's source.
+`make test` runs here, with nothing to install, and after a run that has passed, so that it leaves out the
+tests of the machinery. `make test-fast` runs in a clone, in which one thing at a time differs from the last
+commit: the page of a topic, or the topic's source.
 """
 
 import collections
