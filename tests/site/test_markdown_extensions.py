@@ -66,6 +66,8 @@ def test_the_source_of_the_library_leads_to_its_api() -> None:
     links = '<autoref identifier="d2lblocks.layers.{0}"><code>{0}</code></autoref>'
     named = f"<code>_help</code>, {links.format('MyLinear')}, {links.format('both')}"
     assert words == f"d2lblocks/layers.py · the library's source: {named}"
+    private = caption('{title="d2lblocks/serialization/_files.py"}', "def replacing(): pass")
+    assert private.endswith("the library's source: <code>replacing</code>")  # which is on no API page
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def definitions(title, source):
     module = title.removesuffix(".py").replace("/", ".")
     for node in ast.parse(source).body:
         name = getattr(node, "name", None)
-        if name and name.startswith("_"):
+        if name and "._" in f"{module}.{name}":  # private, or in a private module: it has no entry
             yield f"<code>{name}</code>"
         elif name:
             yield f'<autoref identifier="{module}.{name}"><code>{name}</code></autoref>'
