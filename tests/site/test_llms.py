@@ -62,7 +62,7 @@ def test_the_full_text_has_every_name_of_the_package(page: str, site: Path) -> N
     """A class or function with its signature and its docstring, and no directive in their place."""
     text = full_text(site)[page]
     topic = ROOT / "src" / "d2lblocks" / Path(page).stem
-    files = [*topic.glob("*.py")] or [topic.with_suffix(".py")]
+    files = [*topic.glob("__init__.py"), *topic.glob("[!_]*.py")] or [topic.with_suffix(".py")]
     modules = {file.stem: ast.parse(file.read_text("utf-8")) for file in files}
     head = str(ast.get_docstring(modules.get("__init__") or modules[topic.stem]))
     assert text.startswith("\n".join(SOURCES[page]).partition(":::")[0] + head)
