@@ -39,8 +39,8 @@ def in_one_memory() -> nn.Module:
     return net
 
 
-def transposed() -> nn.Module:
-    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+def transposed(outputs: int = 3) -> nn.Module:
+    net = nn.Sequential(nn.Linear(2, outputs), nn.Linear(outputs, 2))
     net[1].weight = nn.Parameter(net[0].weight.detach().t())
     return net
 
@@ -259,6 +259,7 @@ UNFIT: list[tuple[Make, type[Exception], str, str]] = [
     (lambda: buffers(torch.eye(2).to_sparse()), TypeError, "'x0' is a tensor of a kind that .*: Tensor of torch.sparse_coo", "'x0' is"),
     (lambda: Extra(2, 1), TypeError, "'_extra_state' is no parameter and no buffer", "'_extra_state' is"),
     (transposed, TypeError, "'1.weight' is another view of the memory of '0.weight', such as its transpose", "'1.weight' is"),
+    (partial(transposed, 2), TypeError, "'1.weight' is another view of the memory of '0.weight'", "'1.weight' is"),
 ]  # fmt: skip
 
 
@@ -273,3 +274,13 @@ def test_nets_that_no_file_can_hold(make: Make, kind: type[Exception], saving: s
         with pytest.raises(kind, match=f"^{loading}"):
             load_parameters(net, "x.st")
     assert Path("x.st").read_bytes() == content
+
+
+def test_steps_that_nobody_takes_do_not_tell_views_apart() -> None:
+    """A column of one entry has a stride, too, and whatever it is, the column is the same."""
+    net = nn.Sequential(nn.Linear(1, 3), nn.Linear(1, 3))
+    net[1].weight = nn.Parameter(net[0].weight.detach().as_strided((3, 1), (1, 7)))
+    save_parameters(net, "x.st")
+    weight = net[0].weight.tolist()
+    nn.init.zeros_(net[0].weight)
+    assert load_parameters(net, "x.st")[1].weight.tolist() == weight

@@ -2,6 +2,7 @@
 
 import collections
 import random
+import types
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -223,6 +224,8 @@ UNFIT: list[tuple[Any, type[Exception], str]] = [
     (nn.LazyLinear(1), ValueError, "cannot save 'part.weight', 'part.bias': not initialised yet"),
     (nn.Linear(1, 1, device="meta"), ValueError, "cannot save 'part.weight': it is on the meta device"),
     ([], TypeError, "cannot save 'part': list has no state_dict and load_state_dict"),
+    (types.SimpleNamespace(state_dict=dict), TypeError, "cannot save 'part': types.SimpleNamespace has no state_dict and load_state_dict"),
+    (types.SimpleNamespace(load_state_dict=print), TypeError, "cannot save 'part': types.SimpleNamespace has no state_dict and"),
 ]  # fmt: skip
 
 

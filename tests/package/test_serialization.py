@@ -156,8 +156,10 @@ class Payload:
 
 
 @pytest.mark.parametrize("new", [True, False])
-def test_no_code_of_a_file_is_run(new: bool) -> None:
-    """What it would have called is in the error."""
+@pytest.mark.parametrize("allowed", ["0", "1"])
+def test_no_code_of_a_file_is_run(new: bool, allowed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it would have called is in the error; a variable that lets torch run it is not listened to."""
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", allowed)
     torch.save({"x": [torch.ones(2), Payload()]}, "x.pt", _use_new_zipfile_serialization=new)
     with pytest.raises(
         RuntimeError, match=r"^cannot load x.pt: it holds (posix|nt).mkdir, and only tensors,"
