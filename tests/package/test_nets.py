@@ -194,6 +194,7 @@ MISFITS: list[tuple[Make, Make, str]] = [
     (partial(tied, False), tied, wrong("ModuleDict", "tie mismatch for scores.weight: on its own in checkpoint, the same tensor as embed.weight in current model.")),
     (tied, partial(tied, False), wrong("ModuleDict", "tie mismatch for scores.weight: the same tensor as embed.weight in checkpoint, on its own in current model.")),
     (lambda: buffers(torch.ones(3)), lambda: buffers(torch.ones(1).expand(3)), wrong("Module", "cannot write to x0: it is an expanded or conjugate view. Give the net a clone of it.")),
+    (lambda: buffers(torch.ones(3, dtype=torch.complex64)), lambda: buffers(torch.ones(3, dtype=torch.complex64).conj()), wrong("Module", "cannot write to x0: it is an expanded or conjugate view. Give the net a clone of it.")),
     (lambda: nn.Sequential(nn.Linear(4, 3), nn.PReLU(2)), lambda: nn.Sequential(nn.LazyLinear(3), nn.PReLU(1)), wrong("Sequential", size("1.weight", "2", "1"))),
 ]  # fmt: skip
 

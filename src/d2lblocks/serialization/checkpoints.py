@@ -238,9 +238,7 @@ def _read_notes(file: FileContent, parts: Mapping[str, Any], path: Path) -> _Not
         states = {name: unpacked(notes["states"][name], tensor) for name in wanted}
         random = unpacked(notes["random"], tensor)
         return _Notes(operator.index(notes["step"]), list(notes["nets"]), kinds, states, random)
-    except DamagedFileError:
-        raise
-    except Exception as error:
+    except Exception as error:  # not of a tensor, since each of them was read for its checksum
         raise DamagedFileError(f"cannot load {os.fspath(path)}: it is no checkpoint: {error!r}") from error
 
 
