@@ -3,7 +3,7 @@
 Operators of comparison, logic and arithmetic, `not` and signs, numbers and truth values (so also indexes and
 defaults), conditions, bounds of slices, arguments, decorators, what is returned, and whole statements.
 
-Left alone are annotations, imports and `__all__`; `strict=True`, which matters only where there is a mistake
+Left alone are annotations, imports and `__all__`; `strict`, which matters only where there is a mistake
 already; and strings: a wrong word in a message is seen by reading it, and a wrong key fails at once.
 """
 
@@ -101,7 +101,7 @@ def is_quiet(node: ast.AST) -> bool:
             return True
         case ast.FunctionDef(decorator_list=[ast.Name(id="overload")]):
             return True
-        case ast.keyword(arg="strict", value=ast.Constant(value=True)):
+        case ast.keyword(arg="strict", value=ast.Constant(value=bool())):
             return True
         case ast.Assign(targets=[ast.Name(id=name)]):
             return name in ("__all__", "__version__") or TYPE.fullmatch(name) is not None

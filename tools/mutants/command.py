@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 LARGEST_SHARE = 0.03  # of survivors without an explanation
 # Beside tests/**/test_TOPIC.py. Where there is no such file, the tests of all topics count.
 MORE_TESTS = {
-    **dict.fromkeys(["_memory", "_random", "_snapshot", "_tensors"], ["snapshot"]),
+    **{name: ["snapshot"] for name in ("_memory", "_random", "_snapshot", "_tensors")},
     "layers": ["contract"],
     "modules": ["contract"],
     "serialization": [
