@@ -258,3 +258,39 @@ def test_nothing_keeps_pointing_into_the_file(tmp_path: Path) -> None:
             raw.truncate(0)
         file.unlink()
     assert same(look(mine), before)
+
+
+class InPlace(torch.optim.SGD):
+    """An optimizer that keeps its tensors when it loads, and writes to them."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for own, new in zip(self.state.values(), state["state"].values(), strict=True):
+            own["momentum_buffer"].copy_(new["momentum_buffer"])
+
+
+class Failing:
+    """A part that cannot be loaded."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        raise ValueError("not today")
+
+
+def test_an_optimizer_that_loads_in_place_is_put_back(tmp_path: Path) -> None:
+    """Another part fails after it has been loaded."""
+
+    def stepped(gradient: float) -> InPlace:
+        weight = nn.Parameter(torch.ones(2))
+        weight.grad = torch.full((2,), gradient)
+        optimizer = InPlace([weight], lr=0.1, momentum=0.9)
+        optimizer.step()
+        return optimizer
+
+    save_checkpoint(tmp_path, 1, optimizer=stepped(1.0), last=Failing())
+    optimizer = stepped(2.0)
+    with pytest.raises(RuntimeError, match="not today"):
+        load_checkpoint(tmp_path, optimizer=optimizer, last=Failing())
+    (state,) = optimizer.state.values()
+    assert state["momentum_buffer"].tolist() == [2.0, 2.0]
