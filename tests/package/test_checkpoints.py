@@ -260,7 +260,7 @@ def test_nothing_keeps_pointing_into_the_file(tmp_path: Path) -> None:
     assert same(look(mine), before)
 
 
-class InPlace(torch.optim.SGD):
+class Overwriting(torch.optim.SGD):
     """An optimizer that keeps its tensors when it loads, and writes to them."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -281,10 +281,10 @@ class Failing:
 def test_an_optimizer_that_loads_in_place_is_put_back(tmp_path: Path) -> None:
     """Another part fails after it has been loaded."""
 
-    def stepped(gradient: float) -> InPlace:
+    def stepped(gradient: float) -> Overwriting:
         weight = nn.Parameter(torch.ones(2))
         weight.grad = torch.full((2,), gradient)
-        optimizer = InPlace([weight], lr=0.1, momentum=0.9)
+        optimizer = Overwriting([weight], lr=0.1, momentum=0.9)
         optimizer.step()
         return optimizer
 

@@ -285,3 +285,18 @@ def test_steps_that_nobody_takes_do_not_tell_views_apart() -> None:
     weight = net[0].weight.tolist()
     nn.init.zeros_(net[0].weight)
     assert load_parameters(net, "x.st")[1].weight.tolist() == weight
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.uint8])
+def test_overlapping_parts_of_any_type_are_told_apart(dtype: torch.dtype) -> None:
+    """What they share has to have one value in the file; then they are loaded."""
+    numbers = torch.arange(6).to(dtype)
+    save_parameters(buffers(numbers[:4], numbers[2:]), "shared.st")
+    save_parameters(buffers(numbers[:4], numbers[:4].clone()), "apart.st")
+    there = torch.zeros(6, dtype=dtype)
+    net = buffers(there[:4], there[2:])
+    with pytest.raises(RuntimeError, match="in part the same memory as another in current model"):
+        load_parameters(net, "apart.st")
+    assert not there.any()
+    load_parameters(net, "shared.st")
+    assert torch.equal(there, numbers)
