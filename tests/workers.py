@@ -15,16 +15,17 @@ from xdist.scheduler import LoadScopeScheduling
 # In all others the tests of a file stay together.
 LONG = (
     "test_docs",
-    "test_page_record",
     "test_site",
-    "test_keyboard",
     "test_notebooks",
+    "test_keyboard",
     "test_scripts",
-    "test_page_run",
-    "test_page_exports",
-    "test_page_update",
+    "test_programs",
+    "test_gpu_record",
+    "test_writers",
+    "test_notebooks_and_scripts",
+    "test_rewriting",
+    "test_page_runner",
 )
-
 
 Once = Callable[[str, Callable[[Path], object]], Path]  # the fixture of this name
 

@@ -13,6 +13,7 @@ test_mistakes.py               the list of mistakes
 test_gpu_record.py             GPU runs on record
 test_fast_tests.py             `make test-fast`
 test_run_when_changed.py       when these tests run
+test_workers.py                how tests are shared among workers
 test_temporary_folder.py       what a test run leaves behind
 toy_project.py                 a small project with pages, for these tests
 """
