@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from d2lblocks._tensors import span_in_storage
 
 _SMALL = 2**12  # bytes: of so few, Python makes a copy sooner than torch
-_INTEGERS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.uint8}  # by their widths
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8)
 
 
 class TensorState:
@@ -132,9 +132,9 @@ class _Piece:
 
     def _view(self) -> Tensor:
         """The bytes as integers, which are equal only if all bits are. Wide ones compare faster."""
-        width = next(width for width in _INTEGERS if self.start % width == self.end % width == 0)
-        place = self.start // width, ((self.end - self.start) // width,), (1,)
-        view = torch.empty(0, dtype=_INTEGERS[width], device=self.storage.device)
+        kind = next(each for each in _INTEGERS if self.start % each.itemsize == self.end % each.itemsize == 0)
+        place = self.start // kind.itemsize, ((self.end - self.start) // kind.itemsize,), (1,)
+        view = torch.empty(0, dtype=kind, device=self.storage.device)
         return view.set_(self.storage, *place)
 
 

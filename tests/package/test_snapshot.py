@@ -725,3 +725,17 @@ def test_a_net_on_a_gpu_is_put_back() -> None:
         assert all(torch.equal(*pair) for pair in zip(after, before, strict=True))
         assert all(map(is_, net.parameters(), parameters))
         assert torch.equal(torch.cuda.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("start", [0, 1, 2, 4])
+@pytest.mark.parametrize("length", [9000, 9001, 9002, 9004])
+def test_memory_of_any_length_is_put_back(start: int, length: int) -> None:
+    """Also where it cannot be compared as wide integers; what lies around it is left alone."""
+    whole = torch.arange(10_000).to(torch.uint8)
+    snapshot, before = Snapshot(whole[start : start + length]), whole.clone()
+    whole += 1
+    snapshot.restore()
+    expected = before + 1
+    expected[start : start + length] = before[start : start + length]
+    assert torch.equal(whole, expected)
+    assert whole.untyped_storage().nbytes() == 10_000
