@@ -116,6 +116,14 @@ def test_every_tensor_begins_at_a_multiple_of_its_width() -> None:
     assert [start % kind.itemsize for start, kind in zip(starts, kinds, strict=True)] == [0] * len(kinds)
 
 
+def test_types_of_several_numbers_in_a_byte_come_back() -> None:
+    """In their own shape: a file counts each number, and torch each byte."""
+    packed = torch.arange(6, dtype=torch.uint8).view(2, 3)
+    save_parameters(buffers(packed.view(torch.float4_e2m1fn_x2)), "x.st")
+    net = buffers(torch.zeros_like(packed).view(torch.float4_e2m1fn_x2))
+    assert torch.equal(load_parameters(net, "x.st").x0.view(torch.uint8), packed)
+
+
 def test_a_shared_tensor_is_written_once() -> None:
     """The library's own functions understand the file, and theirs is understood."""
     net, other, third = tied(), tied(), tied()
@@ -244,6 +252,7 @@ def test_a_load_that_is_stopped_leaves_lazy_parameters_lazy(monkeypatch: pytest.
         with pytest.raises(KeyboardInterrupt):
             load_parameters(net, "x.st")
     assert same(state(net), before)
+    assert [parameter.data.numel() for parameter in net.parameters()] == [0] * 4  # nor is memory kept
     load_parameters(net, "x.st")
 
 
