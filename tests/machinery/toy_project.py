@@ -129,7 +129,8 @@ set_num_threads = set_rng_state = get_rng_state = lambda *state: None
 
 def fake_torch(root: Path, gpus: int, version: str) -> dict[str, str]:
     """The environment of a machine with GPUs and another torch: no more of it than the doc tests ask for."""
-    place = root / "fake" / "torch.py"
+    # A folder for each, because Python takes a file of the same size and second for the one it has compiled.
+    place = root / f"fake-torch-{version}-{gpus}" / "torch.py"
     place.parent.mkdir(exist_ok=True)
     place.write_text(FAKE_TORCH.format(gpus=gpus, version=version), "utf-8")
     paths = [str(place.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
