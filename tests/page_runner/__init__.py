@@ -30,24 +30,24 @@ and Markdown, which knows the anchors of headings.
     def test_fences():
         assert [problem for page in PAGES for problem in page.problems] == []
 
-project.py       what the runner has to know of a project: folders, keys, commands
-reading.py       a project's pages, and everything on them that only looks like a snippet
-page.py          a page: its snippets, its fences, its headings
-fences.py        fences, their keys, and what is wrong with them
-snippet.py       one snippet, and what happened when it was run
-runner.py        pages proven, or rewritten
-program.py       the snippets of a page, run in a process of their own
-session.py       that process: statement by statement
-freeze.py        less memory for it to copy
-outputs.py       the outputs that a snippet shows, beside those that it printed
-library.py       a snippet that shows the package's source, beside that source
-plots.py         pictures that a page's code draws, beside the published ones
-rewriting.py     what is shown beside what happened, as a remark or written to the page
-atomic_write.py  a file replaced, whole or not at all
+project.py         what the runner has to know of a project: folders, keys, commands
+reading.py         a project's pages, and everything on them that only looks like a snippet
+page.py            a page: its snippets, its fences, its headings
+fences.py          fences, their keys, and what is wrong with them
+snippet.py         one snippet, and what happened when it was run
+runner.py          pages proven, or rewritten
+program.py         the snippets of a page, run in a process of their own
+session.py         that process: statement by statement
+freeze.py          less memory for it to copy
+outputs.py         the outputs that a snippet shows, beside those that it printed
+package_source.py  a snippet that shows the package's source, beside that source
+plots.py           pictures that a page's code draws, beside the published ones
+rewriting.py       what is shown beside what happened, as a remark or written to the page
+atomic_write.py    a file replaced, whole or not at all
 '''
 
 from .atomic_write import replace_file
-from .library import statement_lines
+from .package_source import statement_lines
 from .page import HEADING, Heading, Page
 from .plots import plot_lies, plots, svg
 from .program import SMALLER_PROCESSOR, warm_up

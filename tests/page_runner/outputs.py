@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from .library import library_lies
+from .package_source import library_lies
 from .snippet import Outcome, Snippet, output_comments
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .library import refreshed
 from .outputs import troubles, truthful
+from .package_source import refreshed
 from .page import Page
 from .plots import plot_lies, plots, publish
 from .program import Program
