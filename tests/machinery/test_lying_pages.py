@@ -89,6 +89,10 @@ LIES = {
         fence("import atexit", "a = atexit.register(print, 1)"),
         r":3: printed after the last statement: 1",
     ),
+    "a line of a finalizer at the end of Python": (
+        fence("import weakref", "class A: pass", "a = A()", "f = weakref.finalize(a, print, 1)"),
+        r":5: printed after the last statement: 1",
+    ),
     "a warning in a forked process": (
         fence("import os, warnings", "if not os.fork(): warnings.warn('old'); os._exit(0)", "status = os.wait()"),
         r":3: this warns, UserWarning: old",
