@@ -17,12 +17,14 @@ def global_generators() -> list[Any]:
 
 def random_states() -> dict[str, Any]:
     """Their states, in the form in which a checkpoint has them."""
-    states = {"python": random.getstate(), "torch": torch.get_rng_state()}
+    states = {
+        "python": random.getstate(),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all(),  # none without a GPU
+    }
     if numpy := sys.modules.get("numpy"):
         name, numbers, *others = numpy.random.get_state()
         states["numpy"] = (name, numbers.tolist(), *others)
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state_all()
     return states
 
 

@@ -132,6 +132,9 @@ def _bytes(values: Tensor) -> memoryview:
 class FileContent:
     """What a file has: names, which of them share a tensor, and the tensors, which stay in the file."""
 
+    notes: Any
+    checksums: dict[str, str] | None
+
     def __init__(self, path: FilePath, content: mmap.mmap) -> None:
         self._path = path
         self._content = content
@@ -141,8 +144,7 @@ class FileContent:
         self._entries: dict[str, dict[str, Any]] = header
         self._tensors: dict[str, Tensor] = {}
         self.ties = {name: first for name, first in metadata.items() if first in header}
-        self.notes: Any = None
-        self.checksums: dict[str, str] | None = None
+        self.notes = self.checksums = None
         if (text := metadata.get(_OURS)) is not None:
             if xxhash.xxh3_64_hexdigest(text.encode()) != metadata[_OURS_CHECKSUM]:
                 raise ValueError("its metadata are not those that were written")
