@@ -9,10 +9,11 @@ serialization/  files: tensors, the parameters of a net, checkpoints
 devices.py      devices by number
 
 For all of them:
-_tensors.py   the tensors of a net by name, and where in memory they are
-_snapshot.py  nets, optimizers and random numbers, to be put back as they were
-_memory.py    the tensors of a snapshot
-_random.py    the random number generators that a program uses without naming one
+_arguments.py  arguments of the wrong kind, refused with a hint
+_tensors.py    the tensors of a net by name, and where in memory they are
+_snapshot.py   nets, optimizers and random numbers, to be put back as they were
+_memory.py     the tensors of a snapshot
+_random.py     the random number generators that a program uses without naming one
 """
 
 from d2lblocks.devices import cpu, gpu, num_gpus, try_all_gpus, try_gpu
