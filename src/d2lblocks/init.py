@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from d2lblocks._arguments import check_net
 from d2lblocks._snapshot import Snapshot
 from d2lblocks.parameters import shared_names
 
@@ -258,6 +259,7 @@ def init_by_type(
         #> 2.weight xavier_uniform_
         ```
     """
+    check_net(net)
     plan = _plan(net, rules, generator)
     first = {name: names[0] for names in shared_names(net) for name in names}
     filled: dict[str, str] = {}

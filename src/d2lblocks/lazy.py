@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map_only
 
+from d2lblocks._arguments import check_net
 from d2lblocks._snapshot import Snapshot
 from d2lblocks._tensors import named_tensors
 
@@ -28,6 +29,10 @@ def uninitialized_names(net: nn.Module) -> list[str]:
     Returns:
         the dotted paths, in the order of the modules; empty when everything has its shape.
 
+    Raises:
+        TypeError: if `net` is not a module.
+        ValueError: if a module of the net contains itself, with its path.
+
     Examples:
         ```python
         import torch
@@ -42,6 +47,7 @@ def uninitialized_names(net: nn.Module) -> list[str]:
         #> []
         ```
     """
+    check_net(net)
     return [name for name, tensor in named_tensors(net) if is_lazy(tensor)]
 
 
@@ -87,6 +93,7 @@ def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None
         #> )
         ```
     """
+    check_net(net)
     before, gradients = Snapshot(net), torch.is_grad_enabled()
     # Values made in inference mode can be written in no other, and trained in none: use it for those alone.
     inference = any(parameter.data.is_inference() for parameter in net.parameters())
