@@ -1,7 +1,8 @@
 """Arguments of the wrong kind, refused before anything is done: what came, and what was expected."""
 
+import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -50,3 +51,12 @@ def kind_of(value: Any) -> str:
     kind = value if isinstance(value, type) else type(value)
     name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
     return f"the class {name}" if isinstance(value, type) else name
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """What may have been meant by a name that is none of these."""
+    if close := difflib.get_close_matches(name, names, n=1):
+        return f"the nearest is '{close[0]}'"
+    return (
+        f"there are {', '.join(names[:3])}{', ...' if names[3:] else ''}" if names else "it has none at all"
+    )

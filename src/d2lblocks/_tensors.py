@@ -1,6 +1,7 @@
 """The parameters and buffers of a net by name, and where in memory tensors are."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -58,6 +59,13 @@ def span_in_storage(tensor: Tensor) -> tuple[int, int]:
         length = 1 + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
     start, width = int(tensor.storage_offset()), tensor.itemsize
     return start * width, (start + int(length)) * width
+
+
+@contextmanager
+def writing(tensor: Tensor) -> Iterator[None]:
+    """Write to a tensor without gradients: to one of inference mode in that mode only, as PyTorch demands."""
+    with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+        yield
 
 
 def parts(tensor: Tensor) -> Sequence[Tensor]:

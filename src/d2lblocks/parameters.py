@@ -1,6 +1,5 @@
 """Parameter management: what is in a net, which of it is shared, and how to reach it by name."""
 
-import difflib
 import html
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from d2lblocks._arguments import check_net, kind_of
-from d2lblocks._tensors import identity, named_modules, named_tensors, own_tensors, parts
+from d2lblocks._arguments import check_net, kind_of, nearest
+from d2lblocks._tensors import identity, named_modules, named_tensors, own_tensors, parts, writing
 
 __all__ = ["ParameterTable", "Row", "get_tensor", "parameter_table", "set_tensor", "shared_names"]
 
@@ -248,12 +247,12 @@ def shared_names(net: nn.Module) -> list[list[str]]:
     Args:
         net: any module.
 
+    Returns:
+        one list of names a tensor, in the order of the modules; tensors with a single name are left out.
+
     Raises:
         TypeError: if `net` is not a module.
         ValueError: if a module of the net contains itself, with its path.
-
-    Returns:
-        one list of names a tensor, in the order of the modules; tensors with a single name are left out.
 
     Examples:
         ```python
@@ -356,8 +355,7 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
         raise ValueError(
             f"expected a value of shape {tuple(tensor.shape)} for '{path}', but got {tuple(value.shape)}"
         )
-    # PyTorch lets nobody write to a tensor of inference mode outside of it.
-    with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+    with writing(tensor):
         return tensor.copy_(value) if isinstance(value, Tensor) else tensor.fill_(value)
 
 
@@ -368,8 +366,4 @@ def _hint(net: nn.Module, path: str) -> str:
         return "it is inside a child whose own name has a dot, which no path reaches"
     if inside := [name for name in names if path and name.startswith(f"{path}.")]:
         return f"it is a module, which holds '{inside[0]}'"
-    if nearest := difflib.get_close_matches(path, names, n=1):
-        return f"the nearest is '{nearest[0]}'"
-    return (
-        f"there are {', '.join(names[:3])}{', ...' if names[3:] else ''}" if names else "it has none at all"
-    )
+    return nearest(path, names)
