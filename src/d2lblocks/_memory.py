@@ -74,7 +74,7 @@ class Memory:
     def __init__(self, states: Iterable[TensorState]) -> None:
         users: dict[int, tuple[torch.UntypedStorage, list[_Span]]] = {}
         for state in states:
-            if is_traceable_wrapper_subclass(state.tensor):
+            if is_traceable_wrapper_subclass(state.data):
                 continue  # such as a DTensor, which has the tensors with its numbers as attributes
             for part in parts(state.data):
                 storage, span = part.untyped_storage(), _Span(*span_in_storage(part), [state.tensor])

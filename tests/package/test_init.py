@@ -358,6 +358,16 @@ def test_a_shared_layer_is_left_out_by_any_of_its_paths() -> None:
     assert list(report.values()) == texts
 
 
+def test_a_net_inside_itself_is_refused() -> None:
+    """Before anything is filled, also when a path to skip is wrong."""
+    net = nn.Sequential(nn.Linear(2, 2))
+    net[0].parent = net
+    for skip in ((), ("hed",)):
+        with pytest.raises(ValueError, match=r"^Sequential contains itself: '0.parent' is the net"):
+            init_by_type(net, {nn.Linear: {"weight": ones}}, skip=skip)
+    assert not (net[0].weight == 1).any()
+
+
 SKIPS: list[tuple[Any, type[Exception], str]] = [
     ("1", TypeError, r"expected the paths of layers to skip, as in skip=\('1',\), but got '1'"),
     (1, TypeError, r"expected the paths of layers to skip, as in skip=\('head',\), but got 1"),

@@ -517,6 +517,7 @@ for name, function in init_by_type(tower, rules).items():
 # %% [markdown]
 # Any function that fills a tensor will do; `functools.partial` gives it its arguments.
 # A layer follows the rule of its own class or of the nearest base class, a shared tensor is filled once, and parameters that no rule names keep their values.
+# If an embedding has a `padding_idx`, its row is 0 again afterwards, and `skip=("head",)` leaves out the layer `head` with everything inside it.
 # A rule that reaches no layer is an error, and nothing has changed after it:
 
 # %%

@@ -230,6 +230,9 @@ print(uninitialized_names(net))
 # A layer that the forward pass does not reach is an error as well, because it would be lazy still.
 # For a net without lazy layers, the dry run checks the input and changes nothing.
 #
+# If your net takes its inputs by name, pass them by name, as in `apply_init(net, input_ids=ids)`; only `init` is not passed on to the net.
+# Lazy layers of other libraries, such as PyTorch Geometric, get their shapes too, because `apply_init` repeats the hooks that initialize them.
+#
 # **The price.** `apply_init` copies what the net holds, and keeps the copy until it is done.
 
 # %% [markdown]

@@ -368,6 +368,7 @@ print(parameter_table(net))
 # %% [markdown]
 # `parameter_table` lists every name of every parameter and buffer.
 # A shared tensor has a row for each of its names and counts once in the totals; a lazy parameter, one that waits for the first batch, is listed without a shape.
+# A sparse tensor counts the values that it stores, and its bytes include those of their indices.
 # In a notebook the last expression of a cell shows it as an HTML table, and a program reads its rows:
 
 # %%
