@@ -1,12 +1,18 @@
 """The parameters and buffers of a net in a safetensors file: all of them are loaded, or none."""
 
 import os
+from contextlib import nullcontext
 from typing import TypeVar
 
 from torch import nn
 
+from d2lblocks._arguments import check_net, check_path
+
+from ._changes import undone_on_error, uninterrupted
 from ._files import FilePath, replacing
 from ._format import reading, write
+from ._lazy_sizes import lazy_problems, learn_sizes
+from ._loading_code import has_loading_code, run_loading_code
 from ._states import (
     check_loadable,
     check_storable,
@@ -16,6 +22,7 @@ from ._states import (
     misfit,
     named_state,
     split_ties,
+    untold_names,
 )
 
 _Net = TypeVar("_Net", bound=nn.Module)
@@ -51,6 +58,8 @@ def save_parameters(net: nn.Module, path: FilePath) -> None:
         #> ['hidden.bias', 'hidden.weight', 'out.bias', 'out.weight']
         ```
     """
+    check_net(net)
+    check_path(path)
     state = named_state(net)
     check_storable(state)
     tensors, ties = split_ties(state)
@@ -97,14 +106,22 @@ def load_parameters(net: _Net, path: FilePath, *, cast: bool = False, verify: bo
         #> True
         ```
     """
+    check_net(net)
+    check_path(path)
     state = named_state(net)
-    check_loadable(state)
+    check_loadable(state, net)
     with reading(path) as file:
         if verify and (file.names == state.keys() or file.checksums is None):
             file.verify()
+        names = file.names | untold_names(file, state)
         problems, copies = compare(file, state, cast)
-        if problems := [*compare_names(file.names, state), *problems]:
+        if problems := [*compare_names(names, state, net), *lazy_problems(net, "", file), *problems]:
             head = f"Error(s) in loading parameters for {type(net).__name__} from {os.fspath(path)}:"
             raise misfit(head, problems)
-        fill(copies)
+        coded = has_loading_code(net)
+        with uninterrupted(), undone_on_error(net) if coded else nullcontext():
+            fill(copies)
+            learn_sizes(net)
+            if coded:
+                run_loading_code(net, {})
     return net
