@@ -194,8 +194,8 @@ compiled = partial(torch.compile, backend="eager")
 MISFITS: list[tuple[Make, Make, str]] = [
     (lambda: MLP(20, 5), lambda: MLP(20, 6), wrong("MLP", size("hidden.weight", "5, 20", "6, 20"), size("hidden.bias", "5", "6"), size("out.weight", "10, 5", "10, 6"))),
     (lambda: nn.ModuleDict({"hiden": nn.Linear(2, 1), "zzz": nn.ParameterList([torch.ones(1)])}), lambda: nn.ModuleDict({"hidden": nn.Linear(2, 3)}), wrong("ModuleDict", *NAMES)),
-    (lambda: nn.DataParallel(MLP(2)), lambda: MLP(2), r'\n\tThe checkpoint is wrapped: without "module." its keys fit. Save net.module.$'),
-    (lambda: compiled(MLP(2)), lambda: MLP(2), r'\n\tThe checkpoint is wrapped: without "_orig_mod." its keys fit. Save net._orig_mod.$'),
+    (lambda: nn.DataParallel(MLP(2)), lambda: MLP(2), r'\n\tThe checkpoint is wrapped: without "module." its keys fit. Save net.module. To load this one, rename each'),
+    (lambda: compiled(MLP(2)), lambda: MLP(2), r'\n\tThe checkpoint is wrapped: without "_orig_mod." its keys fit. Save net._orig_mod. To load this one, rename each'),
     (lambda: MLP(2), lambda: compiled(MLP(2)), r'\n\tThe current model is wrapped: without "_orig_mod." its keys fit. Load into net._orig_mod.$'),
     (lambda: buffers(torch.ones(1).double()), lambda: buffers(torch.ones(1)), wrong("Module", "dtype mismatch for x0: torch.float64 in checkpoint, torch.float32 in current model: cast=True casts.")),
     (lambda: buffers(torch.ones(1)), lambda: buffers(torch.tensor([1])), wrong("Module", f"dtype mismatch for x0: {TYPES}")),

@@ -127,7 +127,7 @@ def _kind_of_text(content: bytes) -> str:
         text = content.decode().strip()
     except UnicodeDecodeError:
         return ""
-    with suppress(ValueError, TypeError, AttributeError):
+    with suppress(ValueError, TypeError, LookupError, AttributeError):
         shards = sorted({*json.loads(text)["weight_map"].values()})
         return (
             f"the index of a checkpoint in {len(shards)} files: load the tensors of each of them, "

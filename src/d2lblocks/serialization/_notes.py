@@ -106,6 +106,13 @@ def _groups(shapes: Any, more: Any) -> Groups:
     if more is None:
         more = [[()] * len(group) for group in shapes]
     return [
-        [Parameter(shape and tuple(shape), *rest) for shape, rest in zip(group, rests, strict=True)]
+        [_parameter(shape, *rest) for shape, rest in zip(group, rests, strict=True)]
         for group, rests in zip(shapes, more, strict=True)
     ]
+
+
+def _parameter(shape: Any, strides: Any = None, *names: Any) -> Parameter:
+    if not all(isinstance(name, str | None) for name in names):
+        raise TypeError(f"names of a parameter that are not text: {names}")
+    sizes, steps = (None if each is None else [*map(operator.index, each)] for each in (shape, strides))
+    return Parameter(None if sizes is None else tuple(sizes), steps, *names)
