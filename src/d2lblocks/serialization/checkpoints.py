@@ -44,29 +44,31 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint of a training run, and remove those that are no longer wanted.
 
-    The file `step-STEP.safetensors` holds the parameters and buffers of nets, what `state_dict` gives of all
-    other parts, the step, and the random states of Python, NumPy (if it is imported), torch and its GPUs.
+    The file `step-STEP.safetensors` holds the parameters and buffers of nets, the states of all other parts,
+    the step, and the random states of Python, NumPy (if it is imported), torch and its GPUs.
     It is written as by `save_parameters`: whole or not at all, with checksums, shared tensors once.
+    Tensors in states keep the order of their values in memory (their strides).
 
     Of this step and earlier ones, the last `keep` checkpoints stay, and the one with the smallest loss.
-    Those of later steps, from which a run went back, stay as well.
+    Checkpoints of later steps stay as well, with a warning: they may belong to an older run.
 
     Args:
         folder: where the checkpoints of this run are; it is made if there is none.
         step: the number of steps done, zero or more; a checkpoint of the same step is replaced.
         keep: how many of the last checkpoints stay, one or more.
         loss: how good the net is, if known: the smaller, the better.
-        parts: nets, and other objects with `state_dict` and `load_state_dict`, such as
-            optimizers, schedulers and gradient scalers, by the names under which they will be loaded.
+        parts: by the names under which they will be loaded: nets; other objects with `state_dict` and
+            `load_state_dict`, such as optimizers, schedulers and gradient scalers; dicts, lists, sets and
+            deques; random number generators of torch, NumPy and Python.
 
     Returns:
         the path of the file.
 
     Raises:
-        TypeError: when a part has no `state_dict`, or its state holds what a file cannot;
+        TypeError: when a part has no state, or a state holds something that the file cannot;
             the message says where.
-        ValueError: when a tensor is lazy or on the meta device, `step` or `keep` is too small,
-            or the plain values, such as numbers, take more than the format has a place for.
+        ValueError: when a tensor is lazy or on the meta device, two tensors of a net have the same name,
+            `step` or `keep` is too small, or the values that are not tensors take more than 100 MB.
         OSError: when the file cannot be written; the older checkpoints are all there.
 
     Examples:
@@ -110,7 +112,12 @@ def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -
     """Go on from a checkpoint: the last one, unless told otherwise, that is whole.
 
     Everything is checked before the first value changes. Nets keep their tensors, as with `load_parameters`;
-    other parts get theirs by `load_state_dict`; the random states are set.
+    other parts get their states by `load_state_dict`, and containers and generators in place;
+    the random states are set.
+
+    An optimizer finds the state of each parameter by the parameter's name, if it is in one of the nets that
+    are loaded too, or if the optimizer was made from named parameters. Otherwise the position decides.
+    If the memory format of a net has changed, the optimizer's state follows it.
 
     Args:
         folder: where `save_checkpoint` has put the checkpoints.
@@ -122,9 +129,10 @@ def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -
         the number of steps done; None if there is no checkpoint, and then nothing has changed.
 
     Raises:
-        RuntimeError: when the checkpoint does not fit, with all that does not. Nothing has changed.
+        RuntimeError: when the checkpoint does not fit, with everything that does not. Nothing has changed.
         DamagedFileError: when the checkpoint of that step, or every one, is damaged. Nothing has changed.
         FileNotFoundError: when there is no checkpoint of that step.
+        NotADirectoryError: when `folder` is a file.
         ValueError: when a net is on the meta device.
 
     Examples:

@@ -43,9 +43,10 @@ def save_parameters(net: nn.Module, path: FilePath) -> None:
         path: the file; a link stays, and the file that it leads to is replaced.
 
     Raises:
-        ValueError: when a tensor is lazy or on the meta device, and so has no values.
-        TypeError: when a tensor is of a kind that the format does not have,
-            or the state has an entry that is no parameter and no buffer.
+        ValueError: when a tensor is lazy or on the meta device and so has no values,
+            or when two tensors have the same name.
+        TypeError: when a tensor is of a kind that the format does not have, when the state has an entry
+            that is neither a parameter nor a buffer, or when the arguments are not a net and a path.
         OSError: when the file cannot be written; an older one is as it was.
 
     Examples:
@@ -72,8 +73,12 @@ def load_parameters(net: _Net, path: FilePath, *, cast: bool = False, verify: bo
 
     Everything is checked before the first value changes.
     The tensors stay the same objects, where they are: what shares them, and an optimizer that holds them,
-    see the new values. Lazy parameters get their shapes from the file;
-    a layer such as `nn.LazyLinear` keeps its class until its first call.
+    see the new values. Lazy parameters get their shapes from the file, if those agree with what the layer
+    was made with; a layer such as `nn.LazyLinear` keeps its class until its first call.
+    Hooks and methods of the net that `load_state_dict` would call are called after the values are there.
+
+    Other programs often write a shared tensor under one name only. From such a file a missing name is taken
+    to be the tensor that the net shares it with.
 
     Args:
         net: a module with the names, shapes, types and shared tensors of the one that was saved.
@@ -90,8 +95,9 @@ def load_parameters(net: _Net, path: FilePath, *, cast: bool = False, verify: bo
         RuntimeError: when the file does not fit the net, with all that does not. The net is as it was.
         DamagedFileError: when the file is no safetensors file, is damaged, or cannot be verified.
             It is a RuntimeError, too, and the net is as it was.
-        ValueError: when the net is on the meta device.
-        TypeError: when the net holds a tensor of a kind that the format does not have.
+        ValueError: when the net is on the meta device, or two of its tensors have the same name.
+        TypeError: when the net holds a tensor of a kind that the format does not have,
+            or when the arguments are not a net and a path.
         OSError: when there is no such file, or it cannot be read.
 
     Examples:

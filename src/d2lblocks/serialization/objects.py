@@ -36,7 +36,8 @@ def save(obj: Any, path: FilePath) -> None:
         path: the file; a link stays, and the file that it leads to is replaced.
 
     Raises:
-        TypeError: when a part could not be loaded again; the message says which.
+        TypeError: when a part could not be loaded again, and the message says which;
+            when `path` is not a path.
         OSError: when the file cannot be written; an older one is as it was.
 
     Examples:
@@ -72,7 +73,9 @@ def load(path: FilePath, *, device: torch.device | str = "cpu") -> Any:
         the object.
 
     Raises:
-        RuntimeError: when the file holds other things than `save` writes, or is damaged.
+        RuntimeError: when the file holds other things than `save` writes, is damaged, or is a file of
+            another kind, and the message says which.
+        TypeError: when `path` is not a path.
         OSError: when there is no such file, or it cannot be read.
 
     Examples:
