@@ -19,7 +19,8 @@ _Known = Mapping[str, tuple[int | None, ...]]  # None is a size that comes with 
 
 def lazy_problems(net: nn.Module, prefix: str, file: FileContent) -> Iterator[str]:
     """Which tensors of a file contradict what the lazy layers of a net were made with."""
-    for path, module in net.named_modules(prefix=prefix.removesuffix(".")):
+    modules = net.named_modules(prefix=prefix.removesuffix("."))
+    for path, module in ((path, module) for path, module in modules if hasattr(module, "cls_to_become")):
         names = {own: f"{path}.{own}".removeprefix(".") for own, t in own_tensors(module) if is_lazy(t)}
         shapes = {own: file[name].shape for own, name in names.items() if name in file.names}
         for own, known in _known(module, shapes).items():

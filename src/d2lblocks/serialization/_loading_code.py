@@ -1,7 +1,8 @@
 """Nets with code of their own for loading, which `load_state_dict` runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from torch import nn
@@ -11,7 +12,15 @@ _METHODS = ("load_state_dict", "_load_from_state_dict", "set_extra_state")
 
 def has_loading_code(net: nn.Module) -> bool:
     """Whether `load_state_dict` would do more for a net than copy its tensors."""
-    return any(not _is_torch_s(function) for module in net.modules() for function in _loading_code(module))
+    kinds = {type(module) for module in net.modules()}
+    methods = (getattr(kind, name) for kind in kinds for name in _METHODS if hasattr(kind, name))
+    hooks = (
+        getattr(hook, "hook", hook)
+        for module in net.modules()
+        for hooks in (module._load_state_dict_pre_hooks, module._load_state_dict_post_hooks)
+        for hook in hooks.values()
+    )
+    return not all(map(_is_torch_s, chain(methods, hooks)))
 
 
 def run_loading_code(net: nn.Module, extra: Mapping[str, Any]) -> None:
@@ -19,12 +28,6 @@ def run_loading_code(net: nn.Module, extra: Mapping[str, Any]) -> None:
     state = net.state_dict()
     state.update(extra)
     net.load_state_dict(state)
-
-
-def _loading_code(module: nn.Module) -> Iterator[Any]:
-    yield from (getattr(type(module), name) for name in _METHODS if hasattr(type(module), name))
-    hooks = (*module._load_state_dict_pre_hooks.values(), *module._load_state_dict_post_hooks.values())
-    yield from (getattr(hook, "hook", hook) for hook in hooks)
 
 
 def _is_torch_s(function: Any) -> bool:

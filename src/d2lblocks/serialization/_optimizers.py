@@ -47,8 +47,8 @@ def described(part: Any, names: Names) -> Groups:
 
 def optimizer_problems(saved: Groups, state: Any, optimizer: Optimizer, names: Names) -> Iterator[str]:
     """Why the state of a checkpoint does not fit the parameters of an optimizer."""
-    current = described(optimizer, names)
-    counts, counts_now = ([len(group) for group in groups] for groups in (saved, current))
+    counts = [len(group) for group in saved]
+    counts_now = [len(group["params"]) for group in optimizer.param_groups]
     if counts != counts_now:
         yield f"parameter groups of {counts} parameters in checkpoint, {counts_now} in optimizer."
     for number, (there, group) in enumerate(zip(saved, optimizer.param_groups, strict=False)):
@@ -58,8 +58,8 @@ def optimizer_problems(saved: Groups, state: Any, optimizer: Optimizer, names: N
                 yield f"parameter group {number}: only in {where}: {', '.join(map(repr, only))}."
         if counts != counts_now or match.lost or match.new:
             continue
-        for parameter, at in zip(current[number], match.order, strict=True):
-            old, new = there[at].shape, parameter.shape
+        for parameter, at in zip(group["params"], match.order, strict=True):
+            old, new = there[at].shape, None if is_lazy(parameter) else tuple(parameter.shape)
             if new not in (None, old):
                 label = f"{at} of group {number}" if there[at].name is None else repr(there[at].name)
                 yield f"size mismatch for parameter {label}: {old} in checkpoint, {new} in optimizer."

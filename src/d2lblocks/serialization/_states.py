@@ -145,6 +145,8 @@ def compare_names(there: Collection[str], here: Collection[str], net: nn.Module)
     there, wanted = set(there), set(here)
     missing = [name for name in here if name not in there]
     unexpected = sorted(there - wanted)
+    if not missing and not unexpected:
+        return
     if missing:
         yield f"Missing key(s): {_listed(missing, [])}"
     if unexpected:
