@@ -15,7 +15,7 @@ from torch import Tensor, nn, optim
 from torch.optim import lr_scheduler as schedulers
 
 from d2lblocks.serialization import load_checkpoint, save_checkpoint
-from tests.package.saved_states import same
+from tests.package.saved_states import Stating, same
 
 Make = Callable[[Any], Any]
 sgd = partial(optim.SGD, lr=0.1, momentum=0.9, nesterov=True)
@@ -157,19 +157,6 @@ def test_inference_mode_has_no_part_in_it(tmp_path: Path) -> None:
     assert same(resumed.go(5).look(), unstopped)
 
 
-class Stating:
-    """A part whose state is what it was given."""
-
-    def __init__(self, state: Any = None) -> None:
-        self.state = state
-
-    def state_dict(self) -> Any:
-        return self.state
-
-    def load_state_dict(self, state: Any) -> None:
-        self.state = state
-
-
 def test_states_come_back(tmp_path: Path) -> None:
     """With the keys and the order they had, also where names of tensors would be the same."""
     keys = [1, "1", 1.5, (2, ("x", None)), True, "a.b", "a"]
@@ -226,7 +213,7 @@ UNFIT: list[tuple[Any, type[Exception], str]] = [
     (nn.ModuleDict({"\ud800": nn.Linear(1, 1)}), ValueError, r"cannot save 'part.\\ud800.weight': safetensors has no such names"),
     (nn.LazyLinear(1), ValueError, "cannot save 'part.weight', 'part.bias': not initialised yet"),
     (nn.Linear(1, 1, device="meta"), ValueError, "cannot save 'part.weight': it is on the meta device"),
-    ((), TypeError, "cannot save 'part': tuple has no state_dict and load_state_dict, and loading cannot change it"),
+    ((), TypeError, "cannot save 'part': tuple has no state_dict and load_state_dict, and loading does not change it"),
     (types.SimpleNamespace(state_dict=dict), TypeError, "cannot save 'part': types.SimpleNamespace has no state_dict and load_state_dict"),
     (types.SimpleNamespace(load_state_dict=print), TypeError, "cannot save 'part': types.SimpleNamespace has no state_dict and"),
 ]  # fmt: skip

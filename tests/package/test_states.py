@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from d2lblocks.serialization import load_checkpoint, load_parameters, save_checkpoint, save_parameters
-from tests.package.saved_states import fail, same
-from tests.package.test_resuming import Stating
+from tests.package.saved_states import Stating, fail, same
 
 
 class Norm(enum.Enum):

@@ -53,8 +53,8 @@ def _access(part: Any) -> _Access:
         if isinstance(part, numpy.Generator):
             return _Access(lambda part: part.bit_generator.state, _set_numpy_state)
     hint = ""
-    if isinstance(part, str | int | float | complex | tuple | None):
-        hint = ", and loading cannot change it: put it into a dict, as in progress={'epoch': 3}"
+    if isinstance(part, str | int | float | complex | tuple | torch.Tensor | None):
+        hint = ", and loading does not change it: put it into a dict, as in progress={'epoch': 3}"
     raise TypeError(f"{kind_of(part)} has no state_dict and load_state_dict{hint}")
 
 

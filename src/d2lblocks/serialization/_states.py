@@ -199,7 +199,7 @@ def _first_names(state: State) -> dict[str, str]:
         if name != other and not is_lazy(state[name]) and _view(state[name]) != _view(state[other]):
             raise TypeError(
                 f"'{name}' is another view of the memory of '{other}', such as its transpose, "
-                "which a file cannot tell: share the tensor itself"
+                "which a file cannot tell: keep one parameter, and transpose it in forward"
             )
     return first
 
