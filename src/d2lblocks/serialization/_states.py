@@ -241,8 +241,11 @@ def _tensor_problems(
             shapes = f"{new.shape} from checkpoint, the shape in current model is {old.shape}"
             yield f"size mismatch for {name}: copying a param with shape {shapes}."
         if new.dtype != old.dtype and not (cast and torch.can_cast(new.dtype, old.dtype)):
-            castable = torch.can_cast(new.dtype, old.dtype) and cast is not None
-            remedy = ": cast=True casts" if castable else ""
+            remedy = (
+                f": load into a net of {new.dtype}, then cast that" if cast is None else ": cast=True casts"
+            )
+            if not torch.can_cast(new.dtype, old.dtype):
+                remedy = ""
             types = f"{new.dtype} in checkpoint, {old.dtype} in current model"
             yield f"dtype mismatch for {name}: {types}{remedy}."
         if not is_lazy(old) and _is_read_only(old):
