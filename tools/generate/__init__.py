@@ -5,6 +5,7 @@ all_files.py   everything that `make update` makes from the pages
 notebook.py    a page as a Jupyter notebook
 script.py      a page as a program
 cells.py       a page as prose and snippets, for these two
-mistakes.py    the list of all mistakes that the pages show
+entries.py     what the pages have in "When it goes wrong": symptoms, causes, fixes, messages
+mistakes.py    the list of them all, by symptom and by message
 gpu_record.py  what passed on a GPU, when, and on which
 """

@@ -14,7 +14,7 @@ def marks(name: str, command: str = "make update") -> tuple[str, str]:
 
 
 class GeneratedPart:
-    """One such part, and the lines that it ought to have."""
+    """One such part, and the lines that it ought to have; a ValueError on the way is why it has none."""
 
     def __init__(
         self, root: Path, page: str, name: str, lines: Iterable[str], command: str = "make update"
@@ -22,7 +22,12 @@ class GeneratedPart:
         self.path = root / page
         self.page = page
         self.name = name
-        self.lines = list(lines)
+        self.lines: list[str] = []
+        self.problem = ""
+        try:
+            self.lines = list(lines)
+        except ValueError as error:
+            self.problem = str(error)
         self.marks = marks(name, command)
 
     def pages(self) -> tuple[str, str]:
@@ -38,6 +43,8 @@ class GeneratedPart:
     def lie(self) -> str:
         """Why the part fails; empty if it does not, or if the project has no such page."""
         shown, true = self.pages() if self.path.is_file() else ("", "")
+        if shown and self.problem:
+            return self.problem
         if shown and not true:
             begin, end = self.marks
             return f"{self.page}: the {self.name} has no place between `{begin}` and `{end}`"
@@ -50,7 +57,7 @@ class GeneratedPart:
     def show(self) -> str:
         """Make the part true. What was done, if anything."""
         lie = self.lie()
-        if not lie or not (true := self.pages()[1]):
+        if not lie or self.problem or not (true := self.pages()[1]):
             return lie
         replace_file(self.path, true.encode())
         return f"rewritten: the {self.name} of {self.page}"

@@ -1,59 +1,82 @@
-"""Every mistake that the pages show: the headings of "When it goes wrong", and all messages of errors."""
+"""The page of all mistakes that the pages show, made from their entries: by symptom, and by message."""
 
-import ast
-from collections.abc import Iterator
-from itertools import pairwise
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
-from tests.page_runner import Page, Snippet
-from tools.pages import topics
+from tests.page_runner import Page
+
+from .entries import SYMPTOMS, Entry, entries
 
 MISTAKES = "docs/en/mistakes.md"
-SECTION = "When it goes wrong"
 
 
 def mistakes(pages: list[Page], root: Path) -> Iterator[str]:
-    """The lines of the list, a part for each topic, in the order in which the site has them."""
-    there = topics(pages, root)
-    known = "\n".join(heading.text.replace("`", "") for page in there for heading in page.headings())
-    for page in there:
-        title, *others = (heading.text for heading in page.headings())
-        if SECTION in others:
-            yield from (f"## [{title}]({page.short})", "", *of_page(page, known), "")
+    """The lines of the page."""
+    found = entries(pages, root)
+    full = [entry for entry in found if entry.symptom]
+    yield from by_symptom(full)
+    yield from by_topic("PyTorch's messages", [with_messages(entry, own=False) for entry in full])
+    yield from by_topic("d2lblocks' messages", [with_messages(entry, own=True) for entry in full])
+    told = {message for entry in full for message in entry.messages}
+    yield from others(entry for entry in found if not entry.symptom and not told.issuperset(entry.messages))
 
 
-def of_page(page: Page, known: str) -> Iterator[str]:
-    """An entry for each heading of the section, and for each other under which something raises.
-
-    What is caught elsewhere, and is a heading's own words, is found there.
-    """
-    inside = False
-    marks = [(heading.line, heading) for heading in page.headings()]
-    for (line, heading), (following, _) in pairwise([*marks, (len(page.lines) + 1, None)]):
-        assert heading is not None
-        inside = heading.text == SECTION if heading.level <= 2 else inside
-        here = [snippet for snippet in page.snippets if line < snippet.line < following]
-        messages = [message for snippet in here for message in raised(snippet)]
-        messages += [message for snippet in here for message in caught(snippet) if message not in known]
-        if messages or (inside and heading.level > 2):
-            yield f"- [{heading.text}]({page.short}#{heading.anchor})"
-            yield from (f"    - ``{message}``" for message in dict.fromkeys(messages))
+def with_messages(entry: Entry, own: bool) -> Entry:
+    """The entry with the messages of the package, or with all others."""
+    return replace(entry, messages=tuple(message for message in entry.messages if message.own == own))
 
 
-def raised(snippet: Snippet) -> list[str]:
-    """The message that ends a snippet, if one does."""
-    begin = f"#> {snippet.raises}: "
-    return [line.removeprefix("#> ") for line in snippet.code if line.startswith(begin)]
+def by_symptom(found: list[Entry]) -> Iterator[str]:
+    """Links to the symptoms that there are, and a list of entries for each."""
+    groups = {
+        symptom[0].upper() + symptom[1:]: [entry for entry in found if entry.symptom == symptom]
+        for symptom in SYMPTOMS
+    }
+    there = {title: group for title, group in groups.items() if group}
+    yield from ("## By what you see", "")
+    yield from (f"- [{title}](#{title.lower().replace(' ', '-')})" for title in there)
+    for title, group in there.items():
+        yield from ("", f"### {title}", "")
+        for entry in group:
+            yield from item(replace(entry, messages=()))
 
 
-def caught(snippet: Snippet) -> Iterator[str]:
-    """What is printed of exceptions that are caught: each line of a few words, and no mere True."""
-    shown = snippet.output_lines()
-    for node in snippet.tree().body:
-        if isinstance(node, ast.Try) and any(handler.name for handler in node.handlers):
-            number = (node.end_lineno or 0) + 1
-            while number in shown:
-                message = snippet.code[number - 1].strip().removeprefix("#>").strip()
-                if message.count(" ") > 1:
-                    yield message
-                number += 1
+def by_topic(title: str, found: list[Entry]) -> Iterator[str]:
+    """A list for each topic of the entries that have messages."""
+    there = [entry for entry in found if entry.messages]
+    if there:
+        yield from ("", f"## {title}")
+    for (page, name), group in groupby(there, lambda entry: (entry.page.short, topic(entry))):
+        yield from ("", f"### [{name}]({page})", "")
+        for entry in group:
+            yield from item(entry)
+
+
+def others(found: Iterable[Entry]) -> Iterator[str]:
+    """The messages that are shown elsewhere."""
+    lines = [line for entry in found for line in item(entry, f"{topic(entry)}: ")]
+    if lines:
+        yield from ("", "## Other messages on the pages", "", *lines)
+
+
+def topic(entry: Entry) -> str:
+    return next(entry.page.headings()).text
+
+
+def item(entry: Entry, before: str = "") -> Iterator[str]:
+    """The item of a list for an entry, with a link to it; what the heading says is not said again."""
+    heading = entry.heading
+    yield f"- [{before}{heading.text}]({entry.page.short}#{heading.anchor})"
+    yield from (f"    - {code(each.text)}" for each in entry.messages if each.text not in heading.text)
+    if entry.symptom:
+        yield from (f"    - Cause: {entry.cause}", f"    - Fix: {entry.fix}")
+
+
+def code(text: str) -> str:
+    """The text as code, whatever backticks it has."""
+    marks = "`" * max(2, *(len(run) + 1 for run in re.findall("`+", text)), 0)
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{marks}{space}{text}{space}{marks}"
