@@ -383,7 +383,7 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 # |---|---|---|---|---|
 # | `nn.Parameter` | yes | yes | yes | what is learned |
 # | `nn.Buffer` | no | yes | yes | constants and statistics that belong to the result |
-# | `nn.Buffer(..., persistent=False)` | no | no | yes | what can be computed again: masks, tables of positions |
+# | `nn.Buffer(..., persistent=False)` | no | no | yes | what can be computed again and survives a cast, such as masks |
 # | plain tensor | no | no | no | nothing that `forward` computes with |
 #
 # `register_buffer("name", tensor)` is the longer form of `nn.Buffer`.
@@ -690,6 +690,276 @@ class Ordered(nn.Module):
 
 print(Ordered()(X).shape)
 #> torch.Size([2, 5])
+
+# %% [markdown]
+# ### Positions are wrong after a cast to 16 bits
+#
+# A buffer of frequencies is cast with the net.
+# `bfloat16` has some three digits, so for large positions the angle is off by more than a whole turn:
+
+# %%
+class Positions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.freq = nn.Buffer(1 / 10000 ** (torch.arange(0, 32, 2) / 32), persistent=False)
+
+    def forward(self, n):
+        return torch.outer(torch.arange(n).float(), self.freq.float()).cos()
+
+
+positions = Positions()
+exact = positions(2048)
+positions.bfloat16()
+print((positions(2048) - exact).abs().max() > 0.3)
+#> tensor(True)
+positions.float()
+print((positions(2048) - exact).abs().max() > 0.3)
+#> tensor(True)
+
+# %% [markdown]
+# Fix: compute what a cast must not round when you need it, from whole numbers.
+
+# %%
+class ExactPositions(nn.Module):
+    def forward(self, n):
+        freq = 1 / 10000 ** (torch.arange(0, 32, 2) / 32)
+        return torch.outer(torch.arange(n).float(), freq).cos()
+
+
+print(torch.equal(ExactPositions().bfloat16()(2048), exact))
+#> True
+
+# %% [markdown]
+# ### `Index put requires the source and destination dtypes match`
+#
+# `torch.zeros` makes float32, whatever the rest of `forward` computes in:
+
+# %%
+class Scatter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+
+    def forward(self, X, mask):
+        out = torch.zeros(len(mask), 2)
+        out[mask] = self.linear(X)
+        return out
+
+
+rows, mask = torch.ones(2, 2), torch.tensor([True, False, True])
+
+# %%
+try:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        Scatter()(rows, mask)
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Index put requires the source and destination dtypes match, got Float for the destination and BFloat16 for the source.
+
+# %% [markdown]
+# Fix: take type and device from the values that go in.
+
+# %%
+class ScatterAsItComes(Scatter):
+    def forward(self, X, mask):
+        H = self.linear(X)
+        out = H.new_zeros(len(mask), 2)
+        out[mask] = H
+        return out
+
+
+with torch.autocast("cpu", dtype=torch.bfloat16):
+    print(ScatterAsItComes()(rows, mask).dtype)
+#> torch.bfloat16
+
+# %% [markdown]
+# ### `Inference tensors cannot be saved for backward`
+#
+# A tensor that is made in inference mode can never take part in training.
+# A module that makes a buffer in its first call keeps such a tensor if the first call was an evaluation:
+
+# %%
+class MadeLate(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.register_buffer("scale", None, persistent=False)
+
+    def forward(self, X):
+        if self.scale is None:
+            self.scale = torch.arange(2.0)
+        return self.linear(X) * self.scale
+
+
+late = MadeLate()
+with torch.inference_mode():
+    late(rows)
+try:
+    late(rows)
+except RuntimeError as error:
+    print(str(error).partition(".")[0])
+#> Inference tensors cannot be saved for backward
+
+# %% [markdown]
+# Writing to such a tensor fails with `Inplace update to inference tensor outside InferenceMode is not allowed`.
+#
+# Fix: make the buffer in `__init__`. If you cannot, evaluate with `torch.no_grad()`.
+
+# %%
+late = MadeLate()
+with torch.no_grad():
+    late(rows)
+print(late(rows).requires_grad)
+#> True
+
+# %% [markdown]
+# ### The loss is `nan` from the first step: memory that nobody filled
+#
+# `nn.Parameter(torch.Tensor(2, 2))` often holds zeros, and sometimes nan or 1e38.
+# In this mode PyTorch fills new memory with nan, so that you see it every time:
+
+# %%
+torch.use_deterministic_algorithms(True)
+print(nn.Parameter(torch.Tensor(2, 2)).isnan().all(), nn.Parameter(torch.empty(2, 2)).isnan().all())
+#> tensor(True) tensor(True)
+torch.use_deterministic_algorithms(False)
+
+# %% [markdown]
+# Fix: fill it, as `MyLinear` does in `reset_parameters`.
+
+# %% [markdown]
+# ### `Trying to backward through the graph a second time`: a state kept in a buffer
+#
+# A recurrent module keeps its state from call to call.
+# The state was computed, so it brings the graph of the last step along:
+
+# %%
+class Cell(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.h = nn.Linear(2, 2), nn.Buffer(torch.zeros(1, 2))
+
+    def forward(self, X):
+        self.h = torch.tanh(self.linear(X) + self.h)
+        return self.h
+
+
+cell = Cell()
+cell(rows).sum().backward()
+try:
+    cell(rows).sum().backward()
+except RuntimeError as error:
+    print(str(error).partition(" (")[0])
+#> Trying to backward through the graph a second time
+
+# %% [markdown]
+# Fix: detach what you keep.
+
+# %%
+class DetachedCell(Cell):
+    def forward(self, X):
+        H = torch.tanh(self.linear(X) + self.h)
+        self.h = H.detach()
+        return H
+
+
+cell = DetachedCell()
+for _ in range(2):
+    cell(rows).sum().backward()
+print(cell.h.requires_grad)
+#> False
+
+# %% [markdown]
+# To train through several steps, add up their losses and call `backward` once, before you detach.
+
+# %% [markdown]
+# ### `torch.compile` compiles again and again: a counter that is a number
+
+# %%
+from torch._dynamo.testing import CompileCounter
+
+
+class Counts(nn.Module):
+    def __init__(self, calls):
+        super().__init__()
+        self.calls, self.linear = calls, nn.Linear(2, 2)
+
+    def forward(self, X):
+        self.calls += 1
+        return self.linear(X)
+
+
+compilations = []
+for calls in (0, nn.Buffer(torch.tensor(0))):
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(Counts(calls), backend=counter)
+    for _ in range(12):
+        compiled(rows)
+    compilations.append(counter.frame_count)
+print(compilations[0], compilations[1] < 3)
+#> 8 True
+
+# %% [markdown]
+# ### `nn.ParameterList` trains a tensor that was no parameter
+#
+# A list of parameters makes parameters of everything that it is given.
+# There is no list of buffers:
+
+# %%
+weight = nn.Parameter(torch.ones(2))
+held = nn.ParameterList([nn.Buffer(torch.zeros(2)), weight * 2])
+print([(name, p.requires_grad, p.is_leaf) for name, p in held.named_parameters()], list(held.buffers()))
+#> [('0', True, True), ('1', True, True)] []
+
+# %% [markdown]
+# The second entry is a new parameter, and no longer depends on `weight`.
+#
+# Fix: name the buffers yourself, or stack them into one buffer with one more dimension.
+
+# %% [markdown]
+# ### `Only Tensors of floating point and complex dtype can require gradients`
+
+# %%
+try:
+    nn.Parameter(torch.tensor([0, 1]))
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Only Tensors of floating point and complex dtype can require gradients
+
+# %% [markdown]
+# Fix: indices, masks and counts are buffers: saved and moved with the net, never trained.
+
+# %%
+print(nn.Buffer(torch.tensor([0, 1])).requires_grad)
+#> False
+
+# %% [markdown]
+# ### `Only Tensors created explicitly by the user ... support the deepcopy protocol`
+#
+# `nn.utils.weight_norm` computes the weight before each call and keeps the result, with its graph, on the layer.
+# An EMA or a grid search copies the net:
+
+# %%
+import copy
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it is deprecated
+    normed = nn.utils.weight_norm(nn.Linear(2, 3))
+try:
+    copy.deepcopy(normed)
+except RuntimeError as error:
+    print(str(error).partition(" (")[0])
+#> Only Tensors created explicitly by the user
+
+# %% [markdown]
+# Fix: the parametrization, which computes the weight when it is asked for.
+
+# %%
+normed = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+print(type(copy.deepcopy(normed)).__name__)
+#> ParametrizedLinear
 
 # %% [markdown]
 # ## Exercises

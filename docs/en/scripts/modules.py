@@ -2,7 +2,7 @@
 # # Layers and modules
 #
 # This is the page "Layers and modules" of d2lblocks as a script: made from the page, and executed.
-# It needs `d2lblocks` and `torch`.
+# It needs `d2lblocks`, `numpy` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # After this page you can write a network as a module made of modules, and tell which of its parts PyTorch knows about and which it does not.
@@ -969,6 +969,7 @@ print(net.training, torch.equal(net(X), net(X)))
 
 # %% [markdown]
 # Fix: `net.eval()` before you predict, `net.train()` before training continues.
+# A new net is in training mode, and loading does not change that, because the mode is not in `state_dict()`: call `eval()` after `load_state_dict`, too.
 # The function `F.dropout` does not listen to either, unless you write `F.dropout(X, training=self.training)`.
 # Whether gradients are recorded is another switch: `torch.no_grad()`.
 
@@ -988,6 +989,237 @@ print(torch.tensor(float("inf")) / 2)
 # %%
 print(bool(torch.tensor([1.0, float("inf"), float("nan")]).isfinite().all()))
 #> False
+
+# %% [markdown]
+# ### `object has no attribute`, of a property that exists
+#
+# A property uses an attribute that does not exist, and the message names the property, which does exist.
+# When a property raises `AttributeError`, Python asks `nn.Module.__getattr__` for the property, and that finds no parameter, buffer or module of this name:
+
+# %%
+class WithWidth(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(20, 8)
+
+    @property
+    def width(self):
+        return self.linear.out_featuers
+
+
+try:
+    WithWidth().width
+except AttributeError as error:
+    print(f"AttributeError: {error}")
+#> AttributeError: 'WithWidth' object has no attribute 'width'
+
+# %% [markdown]
+# Fix: call the function of the property, and the message names the attribute that is misspelt.
+
+# %%
+try:
+    WithWidth.width.fget(WithWidth())
+except AttributeError as error:
+    print(f"AttributeError: {error}")
+#> AttributeError: 'Linear' object has no attribute 'out_featuers'
+
+# %% [markdown]
+# ### `unhashable type`: a module that is a dataclass
+#
+# `@dataclass` defines `__eq__`, and a class with its own `__eq__` has no hash.
+# PyTorch keeps modules in sets, so that it lists each of them once:
+
+# %%
+from dataclasses import dataclass
+
+
+@dataclass
+class Head(nn.Module):
+    width: int
+
+    def __post_init__(self):
+        super().__init__()
+        self.linear = nn.Linear(self.width, 2)
+
+
+try:
+    list(Head(3).parameters())
+except TypeError as error:
+    print("unhashable type: 'Head'" in str(error))
+#> True
+
+# %% [markdown]
+# Fix: `eq=False`.
+
+# %%
+@dataclass(eq=False)
+class HashableHead(nn.Module):
+    width: int
+
+    def __post_init__(self):
+        super().__init__()
+        self.linear = nn.Linear(self.width, 2)
+
+
+print(len(list(HashableHead(3).parameters())))
+#> 2
+
+# %% [markdown]
+# A field that is itself a module fails earlier, with `cannot assign module before Module.__init__() call`: the dataclass assigns its fields before `__post_init__` runs.
+# Write `__init__` by hand for such a class.
+
+# %% [markdown]
+# ### `setattr` with a path replaces nothing
+#
+# You want to replace the layer at the path `1.1`, and get a third child instead, which `forward` of your own class never calls:
+
+# %%
+net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+setattr(net, "1.1", nn.Tanh())
+print(net[1][1], list(net._modules))
+#> ReLU() ['0', '1', '1.1']
+
+# %% [markdown]
+# If both layers have parameters, two tensors have the same name, and `state_dict()` keeps only one of them.
+# `save_parameters` refuses such a net.
+#
+# Fix: `set_submodule`, or assign to the parent, `net[1][1] = nn.Tanh()`.
+
+# %%
+delattr(net, "1.1")
+net.set_submodule("1.1", nn.Tanh())
+print(net[1][1], len(net))
+#> Tanh() 2
+
+# %% [markdown]
+# ### A net rebuilt from its children computes something else
+#
+# `nn.Sequential(*net.children())` calls the children one after the other.
+# Whatever `forward` does besides is lost: here a ReLU and a skip connection, without an error.
+
+# %%
+class Skip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, X):
+        return self.head(F.relu(self.body(X))) + X
+
+
+skip, X4 = Skip(), torch.ones(2, 4)
+print(torch.equal(nn.Sequential(*skip.children())(X4), skip(X4)))
+#> False
+
+# %% [markdown]
+# If `forward` flattens its input, the shapes notice, with `mat1 and mat2 shapes cannot be multiplied`.
+#
+# Fix: keep the net and replace the part that you do not want.
+
+# %%
+skip.head = nn.Identity()
+print(skip(X4).shape)
+#> torch.Size([2, 4])
+
+# %% [markdown]
+# ### `maximum recursion depth exceeded`: a child that holds its parent
+#
+# Assigning a module registers it, also if it is the parent.
+# `parameters()` stops at modules it has seen, but `to`, `apply`, `train` and `state_dict` follow the ring:
+
+# %%
+class Part(nn.Module):
+    def __init__(self, whole):
+        super().__init__()
+        self.whole = whole
+
+
+class Whole(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.part = Part(self)
+
+
+try:
+    Whole().to("cpu")
+except RecursionError as error:
+    print("maximum recursion depth exceeded" in str(error))
+#> True
+
+# %% [markdown]
+# `parameter_table` names the place.
+
+# %%
+from d2lblocks import parameter_table
+
+try:
+    parameter_table(Whole())
+except ValueError as error:
+    print(f"ValueError: {error}")
+#> ValueError: Whole contains itself: 'part.whole' is the net. To refer to a module without making it a child, keep it in a tuple: self.parent = (parent,)
+
+# %% [markdown]
+# Fix: hide the reference in a tuple.
+
+# %%
+class PartWithTuple(nn.Module):
+    def __init__(self, whole):
+        super().__init__()
+        self.whole = (whole,)
+
+
+whole = nn.Module()
+whole.part = PartWithTuple(whole)
+print(len(list(whole.to("cpu").modules())))
+#> 2
+
+# %% [markdown]
+# ### `mat1 and mat2 must have the same dtype`
+#
+# NumPy's numbers are float64 unless you say otherwise, and `torch.from_numpy` keeps the type.
+# Weights are float32:
+
+# %%
+import numpy
+
+batch = torch.from_numpy(numpy.ones((2, 3)))
+try:
+    nn.Linear(3, 1)(batch)
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: mat1 and mat2 must have the same dtype, but got Double and Float
+
+# %% [markdown]
+# Fix: cast the batch. A net in 16 bits needs its batch in 16 bits in the same way.
+
+# %%
+print(nn.Linear(3, 1)(batch.float()).dtype)
+#> torch.float32
+
+# %% [markdown]
+# A convolution says `Input type (double) and bias type (float) should be the same`, and the cause is the same.
+# On Apple's GPUs there is no float64 at all, so cast before you move: `batch.float().to("mps")`.
+# If net and batch agree and the message still comes, a tensor kept as a plain attribute was left behind by the cast.
+
+# %% [markdown]
+# ### `'DataParallel' object has no attribute`
+#
+# `DataParallel`, `DistributedDataParallel` and `AveragedModel` keep your net in their attribute `module`:
+
+# %%
+wrapped = torch.optim.swa_utils.AveragedModel(skip)
+try:
+    wrapped.body
+except AttributeError as error:
+    print(f"AttributeError: {error}")
+#> AttributeError: 'AveragedModel' object has no attribute 'body'
+
+# %% [markdown]
+# Fix: go through `module`, or keep a variable for the net itself.
+
+# %%
+print(wrapped.module.body)
+#> Linear(in_features=4, out_features=4, bias=True)
 
 # %% [markdown]
 # ## Exercises

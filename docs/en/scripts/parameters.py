@@ -838,6 +838,79 @@ print(len(list(net.parameters())), shared_names(net))
 #> 6 []
 
 # %% [markdown]
+# ### `a view of a leaf Variable that requires grad is being used in an in-place operation`
+#
+# A row or a column of a parameter is a view of it, and the rule for the parameter holds for its parts:
+
+# %%
+layer = nn.Linear(2, 2)
+try:
+    layer.weight[0].zero_()
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: a view of a leaf Variable that requires grad is being used in an in-place operation.
+
+# %%
+with torch.no_grad():
+    layer.weight[0].zero_()
+print(layer.weight[0].detach())
+#> tensor([0., 0.])
+
+# %% [markdown]
+# ### `can't optimize a non-leaf Tensor`
+
+# %%
+scaled = nn.Parameter(torch.ones(2)).double()
+try:
+    torch.optim.SGD([scaled], lr=0.1)
+except ValueError as error:
+    print(f"ValueError: {error}")
+#> ValueError: can't optimize a non-leaf Tensor
+
+# %% [markdown]
+# Fix: the parameter comes last.
+
+# %%
+scaled = nn.Parameter(torch.ones(2).double())
+print(len(torch.optim.SGD([scaled], lr=0.1).param_groups))
+#> 1
+
+# %% [markdown]
+# ### `'NoneType' object has no attribute 'norm'`: the gradient after `zero_grad`
+#
+# `zero_grad()` removes gradients and does not fill them with zeros: that saves memory, and the next `backward` writes instead of adding.
+# So does `.grad` of a parameter that has not taken part in a loss yet:
+
+# %%
+layer = nn.Linear(2, 1)
+optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+layer(torch.ones(1, 2)).sum().backward()
+print(layer.weight.grad)
+#> tensor([[1., 1.]])
+optimizer.zero_grad()
+print(layer.weight.grad)
+#> None
+
+# %% [markdown]
+# An optimizer skips parameters whose gradient is `None`.
+# With a gradient of zeros it would still apply momentum and weight decay.
+
+# %% [markdown]
+# ### Freezing some layers by name
+
+# %%
+model = nn.ModuleDict({"backbone": nn.Linear(4, 4), "head": nn.Linear(4, 2)})
+for name, parameter in model.named_parameters():
+    if name.startswith("backbone."):
+        parameter.requires_grad_(False)
+print([name for name, parameter in model.named_parameters() if parameter.requires_grad])
+#> ['head.weight', 'head.bias']
+
+# %% [markdown]
+# Write the dot: `backbone` alone also matches `backbone2`.
+# If the whole of one module is meant, `model["backbone"].requires_grad_(False)` is shorter.
+
+# %% [markdown]
 # ## Exercises
 
 # %% [markdown]
