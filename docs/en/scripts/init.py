@@ -973,30 +973,6 @@ print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
 #> 0.01
 
 # %% [markdown]
-# ### The padding row of an embedding is no longer zero
-#
-# `nn.Embedding(..., padding_idx=0)` starts with zeros in row 0.
-# Filling the table by hand fills that row too, and it stays as it is:
-
-# %%
-embedding = nn.Embedding(4, 3, padding_idx=0)
-nn.init.ones_(embedding.weight)
-print(embedding(torch.tensor([0])).detach())
-#> tensor([[1., 1., 1.]])
-
-# %% [markdown]
-# Fix: set it back, or let `init_by_type` keep it.
-
-# %%
-with torch.no_grad():
-    embedding.weight[embedding.padding_idx].zero_()
-print(embedding(torch.tensor([0])).detach())
-#> tensor([[0., 0., 0.]])
-report = init_by_type(embedding, {nn.Embedding: {"weight": nn.init.ones_}})
-print(embedding(torch.tensor([0])).detach())
-#> tensor([[0., 0., 0.]])
-
-# %% [markdown]
 # ## Exercises
 
 # %% [markdown]

@@ -793,56 +793,6 @@ print(tuple(layer.weight.shape))
 #> (3, 20)
 
 # %% [markdown]
-# ### The sizes in a lazy layer stay 0 after loading
-#
-# `load_state_dict` gives a lazy layer its tensors, and `in_channels` or `num_features` stays 0 for good.
-# It also takes a number of outputs that contradicts the constructor:
-
-# %%
-conv = nn.LazyConv2d(4, 3)
-conv.load_state_dict(nn.Conv2d(3, 4, 3).state_dict())
-Y = conv(torch.ones(1, 3, 9, 9))
-print(conv)
-#> Conv2d(0, 4, kernel_size=(3, 3), stride=(1, 1))
-linear = nn.LazyLinear(2)
-linear.load_state_dict(nn.Linear(3, 5).state_dict())
-print(linear(torch.ones(1, 3)).shape, linear)
-#> torch.Size([1, 5]) Linear(in_features=3, out_features=2, bias=True)
-
-# %% [markdown]
-# Fix: give the layers their shapes by a dry run, so that `load_state_dict` compares them.
-# `load_parameters` compares what a lazy layer knows, and sets the sizes.
-
-# %% [markdown]
-# ### `SymIntArrayRef expected to contain only concrete integers`: compiled too early
-
-# %%
-try:
-    for size in (3, 7):
-        compiled = torch.compile(nn.Sequential(nn.LazyLinear(2)), backend="eager")
-        Y = compiled(torch.ones(4, size))
-except Exception as error:
-    print("SymIntArrayRef expected to contain only concrete integers" in str(error))
-#> True
-
-# %% [markdown]
-# Fix: a dry run gives the shapes outside of the compiler. `apply_init` also takes a compiled net.
-
-# %%
-torch._dynamo.reset()
-for size in (3, 7):
-    compiled = torch.compile(nn.Sequential(nn.LazyLinear(2)), backend="eager")
-    print(apply_init(compiled, torch.ones(4, size))(torch.ones(4, size)).shape)
-#> torch.Size([4, 2])
-#> torch.Size([4, 2])
-
-# %% [markdown]
-# ### `Modules with uninitialized parameters can't be used with DistributedDataParallel`
-#
-# The whole message is ``Modules with uninitialized parameters can't be used with `DistributedDataParallel`. Run a dummy forward pass to correctly initialize the modules``.
-# Do the dry run in every process, with the same seed or before the weights are loaded; the wrapper then sends those of the first process to all.
-
-# %% [markdown]
 # ## Exercises
 
 # %% [markdown]
