@@ -91,6 +91,14 @@ def test_a_known_problem_is_found(page: str, words: str) -> None:
     assert {item.anchor for item in told} <= anchors(page)
 
 
+@pytest.mark.parametrize("made", ["notebooks/{}.ipynb", "scripts/{}.py"])
+@pytest.mark.parametrize("page", sorted({item.page for item in items()}))
+def test_the_line_of_an_entry_is_not_in_what_is_made_from_its_page(page: str, made: str) -> None:
+    """Notebooks and scripts have no comments of the page."""
+    assert "<!--" in (ROOT / f"docs/en/{page}.md").read_text("utf-8")
+    assert "<!--" not in (ROOT / "docs/en" / made.format(page)).read_text("utf-8")
+
+
 def test_every_entry_is_in_the_list_by_its_symptom() -> None:
     """Whatever the page, an entry of "When it goes wrong" is below one of the symptoms."""
     symptoms = (ROOT / MISTAKES).read_text("utf-8").partition("## By what you see")[2].partition("\n## ")[0]
