@@ -154,7 +154,7 @@ class MySequential(nn.Module):
 
     def __iadd__(self, other: "MySequential | nn.Sequential") -> Self:
         added = nn.Sequential(*other) if isinstance(other, MySequential) else other
-        nn.Sequential.__iadd__(self, added)  # type: ignore[arg-type]
+        nn.Sequential.__iadd__(self, added)  # type: ignore[type-var]
         return self
 
     def __add__(self, other: "MySequential | nn.Sequential") -> "MySequential":

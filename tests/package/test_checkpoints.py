@@ -222,6 +222,17 @@ def test_a_copy_that_fails_puts_the_rest_back(tmp_path: Path, monkeypatch: Any) 
     assert same(look(mine), before)
 
 
+def test_a_net_of_another_type_is_loaded_as_the_error_says(tmp_path: Path) -> None:
+    """In the type that was saved, and then cast: a checkpoint is not cast while it is loaded."""
+    save_checkpoint(tmp_path, 1, net=net(0.5))
+    message = r"dtype mismatch for net.weight: torch.float32 in checkpoint, torch.bfloat16 in current model: load into a net of torch.float32, then cast that\."
+    with pytest.raises(RuntimeError, match=message):
+        load_checkpoint(tmp_path, net=net().bfloat16())
+    loaded = net()
+    load_checkpoint(tmp_path, net=loaded)
+    assert loaded.bfloat16().weight.tolist() == [[0.5, 0.5]]
+
+
 def test_tensors_shared_by_two_nets_stay_shared(tmp_path: Path) -> None:
     """Stored once; nets that shared none do not fit, and the reverse; one of the two can be loaded alone."""
 

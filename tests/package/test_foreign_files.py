@@ -287,7 +287,9 @@ def dotted() -> nn.Module:
 
 def test_two_tensors_of_one_name_are_refused() -> None:
     """One of them would be lost; the error names the child with the dot, and what replaces a child works."""
-    message = r"two tensors have the name '(net\.)?block.1.weight', because of a child with a dot in its name: 'block.1'"
+    message = (
+        r"two tensors have the name '(net\.)?block.1.weight', of the children 'block' > '1' and 'block.1'"
+    )
     net = dotted()
     with pytest.raises(ValueError, match=message):
         save_parameters(net, "x.st")

@@ -51,16 +51,20 @@ def _check_names(net: nn.Module, prefix: str, state: State) -> None:
     """An error if two tensors have one name, of which a state has only one."""
     for key, tensor in named_tensors(net):
         if (other := state.get(name := prefix + key)) is not None and other is not tensor:
-            dotted = [
-                f"'{child}' of '{path}'" if path else f"'{child}'"
-                for path, module in net.named_modules()
-                for child in module._modules
-                if "." in child
-            ]
+            owners = [" > ".join(map(repr, way)) for way in _ways(net, key.rpartition(".")[0])]
             raise ValueError(
-                f"two tensors have the name '{name}', because of a child with a dot in its name: "
-                f"{', '.join(dotted)}. net.set_submodule replaces a child at a path"
+                f"two tensors have the name '{name}', of the children {' and '.join(owners)}. "
+                "No child may have a dot in its name: net.set_submodule replaces the child at a path"
             )
+
+
+def _ways(module: nn.Module, path: str) -> Iterator[list[str]]:
+    """The names of children along a path: several ways, if a name has a dot."""
+    for name, child in module._modules.items():
+        if name == path:
+            yield [name]
+        elif child is not None and path.startswith(f"{name}."):
+            yield from ([name, *way] for way in _ways(child, path.removeprefix(f"{name}.")))
 
 
 def check_storable(state: State) -> None:
@@ -241,8 +245,11 @@ def _tensor_problems(
             shapes = f"{new.shape} from checkpoint, the shape in current model is {old.shape}"
             yield f"size mismatch for {name}: copying a param with shape {shapes}."
         if new.dtype != old.dtype and not (cast and torch.can_cast(new.dtype, old.dtype)):
-            castable = torch.can_cast(new.dtype, old.dtype) and cast is not None
-            remedy = ": cast=True casts" if castable else ""
+            remedy = (
+                f": load into a net of {new.dtype}, then cast that" if cast is None else ": cast=True casts"
+            )
+            if not torch.can_cast(new.dtype, old.dtype):
+                remedy = ""
             types = f"{new.dtype} in checkpoint, {old.dtype} in current model"
             yield f"dtype mismatch for {name}: {types}{remedy}."
         if not is_lazy(old) and _is_read_only(old):
