@@ -161,8 +161,8 @@ def test_a_heading_elsewhere_with_the_line_is_an_entry(tmp_path: Path) -> None:
 def test_the_messages_of_an_entry_are_those_that_it_shows(tmp_path: Path) -> None:
     """Raised, with all their lines; caught; warned of; nothing else that is printed."""
     raised = fence(
-        "raise ValueError('no\\n\\ttwo three four\\n\\tfive')",
-        *("#> ValueError: no", "#> \ttwo three four", "#> \tfive"),
+        "raise ValueError('no \\n\\ttwo three four\\n\\tfive')",
+        *("#> ValueError: no ", "#> \ttwo three four", "#> \tfive"),
         keys='raises="ValueError"',
     )
     caught = fence(

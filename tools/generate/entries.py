@@ -140,8 +140,8 @@ def raised(snippet: Snippet) -> list[str]:
     if not snippet.raises:
         return []
     before, _, _ = error_shown(snippet.outputs(), snippet.raises)
-    first, *others = snippet.outputs()[len(before) :] or [""]
-    return [first, *filter(is_sentence, map(str.strip, others))]
+    first, *others = [line.strip() for line in snippet.outputs()[len(before) :]] or [""]
+    return [first, *filter(is_sentence, others)]
 
 
 def caught(snippet: Snippet) -> Iterator[list[str]]:
