@@ -193,7 +193,14 @@ def test_a_message_keeps_its_backticks(message: str, shown: str, tmp_path: Path)
 
 def test_a_heading_that_is_a_message_is_among_the_messages(tmp_path: Path) -> None:
     """Words in code are a message, and Python is none; an entry with neither is silent."""
-    headings = ("`No module named models`", "`nn.Parameter(t) * 0.01` is none", "A net that is slow")
+    said = ["`No module named models`", "`Missing key(s)`: a tie", "`unhashable type`", "`can't do it`"]
+    silent = [
+        "`nn.Parameter(t) * 0.01` is none",
+        "A net that is slow",
+        "`.data` is read",
+        "The shape `(0, 1)`",
+    ]
+    headings = [*silent[:2], *said, *silent[2:]]
     part = made_from(tmp_path, *(f"### {heading}\n{LINE}\n" for heading in headings))
     by_message = "\n".join(part.lines).partition("## PyTorch's messages")[2]
-    assert [heading for heading in headings if f"- [{heading}]" in by_message] == ["`No module named models`"]
+    assert [heading for heading in headings if f"- [{heading}]" in by_message] == said
