@@ -59,6 +59,16 @@ def test_code_on_the_site_is_a_fence_of_the_page(page: str, site: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_a_comment_of_a_page_is_not_shown(page: str, site: Path) -> None:
+    """Neither on the page nor by the search: a comment stays one, and is no text."""
+    index = (site / "search" / "search_index.json").read_text("utf-8")
+    for text in (html(site, page).read_text("utf-8"), index):
+        assert "<!-" not in re.sub("<!--.*?-->", "", text, flags=re.S)
+        assert "&lt;!-" not in text
+    assert "<!-" not in index
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_nothing_is_fetched_from_elsewhere(page: str, site: Path) -> None:
     """Scripts, styles, fonts and pictures are the site's own."""
     fetched = built(site, page).fetched

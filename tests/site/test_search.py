@@ -1,12 +1,12 @@
 """The search of the site in a browser: it costs nothing until it is used, and then leads to the fix."""
 
-import re
 from collections.abc import Callable, Iterator
 
 import pytest
 from tests.site.conftest import Open, Server
-from tests.site.built_site import DOCS
 from playwright.sync_api import Browser, Page, expect
+from tools.generate.entries import entries
+from tools.pages import ROOT, project
 
 PARTS = ("/search_index.json", "/workers/search.")
 SHOWN = """(list) => [...list.children].slice(0, 3).map((result) =>
@@ -17,12 +17,9 @@ Search = Callable[[str], list[list[str]]]
 def messages() -> dict[str, set[str]]:
     """Every message that the list of mistakes has, and the sections that show it."""
     sections: dict[str, set[str]] = {}
-    entries = (DOCS / "mistakes.md").read_text("utf-8").split("\n- [")[1:]
-    for page, anchor, rest in (
-        re.match(r".*\]\((\w+)\.md(#.*)\)((?s:.*))", entry).groups() for entry in entries
-    ):  # type: ignore[union-attr]
-        for message in re.findall("``(.+)``", rest):
-            sections.setdefault(message, set()).add(f"{page}/{anchor}")
+    for entry in entries(project().pages(), ROOT):
+        for message in entry.messages:
+            sections.setdefault(message.text, set()).add(f"{entry.page.path.stem}/#{entry.heading.anchor}")
     return sections
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from tests.page_runner import Heading, Page, Snippet
+from tests.page_runner import Heading, Page, Snippet, parse_quietly
 from tools.pages import topics
 
 from .cells import error_shown
@@ -33,7 +33,6 @@ SYMPTOMS = (
 )
 COMMENT = re.compile(r" *<!--(.*)-->\s*")
 CODE = re.compile(r"(`+)(.+?)\1")
-WORD = re.compile(r"(?<!\S)[A-Za-z]{2,}(?!\S)")
 NEEDED = f"""\
 Write one line directly below the heading, such as
 <!-- it does not load | The file holds a whole module. | Save `net.state_dict()`. -->
@@ -140,8 +139,8 @@ def raised(snippet: Snippet) -> list[str]:
     if not snippet.raises:
         return []
     before, _, _ = error_shown(snippet.outputs(), snippet.raises)
-    first, *others = snippet.outputs()[len(before) :] or [""]
-    return [first, *filter(is_sentence, map(str.strip, others))]
+    first, *others = [line.strip() for line in snippet.outputs()[len(before) :]] or [""]
+    return [first, *filter(is_sentence, others)]
 
 
 def caught(snippet: Snippet) -> Iterator[list[str]]:
@@ -171,8 +170,17 @@ def is_sentence(line: str) -> bool:
 
 def in_heading(heading: str, shown: list[Message], words: list[str]) -> list[Message]:
     """The messages that a heading has in code, unless they are shown below: words, not Python."""
-    code = [match[2] for match in CODE.finditer(heading) if len(WORD.findall(match[2])) > 1]
-    return [Message(text, own(text, words)) for text in code if all(text not in each.text for each in shown)]
+    code = [match[2] for match in CODE.finditer(heading)]
+    said = [text for text in code if " " in text and not is_python(text)]
+    return [Message(text, own(text, words)) for text in said if all(text not in each.text for each in shown)]
+
+
+def is_python(text: str) -> bool:
+    try:
+        parse_quietly(text, "heading")
+    except SyntaxError:
+        return False
+    return True
 
 
 def own(message: str, words: list[str]) -> bool:

@@ -1,0 +1,108 @@
+"""The problems that people are known to have: each is in the list of mistakes, with a cause, a fix and a link."""
+
+import re
+from typing import NamedTuple
+
+import pytest
+
+from tools.generate.entries import parts
+from tools.generate.mistakes import MISTAKES
+from tools.pages import ROOT, project
+
+# The page that helps, and what people search for: the first words of a message that are not their own
+# names and sizes, or the heading of what has no message.
+KNOWN = [
+    ("modules", "mat1 and mat2 shapes cannot be multiplied"),
+    ("modules", "optimizer got an empty parameter list"),
+    ("modules", "cannot assign module before Module.__init__() call"),
+    # ("modules", "object has no attribute 'width'"),  # a property that fails inside
+    # ("modules", "unhashable type"),
+    # ("modules", "maximum recursion depth exceeded"),
+    # ("modules", ...),  # silent: setattr(net, "block.1", layer) replaces nothing
+    # ("modules", ...),  # silent: nn.Sequential(*net.children()) is another function
+    # ("parameters", "can't optimize a non-leaf Tensor"),
+    # ("layers", ...),  # silent: a buffer is rounded by a cast to 16 bits
+    # ("layers", ...),  # silent: a weight that nothing fills is NaN
+    # ("layers", ...),  # silent: nn.ParameterList makes a parameter of every tensor
+    # ("layers", ...),  # silent: a count in an int is compiled anew at every call
+    # ("layers", "Only Tensors created explicitly by the user"),
+    # ("layers", "Index put requires the source and destination dtypes match"),
+    # ("layers", "Inference tensors cannot be saved for backward"),
+    # ("layers", "Trying to backward through the graph a second time"),
+    # ("devices", "mat1 and mat2 must have the same dtype"),
+    # ("devices", ...),  # silent: the optimizer's state was loaded before the net moved
+    ("init", "`apply`, and nothing has changed"),
+    # ("init", ...),  # silent: nn.init fills the row of padding_idx
+    ("lazy", "`apply` skipped the lazy layers"),
+    (
+        "lazy",
+        "Attempted to use an uninitialized parameter in <method 'numel' of 'torch._C.TensorBase' objects>",
+    ),
+    # ("lazy", ...),  # silent: in_features stays 0 after load_state_dict
+    # ("lazy", "SymIntArrayRef expected to contain only concrete integers"),
+    # ("lazy", "Modules with uninitialized parameters can't be used with `DistributedDataParallel`"),
+    # ("lazy", "Cannot copy out of meta tensor"),
+    # ("lazy", "which is a no-op"),
+    ("serialization", "Weights only load failed"),
+    ("serialization", "Missing key(s) in state_dict"),
+    ("serialization", "Unexpected key(s) in state_dict"),
+    # ("serialization", "_orig_mod."),  # inside the names, or below module.
+    # ("serialization", "parametrizations.weight.original0"),
+    # ("serialization", 'Unexpected key(s) in state_dict: "mean"'),  # a buffer that is None
+    # ("serialization", "parameter group that doesn't match the size of optimizer's group"),
+    # ("serialization", ...),  # silent: the optimizer's state is in another order
+    # ("serialization", "param 'initial_lr' is not specified in param_groups[0]"),
+    # ("serialization", "Attempting to deserialize object on a CUDA device"),
+    # ("serialization", "PytorchStreamReader failed reading zip archive"),
+    # ("serialization", "No module named"),
+    # ("serialization", "object has no attribute 'approximate'"),
+    # ("serialization", "Some tensors share memory"),
+    # ("serialization", "You are trying to save a non contiguous tensor"),
+    # ("serialization", ...),  # silent: load_state_dict casts
+]
+ITEM = re.compile(r"^- \[(.+)\]\((\w+)\.md#(\S+)\)\n((?:    - .+\n)+)", re.M)
+
+
+class Item(NamedTuple):
+    """An entry in the list of mistakes."""
+
+    heading: str
+    page: str
+    anchor: str
+    lines: str
+
+
+def items() -> list[Item]:
+    return [Item(*match.groups()) for match in ITEM.finditer((ROOT / MISTAKES).read_text("utf-8"))]
+
+
+def anchors(page: str, of_entries: bool = False) -> set[str]:
+    """Those of a page's headings, or of the entries among them."""
+    read = project().page(ROOT / f"docs/en/{page}.md", page)
+    return {heading.anchor for heading, _, inside in parts(read) if inside or not of_entries}
+
+
+@pytest.mark.parametrize(("page", "words"), KNOWN)
+def test_a_known_problem_is_found(page: str, words: str) -> None:
+    """By the words that people search for, with its cause, its fix, and a link that leads somewhere."""
+    found = [item for item in items() if item.page == page and words in f"{item.heading}\n{item.lines}"]
+    told = [item for item in found if re.search(r"^    - Cause: .+\.\n    - Fix: .+\.\n\Z", item.lines, re.M)]
+    assert told, f'no entry of {page}.md has "{words}" in its heading or its messages, and a cause and a fix'
+    assert {item.anchor for item in told} <= anchors(page)
+
+
+@pytest.mark.parametrize("made", ["notebooks/{}.ipynb", "scripts/{}.py"])
+@pytest.mark.parametrize("page", sorted({item.page for item in items()}))
+def test_the_line_of_an_entry_is_not_in_what_is_made_from_its_page(page: str, made: str) -> None:
+    """Notebooks and scripts have no comments of the page."""
+    assert "<!--" in (ROOT / f"docs/en/{page}.md").read_text("utf-8")
+    assert "<!--" not in (ROOT / "docs/en" / made.format(page)).read_text("utf-8")
+
+
+def test_every_entry_is_in_the_list_by_its_symptom() -> None:
+    """Whatever the page, an entry of "When it goes wrong" is below one of the symptoms."""
+    symptoms = (ROOT / MISTAKES).read_text("utf-8").partition("## By what you see")[2].partition("\n## ")[0]
+    topics = {item.page for item in items()}
+    assert len(topics) == 7
+    links = [f"{page}.md#{anchor}" for page in topics for anchor in anchors(page, of_entries=True)]
+    assert [link for link in links if f"({link})" not in symptoms] == []
