@@ -453,6 +453,7 @@ print(X.device)
 # ### `Expected all tensors to be on the same device`
 #
 # The net is on the GPU and the batch is not, or a tensor was made in `forward` without a device.
+# (If the error comes from `optimizer.step()`, see the next entry.)
 # The meta device often finds both without a GPU, in other words:
 
 # %%
@@ -468,6 +469,57 @@ except RuntimeError as error:
 # %%
 print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 #> meta
+
+# %% [markdown]
+# ### `Expected all tensors to be on the same device` at `optimizer.step()`
+#
+# `net.to(device)` moves the net and not what the optimizer keeps, such as momentum.
+# `optimizer.load_state_dict` puts that state where each parameter is *at that moment*; if the net moves later, the two are on different devices at the next step.
+# Here the net is on the meta device when the state is loaded, and the momentum goes there too:
+
+# %%
+def resumed(device):
+    net = nn.Linear(3, 1, device=device)
+    return net, torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+
+net, optimizer = resumed("cpu")
+net(torch.ones(2, 3)).sum().backward()
+optimizer.step()
+saved = optimizer.state_dict()
+
+net, optimizer = resumed("meta")
+optimizer.load_state_dict(saved)
+print(optimizer.state[net.weight]["momentum_buffer"].device)
+#> meta
+
+# %% [markdown]
+# Fix: in this order, move the net, make the optimizer, load its state.
+
+# %%
+net, optimizer = resumed("cpu")
+net.to(device)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+optimizer.load_state_dict(saved)
+print(optimizer.state[net.weight]["momentum_buffer"].device == net.weight.device)
+#> True
+
+# %% [markdown]
+# If the net has moved already, load the state once more: `optimizer.load_state_dict(optimizer.state_dict())`.
+
+# %% [markdown]
+# ### `Cannot convert a MPS Tensor to float64 dtype`
+#
+# Apple's GPU (`mps`) has no `float64`, and NumPy's numbers are `float64`.
+# Fix: cast first, on the CPU, and then move.
+
+# %%
+batch = torch.ones(2, 3, dtype=torch.float64)
+print(batch.float().to(device).dtype)
+#> torch.float32
+
+# %% [markdown]
+# Elsewhere the same batch gets to the net, and fails there: `mat1 and mat2 must have the same dtype`.
 
 # %% [markdown]
 # ### A number that never changes device: the plain attribute

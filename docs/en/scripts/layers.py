@@ -383,10 +383,13 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 # |---|---|---|---|---|
 # | `nn.Parameter` | yes | yes | yes | what is learned |
 # | `nn.Buffer` | no | yes | yes | constants and statistics that belong to the result |
-# | `nn.Buffer(..., persistent=False)` | no | no | yes | what can be computed again: masks, tables of positions |
+# | `nn.Buffer(..., persistent=False)` | no | no | yes | what can be computed again: masks, whole numbers |
 # | plain tensor | no | no | no | nothing that `forward` computes with |
 #
 # `register_buffer("name", tensor)` is the longer form of `nn.Buffer`.
+#
+# "Cast" has a price: `net.bfloat16()` and `net.half()` round every floating-point buffer, and casting back does not undo it.
+# A mask or a whole number comes to no harm; a table of positions does, as shown below.
 
 # %% [markdown]
 # ### Lists and dictionaries of them
@@ -595,6 +598,35 @@ print(len(list(Listed().parameters())))
 #> 2
 
 # %% [markdown]
+# ### The constants are trained: `nn.ParameterList` of buffers
+#
+# `nn.ParameterList` and `nn.ParameterDict` make an `nn.Parameter` of every tensor, also of a buffer, and also of the result of an operation, which then no longer depends on what it was computed from.
+
+# %%
+held = nn.ParameterList([torch.zeros(2), nn.Buffer(torch.zeros(2))])
+print([(name, parameter.requires_grad) for name, parameter in held.named_parameters()], list(held.buffers()))
+#> [('0', True), ('1', True)] []
+
+# %% [markdown]
+# PyTorch has no list of buffers.
+# Fix: one buffer with a dimension more, or, if the shapes differ, a registered buffer for each.
+
+# %%
+class Constants(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair = nn.Buffer(torch.zeros(2, 3))
+        for i, tensor in enumerate([torch.zeros(1), torch.zeros(4)]):
+            self.register_buffer(f"constant{i}", tensor)
+
+    def forward(self, X):
+        return X + self.pair[0].sum() + self.get_buffer("constant1").sum()
+
+
+print([name for name, _ in Constants().named_buffers()], list(Constants().parameters()))
+#> ['pair', 'constant0', 'constant1'] []
+
+# %% [markdown]
 # ### `nn.Parameter(t) * 0.01` is no Parameter
 #
 # What is computed from a Parameter is a plain tensor, and so is what `.to(dtype)` returns when it has to convert:
@@ -625,6 +657,49 @@ print([name for name, _ in ScaledFirst().named_parameters()])
 #> ['weight', 'other']
 
 # %% [markdown]
+# Given to an optimizer, such a tensor raises `can't optimize a non-leaf Tensor`.
+
+# %% [markdown]
+# ### The loss is `nan` from the first step: nothing fills the weight
+#
+# `torch.empty(2, 3)`, like the older `torch.Tensor(2, 3)`, takes memory as it is: sometimes zeros, sometimes huge numbers or `nan`.
+# To find a parameter that nothing fills, let PyTorch put `nan` into fresh memory while the net is built:
+
+# %%
+class Unfilled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(5, 3))
+        self.bias = nn.Parameter(torch.zeros(3))
+
+    def forward(self, X):
+        return X @ self.weight + self.bias
+
+
+torch.use_deterministic_algorithms(True)
+net = Unfilled()
+torch.use_deterministic_algorithms(False)
+print([name for name, parameter in net.named_parameters() if parameter.isnan().any()])
+#> ['weight']
+
+# %% [markdown]
+# Fix: a method of its own fills every parameter, and `__init__` calls it.
+
+# %%
+class Filled(Unfilled):
+    def __init__(self):
+        super().__init__()
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        nn.init.normal_(self.weight, std=0.01)
+        nn.init.zeros_(self.bias)
+
+
+print(bool(Filled()(X).isfinite().all()))
+#> True
+
+# %% [markdown]
 # ### The constant stays behind
 #
 # A plain tensor in a layer is not cast, moved or saved:
@@ -646,6 +721,8 @@ except RuntimeError as error:
 #> RuntimeError: expected m1 and m2 to have the same dtype, but got: double != float
 
 # %% [markdown]
+# If every tensor of the layer was cast, the batch has another dtype than the weights: see `mat1 and mat2 must have the same dtype`.
+#
 # Fix: a buffer.
 
 # %%
@@ -660,6 +737,105 @@ class Buffered(nn.Module):
 
 print(Buffered().double()(X.double()).dtype)
 #> torch.float64
+
+# %% [markdown]
+# ### The positions are wrong in 16 bits: a rounded buffer
+#
+# A cast of the net casts its floating-point buffers as well, without an error, and what was rounded stays rounded after a cast back.
+# A table of frequencies, as used for the positions of words, does not survive it: multiplied by a large position, a small error becomes a wrong angle.
+
+# %%
+class Rounded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.frequencies = nn.Buffer(10000.0 ** (-torch.arange(0, 32, 2) / 32), persistent=False)
+
+    def forward(self, length):
+        positions = torch.arange(length, device=self.frequencies.device)
+        return torch.outer(positions.float(), self.frequencies.float()).cos()
+
+
+rounded = Rounded()
+exact = rounded(2048)
+print(bool((rounded.bfloat16()(2048) - exact).abs().max() > 0.3))
+#> True
+print(bool((rounded.float()(2048) - exact).abs().max() > 0.3))
+#> True
+
+# %% [markdown]
+# Fix: a cast to a floating-point type leaves whole numbers alone, so keep those in the buffer and compute the frequencies in `float32` inside `forward`.
+
+# %%
+class Exact(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.steps = nn.Buffer(torch.arange(0, 32, 2), persistent=False)
+
+    def forward(self, length):
+        frequencies = 10000.0 ** (-self.steps.float() / 32)
+        positions = torch.arange(length, device=self.steps.device)
+        return torch.outer(positions.float(), frequencies).cos()
+
+
+print(torch.equal(Exact().bfloat16()(2048), exact))
+#> True
+
+# %% [markdown]
+# Or leave the net in `float32` and use autocast, which casts no buffer.
+# To see the dtype of every buffer, print `parameter_table(net)`.
+
+# %% [markdown]
+# ### `Index put requires the source and destination dtypes match`
+#
+# Under autocast the output of a linear layer is 16-bit, and `torch.zeros` still makes `float32`.
+# Writing one into the other by index needs equal dtypes:
+
+# %%
+class Scatter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(5, 3)
+
+    def forward(self, X, mask):
+        Y = torch.zeros(len(mask), 3)
+        Y[mask] = self.linear(X)
+        return Y
+
+
+mask = torch.tensor([True, False, True])
+try:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        Scatter()(X, mask)
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Index put requires the source and destination dtypes match, got Float for the destination and BFloat16 for the source.
+
+# %% [markdown]
+# Fix: compute first, then make the result with the dtype and the device of what goes into it.
+
+# %%
+class ScatterAny(Scatter):
+    def forward(self, X, mask):
+        H = self.linear(X)
+        Y = H.new_zeros(len(mask), 3)
+        Y[mask] = H
+        return Y
+
+
+with torch.autocast("cpu", dtype=torch.bfloat16):
+    print(ScatterAny()(X, mask).dtype)
+#> torch.bfloat16
+
+# %% [markdown]
+# `scatter_`, `scatter_add_`, `index_add_` and `index_copy_` have the same cause and the same fix:
+
+# %%
+H = torch.ones(2, 3, dtype=torch.bfloat16)
+try:
+    torch.zeros(2, 3).scatter_(0, torch.zeros(2, 3, dtype=torch.int64), H)
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: scatter(): Expected self.dtype to be equal to src.dtype
 
 # %% [markdown]
 # ### `self` and the input in the wrong order
@@ -690,6 +866,173 @@ class Ordered(nn.Module):
 
 print(Ordered()(X).shape)
 #> torch.Size([2, 5])
+
+# %% [markdown]
+# ### `Trying to backward through the graph a second time`: a state that is kept
+#
+# `backward` frees the graph it went through.
+# A module that keeps its output for the next call keeps that graph too, and the second `backward` runs into it:
+
+# %%
+class Cell(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(5, 5)
+        self.state = nn.Buffer(torch.zeros(2, 5))
+
+    def forward(self, X):
+        self.state = torch.tanh(self.linear(X) + self.state)
+        return self.state
+
+
+cell = Cell()
+try:
+    for _ in range(2):
+        cell(X).sum().backward()
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.
+
+# %% [markdown]
+# `retain_graph=True` does not help: the graph then grows with every step, and with it the time and the memory, and once the optimizer has changed the weights, `backward` may raise `modified by an inplace operation`.
+# Fix: keep the value without its graph.
+
+# %%
+class DetachedCell(Cell):
+    def forward(self, X):
+        H = torch.tanh(self.linear(X) + self.state)
+        self.state = H.detach()
+        return H
+
+
+cell = DetachedCell()
+for _ in range(2):
+    cell(X).sum().backward()
+print(cell.state.requires_grad)
+#> False
+
+# %% [markdown]
+# The same happens with anything computed before the loop and used in each step, and with losses that are added up: add `loss.item()`, and compute inside the loop what depends on parameters.
+
+# %% [markdown]
+# ### `Inference tensors cannot be saved for backward`
+#
+# A tensor made under `torch.inference_mode()` can never take part in training.
+# A module that makes a buffer at its first call keeps such a tensor if that call was an evaluation:
+
+# %%
+class MadeLate(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(5, 5)
+        self.register_buffer("scale", None, persistent=False)
+
+    def forward(self, X):
+        if self.scale is None:
+            self.scale = torch.arange(5.0, device=X.device)
+        return self.linear(X) * self.scale
+
+
+net = MadeLate()
+with torch.inference_mode():
+    net(X)
+try:
+    net(X)
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.
+
+# %% [markdown]
+# Fix: make the buffer in `__init__`.
+# If its size is not known there, make the first call under `torch.no_grad()`, or leave inference mode where the tensor is made:
+
+# %%
+class MadeNormally(MadeLate):
+    def forward(self, X):
+        if self.scale is None:
+            with torch.inference_mode(False):
+                self.scale = torch.arange(5.0, device=X.device)
+        return self.linear(X) * self.scale
+
+
+net = MadeNormally()
+with torch.inference_mode():
+    net(X)
+net(X).sum().backward()
+print(net.scale.is_inference())
+#> False
+
+# %% [markdown]
+# A net that was *built* under `torch.inference_mode()` has such tensors as parameters, and writing into them fails:
+
+# %%
+with torch.inference_mode():
+    net = nn.Linear(5, 5)
+try:
+    net.reset_parameters()
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.
+
+# %% [markdown]
+# Fix: build the net outside, and only predict inside.
+
+# %% [markdown]
+# ### `torch._dynamo hit config.recompile_limit`: a counter that is an `int`
+#
+# `torch.compile` takes the Python numbers of a module for constants of the graph.
+# If one changes at each call, each call compiles anew; after eight times PyTorch warns, and runs the module without compiling it.
+# A backend that counts shows it:
+
+# %%
+graphs = []
+
+
+def counting(graph, example_inputs):
+    graphs.append(graph)
+    return graph.forward
+
+
+class Counts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls, self.linear = 0, nn.Linear(5, 3)
+
+    def forward(self, X):
+        self.calls += 1
+        return self.linear(X)
+
+
+compiled = torch.compile(Counts(), backend=counting)
+for _ in range(4):
+    compiled(X)
+print(len(graphs))
+#> 4
+
+# %% [markdown]
+# Fix: a buffer, which is part of the graph's input and not of its constants.
+
+# %%
+class CountsInBuffer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls, self.linear = nn.Buffer(torch.tensor(0)), nn.Linear(5, 3)
+
+    def forward(self, X):
+        self.calls.add_(1)
+        return self.linear(X)
+
+
+graphs.clear()
+net = CountsInBuffer()
+compiled = torch.compile(net, backend=counting)
+for _ in range(4):
+    compiled(X)
+print(len(graphs), net.calls.item())
+#> 1 4
+
+# %% [markdown]
+# To see why a module is compiled again, set the environment variable `TORCH_LOGS=recompiles`.
 
 # %% [markdown]
 # ## Exercises

@@ -2,7 +2,7 @@
 # # Layers and modules
 #
 # This is the page "Layers and modules" of d2lblocks as a script: made from the page, and executed.
-# It needs `d2lblocks` and `torch`.
+# It needs `d2lblocks`, `numpy` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # After this page you can write a network as a module made of modules, and tell which of its parts PyTorch knows about and which it does not.
@@ -617,6 +617,78 @@ print(WithInit()(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
+# ### `unhashable type`: a module as a dataclass
+#
+# `@dataclass` gives the class a method `__eq__`, and a class that defines `__eq__` loses its hash.
+# PyTorch collects modules in a set to visit each of them once, so `parameters()` and `zero_grad()` fail, and in a net that has such a module inside, so do `to()` and `eval()`.
+
+# %%
+from dataclasses import dataclass
+
+
+@dataclass
+class Fields(nn.Module):
+    width: int
+
+    def __post_init__(self):
+        super().__init__()
+        self.linear = nn.Linear(self.width, 10)
+
+
+try:
+    list(Fields(20).parameters())
+except TypeError as error:
+    print(f"TypeError: {error}")
+#> TypeError: unhashable type: 'Fields'
+
+# %% [markdown]
+# Fix: `eq=False` keeps the hash.
+
+# %%
+@dataclass(eq=False)
+class HashableFields(nn.Module):
+    width: int
+
+    def __post_init__(self):
+        super().__init__()
+        self.linear = nn.Linear(self.width, 10)
+
+
+print([name for name, _ in HashableFields(20).named_parameters()])
+#> ['linear.weight', 'linear.bias']
+
+# %% [markdown]
+# A class that needs an `__eq__` of its own, or inherits one from `collections.abc.Mapping`, gets its hash back by the line `__hash__ = nn.Module.__hash__`:
+
+# %%
+from collections.abc import Mapping
+
+
+class Table(nn.Module, Mapping):
+    __hash__ = nn.Module.__hash__
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleDict({"out": nn.Linear(20, 10)})
+
+    def __getitem__(self, name):
+        return self.layers[name]
+
+    def __iter__(self):
+        return iter(self.layers)
+
+    def __len__(self):
+        return len(self.layers)
+
+
+print([name for name, _ in Table().named_parameters()])
+#> ['layers.out.weight', 'layers.out.bias']
+
+# %% [markdown]
+# A field that holds a module, a parameter or a buffer is assigned before `__post_init__` runs, and raises `cannot assign module before Module.__init__() call`.
+# Write the `__init__` of such a class by hand.
+
+# %% [markdown]
 # ### `optimizer got an empty parameter list`: layers in a Python list
 #
 # A list is a plain attribute, so nothing in it is registered.
@@ -713,6 +785,8 @@ except RuntimeError as error:
 #> RuntimeError: expected m1 and m2 to have the same dtype, but got: double != float
 
 # %% [markdown]
+# If there is no such constant in your net, the batch has another dtype than the weights: see `mat1 and mat2 must have the same dtype`.
+#
 # Fix: `register_buffer`, as in `FixedHiddenMLP` above, or its short form, an `nn.Buffer` assigned to an attribute.
 
 # %%
@@ -765,6 +839,39 @@ print(len(list(MySequential(double, double))), len(list(MySequential(double, dou
 #> 2 1
 
 # %% [markdown]
+# ### `nn.Sequential(*net.children())` computes something else
+#
+# You want the features in front of the last layer, and build a net from all children but the last.
+# `children()` gives the layers only: whatever `forward` does between them, such as an activation, a flatten or a shortcut, is lost.
+
+# %%
+class WithFunction(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.out = nn.Linear(20, 20), nn.Linear(20, 10)
+
+    def forward(self, X):
+        return self.out(F.relu(self.hidden(X)))
+
+
+net = WithFunction()
+features = F.relu(net.hidden(X))
+print(torch.equal(nn.Sequential(*list(net.children())[:-1])(X), features))
+#> False
+
+# %% [markdown]
+# Only when the shapes no longer fit is there an error, `mat1 and mat2 shapes cannot be multiplied`.
+# Fix: keep the net with its `forward`, and replace its last layer.
+
+# %%
+net.out = nn.Identity()
+print(torch.equal(net(X), features))
+#> True
+
+# %% [markdown]
+# To keep the last layer as well, read its input with a hook.
+
+# %% [markdown]
 # ### The layer that never learns: built in `forward`
 #
 # A layer made inside `forward` is a new one, with new random weights, at every call.
@@ -807,6 +914,34 @@ print(torch.equal(net(X), net(X)))
 #> True
 print([name for name, _ in net.named_parameters()])
 #> ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
+
+# %% [markdown]
+# ### The replaced layer is still there: a dot in `setattr`
+#
+# `setattr` does not follow a path.
+# A name with a dot becomes a new child of the net itself, without an error, and the old layer stays in use:
+
+# %%
+net = NestMLP()
+setattr(net, "net.2", nn.Linear(64, 32))
+print([name for name, _ in net.named_children()])
+#> ['net', 'linear', 'net.2']
+print(len(list(net.named_parameters())), len(net.state_dict()))
+#> 8 6
+
+# %% [markdown]
+# Both layers now have parameters called `net.2.weight` and `net.2.bias`, and `state_dict()` holds one tensor for each name, so one of them is not saved.
+# Fix: `set_submodule` follows the path; with `strict=True` it raises an error if there is no layer to replace.
+
+# %%
+net = NestMLP()
+net.set_submodule("net.2", nn.Identity(), strict=True)
+print(net.net[2], [name for name, _ in net.named_children()])
+#> Identity() ['net', 'linear']
+
+# %% [markdown]
+# Assigning to the parent does the same: `net.net[2] = nn.Identity()`.
+# In the same way, `getattr(net, "net.2")` finds nothing and `net.get_submodule("net.2")` finds the layer.
 
 # %% [markdown]
 # ### `missing the required "forward" function`
@@ -897,6 +1032,53 @@ except TypeError as error:
 #> TypeError: torch.nn.functional.relu is not a Module subclass
 
 # %% [markdown]
+# ### `has no attribute`, and the property is there
+#
+# The property exists, but something inside it raises an `AttributeError`.
+# Python then asks `nn.Module` for an attribute of the property's name, and its error replaces the real one:
+
+# %%
+class Slip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(20, 10)
+
+    @property
+    def width(self):
+        return self.linear.out_feature
+
+
+net = Slip()
+try:
+    net.width
+except AttributeError as error:
+    print(f"AttributeError: {error}")
+#> AttributeError: 'Slip' object has no attribute 'width'
+
+# %% [markdown]
+# To see the real error, call the function of the property (for a `cached_property`, it is `.func` in place of `.fget`):
+
+# %%
+try:
+    type(net).width.fget(net)
+except AttributeError as error:
+    print(f"AttributeError: {error}")
+#> AttributeError: 'Linear' object has no attribute 'out_feature'
+
+# %% [markdown]
+# Fix: correct the name inside the property.
+
+# %%
+class Corrected(Slip):
+    @property
+    def width(self):
+        return self.linear.out_features
+
+
+print(Corrected().width)
+#> 10
+
+# %% [markdown]
 # ### `mat1 and mat2 shapes cannot be multiplied`
 #
 # The last dimension of an input is not what the layer was built for:
@@ -922,6 +1104,55 @@ print(net(torch.rand(2, 28, 28)).shape)
 
 # %% [markdown]
 # Inside a longer chain, print the shape after each module, or leave the size to the first batch: lazy initialisation.
+
+# %% [markdown]
+# ### `mat1 and mat2 must have the same dtype`: a batch from NumPy
+#
+# A layer multiplies only numbers of one dtype.
+# NumPy's numbers are `float64`, and `torch.from_numpy` keeps that; a layer's weights are `float32`.
+
+# %%
+import numpy
+
+net = nn.Linear(20, 10)
+batch = torch.from_numpy(numpy.ones((2, 20)))
+try:
+    net(batch)
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: mat1 and mat2 must have the same dtype, but got Double and Float
+
+# %% [markdown]
+# The first of the two dtypes is the batch's, the second the weight's: `Float and BFloat16` means that the net was cast to 16 bits and the batch was not, `Long and Float` that the batch holds whole numbers.
+# Fix: cast the batch to the dtype of the weights.
+
+# %%
+print(net(batch.float()).dtype, net.bfloat16()(batch.to(net.weight.dtype)).dtype)
+#> torch.float32 torch.bfloat16
+
+# %% [markdown]
+# A layer without a bias says the same in other words:
+
+# %%
+try:
+    nn.Linear(20, 10, bias=False)(batch)
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: expected m1 and m2 to have the same dtype, but got: double != float
+
+# %% [markdown]
+# So does a convolution:
+
+# %%
+try:
+    nn.Conv2d(1, 1, 3)(torch.ones(1, 1, 5, 5, dtype=torch.float64))
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Input type (double) and bias type (float) should be the same
+
+# %% [markdown]
+# If the batch has the right dtype, look for a tensor inside the net that was not cast: the constant that stays behind.
+# On Apple's GPU, cast before moving: `Cannot convert a MPS Tensor to float64 dtype`.
 
 # %% [markdown]
 # ### The caller's input has changed
@@ -969,6 +1200,17 @@ print(net.training, torch.equal(net(X), net(X)))
 
 # %% [markdown]
 # Fix: `net.eval()` before you predict, `net.train()` before training continues.
+# Loading weights does not do it for you: the mode is not among the tensors of a state dict, so a new net is in training mode after it was loaded, too.
+
+# %%
+loaded = nn.Sequential(nn.Linear(20, 256), nn.Dropout(), nn.Linear(256, 10))
+loaded.load_state_dict(net.state_dict())
+print(net.training, loaded.training)
+#> False True
+print(torch.equal(loaded.eval()(X), net(X)))
+#> True
+
+# %% [markdown]
 # The function `F.dropout` does not listen to either, unless you write `F.dropout(X, training=self.training)`.
 # Whether gradients are recorded is another switch: `torch.no_grad()`.
 
@@ -988,6 +1230,47 @@ print(torch.tensor(float("inf")) / 2)
 # %%
 print(bool(torch.tensor([1.0, float("inf"), float("nan")]).isfinite().all()))
 #> False
+
+# %% [markdown]
+# ### `maximum recursion depth exceeded`: a child that holds its parent
+#
+# A module assigned to an attribute is registered as a child, and a parent is no exception.
+# Each is then inside the other, and everything that goes through the net by recursion, such as `to()`, `train()` or `print`, never reaches an end:
+
+# %%
+class Child(nn.Module):
+    def __init__(self, parent):
+        super().__init__()
+        self.parent = parent
+
+
+class Parent(nn.Module):
+    def __init__(self, child_class):
+        super().__init__()
+        self.width = 20
+        self.child = child_class(self)
+
+
+try:
+    Parent(Child).to("cpu")
+except RecursionError as error:
+    print("maximum recursion depth exceeded" in str(error))
+#> True
+
+# %% [markdown]
+# Fix: pass what the child needs to its `__init__` or `forward`.
+# If it really needs the parent, a tuple hides the parent from the registration:
+
+# %%
+class Aware(nn.Module):
+    def __init__(self, parent):
+        super().__init__()
+        self.parent = (parent,)
+
+
+net = Parent(Aware).to("cpu")
+print(net.child.parent[0].width)
+#> 20
 
 # %% [markdown]
 # ## Exercises

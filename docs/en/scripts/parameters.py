@@ -43,6 +43,21 @@ print(net[2].bias.grad)
 
 # %% [markdown]
 # Two examples went in, and each adds the bias to its output once: the gradient of the sum is 2.
+#
+# The next `backward` adds to what is in `.grad`, so the training loop empties it before.
+# `zero_grad` leaves `None` there, not zeros: that frees the memory, and an optimizer skips a parameter without a gradient, whereas a gradient of zeros still lets momentum and weight decay move it.
+
+# %%
+net.zero_grad()
+print(net[2].bias.grad)
+#> None
+net(X).sum().backward()
+net.zero_grad(set_to_none=False)
+print(net[2].bias.grad)
+#> tensor([0.])
+
+# %% [markdown]
+# Code that reads `.grad` therefore has to expect `None`.
 
 # %% [markdown]
 # ## All of them
@@ -218,6 +233,19 @@ print([name for name, parameter in net.named_parameters() if parameter.requires_
 net(X).sum().backward()
 print([name for name, parameter in net.named_parameters() if parameter.grad is not None])
 #> ['4.weight', '4.bias']
+
+# %% [markdown]
+# To freeze by name, compare the beginning of each name with a prefix.
+# End the prefix with a dot: `"1"` would also match a layer `10`.
+# A prefix that matches nothing freezes nothing and raises no error, so look at what was frozen:
+
+# %%
+net.requires_grad_(True)
+for name, parameter in net.named_parameters():
+    if name.startswith(("0.", "2.")):
+        parameter.requires_grad_(False)
+print([name for name, parameter in net.named_parameters() if not parameter.requires_grad])
+#> ['0.weight', '0.bias', '2.weight', '2.bias']
 
 # %% [markdown]
 # **The price.** A gradient from before the freezing is still there, and the next `step()` still uses it: call `net.zero_grad()` after freezing.
@@ -645,6 +673,25 @@ with torch.no_grad():
     layer.weight += 1
 
 # %% [markdown]
+# A part of a parameter is a view of it, and gets the same error in other words:
+
+# %%
+try:
+    layer.weight[0] = 0.0
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: a view of a leaf Variable that requires grad is being used in an in-place operation.
+
+# %% [markdown]
+# The fix is the same:
+
+# %%
+with torch.no_grad():
+    layer.weight[0] = 0.0
+print(layer.weight[0].tolist())
+#> [0.0, 0.0, 0.0]
+
+# %% [markdown]
 # ### `cannot assign 'torch.FloatTensor' as parameter 'bias'`
 #
 # You assigned a tensor where a Parameter is registered.
@@ -754,6 +801,31 @@ print(len(parameters), len(torch.optim.SGD(parameters, lr=0.1).param_groups[0]["
 #> 1 1
 
 # %% [markdown]
+# ### `can't optimize a non-leaf Tensor`
+#
+# An optimizer changes *leaves* only, tensors that no operation made, and you gave it what was computed from a parameter.
+# A cast is an operation, and so is `.to(device)` when the tensor has to move:
+
+# %%
+weight = nn.Parameter(torch.rand(2)).double()
+try:
+    torch.optim.SGD([weight], lr=0.1)
+except ValueError as error:
+    print(f"ValueError: {error}")
+#> ValueError: can't optimize a non-leaf Tensor
+
+# %% [markdown]
+# Fix: first the cast, the move or the arithmetic, then the Parameter.
+
+# %%
+weight = nn.Parameter(torch.rand(2).double())
+print(torch.optim.SGD([weight], lr=0.1).param_groups[0]["params"][0] is weight)
+#> True
+
+# %% [markdown]
+# Inside a module the same mistake is silent, because the result is not registered: `nn.Parameter(t) * 0.01` is no Parameter.
+
+# %% [markdown]
 # ### `some parameters appear in more than one parameter group`
 #
 # You gave one layer a rate of its own, and left it among the others.
@@ -818,6 +890,47 @@ except TypeError as error:
 # %%
 print(net.state_dict()["0.weight"].shape)
 #> torch.Size([8, 4])
+
+# %% [markdown]
+# ### `Only Tensors created explicitly by the user ... support the deepcopy protocol`
+#
+# `copy.deepcopy` copies a tensor only if no operation made it, and the net holds one that was computed with gradients.
+# The older `nn.utils.weight_norm` and `spectral_norm` keep such a tensor, the computed weight, and so does a module that keeps its last output:
+
+# %%
+class Keeps(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, X):
+        self.last = self.linear(X)
+        return self.last
+
+
+keeps = Keeps()
+keeps(X)
+try:
+    copy.deepcopy(keeps)
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001
+
+# %% [markdown]
+# Fix: keep the value without its graph.
+
+# %%
+keeps.last = keeps.last.detach()
+print(torch.equal(copy.deepcopy(keeps).last, keeps.last))
+#> True
+
+# %% [markdown]
+# For `weight_norm`, use the newer one of the same name, which computes the weight when it is asked for; a state dict saved with the older one loads into it.
+
+# %%
+normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))
+print(torch.equal(copy.deepcopy(normed)(X), normed(X)))
+#> True
 
 # %% [markdown]
 # ### Three blocks that are one
