@@ -15,22 +15,22 @@ KNOWN = [
     ("modules", "mat1 and mat2 shapes cannot be multiplied"),
     ("modules", "optimizer got an empty parameter list"),
     ("modules", "cannot assign module before Module.__init__() call"),
-    # ("modules", "object has no attribute 'width'"),  # a property that fails inside
-    # ("modules", "unhashable type"),
-    # ("modules", "maximum recursion depth exceeded"),
-    # ("modules", ...),  # silent: setattr(net, "block.1", layer) replaces nothing
-    # ("modules", ...),  # silent: nn.Sequential(*net.children()) is another function
-    # ("parameters", "can't optimize a non-leaf Tensor"),
-    # ("layers", ...),  # silent: a buffer is rounded by a cast to 16 bits
-    # ("layers", ...),  # silent: a weight that nothing fills is NaN
-    # ("layers", ...),  # silent: nn.ParameterList makes a parameter of every tensor
-    # ("layers", ...),  # silent: a count in an int is compiled anew at every call
-    # ("layers", "Only Tensors created explicitly by the user"),
-    # ("layers", "Index put requires the source and destination dtypes match"),
-    # ("layers", "Inference tensors cannot be saved for backward"),
-    # ("layers", "Trying to backward through the graph a second time"),
-    # ("devices", "mat1 and mat2 must have the same dtype"),
-    # ("devices", ...),  # silent: the optimizer's state was loaded before the net moved
+    ("modules", "has no attribute 'width'"),
+    ("modules", "unhashable type"),
+    ("modules", "maximum recursion depth exceeded"),
+    ("modules", "The replaced layer is still there: a dot in `setattr`"),
+    ("modules", "`nn.Sequential(*net.children())` computes something else"),
+    ("modules", "mat1 and mat2 must have the same dtype"),
+    ("parameters", "can't optimize a non-leaf Tensor"),
+    ("parameters", "Only Tensors created explicitly by the user"),
+    ("layers", "The positions are wrong in 16 bits: a rounded buffer"),
+    ("layers", "The loss is `nan` from the first step: nothing fills the weight"),
+    ("layers", "The constants are trained: `nn.ParameterList` of buffers"),
+    ("layers", "torch._dynamo hit config.recompile_limit"),
+    ("layers", "Index put requires the source and destination dtypes match"),
+    ("layers", "Inference tensors cannot be saved for backward"),
+    ("layers", "Trying to backward through the graph a second time"),
+    ("devices", "`Expected all tensors to be on the same device` at `optimizer.step()`"),
     ("init", "`apply`, and nothing has changed"),
     # ("init", ...),  # silent: nn.init fills the row of padding_idx
     ("lazy", "`apply` skipped the lazy layers"),

@@ -546,6 +546,32 @@ print(constant.plain.device, constant.buffer.device)
 # Fix: synchronise before each reading of the clock.
 
 # %% [markdown]
+# ### Memory grows with every step: a sum of losses
+#
+# A loss refers to the whole graph that it was computed with.
+# A sum of losses refers to all of them, until the epoch ends or the memory does:
+
+# %%
+layer, total = nn.Linear(4, 1), 0.0
+for _ in range(3):
+    total += layer(torch.ones(2, 4)).sum()
+print(total.requires_grad)
+#> True
+
+# %% [markdown]
+# Fix: detach what you only want to look at. `item()` waits for the GPU, and `detach()` does not.
+
+# %%
+layer, total = nn.Linear(4, 1), torch.zeros(())
+for _ in range(3):
+    total += layer(torch.ones(2, 4)).sum().detach()
+print(total.requires_grad)
+#> False
+
+# %% [markdown]
+# The same happens with a list of outputs, and with a buffer that keeps its graph.
+
+# %% [markdown]
 # ## Exercises
 
 # %% [markdown]

@@ -1035,6 +1035,23 @@ print(len(graphs), net.calls.item())
 # To see why a module is compiled again, set the environment variable `TORCH_LOGS=recompiles`.
 
 # %% [markdown]
+# ### `Only Tensors of floating point and complex dtype can require gradients`
+
+# %%
+try:
+    nn.Parameter(torch.tensor([0, 1]))
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Only Tensors of floating point and complex dtype can require gradients
+
+# %% [markdown]
+# Fix: indices, masks and counts are buffers: saved and moved with the net, never trained.
+
+# %%
+print(nn.Buffer(torch.tensor([0, 1])))
+#> tensor([0, 1])
+
+# %% [markdown]
 # ## Exercises
 
 # %% [markdown]

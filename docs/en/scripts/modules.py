@@ -1273,6 +1273,27 @@ print(net.child.parent[0].width)
 #> 20
 
 # %% [markdown]
+# ### `'DataParallel' object has no attribute`
+#
+# `DataParallel`, `DistributedDataParallel` and `AveragedModel` keep your net in their attribute `module`:
+
+# %%
+averaged_net = nn.Sequential(OrderedDict(body=nn.Linear(4, 4)))
+wrapped = torch.optim.swa_utils.AveragedModel(averaged_net)
+try:
+    wrapped.body
+except AttributeError as error:
+    print(f"AttributeError: {error}")
+#> AttributeError: 'AveragedModel' object has no attribute 'body'
+
+# %% [markdown]
+# Fix: go through `module`, or keep a variable for the net itself.
+
+# %%
+print(wrapped.module.body)
+#> Linear(in_features=4, out_features=4, bias=True)
+
+# %% [markdown]
 # ## Exercises
 
 # %% [markdown]
