@@ -546,10 +546,10 @@ print(constant.plain.device, constant.buffer.device)
 # Fix: synchronise before each reading of the clock.
 
 # %% [markdown]
-# ### Memory grows with every step: a sum of losses
+# ### `CUDA out of memory`: memory grows with every step
 #
 # A loss refers to the whole graph that it was computed with.
-# A sum of losses refers to all of them, until the epoch ends or the memory does:
+# A sum of losses refers to all of them, so memory grows until the GPU raises `torch.OutOfMemoryError: CUDA out of memory`:
 
 # %%
 layer, total = nn.Linear(4, 1), 0.0
