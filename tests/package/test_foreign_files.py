@@ -386,6 +386,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "pickle": (pickle.dumps({"a": 1}), "a pickle: pickle.load reads it, and runs the code in it"),
     "index": (json.dumps(INDEX).encode(), "the index of a checkpoint in 2 files: load the tensors of each of them, model-1.safetensors, model-2.safetensors"),
     "JSON": (b'{"hidden_size": 8}', "text, which begins with '{\"hidden_size\": 8}'"),
+    "long text": (b"x" * 99 + b"\nsecond line", f"text, which begins with '{'x' * 60}'"),
     "text": (b"Invalid username or password.", "text, which begins with 'Invalid username or password.'"),
 }  # fmt: skip
 
@@ -401,6 +402,7 @@ def test_a_file_of_another_kind_is_recognized(content: bytes, kind: str, read: C
         with pytest.raises(RuntimeError) as caught:
             read(name)
         assert str(caught.value).startswith(f"cannot load {name}: it is {kind}")
+        assert not kind.endswith("'") or str(caught.value).endswith(kind)
         assert "damaged" not in str(caught.value)
 
 

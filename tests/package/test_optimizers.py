@@ -195,6 +195,27 @@ def test_more_or_fewer_parameters_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_of_other_numbers_no_sizes_are_compared(tmp_path: Path) -> None:
+    """Nobody knows which parameter would be which."""
+
+    def unnamed(*sizes: int) -> optim.Optimizer:
+        return optim.SGD([nn.Parameter(torch.ones(size)) for size in sizes], momentum=0.9)
+
+    net = nn.Identity()
+    message = refused(net, unnamed(1, 2), net, unnamed(3, 4, 5), tmp_path)
+    assert message.splitlines()[1:] == [
+        "\toptimizer: parameter groups of [2] parameters in checkpoint, [3] in optimizer."
+    ]
+    saved, net = layers("q"), nn.ModuleDict({"q": nn.Linear(2, 2, bias=False), "k": nn.Linear(3, 3)})
+    save_checkpoint(tmp_path / "named", 1, optimizer=optim.SGD(saved.named_parameters(), momentum=0.9))
+    with pytest.raises(RuntimeError) as caught:
+        load_checkpoint(tmp_path / "named", optimizer=optim.SGD(net["k"].named_parameters(), momentum=0.9))
+    assert str(caught.value).splitlines()[1:] == [
+        "\toptimizer: parameter groups of [1] parameters in checkpoint, [2] in optimizer.",
+        "\toptimizer: parameter group 0: only in checkpoint: 'q.weight'.",
+    ]
+
+
 def test_own_names_that_differ_are_refused(tmp_path: Path) -> None:
     """Of parameters that are in no net."""
 

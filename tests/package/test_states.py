@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from d2lblocks.serialization import load_checkpoint, load_parameters, save_checkpoint, save_parameters
+from tests.package.malicious_files import signed
 from tests.package.saved_states import Stating, fail, same
 
 
@@ -233,6 +234,25 @@ def test_a_generator_goes_on(make: Callable[[int], Any], tmp_path: Path) -> None
     save_checkpoint(tmp_path, 1, part=saved)
     load_checkpoint(tmp_path, part=part)
     assert draw(part) == draw(saved)
+
+
+@pytest.mark.parametrize("name", ["NumPy, older", "NumPy, MT19937", "NumPy, Philox"])
+def test_a_place_beyond_the_numbers_is_refused(name: str, tmp_path: Path) -> None:
+    """NumPy would read whatever is there in memory."""
+    saved, part, untouched = (GENERATORS[name](seed) for seed in (0, 1, 1))
+    path = save_checkpoint(tmp_path, 1, part=saved)
+
+    def change(ours: dict[str, Any]) -> None:
+        state = ours["notes"]["states"]["part"]["dict"]
+        inner = dict(map(tuple, state))["state"]["dict"]
+        for pair in [*state, *inner]:
+            if pair[0] in ("pos", "buffer_pos"):
+                pair[1] = 10**6
+
+    signed(path, change)
+    with pytest.raises(RuntimeError, match=r"part: ValueError\(.*no place 1000000"):
+        load_checkpoint(tmp_path, part=part)
+    assert draw(part) == draw(untouched)
 
 
 def test_the_order_of_a_loader_goes_on(tmp_path: Path) -> None:

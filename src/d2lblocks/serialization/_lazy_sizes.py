@@ -33,7 +33,7 @@ def lazy_problems(net: nn.Module, prefix: str, file: FileContent) -> Iterator[st
 def learn_sizes(net: nn.Module) -> None:
     """Give lazy layers that have their tensors from a file the sizes that a first batch would have given."""
     for module in net.modules():
-        if not isinstance(module, LazyModuleMixin) or any(is_lazy(t) for _, t in own_tensors(module)):
+        if not isinstance(module, LazyModuleMixin):
             continue
         shapes = {own: tensor.shape for own, tensor in own_tensors(module)}
         match module:
