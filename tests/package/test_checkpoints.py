@@ -233,6 +233,39 @@ def test_a_net_of_another_type_is_loaded_as_the_error_says(tmp_path: Path) -> No
     assert loaded.bfloat16().weight.tolist() == [[0.5, 0.5]]
 
 
+class Box:
+    """What a snapshot does not look into."""
+
+    value = 0
+
+
+class Boxed:
+    """A part that needs its own attributes to load what is inside its box."""
+
+    def __init__(self, value: int) -> None:
+        self.names, self.box = ["value"], Box()
+        self.box.value = value
+
+    def state_dict(self) -> Parts:
+        return {"value": self.box.value}
+
+    def load_state_dict(self, state: Parts) -> None:
+        for name in self.names:
+            setattr(self.box, name, state[name])
+        if self.box.value == 1:
+            self.names.clear()
+            raise ValueError("odd")
+
+
+def test_a_part_that_is_broken_halfway_is_put_back(tmp_path: Path) -> None:
+    """Its attributes first, since its own way of loading needs them."""
+    save_checkpoint(tmp_path, 1, part=Boxed(1))
+    part = Boxed(2)
+    with pytest.raises(RuntimeError, match=r"part: ValueError\('odd'\)"):
+        load_checkpoint(tmp_path, part=part)
+    assert (part.names, part.box.value) == (["value"], 2)
+
+
 def test_tensors_shared_by_two_nets_stay_shared(tmp_path: Path) -> None:
     """Stored once; nets that shared none do not fit, and the reverse; one of the two can be loaded alone."""
 
