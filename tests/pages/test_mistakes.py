@@ -15,7 +15,7 @@ KNOWN = [
     ("modules", "mat1 and mat2 shapes cannot be multiplied"),
     ("modules", "optimizer got an empty parameter list"),
     ("modules", "cannot assign module before Module.__init__() call"),
-    ("modules", "has no attribute 'width'"),
+    ("modules", "has no attribute`, and the property is there"),
     ("modules", "unhashable type"),
     ("modules", "maximum recursion depth exceeded"),
     ("modules", "The replaced layer is still there: a dot in `setattr`"),
@@ -30,35 +30,36 @@ KNOWN = [
     ("layers", "Index put requires the source and destination dtypes match"),
     ("layers", "Inference tensors cannot be saved for backward"),
     ("layers", "Trying to backward through the graph a second time"),
+    ("devices", "Cannot convert a MPS Tensor to float64 dtype"),
     ("devices", "`Expected all tensors to be on the same device` at `optimizer.step()`"),
     ("init", "`apply`, and nothing has changed"),
-    # ("init", ...),  # silent: nn.init fills the row of padding_idx
+    # ("init", "The row of `padding_idx` is not zero"),
     ("lazy", "`apply` skipped the lazy layers"),
     (
         "lazy",
         "Attempted to use an uninitialized parameter in <method 'numel' of 'torch._C.TensorBase' objects>",
     ),
-    # ("lazy", ...),  # silent: in_features stays 0 after load_state_dict
+    # ("lazy", "`in_channels` is 0 after loading"),
     # ("lazy", "SymIntArrayRef expected to contain only concrete integers"),
-    # ("lazy", "Modules with uninitialized parameters can't be used with `DistributedDataParallel`"),
+    # ("lazy", "Modules with uninitialized parameters can't be used with"),
     # ("lazy", "Cannot copy out of meta tensor"),
     # ("lazy", "which is a no-op"),
     ("serialization", "Weights only load failed"),
     ("serialization", "Missing key(s) in state_dict"),
     ("serialization", "Unexpected key(s) in state_dict"),
-    # ("serialization", "_orig_mod."),  # inside the names, or below module.
+    ("serialization", "_orig_mod."),
     # ("serialization", "parametrizations.weight.original0"),
-    # ("serialization", 'Unexpected key(s) in state_dict: "mean"'),  # a buffer that is None
-    # ("serialization", "parameter group that doesn't match the size of optimizer's group"),
-    # ("serialization", ...),  # silent: the optimizer's state is in another order
-    # ("serialization", "param 'initial_lr' is not specified in param_groups[0]"),
+    # ("serialization", "`Unexpected key(s) in state_dict`: a buffer that was `None`"),
+    # ("serialization", "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"),
+    # ("serialization", "The optimizer's state belongs to other layers"),
+    # ("serialization", "param 'initial_lr' is not specified"),
     # ("serialization", "Attempting to deserialize object on a CUDA device"),
     # ("serialization", "PytorchStreamReader failed reading zip archive"),
-    # ("serialization", "No module named"),
+    # ("serialization", "No module named 'models'"),
     # ("serialization", "object has no attribute 'approximate'"),
     # ("serialization", "Some tensors share memory"),
     # ("serialization", "You are trying to save a non contiguous tensor"),
-    # ("serialization", ...),  # silent: load_state_dict casts
+    # ("serialization", "Loading changes the dtype"),
 ]
 ITEM = re.compile(r"^- \[(.+)\]\((\w+)\.md#(\S+)\)\n((?:    - .+\n)+)", re.M)
 
