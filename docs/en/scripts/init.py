@@ -973,6 +973,28 @@ print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
 #> 0.01
 
 # %% [markdown]
+# ### The row of `padding_idx` is not zero
+#
+# `nn.Embedding` sets that row to 0 when it is built, and every function of `nn.init` overwrites it.
+# It gets no gradient, so training does not change it back:
+
+# %%
+embedding = nn.Embedding(4, 3, padding_idx=0)
+nn.init.normal_(embedding.weight)
+print(bool(embedding(torch.tensor([0])).any()))
+#> True
+
+# %% [markdown]
+# Fix: set it to 0 again, or fill with `init_by_type`.
+
+# %%
+with torch.no_grad():
+    embedding.weight[embedding.padding_idx] = 0
+init_by_type(embedding, {nn.Embedding: {"weight": nn.init.normal_}})
+print(bool(embedding(torch.tensor([0])).any()))
+#> False
+
+# %% [markdown]
 # ## Exercises
 
 # %% [markdown]

@@ -437,6 +437,78 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 #> ['in_proj_weight', 'in_proj_bias']
 
 # %% [markdown]
+# ### From the meta device to a working net
+#
+# You build a large net on the meta device to load it without drawing values that the file replaces anyway.
+# `load_state_dict` copies into memory, and a meta net has none, so give it `assign=True`: the net then takes the tensors of the state as its parameters.
+# Two things are missing afterwards: ties between weights, and buffers that are not saved.
+# This net has both:
+
+# %%
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.scores = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
+        self.scores.weight = self.table.weight
+        self.scale = nn.Buffer(torch.full((4,), 0.5), persistent=False)
+
+    def forward(self, words):
+        return self.scores(self.table(words) * self.scale)
+
+
+trained, words = Tied(), torch.tensor([1, 2])
+torch.save(trained.state_dict(), "tied.pt")
+
+with torch.device("meta"):
+    net = Tied()
+net.load_state_dict(torch.load("tied.pt"), assign=True)
+print(net.scores.weight is net.table.weight)
+#> False
+print([name for name, tensor in (*net.named_parameters(), *net.named_buffers()) if tensor.is_meta])
+#> ['scale']
+
+# %% [markdown]
+# Tie the weights again, fill what is still on the meta device, and build the optimizer only now, because the parameters are new objects:
+
+# %%
+net.scores.weight = net.table.weight
+net.scale = torch.full((4,), 0.5)
+print(torch.equal(net(words), trained(words)))
+#> True
+
+# %% [markdown]
+# The other way is `to_empty`, which gives every parameter and buffer memory of its own, so it unties weights as well.
+# Tie again before you load; then `load_state_dict` and `load_parameters` copy as usual, and the buffer still has to be filled:
+
+# %%
+from d2lblocks import load_parameters, save_parameters
+
+save_parameters(trained, "tied.safetensors")
+with torch.device("meta"):
+    net = Tied()
+net.to_empty(device="cpu")
+print(net.scores.weight is net.table.weight)
+#> False
+net.scores.weight = net.table.weight
+load_parameters(net, "tied.safetensors")
+net.scale.fill_(0.5)
+print(torch.equal(net(words), trained(words)))
+#> True
+
+# %% [markdown]
+# **The price.** With `assign=True` the net shares memory with the state, and so do two nets that are filled from one state.
+# PyTorch 2.13 also notes the choice in the state: if you load it again without `assign=True`, it is assigned all the same.
+# So load the file again for each net:
+
+# %%
+state = torch.load("tied.pt")
+first, second = Tied(), Tied()
+first.load_state_dict(state, assign=True)
+second.load_state_dict(state)
+print(first.table.weight.data_ptr() == second.table.weight.data_ptr())
+#> True
+
+# %% [markdown]
 # ## In the library
 #
 # The source of `d2lblocks.lazy`, docstrings aside.
@@ -665,6 +737,7 @@ print(bool((net[0].weight == 0).all()))
 #> False
 
 # %% [markdown]
+# After the first batch, `type(module) == nn.LazyLinear` is false instead, because the layer is an `nn.Linear` by then.
 # Fix: `isinstance`, which finds the lazy layer, and `apply` after the first batch; before it, filling the layer raises `Attempted to use an uninitialized parameter`.
 
 # %%
@@ -791,6 +864,135 @@ with torch.device("meta"):
     layer(torch.empty(2, 20))
 print(tuple(layer.weight.shape))
 #> (3, 20)
+
+# %% [markdown]
+# ### `in_channels` is 0 after loading
+#
+# The state brings the weight, so the first batch has nothing left to initialize, and most lazy classes then leave `in_channels` or `num_features` at 0.
+# The layer computes correctly, but whatever reads the attribute is wrong.
+
+# %%
+conv = nn.LazyConv2d(4, kernel_size=3)
+conv.load_state_dict(nn.Conv2d(3, 4, kernel_size=3).state_dict())
+conv(torch.rand(1, 3, 9, 9))
+print(conv)
+#> Conv2d(0, 4, kernel_size=(3, 3), stride=(1, 1))
+
+# %% [markdown]
+# A file of other sizes is also accepted: this layer should have 3 outputs and has 5.
+
+# %%
+layer = nn.LazyLinear(3)
+print(layer.load_state_dict(nn.Linear(20, 5).state_dict()), layer(X).shape)
+#> <All keys matched successfully> torch.Size([2, 5])
+
+# %% [markdown]
+# Fix: do the dry run first.
+# `load_state_dict` then compares, and the attributes are right:
+
+# %%
+try:
+    apply_init(nn.LazyLinear(3), X).load_state_dict(nn.Linear(20, 5).state_dict())
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Error(s) in loading state_dict for Linear:
+#> 	size mismatch for weight: copying a param with shape torch.Size([5, 20]) from checkpoint, the shape in current model is torch.Size([3, 20]).
+#> 	size mismatch for bias: copying a param with shape torch.Size([5]) from checkpoint, the shape in current model is torch.Size([3]).
+
+# %% [markdown]
+# Or use `load_parameters`, which does both without a batch:
+
+# %%
+save_parameters(nn.Conv2d(3, 4, kernel_size=3), "conv.safetensors")
+print(load_parameters(nn.LazyConv2d(4, kernel_size=3), "conv.safetensors").in_channels)
+#> 3
+
+# %% [markdown]
+# ### `Cannot copy out of meta tensor; no data!`
+#
+# `load_state_dict` reports that all keys match, but nothing is loaded.
+# PyTorch only warns, once for each tensor:
+
+# %%
+import warnings
+
+with torch.device("meta"):
+    net = nn.Linear(20, 3)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    report = net.load_state_dict(sized.state_dict())
+print(caught[0].message)
+#> for weight: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is a no-op. (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding key in the module instead of copying them in place?)
+print(report, net.weight.device)
+#> <All keys matched successfully> meta
+
+# %% [markdown]
+# The error comes when the net is moved:
+
+# %%
+try:
+    net.to("cpu")
+except NotImplementedError as error:
+    print(f"NotImplementedError: {error}")
+#> NotImplementedError: Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a different device.
+
+# %% [markdown]
+# Fix: `assign=True`, and what else is missing.
+
+# %%
+net.load_state_dict(sized.state_dict(), assign=True)
+print(torch.equal(net(X), sized(X)))
+#> True
+
+# %% [markdown]
+# If the same message comes after that, a buffer that is not saved is still on the meta device.
+
+# %% [markdown]
+# ### `SymIntArrayRef expected to contain only concrete integers`
+#
+# The compiler replaces a size that can change by a symbol, with `dynamic=True` at once, and otherwise when a second net of the same code has another size.
+# A lazy layer needs the number.
+
+# %%
+net = torch.compile(nn.Sequential(nn.LazyLinear(3)), backend="eager", dynamic=True)
+try:
+    net(X)
+except Exception as error:  # InternalTorchDynamoError
+    print(str(error).splitlines()[0].rpartition(": ")[2])
+#> SymIntArrayRef expected to contain only concrete integers
+
+# %% [markdown]
+# Fix: the dry run first.
+# `apply_init` also takes the compiled net.
+
+# %%
+net = torch.compile(nn.Sequential(nn.LazyLinear(3)), backend="eager", dynamic=True)
+print(apply_init(net, X)(X).shape)
+#> torch.Size([2, 3])
+
+# %% [markdown]
+# ### `Modules with uninitialized parameters can't be used with DistributedDataParallel`
+#
+# The wrapper sends the parameters of the first process to all others, so it needs their shapes.
+
+# %%
+import torch.distributed as dist
+
+dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+try:
+    nn.parallel.DistributedDataParallel(nn.LazyLinear(3))
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Modules with uninitialized parameters can't be used with `DistributedDataParallel`. Run a dummy forward pass to correctly initialize the modules
+
+# %% [markdown]
+# Fix: the dry run first.
+
+# %%
+net = nn.parallel.DistributedDataParallel(apply_init(nn.LazyLinear(3), X))
+print(net(X).shape)
+#> torch.Size([2, 3])
+dist.destroy_process_group()
 
 # %% [markdown]
 # ## Exercises

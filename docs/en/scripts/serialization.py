@@ -141,13 +141,45 @@ print(list(compiled.state_dict())[:2])
 
 # %% [markdown]
 # When you save, save the net itself; `net.compile()` keeps the names as they are.
-# When you are given such a file, take the prefix away; the function changes the dictionary, and returns nothing:
+# When you are given such a file, take the prefix away.
+# PyTorch's `consume_prefix_in_state_dict_if_present` changes the dictionary and returns nothing:
 
 # %%
 wrapped = {f"module.{name}": tensor for name, tensor in net.state_dict().items()}
 nn.modules.utils.consume_prefix_in_state_dict_if_present(wrapped, "module.")
 print(MLP().load_state_dict(wrapped))
 #> <All keys matched successfully>
+
+# %% [markdown]
+# It looks at the beginning of each name only.
+# If only a part of the net was compiled, `_orig_mod` is in the middle of the names, and the function does nothing, without an error:
+
+# %%
+partly = nn.Sequential(torch.compile(nn.Linear(20, 3), backend="eager"), nn.ReLU())
+state = partly.state_dict()
+nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "_orig_mod.")
+print(list(state))
+#> ['0._orig_mod.weight', '0._orig_mod.bias']
+
+# %% [markdown]
+# To remove every wrapper, wherever it is and however many there are, leave its part out of each name:
+
+# %%
+def unwrapped(state):
+    def inner(name):
+        return ".".join(part for part in name.split(".") if part not in ("module", "_orig_mod"))
+
+    return {inner(name): tensor for name, tensor in state.items()}
+
+
+print(list(unwrapped(state)))
+#> ['0.weight', '0.bias']
+twice = {f"module._orig_mod.{name}": tensor for name, tensor in net.state_dict().items()}
+print(MLP().load_state_dict(unwrapped(twice)))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# Do not use it if your own net has an attribute named `module`.
 
 # %% [markdown]
 # ## Two layers for another net
@@ -185,6 +217,16 @@ print(list(state), state["0.weight"].data_ptr() == state["1.weight"].data_ptr())
 
 # %% [markdown]
 # A tie is no part of the file: the net that loads has to be built with it.
+# `load_state_dict` then keeps the tie, because it copies values into the tensors that the net has.
+# An optimizer that was built before refers to the same tensors, and needs no change:
+
+# %%
+before = table.weight
+tied.load_state_dict(state)
+print(table.weight is before, scores.weight is before)
+#> True True
+
+# %% [markdown]
 # A state whose two entries differ, from a net that was not tied, is taken without a word, and the last one wins:
 
 # %%
@@ -694,6 +736,20 @@ print(torch.equal(whole.weight, original.weight))
 # %% [markdown]
 # ### How a file is replaced at once
 #
+# If a program is stopped while `torch.save` writes, the old file is gone and the new one is cut off.
+# Write to another name in the same folder, and rename the file when it is complete:
+
+# %%
+with open("mlp.pt.tmp", "wb") as file:
+    torch.save(net.state_dict(), file)
+    file.flush()
+    os.fsync(file.fileno())
+os.replace("mlp.pt.tmp", "mlp.pt")
+print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
+#> True False
+
+# %% [markdown]
+# The functions of this page do the same, and they also remove what a stopped program has left behind.
 # Whoever reads the path meets the old file until `os.replace`, and the new one after it.
 # `fsync` waits until the disk has the data, so that a power cut leaves one of the two as well.
 # A writer that is killed leaves its temporary file, and the next one removes it: a file that is still being written is locked, where the system has such locks.
@@ -823,6 +879,18 @@ for what, thing in objects.items():
 #> date: Unsupported global
 
 # %% [markdown]
+# The last lines of the message name the class:
+
+# %%
+torch.save({"arguments": objects["Namespace"]}, "thing.pt")
+try:
+    torch.load("thing.pt")
+except pickle.UnpicklingError as error:
+    (line,) = [line for line in str(error).splitlines() if "Unsupported global" in line]
+    print(line.partition(". Please")[0].strip())
+#> WeightsUnpickler error: Unsupported global: GLOBAL argparse.Namespace was not an allowed global by default
+
+# %% [markdown]
 # Fix: numbers by `.item()` or `float(...)`, paths by `str(...)`, a module by its `state_dict()`, a namespace by `vars(...)`, a `defaultdict` by `dict(...)`, a date by `.isoformat()`.
 # For an old file that you trust, `torch.serialization.safe_globals([...])` admits the classes that you name.
 
@@ -893,6 +961,218 @@ print(len(torch.load("method.pt")))
 #> 4
 
 # %% [markdown]
+# ### `Attempting to deserialize object on a CUDA device`
+#
+# The file holds the device of each tensor, and `torch.load` puts the tensor there.
+# Here is such a file, and a machine without a GPU:
+
+# %%
+from unittest import mock
+
+with mock.patch("torch.serialization.location_tag", return_value="cuda:0"):
+    torch.save(torch.ones(2), "from_gpu.pt")
+try:
+    with mock.patch("torch.cuda.is_available", return_value=False):
+        torch.load("from_gpu.pt")
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your storages to the CPU.
+
+# %% [markdown]
+# A file from a machine with more GPUs than this one has a similar message:
+
+# %%
+with mock.patch("torch.serialization.location_tag", return_value="cuda:1"):
+    torch.save(torch.ones(2), "from_second_gpu.pt")
+try:
+    with mock.patch.multiple("torch.cuda", is_available=lambda: True, device_count=lambda: 1):
+        torch.load("from_second_gpu.pt")
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Attempting to deserialize object on CUDA device 1 but torch.cuda.device_count() is 1. Please use torch.load with map_location to map your storages to an existing device.
+
+# %% [markdown]
+# Fix: say where the tensors should be.
+# `d2lblocks.load` puts them on the CPU unless you name another device.
+
+# %%
+print(torch.load("from_gpu.pt", map_location="cpu").device, load("from_gpu.pt").device)
+#> cpu cpu
+
+# %% [markdown]
+# ### `No module named 'models'`, or `Can't get attribute 'Net'`
+#
+# `torch.save(net, path)` does not save the class, only the name of the class and of its Python module.
+# If the module cannot be imported when you load, the first message comes; if it no longer has the class, the second.
+
+# %%
+import types
+
+
+class Net(nn.Linear):
+    pass
+
+
+Net.__module__ = "models"  # as if it were from a file models.py
+sys.modules["models"] = types.ModuleType("models")
+sys.modules["models"].Net = Net
+torch.save(Net(2, 2), "whole.pt")
+
+del sys.modules["models"]
+try:
+    torch.load("whole.pt", weights_only=False)
+except ModuleNotFoundError as error:
+    print(f"ModuleNotFoundError: {error}")
+#> ModuleNotFoundError: No module named 'models'
+
+# %%
+sys.modules["models"] = types.ModuleType("models")
+try:
+    torch.load("whole.pt", weights_only=False)
+except AttributeError as error:
+    print(str(error).partition(" on ")[0])
+#> Can't get attribute 'Net'
+
+# %% [markdown]
+# Fix: if you trust the file, put the class back under its old name, load once, and save the state.
+
+# %%
+sys.modules["models"].Net = Net
+torch.save(torch.load("whole.pt", weights_only=False).state_dict(), "state.pt")
+print(list(torch.load("state.pt")))
+#> ['weight', 'bias']
+
+# %% [markdown]
+# ### `'GELU' object has no attribute 'approximate'`
+#
+# A module that was saved whole gets its attributes from the file, and the code of its class from your PyTorch.
+# If the class has gained an attribute since, loading works and the first call fails.
+
+# %%
+old = nn.Sequential(nn.Linear(2, 2), nn.GELU())
+del old[1].approximate  # as saved before PyTorch 1.12
+torch.save(old, "whole.pt")
+old = torch.load("whole.pt", weights_only=False)
+try:
+    old(torch.rand(1, 2))
+except AttributeError as error:
+    print(f"AttributeError: {error}")
+#> AttributeError: 'GELU' object has no attribute 'approximate'
+
+# %% [markdown]
+# Fix: set the attribute to its default, and save the state, which has no such attributes.
+
+# %%
+old[1].approximate = "none"
+print(old(torch.rand(1, 2)).shape)
+#> torch.Size([1, 2])
+torch.save(old.state_dict(), "state.pt")
+
+# %% [markdown]
+# ### `PytorchStreamReader failed reading zip archive`
+#
+# The directory of a zip archive is at its end, so a file that was cut off has none.
+
+# %%
+Path("cut.pt").write_bytes(Path("mlp.pt").read_bytes()[:2000])
+try:
+    torch.load("cut.pt")
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory. This is an internal miniz error. If you are seeing this error, there is a high likelihood that your checkpoint file is corrupted. This can happen if the checkpoint was not saved properly, was transferred incorrectly, or the file was modified after saving.
+
+# %% [markdown]
+# If nothing was written at all, the file is empty.
+# By default, `torch.load` then raises an `EOFError` without a message, and with `weights_only=False` it raises this one:
+
+# %%
+Path("empty.pt").touch()
+try:
+    torch.load("empty.pt", weights_only=False)
+except EOFError as error:
+    print(f"EOFError: {error}")
+#> EOFError: Ran out of input
+
+# %% [markdown]
+# Fix: download or copy it again.
+# If a program of yours wrote it, replace files at once, or use `save`, which does.
+
+# %%
+save(torch.load("mlp.pt"), "whole.pt")
+print(list(load("whole.pt"))[:2])
+#> ['hidden.weight', 'hidden.bias']
+
+# %% [markdown]
+# `Unsupported operand 118`, or `invalid load key, 'v'` without `weights_only`, is another case: Git has stored a pointer in place of the file.
+# `git lfs pull` gets the file itself.
+
+# %%
+Path("pointer.pt").write_text("version https://git-lfs.github.com/spec/v1")
+try:
+    torch.load("pointer.pt")
+except pickle.UnpicklingError as error:
+    print("Unsupported operand 118" in str(error))
+#> True
+
+# %% [markdown]
+# ### `Some tensors share memory`, from safetensors
+#
+# Two names of the state refer to one tensor.
+
+# %%
+try:
+    save_file(tied.state_dict(), "tied.safetensors")
+except RuntimeError as error:
+    print(str(error).strip().partition(" and potential")[0])
+#> Some tensors share memory, this will lead to duplicate memory on disk
+
+# %% [markdown]
+# `save_model` of safetensors stores one of the names only, so `load_state_dict` then misses the other one:
+
+# %%
+from safetensors.torch import load_file, load_model, save_model
+
+save_model(tied, "tied.safetensors")
+try:
+    tied.load_state_dict(load_file("tied.safetensors"))
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Error(s) in loading state_dict for Sequential:
+#> 	Missing key(s) in state_dict: "1.weight". 
+
+# %% [markdown]
+# Fix: load with `load_model`, or with `load_parameters`, which both take the tie from the net.
+
+# %%
+load_model(tied, "tied.safetensors")
+load_parameters(tied, "tied.safetensors", verify=False)
+save_parameters(tied, "tied.safetensors")  # writes the tie as well
+print(scores.weight is table.weight)
+#> True
+
+# %% [markdown]
+# ### `You are trying to save a non contiguous tensor`
+#
+# `channels_last` keeps the shape and orders the values in memory in another way, as a transpose does.
+
+# %%
+conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+try:
+    save_file(conv.state_dict(), "conv.safetensors")
+except ValueError as error:
+    print(f"ValueError: {error}")
+#> ValueError: You are trying to save a non contiguous tensor: `weight` which is not allowed. It either means you are trying to save tensors which are reference of each other in which case it's recommended to save only the full tensors, and reslice at load time, or simply call `.contiguous()` on your tensor to pack it before saving.
+
+# %% [markdown]
+# Fix: make the tensors contiguous, or use `save_parameters`, which does.
+
+# %%
+save_file({name: t.contiguous() for name, t in conv.state_dict().items()}, "conv.safetensors")
+save_parameters(conv, "conv.safetensors")
+print(torch.equal(load_parameters(nn.Conv2d(3, 4, 3), "conv.safetensors").weight, conv.weight))
+#> True
+
+# %% [markdown]
 # ### Two names where two tensors were expected
 #
 # A dictionary that is taken apart gives its keys:
@@ -924,10 +1204,130 @@ except RuntimeError as error:
 #> True True
 
 # %% [markdown]
-# Fix: `consume_prefix_in_state_dict_if_present`, or the inner net's state.
+# The prefix can also be inside the names, if only a part of the net was wrapped:
+
+# %%
+plain = nn.Sequential(nn.Linear(20, 3), nn.ReLU())
+try:
+    plain.load_state_dict(partly.state_dict())
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Error(s) in loading state_dict for Sequential:
+#> 	Missing key(s) in state_dict: "0.weight", "0.bias". 
+#> 	Unexpected key(s) in state_dict: "0._orig_mod.weight", "0._orig_mod.bias". 
+
+# %% [markdown]
+# Fix: save the inner net's state, or remove every wrapper with `unwrapped`.
 
 # %%
 print(MLP().load_state_dict(compiled._orig_mod.state_dict()))
+#> <All keys matched successfully>
+print(plain.load_state_dict(unwrapped(partly.state_dict())))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# Any other prefix, such as the `model.` of a training framework, is at the beginning of the names: call `consume_prefix_in_state_dict_if_present(state, "model.")`.
+#
+# `torch.optim.swa_utils.AveragedModel` is a wrapper, too, and adds an entry of its own:
+
+# %%
+averaged = torch.optim.swa_utils.AveragedModel(plain)
+try:
+    plain.load_state_dict(averaged.state_dict())
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Error(s) in loading state_dict for Sequential:
+#> 	Missing key(s) in state_dict: "0.weight", "0.bias". 
+#> 	Unexpected key(s) in state_dict: "n_averaged", "module.0.weight", "module.0.bias". 
+
+# %% [markdown]
+# Fix: save the state of its `module`.
+
+# %%
+print(plain.load_state_dict(averaged.module.state_dict()))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# For a wrapped safetensors file, the error of `load_parameters` says how to rename:
+
+# %%
+save_file(dict(partly.state_dict()), "partly.safetensors")
+try:
+    load_parameters(plain, "partly.safetensors", verify=False)
+except RuntimeError as error:
+    print(str(error).splitlines()[-1].strip())
+#> The checkpoint is wrapped: without "_orig_mod." its keys fit. To load this one, rename each by name.replace("_orig_mod.", "").
+
+# %% [markdown]
+# ### `Unexpected key(s) in state_dict`: a buffer that was `None`
+#
+# The buffer is registered as `None` and filled at the first call.
+# A buffer that is `None` has no entry, so the state of a used net has one name more than a new net.
+
+# %%
+class Centered(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", None)
+
+    def forward(self, X):
+        if self.mean is None:
+            self.mean = X.mean(dim=0)
+        return X - self.mean
+
+
+used = Centered()
+used(X)
+try:
+    Centered().load_state_dict(used.state_dict())
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Error(s) in loading state_dict for Centered:
+#> 	Unexpected key(s) in state_dict: "mean". 
+
+# %% [markdown]
+# Fix: register it with its shape, `torch.zeros(20)`.
+# If you do not know the shape beforehand, take it from the file:
+
+# %%
+new, state = Centered(), used.state_dict()
+new.mean = torch.empty_like(state["mean"])
+print(new.load_state_dict(state))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# ### `Missing key(s)`: `weight_g` and `parametrizations.weight.original0`
+#
+# `nn.utils.weight_norm` names its parameters `weight_g` and `weight_v`, and the newer `nn.utils.parametrizations.weight_norm` names them `parametrizations.weight.original0` and `original1`.
+# A state of the older form goes into the newer one, but not the other way round:
+
+# %%
+newer = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)  # it is deprecated
+    older = nn.utils.weight_norm(nn.Linear(3, 2))
+print(newer.load_state_dict(older.state_dict()))
+#> <All keys matched successfully>
+try:
+    older.load_state_dict(newer.state_dict())
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Error(s) in loading state_dict for Linear:
+#> 	Missing key(s) in state_dict: "weight_g", "weight_v". 
+#> 	Unexpected key(s) in state_dict: "parametrizations.weight.original0", "parametrizations.weight.original1". 
+
+# %% [markdown]
+# With `strict=False` the layer keeps its random weights.
+# Fix: use the newer form, or rename.
+
+# %%
+renamed = {
+    name.replace("parametrizations.weight.original0", "weight_g").replace(
+        "parametrizations.weight.original1", "weight_v"
+    ): tensor
+    for name, tensor in newer.state_dict().items()
+}
+print(older.load_state_dict(renamed))
 #> <All keys matched successfully>
 
 # %% [markdown]
@@ -980,6 +1380,7 @@ print(bool((best["out.bias"] == 7).all()))
 # ### The tied weights have come apart
 #
 # `assign=True` gives each layer a parameter of its own: parameters.
+# So does `to_empty` for a net on the meta device.
 # Fix: tie again, or load without it.
 
 # %%
@@ -991,6 +1392,139 @@ save_parameters(tied, "tied.safetensors")
 load_parameters(tied, "tied.safetensors")
 print(scores.weight is table.weight)
 #> True
+
+# %% [markdown]
+# ### Loading changes the dtype
+#
+# `load_state_dict` compares names and shapes, but not dtypes.
+# It rounds a `float32` weight into a `float16` net, and drops the fraction of a number where the net has whole numbers:
+
+# %%
+counter = nn.Module()
+counter.seen = nn.Buffer(torch.zeros(2, dtype=torch.int64))
+print(counter.load_state_dict({"seen": torch.tensor([0.7, 2.9])}), counter.seen)
+#> <All keys matched successfully> tensor([0, 2])
+
+# %% [markdown]
+# Fix: compare first, or let `load_parameters` do it.
+
+# %%
+half = MLP().half()
+theirs, mine = half.state_dict(), net.state_dict()
+print([name for name in mine if mine[name].dtype != theirs[name].dtype])
+#> ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
+save_parameters(half, "half.safetensors")
+print(load_parameters(MLP(), "half.safetensors", cast=True).out.bias.dtype)
+#> torch.float32
+
+# %% [markdown]
+# Without `cast=True`, it is an error that lists every tensor.
+
+# %% [markdown]
+# ### `loaded state dict contains a parameter group that doesn't match the size of optimizer's group`
+#
+# An optimizer's state is a list by position: it does not fit if a layer was added, or if other parameters are left out because they are frozen.
+
+# %%
+short = nn.Sequential(nn.Linear(2, 2))
+longer = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+saved = torch.optim.Adam(short.parameters()).state_dict()
+optimizer = torch.optim.Adam(longer.parameters())
+try:
+    optimizer.load_state_dict(saved)
+except ValueError as error:
+    print(f"ValueError: {error}")
+#> ValueError: loaded state dict contains a parameter group that doesn't match the size of optimizer's group
+
+# %% [markdown]
+# If the number of groups differs, for example because biases now have their own learning rate, the message is another one:
+
+# %%
+groups = [{"params": short[0].weight}, {"params": short[0].bias, "lr": 0.01}]
+try:
+    torch.optim.Adam(groups).load_state_dict(saved)
+except ValueError as error:
+    print(f"ValueError: {error}")
+#> ValueError: loaded state dict has a different number of parameter groups
+
+# %% [markdown]
+# Fix: load the net alone and train on with the new optimizer, which is as it was.
+# To keep the old state, put the new parameters into a group of their own after loading.
+
+# %%
+optimizer = torch.optim.Adam(longer[0].parameters())
+optimizer.load_state_dict(saved)
+optimizer.add_param_group({"params": longer[1].parameters()})
+print([len(group["params"]) for group in optimizer.param_groups])
+#> [2, 2]
+
+# %% [markdown]
+# ### The optimizer's state belongs to other layers
+#
+# The net loads by name and the optimizer by position, so after a change of order each layer of the same shape gets the momentum of another.
+# There is no error:
+
+# %%
+def ordered(names):
+    layers = nn.ModuleDict({name: nn.Linear(2, 2, bias=False) for name in names})
+    return layers, torch.optim.SGD(layers.named_parameters(), lr=0.1, momentum=0.9)
+
+
+before, optimizer = ordered("qk")
+(before["q"].weight.sum() + 2 * before["k"].weight.sum()).backward()
+optimizer.step()
+saved = optimizer.state_dict()
+
+after, optimizer = ordered("kq")
+optimizer.load_state_dict(saved)
+print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
+#> tensor([2.])
+
+# %% [markdown]
+# The gradient of `q` was 1, and its momentum is now 2.
+#
+# Fix: an optimizer that is built from `named_parameters()` saves the names, but does not compare them.
+# Compare them yourself, before you load:
+
+# %%
+layers, optimizer = ordered("kq")
+for old, new in zip(saved["param_groups"], optimizer.param_groups):
+    print(old["param_names"] == new["param_names"])
+#> False
+
+# %% [markdown]
+# If they differ, register the layers in the old order, or save with `save_checkpoint`, which finds each parameter's state by its name.
+
+# %% [markdown]
+# ### `param 'initial_lr' is not specified`, from a scheduler
+#
+# `last_epoch` does not load anything: it expects that the optimizer's groups have the `initial_lr` that a scheduler has left there.
+
+# %%
+optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
+try:
+    torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, last_epoch=4)
+except KeyError as error:
+    print(f"KeyError: {error}")
+#> KeyError: "param 'initial_lr' is not specified in param_groups[0] when resuming scheduler with last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training from a checkpoint but haven't properly loaded the optimizer state\n2. You're using last_epoch >= 0 for a fresh training run (not recommended)"
+
+# %% [markdown]
+# Fix: build both anew, and load the state of both, as in resuming a run.
+
+# %%
+optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
+scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2)
+for _ in range(5):
+    optimizer.step()
+    scheduler.step()
+states = optimizer.state_dict(), scheduler.state_dict()
+
+optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
+scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2)
+optimizer.load_state_dict(states[0])
+scheduler.load_state_dict(states[1])
+print(scheduler.last_epoch, scheduler.get_last_lr() == [optimizer.param_groups[0]["lr"]])
+#> 5 True
 
 # %% [markdown]
 # ### A state without values
@@ -1049,8 +1583,6 @@ print(0 < os.path.getsize("mlp.safetensors") - numbers < 1_000)
 # Load the part by its prefix, and freeze it.
 
 # %%
-from safetensors.torch import load_file
-
 state = load_file("mlp.safetensors")
 new = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 2))
 new[0].load_state_dict({"weight": state["hidden.weight"], "bias": state["hidden.bias"]})
@@ -1159,7 +1691,7 @@ print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dty
 # | to use it again | `load_parameters(net, path)`; `net.load_state_dict(torch.load(path))` |
 # | a copy in memory | `copy.deepcopy(net.state_dict())` |
 # | one part of a net | `net.hidden.state_dict()` |
-# | names without `module.` | `consume_prefix_in_state_dict_if_present(state, "module.")` |
+# | names without `module.` | `consume_prefix_in_state_dict_if_present(state, "module.")`, for a prefix at the beginning |
 # | to resume a run | `save_checkpoint(folder, step, net=net, optimizer=optimizer)`, `load_checkpoint(folder, net=net, optimizer=optimizer)` |
 # | a net in many processes | `torch.distributed.checkpoint` |
 # | to load on another machine | `map_location="cpu"` |
