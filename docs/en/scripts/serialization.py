@@ -1550,6 +1550,101 @@ print(load_parameters(nn.LazyLinear(3), "lazy.safetensors").weight.shape)
 #> torch.Size([3, 20])
 
 # %% [markdown]
+# ### `Can't pickle local object`: saving a whole net
+
+# %%
+class WithLambda(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.activation = lambda X: X.relu()
+
+
+try:
+    torch.save(WithLambda(), "lambda.pt")
+except AttributeError as error:
+    print("local object 'WithLambda.__init__.<locals>.<lambda>'" in str(error))
+#> True
+
+# %% [markdown]
+# Python 3.12 and later say `Can't get local object`.
+# Fix: `torch.save(net.state_dict(), path)`, which holds tensors only; or `nn.ReLU()` in place of the lambda.
+
+# %% [markdown]
+# ### `size mismatch`, also with `strict=False`: another number of classes
+#
+# You have trained a classifier for ten classes and now need three:
+
+# %%
+ten = nn.ModuleDict({"body": nn.Linear(2, 4), "head": nn.Linear(4, 10)})
+three = nn.ModuleDict({"body": nn.Linear(2, 4), "head": nn.Linear(4, 3)})
+try:
+    three.load_state_dict(ten.state_dict(), strict=False)
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: Error(s) in loading state_dict for ModuleDict:
+#> 	size mismatch for head.weight: copying a param with shape torch.Size([10, 4]) from checkpoint, the shape in current model is torch.Size([3, 4]).
+#> 	size mismatch for head.bias: copying a param with shape torch.Size([10]) from checkpoint, the shape in current model is torch.Size([3]).
+
+# %% [markdown]
+# Fix: leave the head out, and look at what is missing: only the head may be.
+
+# %%
+state = {name: tensor for name, tensor in ten.state_dict().items() if not name.startswith("head.")}
+print(three.load_state_dict(state, strict=False).missing_keys)
+#> ['head.weight', 'head.bias']
+
+# %% [markdown]
+# ### `Unexpected key(s) in state_dict: "total_ops", "total_params"`
+#
+# Profilers and the like keep their counts in buffers of every module, and `state_dict()` saves them.
+# Fix: leave out what the new net does not have, but only those names.
+
+# %%
+counted = copy.deepcopy(ten)
+for module in counted.modules():
+    module.register_buffer("total_ops", torch.zeros(1))
+state = {name: t for name, t in counted.state_dict().items() if not name.endswith("total_ops")}
+print(ten.load_state_dict(state))
+#> <All keys matched successfully>
+
+# %% [markdown]
+# ### The learning rate starts anew after resuming
+#
+# A scheduler writes the learning rate into the optimizer as soon as it is made.
+# Here a schedule that falls by a tenth each step:
+
+# %%
+def scheduled():
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.9**step)
+
+
+optimizer, scheduler = scheduled()
+for _ in range(3):
+    optimizer.step()
+    scheduler.step()
+states = optimizer.state_dict(), scheduler.state_dict()
+
+optimizer, scheduler = scheduled()
+optimizer.load_state_dict(states[0])
+optimizer.step()
+scheduler.step()
+print(round(optimizer.param_groups[0]["lr"], 3))
+#> 0.9
+
+# %% [markdown]
+# Fix: load both, when both are there.
+
+# %%
+optimizer, scheduler = scheduled()
+optimizer.load_state_dict(states[0])
+scheduler.load_state_dict(states[1])
+optimizer.step()
+scheduler.step()
+print(round(optimizer.param_groups[0]["lr"], 3))
+#> 0.656
+
+# %% [markdown]
 # ## Exercises
 
 # %% [markdown]
