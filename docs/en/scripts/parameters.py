@@ -823,7 +823,7 @@ print(torch.optim.SGD([weight], lr=0.1).param_groups[0]["params"][0] is weight)
 #> True
 
 # %% [markdown]
-# Inside a module the same mistake is silent, because the result is not registered: `nn.Parameter(t) * 0.01` is no Parameter.
+# Inside a module the same mistake is silent, because the result is not registered: see `nn.Parameter(t) * 0.01` among the mistakes of custom layers.
 
 # %% [markdown]
 # ### `some parameters appear in more than one parameter group`
