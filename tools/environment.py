@@ -133,7 +133,8 @@ def install(uv, group, arguments):
     if uv:
         # pip compiles what it installs, too; without it, each of the many Pythons of a test run would.
         command = [uv, "pip", "install", "--python", VENV_PYTHON, "--compile-bytecode"]
-        command += constraints + ["pip"]
+        command += constraints
+        command.append("pip")
         commands = [command + arguments]
         environment = dict(settings_of_pip(), **environment)  # what uv itself was told comes first
     else:
@@ -183,7 +184,7 @@ def settings_of_pip():
 def wanted():
     """What decides whether an installation is still the right one."""
     digest = hashlib.sha256()
-    for name in ["pyproject.toml"] + PINS:
+    for name in sorted({"pyproject.toml"}.union(PINS)):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()

@@ -20,9 +20,10 @@ import tomllib
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ EXPLAINED = ROOT / "tools" / "real_nets" / "explained.toml"
 PAGE, TABLE = "docs/en/tested.md", "table of real nets"
 # Below this folder, what decides how every task ends.
 DECIDING = ["battery.py", "digests.py", "resuming.py", "runs.py", "libraries/__init__.py", "constraints.txt"]
+MORE_PACKAGES = ["pytorch_optimizer", "schedulefree", "torchdata", "torchao", "accelerate", "torchmetrics"]
 TRAINING = "save_checkpoint"  # the only check of what is not a net
 
 
@@ -121,7 +123,7 @@ def known_results(path: Path, digests: dict[str, str]) -> dict[tuple[str, str], 
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     found = {}
     for line in lines:
-        if line.endswith("}"):  # the last one may be cut, where a run was killed
+        with suppress(json.JSONDecodeError):  # of a line that was cut, where a run was killed
             entry = json.loads(line)
             if digests.get(entry["library"]) == entry.pop("digest"):
                 found[entry["library"], entry["name"]] = Result(**entry)
@@ -134,7 +136,9 @@ def complete(todo: list[Task], path: Path, digests: dict[str, str], jobs: int) -
     yield from (known[task[:2]] for task in todo if task[:2] in known)
     missing = [task for task in todo if task[:2] not in known]
     path.parent.mkdir(parents=True, exist_ok=True)
+    cut = path.is_file() and not path.read_bytes().endswith(b"\n")
     with path.open("a", encoding="utf-8") as file:
+        file.write("\n" if cut else "")
         for place, result in enumerate(results(missing, jobs), start=1):
             entry = {**result._asdict(), "digest": digests[result.library]}
             print(json.dumps(entry), file=file, flush=True)
@@ -203,18 +207,20 @@ def reasons(explained: dict[Explanation, list[Failure]]) -> list[str]:
     return lines
 
 
-def origin(found: list[Result]) -> str:
-    """Where and when, and with which versions."""
+def origin(found: list[Result]) -> list[str]:
+    """What is not in the tables, where and when they were made, and with which versions."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
-    names = ["torch", "safetensors", *LIBRARIES, "pytorch_optimizer", "torchdata", "torchao", "accelerate"]
-    versions = ", ".join(f"{name} {version(name).partition('+')[0]}" for name in names)
+    versions = []
+    for name in ["torch", "safetensors", *LIBRARIES, *MORE_PACKAGES]:
+        with suppress(PackageNotFoundError):
+            versions.append(f"{name} {version(name).partition('+')[0]}")
     not_built = sum(not result.built for result in found)
-    return (
+    return [
+        f"{not_built} more could not be built from generic sizes, have more than {MOST_VALUES:,} parameters, "
+        "or need what is not installed.",
         f"{time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores of {cpu[1] if cpu else platform.machine()}, "
-        f"Python {platform.python_version()}, {versions}.\n"
-        f"{not_built} other nets of these libraries could not be built tiny, have more than "
-        f"{MOST_VALUES:,} parameters, or need what is not installed."
-    )
+        f"Python {platform.python_version()}, {', '.join(versions)}.",
+    ]
 
 
 def page_part(found: list[Result], explained: dict[Explanation, list[Failure]]) -> list[str]:
@@ -222,7 +228,7 @@ def page_part(found: list[Result], explained: dict[Explanation, list[Failure]]) 
         table(found),
         training_table(found),
         ["What failed, and why:", "", *reasons(explained)],
-        [origin(found)],
+        origin(found),
     ]
     return [line for part in parts for line in ("", *part)][1:]
 
