@@ -1,24 +1,37 @@
 """Arguments of the wrong kind, refused before anything is done: what came, and what was expected."""
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def check_net(net: Any) -> None:
     """A TypeError unless it is a module."""
-    if isinstance(net, nn.Module):
-        return
-    hint = ""
-    if isinstance(net, type) and issubclass(net, nn.Module):
-        hint = f": call it first, as in {net.__name__}(...)"
-    elif isinstance(net, Mapping):
-        hint = ": pass the net itself, not its state_dict()"
-    elif isinstance(net, str | os.PathLike):
-        hint = f", {os.fspath(net)!r}: the net comes first, then the path"
-    raise TypeError(f"expected a net, which is an nn.Module, but got {kind_of(net)}{hint}")
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"expected a net, which is an nn.Module, but got {kind_of(net)}{_hint(net)}")
+
+
+def _hint(net: Any) -> str:
+    """What is meant most often by an object in place of a net."""
+    match net:
+        case type() if issubclass(net, nn.Module):
+            return f": call it first, as in {net.__name__}(...)"
+        case Mapping() if all(isinstance(key, str) for key in net):
+            return ": pass the net itself, not its state_dict()"
+        case str() | os.PathLike():
+            return f", {os.fspath(net)!r}: the net comes first, then the path"
+        case Tensor() | Mapping():
+            return ": the net comes first"
+        case Iterator():
+            return ": pass the net itself, not its parameters()"
+        case list() if net and all(isinstance(each, nn.Module) for each in net):
+            return ": put its modules in an nn.Sequential or an nn.ModuleList"
+        case nn.modules.module._IncompatibleKeys():
+            return ": load_state_dict() does not return the net"
+    return ""
 
 
 def check_path(path: Any) -> None:
@@ -38,3 +51,12 @@ def kind_of(value: Any) -> str:
     kind = value if isinstance(value, type) else type(value)
     name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
     return f"the class {name}" if isinstance(value, type) else name
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """What may have been meant by a name that is none of these."""
+    if close := difflib.get_close_matches(name, names, n=1):
+        return f"the nearest is '{close[0]}'"
+    return (
+        f"there are {', '.join(names[:3])}{', ...' if names[3:] else ''}" if names else "it has none at all"
+    )

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from d2lblocks._tensors import span_in_storage
+from d2lblocks._tensors import parts, span_in_storage
 
 _SMALL = 2**12  # bytes: of so few, Python makes a copy sooner than torch
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8)
@@ -74,7 +74,9 @@ class Memory:
     def __init__(self, states: Iterable[TensorState]) -> None:
         users: dict[int, tuple[torch.UntypedStorage, list[_Span]]] = {}
         for state in states:
-            for part in _parts(state.data):
+            if is_traceable_wrapper_subclass(state.data):
+                continue  # such as a DTensor, which has the tensors with its numbers as attributes
+            for part in parts(state.data):
                 storage, span = part.untyped_storage(), _Span(*span_in_storage(part), [state.tensor])
                 users.setdefault(storage._cdata, (storage, []))[1].append(span)
         self._sizes = [(storage, storage.nbytes()) for storage, _ in users.values()]
@@ -136,22 +138,6 @@ class _Piece:
         place = self.start // kind.itemsize, ((self.end - self.start) // kind.itemsize,), (1,)
         view = torch.empty(0, dtype=kind, device=self.storage.device)
         return view.set_(self.storage, *place)
-
-
-def _parts(tensor: Tensor) -> Iterable[Tensor]:
-    """The tensors that hold a tensor's numbers: nearly always itself."""
-    if type(tensor) is not Tensor and is_traceable_wrapper_subclass(tensor):
-        return ()  # such as a DTensor, which has the tensors with its numbers as attributes
-    match tensor.layout:
-        case torch.strided:
-            return (tensor.values() if tensor.is_nested else tensor,)
-        case torch.sparse_coo:
-            return tensor._indices(), tensor._values()
-        case torch.sparse_csr | torch.sparse_bsr:
-            return tensor.crow_indices(), tensor.col_indices(), tensor.values()
-        case torch.sparse_csc | torch.sparse_bsc:
-            return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
-    return ()
 
 
 def _merged(spans: list[_Span]) -> list[_Span]:

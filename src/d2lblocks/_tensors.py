@@ -1,18 +1,40 @@
 """The parameters and buffers of a net by name, and where in memory tensors are."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 
 def named_tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Every name of every parameter and buffer, also the second names of shared ones."""
-    for prefix, module in net.named_modules(remove_duplicate=False):
+    for prefix, module in named_modules(net):
         for name, tensor in own_tensors(module):
             yield f"{prefix}.{name}" if prefix else name, tensor
+
+
+def named_modules(
+    module: nn.Module, path: str = "", above: tuple[tuple[str, nn.Module], ...] = ()
+) -> Iterator[tuple[str, nn.Module]]:
+    """Every path of every module, also the second paths of shared ones, in PyTorch's order.
+
+    A ValueError, if a module is inside itself: PyTorch's own would go around until Python stops it.
+    """
+    for head, known in above:
+        if known is module:
+            again = repr(head) if head else "the net"
+            raise ValueError(
+                f"{type(above[0][1]).__name__} contains itself: '{path}' is {again}. "
+                "To refer to a module without making it a child, keep it in a tuple: self.parent = (parent,)"
+            )
+    yield path, module
+    for name, child in module._modules.items():
+        if child is not None:
+            yield from named_modules(child, f"{path}.{name}" if path else name, (*above, (path, module)))
 
 
 def own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -23,7 +45,7 @@ def own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def identity(tensor: Tensor) -> Hashable:
     """Equal for tensors that are the same values in the same memory, transposed or not."""
-    if is_lazy(tensor) or tensor.layout is not torch.strided:
+    if is_lazy(tensor) or tensor.layout is not torch.strided or tensor.is_nested:
         return id(tensor)
     # The storage object itself, because on the meta device all addresses are 0.
     span = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
@@ -37,3 +59,27 @@ def span_in_storage(tensor: Tensor) -> tuple[int, int]:
         length = 1 + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
     start, width = int(tensor.storage_offset()), tensor.itemsize
     return start * width, (start + int(length)) * width
+
+
+@contextmanager
+def writing(tensor: Tensor) -> Iterator[None]:
+    """Write to a tensor without gradients: to one of inference mode in that mode only, as PyTorch demands."""
+    with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+        yield
+
+
+def parts(tensor: Tensor) -> Sequence[Tensor]:
+    """The strided tensors that a tensor is stored as, nearly always itself; none of an opaque one."""
+    if type(tensor) not in (Tensor, nn.Parameter) and is_traceable_wrapper_subclass(tensor):
+        names, _ = tensor.__tensor_flatten__()
+        return [part for name in names for part in parts(getattr(tensor, name))]
+    match tensor.layout:
+        case torch.strided:
+            return (tensor.values() if tensor.is_nested else tensor,)
+        case torch.sparse_coo:
+            return tensor._indices(), tensor._values()
+        case torch.sparse_csr | torch.sparse_bsr:
+            return tensor.crow_indices(), tensor.col_indices(), tensor.values()
+        case torch.sparse_csc | torch.sparse_bsc:
+            return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
+    return ()

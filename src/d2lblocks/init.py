@@ -1,7 +1,7 @@
 """Initialisation: the values that a net begins with."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from d2lblocks._arguments import check_net, kind_of, nearest
 from d2lblocks._snapshot import Snapshot
-from d2lblocks.parameters import shared_names
+from d2lblocks._tensors import identity, named_modules, writing
 
 __all__ = [
     "hardshrink_uniform_",
@@ -209,8 +210,9 @@ def init_by_type(
     rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]]],
     *,
     generator: torch.Generator | None = None,
+    skip: Iterable[str] = (),
 ) -> dict[str, str | None]:
-    """Initialise a net by the types of its layers, and tell what was done.
+    """Initialize a net by the types of its layers, and tell what was done.
 
     A rule says, for one type of layer, which function fills which of its parameters.
     A layer follows the rule of its own class, or else of its nearest base class that has one.
@@ -218,6 +220,9 @@ def init_by_type(
 
     Parameters are filled in place, and under `torch.no_grad()`.
     A tensor with several names is filled once, by the first of its names that has a rule.
+    If a function fills the weight of an `nn.Embedding` or `nn.EmbeddingBag` with a `padding_idx`, that row
+    is set to 0, as PyTorch has it, whichever layer's rule the function is from.
+    A parameter that was made in inference mode is filled as well, in whatever mode this is called.
     On the meta device the functions are called, and nothing is drawn.
     What one of them raises gets a note that names the parameter.
     After any error the net and the random numbers are as they were: also gradients, and what attributes
@@ -231,15 +236,20 @@ def init_by_type(
         generator: where the random numbers come from; given to every function that has an argument
             of this name. `None` is PyTorch's default generator; `sparse_` places its zeros by that
             in any case.
+        skip: the paths of layers that follow no rule, with everything inside them, as in `skip=("head",)`.
+            A tensor that such a layer shares with another one is filled if the other one follows a rule.
 
     Returns:
         for every name of every parameter, the function that filled it, as text, or `None` for none.
 
     Raises:
         ValueError: when a rule matches no layer; when a parameter to be filled waits for its first batch;
-            when a function gave a new tensor in place of filling its own.
-        AttributeError: when a layer has no parameter of a name in its rule.
-        TypeError: when the rules are not types, names and functions.
+            when a function gave a new tensor in place of filling its own;
+            when a module of the net contains itself.
+        AttributeError: when a layer has no parameter of a name in its rule;
+            when there is no layer at a path to skip.
+        TypeError: when the rules are not types, names and functions; when `net` is not a module,
+            or `skip` not several paths.
         RuntimeError: when the generator is of another device than a parameter to be filled.
 
     Examples:
@@ -258,37 +268,60 @@ def init_by_type(
         #> 2.weight xavier_uniform_
         ```
     """
-    plan = _plan(net, rules, generator)
-    first = {name: names[0] for names in shared_names(net) for name in names}
-    filled: dict[str, str] = {}
+    check_net(net)
+    plan = _plan(net, rules, generator, _skipped(net, skip))
+    names = [(name, identity(each)) for name, each in net.named_parameters(remove_duplicate=False)]
+    filled: dict[Hashable, str] = {}
     before = Snapshot(net, generator)
-    for name, parameter, function in plan:
-        tensor = first.get(name, name)
-        if tensor in filled:
-            continue
-        filled[tensor] = _text(function)
+    try:
+        for name, parameter, function, given in plan:
+            if (tensor := identity(parameter)) not in filled:
+                filled[tensor] = _text(function)
+                _fill(name, parameter, function, given)
+        _zero_padding(net, filled)
+    except BaseException:
+        before.restore()
+        raise
+    return {name: filled.get(tensor) for name, tensor in names}
+
+
+def _skipped(net: nn.Module, skip: Iterable[str]) -> set[nn.Module]:
+    """The modules at these paths, and those inside them."""
+    if isinstance(skip, str) or not isinstance(skip, Iterable):
+        example = skip if isinstance(skip, str) else "head"
+        raise TypeError(f"expected the paths of layers to skip, as in skip=('{example}',), but got {skip!r}")
+    modules: set[nn.Module] = set()
+    for path in skip:
+        if not isinstance(path, str):
+            raise TypeError(f"expected the path of a layer to skip, which is a str, but got {kind_of(path)}")
         try:
-            _fill(parameter, function, generator)
-        except BaseException as error:
-            before.restore()
-            error.add_note(f"{_text(function)} was filling '{name}' of shape {tuple(parameter.shape)}")
-            raise
-    names = [name for name, _ in net.named_parameters(remove_duplicate=False)]
-    return {name: filled.get(first.get(name, name)) for name in names}
+            modules.update(net.get_submodule(path).modules())
+        except AttributeError:
+            parameters = (name for name, _ in net.named_parameters(remove_duplicate=False))
+            layers = [name for name, _ in named_modules(net) if name]
+            hint = "it is a parameter" if path in parameters else nearest(path, layers)
+            raise AttributeError(f"{type(net).__name__} has no layer '{path}' to skip: {hint}") from None
+    return modules
 
 
 def _plan(
     net: nn.Module,
     rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]]],
     generator: torch.Generator | None,
-) -> list[tuple[str, nn.Parameter, Callable[..., Any]]]:
-    """Each parameter to be filled, under its name and with its function; every check is made here."""
+    skipped: set[nn.Module],
+) -> list[tuple[str, nn.Parameter, Callable[..., Any], dict[str, torch.Generator]]]:
+    """Each parameter to be filled: its name, itself, its function, and what else that is given.
+
+    Every check is made here.
+    """
     _check_rules(rules)
+    functions = {id(function): function for rule in rules.values() for function in rule.values()}
+    drawing = {key for key, function in functions.items() if generator and _takes_generator(function)}
     plan = []
     unused = dict(rules)
-    for path, module in net.named_modules():
+    for path, module in named_modules(net):
         kind = next((kind for kind in type(module).__mro__ if kind in rules), None)
-        if kind is None:
+        if kind is None or module in skipped:
             continue
         unused.pop(kind, None)
         if unknown := [own for own in rules[kind] if own not in module._parameters]:
@@ -296,15 +329,18 @@ def _plan(
             owned = ", ".join(map(repr, module._parameters)) or "none"
             raise AttributeError(
                 f"{type(module).__name__} has no parameter '{name}' to fill: of its own it has {owned}"
+                f"{f'; skip=({path!r},) leaves the layer out' if path else ''}"
             )
         for own, parameter in module._parameters.items():
             if own in rules[kind] and parameter is not None:
                 name, function = f"{path}.{own}" if path else own, rules[kind][own]
-                _check_parameter(name, parameter, generator if _takes_generator(function) else None)
-                plan.append((name, parameter, function))
+                given = {"generator": generator} if generator and id(function) in drawing else {}
+                _check_parameter(name, parameter, **given)
+                plan.append((name, parameter, function, given))
+    left = " that is not skipped" if skipped else ""
     if unused:
         kinds = ", ".join(kind.__name__ for kind in unused)
-        raise ValueError(f"no layer of {type(net).__name__} follows the rule for {kinds}")
+        raise ValueError(f"no layer of {type(net).__name__}{left} follows the rule for {kinds}")
     if not plan:
         raise ValueError(f"the rules fill no parameter of {type(net).__name__}")
     return plan
@@ -330,10 +366,10 @@ def _check_rules(rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]
                 )
 
 
-def _check_parameter(name: str, parameter: nn.Parameter, generator: torch.Generator | None) -> None:
+def _check_parameter(name: str, parameter: nn.Parameter, generator: torch.Generator | None = None) -> None:
     if is_lazy(parameter):
         raise ValueError(
-            f"'{name}' is not initialised yet and cannot be filled: its shape comes with the first batch"
+            f"'{name}' is not initialized yet and cannot be filled: its shape comes with the first batch"
         )
     if generator and not parameter.is_meta and parameter.device.type != generator.device.type:
         raise RuntimeError(
@@ -342,12 +378,29 @@ def _check_parameter(name: str, parameter: nn.Parameter, generator: torch.Genera
         )
 
 
-def _fill(parameter: nn.Parameter, function: Callable[..., Any], generator: torch.Generator | None) -> None:
-    given = {"generator": generator} if generator and _takes_generator(function) else {}
-    with torch.no_grad():
-        result = function(parameter, **given)
-    if isinstance(result, Tensor) and result.untyped_storage()._cdata != parameter.untyped_storage()._cdata:
-        raise ValueError(f"expected {_text(function)} to fill its tensor in place, but it gave a new one")
+def _fill(name: str, parameter: nn.Parameter, function: Callable[..., Any], given: dict[str, Any]) -> None:
+    try:
+        with writing(parameter):
+            result = function(parameter, **given)
+        if isinstance(result, Tensor) and not _in_one_memory(result, parameter):
+            raise ValueError(f"expected {_text(function)} to fill its tensor in place, but it gave a new one")
+    except BaseException as error:
+        error.add_note(f"{_text(function)} was filling '{name}' of shape {tuple(parameter.shape)}")
+        raise
+
+
+def _in_one_memory(a: Tensor, b: Tensor) -> bool:
+    return a is b or a.untyped_storage()._cdata == b.untyped_storage()._cdata
+
+
+def _zero_padding(net: nn.Module, filled: Container[Hashable]) -> None:
+    """Set the rows of padding to 0 in those tables that were filled, through whatever layer."""
+    for module in net.modules():
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.padding_idx is not None:
+            weight = module._parameters.get("weight")  # not one that is computed
+            if weight is not None and identity(weight) in filled:
+                with writing(weight):
+                    weight[module.padding_idx] = 0
 
 
 def _takes_generator(function: Callable[..., Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Lazy initialisation: sizes that come with the first batch."""
+"""Lazy initialization: sizes that come with the first batch."""
 
 import sys
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map_only
 
+from d2lblocks._arguments import check_net
 from d2lblocks._snapshot import Snapshot
-from d2lblocks._tensors import named_tensors
+from d2lblocks._tensors import named_modules, named_tensors
 
 __all__ = ["apply_init", "uninitialized_names"]
 
@@ -28,6 +29,10 @@ def uninitialized_names(net: nn.Module) -> list[str]:
     Returns:
         the dotted paths, in the order of the modules; empty when everything has its shape.
 
+    Raises:
+        TypeError: if `net` is not a module.
+        ValueError: if a module of the net contains itself, with its path.
+
     Examples:
         ```python
         import torch
@@ -42,17 +47,22 @@ def uninitialized_names(net: nn.Module) -> list[str]:
         #> []
         ```
     """
+    check_net(net)
     return [name for name, tensor in named_tensors(net) if is_lazy(tensor)]
 
 
-def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None = None) -> _Net:
-    """Give a lazy net its shapes by a dry run, and then initialise it.
+def apply_init(
+    net: _Net, /, *inputs: Any, init: Callable[[nn.Module], None] | None = None, **kwargs: Any
+) -> _Net:
+    """Give a lazy net its shapes by a dry run, and then initialize it.
 
-    The dry run is one call `net(*inputs)`, without gradients and with every module in evaluation mode,
-    and everything it does is undone: shapes, training modes, buffers such as the statistics of a batch norm,
-    parameters, gradients, hooks, attributes and the lists, dicts and sets in them, random numbers;
+    The dry run is one call `net(*inputs, **kwargs)`, without gradients and with every module in evaluation
+    mode, and everything it does is undone: shapes, training modes, buffers such as the statistics of a batch
+    norm, parameters, gradients, hooks, attributes and the lists, dicts and sets in them, random numbers;
     the inputs are copied before. What an object of a class of your own holds is not looked into.
-    Then the lazy modules get their shapes and values, in the order in which the dry run reached them.
+    Then the lazy modules get their shapes and values, in the order in which the dry run reached them:
+    each forward pre-hook that gave a lazy tensor of its module its shape is called once more, with the same
+    inputs and without gradients. That is how the lazy modules of PyTorch work, and those of other libraries.
     Their values come from PyTorch's default generator, as those of layers that are built with their sizes.
     So a net whose layers are all lazy, and run in the order of their definition, gets the very values that
     the same seed gives to the same net with sizes.
@@ -63,14 +73,20 @@ def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None
         net: any module; for one without lazy parameters the dry run only checks the inputs.
         *inputs: what the net is called with: a batch of one example will do.
         init: a function for `net.apply`, called after the dry run, such as `init_xavier`.
+            It is the one name that is not passed on to the net.
+        **kwargs: what the net is called with by name, as in `apply_init(net, input_ids=ids)`.
 
     Returns:
         the net.
 
     Raises:
         RuntimeError: when the forward pass fails, with the layer, the shape that came and the shape
-            it expects, where it is known; when the forward pass leaves a parameter without its shape.
+            it expects, where it is known; when the forward pass leaves a parameter without its shape,
+            or gives it one other than by a forward pre-hook, which cannot be repeated;
+            when the net, or a part of it, is a `torch.jit.ScriptModule`.
             The net is as it was: what was lazy is lazy again. The same holds for what `init` raises.
+        TypeError: if `net` is not a module.
+        ValueError: if a module of the net contains itself, with its path.
 
     Examples:
         ```python
@@ -87,22 +103,23 @@ def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None
         #> )
         ```
     """
+    check_net(net)
+    _refuse_scripted(net)
     before, gradients = Snapshot(net), torch.is_grad_enabled()
     # Values made in inference mode can be written in no other, and trained in none: use it for those alone.
     inference = any(parameter.data.is_inference() for parameter in net.parameters())
     with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
         try:
-            reached = _dry_run(net, inputs)
+            calls = _dry_run(net, inputs, kwargs)
+            unreached = uninitialized_names(net)
         finally:
             before.restore()
         try:
-            for module, args, kwargs in reached:
-                module._infer_parameters(module, args, kwargs)
+            with torch.no_grad():
+                for hook, arguments in calls:
+                    hook(*arguments)
             if missed := uninitialized_names(net):
-                raise RuntimeError(
-                    f"the dry run of {type(net).__name__} did not reach {', '.join(map(repr, missed))}: "
-                    "call their layers by themselves first"
-                )
+                raise RuntimeError(_missed(net, unreached, missed))
             if init is not None:
                 net.apply(init)
         except BaseException:
@@ -111,14 +128,26 @@ def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None
     return net
 
 
-_Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
+def _refuse_scripted(net: nn.Module) -> None:
+    """A RuntimeError for what takes no hooks, and keeps its state where no snapshot sees it."""
+    for path, module in named_modules(net):
+        if isinstance(module, torch.jit.ScriptModule):
+            which = repr(path) if path else "the net"
+            raise RuntimeError(
+                f"apply_init is not supported on ScriptModules, and {which} is one: "
+                "call it before torch.jit.script or torch.jit.trace"
+            )
 
 
-def _dry_run(net: nn.Module, inputs: tuple[Any, ...]) -> list[_Call]:
-    """Call the net, and give the first call of each lazy module. Hooks, modes and shapes stay behind."""
-    reached: list[_Call] = []
-    inside: list[tuple[str, nn.Module, tuple[Any, ...]]] = []  # the calls that have not returned
-    failed: list[tuple[BaseException, tuple[str, nn.Module, tuple[Any, ...]]]] = []
+_Call = tuple[str, nn.Module, tuple[Any, ...]]  # the path of a module, itself, and what it was called with
+_HookCall = tuple[Callable[..., Any], tuple[Any, ...]]  # a hook, and its arguments
+
+
+def _dry_run(net: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> list[_HookCall]:
+    """Call the net, and give the calls of hooks that initialize. Hooks, modes and shapes stay behind."""
+    initializing: list[_HookCall] = []
+    inside: list[_Call] = []  # the calls that have not returned
+    failed: list[tuple[BaseException, _Call]] = []
 
     def enter(name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inside.append((name, module, (*args, *kwargs.values())))
@@ -128,27 +157,45 @@ def _dry_run(net: nn.Module, inputs: tuple[Any, ...]) -> list[_Call]:
         if error is not None:
             failed.append((error, call))
 
-    def infer(own_hook: Any, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        own_hook(module, args, kwargs)
-        reached.append((module, args, kwargs))
+    def follow(hook: Callable[..., Any], initializes: bool, module: nn.Module, *arguments: Any) -> Any:
+        waiting, known = len(uninitialized_names(module)), len(initializing)
+        result = hook(module, *arguments)
+        if initializes or len(uninitialized_names(module)) < waiting:
+            # Hooks of other modules that it has called are called by it the next time as well.
+            initializing[known:] = [(hook, (module, *arguments))]
+        return result
 
-    copies = tree_map_only(Tensor, lambda t: t.detach().clone().requires_grad_(t.requires_grad), inputs)
+    args, kwargs = tree_map_only(
+        Tensor, lambda t: t.detach().clone().requires_grad_(t.requires_grad), (inputs, kwargs)
+    )
     for name, module in net.named_modules():
         module.training = False  # not eval(), in which a module may do more than this
+        # That of a lazy module of PyTorch's also changes the class, if the tensors were loaded.
+        own = getattr(vars(module).get("_initialize_hook"), "id", None)
+        hooks = module._forward_pre_hooks
+        hooks.update({key: partial(follow, hook, key == own) for key, hook in hooks.items()})
         module.register_forward_pre_hook(partial(enter, name), prepend=True, with_kwargs=True)
         module.register_forward_hook(leave, always_call=True)
-        if hook := vars(module).get("_initialize_hook"):
-            hooks = module._forward_pre_hooks
-            hooks[hook.id] = partial(infer, hooks[hook.id])
-    # A compiled net would initialise its layers by other hooks than these.
+    # A compiled net would initialize its layers by other hooks than these.
     compiles = "torch._dynamo" in sys.modules
     with torch.no_grad(), torch.compiler.set_stance("force_eager") if compiles else nullcontext():
         try:
-            net(*copies)
+            net(*args, **kwargs)
         except Exception as error:
-            call = next((call for known, call in failed if known is error), ("", net, inputs))
+            whole = "", net, (*args, *kwargs.values())
+            call = next((call for known, call in failed if known is error), whole)
             raise RuntimeError(_failure(*call, error)) from error
-    return reached
+    return initializing
+
+
+def _missed(net: nn.Module, unreached: list[str], missed: list[str]) -> str:
+    names, kind = ", ".join(map(repr, unreached or missed)), type(net).__name__
+    if unreached:
+        return f"the dry run of {kind} did not reach {names}: call their layers by themselves first"
+    return (
+        f"the forward pass of {kind} initializes {names} other than by a forward pre-hook, "
+        "which cannot be repeated after the dry run: call the net once under torch.no_grad() instead"
+    )
 
 
 def _failure(name: str, module: nn.Module, given: tuple[Any, ...], error: Exception) -> str:
@@ -163,7 +210,10 @@ def _failure(name: str, module: nn.Module, given: tuple[Any, ...], error: Except
 
 
 def _expected(module: nn.Module) -> str:
-    """The shape of the input that a common layer takes; empty for others, and before the first batch."""
+    """The shape of the input that a common layer takes; empty for others, and before the first batch.
+
+    It is that of the tensors, because sizes in attributes stay 0 if the tensors of a lazy layer were loaded.
+    """
     if any(map(is_lazy, (*module.parameters(recurse=False), *module.buffers(recurse=False)))):
         return ""
     match module:
@@ -172,8 +222,9 @@ def _expected(module: nn.Module) -> str:
         case nn.modules.conv._ConvNd(weight=weight, groups=groups, kernel_size=kernel):
             channels = weight.shape[0] if module.transposed else weight.shape[1] * groups
             return f"(N, {channels}, {', '.join('DHW'[-len(kernel) :] if len(kernel) > 1 else 'L')})"
-        case nn.modules.batchnorm._NormBase(num_features=features):
-            return f"(N, {features}, ...)"
+        case nn.modules.batchnorm._NormBase(weight=weight, running_mean=mean, num_features=features):
+            sizes = [len(tensor) for tensor in (weight, mean) if tensor is not None] or [features]
+            return f"(N, {sizes[0]}, ...)" if sizes[0] else ""
         case nn.LayerNorm(normalized_shape=shape):
             return f"(*, {', '.join(map(str, shape))})"
     return ""

@@ -74,9 +74,12 @@ class MLP(nn.Module):
 class MySequential(nn.Module):
     """Modules called one after the other.
 
-    Wherever both are defined it does what
+    It does what
     [`nn.Sequential`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html) does:
     a module given twice runs twice, an index may be negative, a slice is a `MySequential` again.
+    It is changed in the same ways too: `append`, `extend`, `insert`, `pop`, `net[0] = module`, `del net[0]`,
+    `net += other` and `net *= 2`, while `net + other` and `net * 2` make another `MySequential`.
+    `torch.jit.script` refuses it: TorchScript can loop over modules only in PyTorch's own containers.
 
     Args:
         *args: the modules in the order in which they run, or one `OrderedDict` of names and modules.
@@ -138,6 +141,29 @@ class MySequential(nn.Module):
         if not -len(self) <= index < len(self):
             raise IndexError(f"index {index} is out of range")
         return list(self)[index]
+
+    # These functions of nn.Sequential use nothing that is not above, so they are methods here as well.
+    _get_item_by_idx: Any = nn.Sequential._get_item_by_idx
+    append: Any = nn.Sequential.append
+    extend: Any = nn.Sequential.extend
+    insert: Any = nn.Sequential.insert
+    pop: Any = nn.Sequential.pop
+    __setitem__: Any = nn.Sequential.__setitem__
+    __delitem__: Any = nn.Sequential.__delitem__
+    __imul__: Any = nn.Sequential.__imul__
+
+    def __iadd__(self, other: "MySequential | nn.Sequential") -> Self:
+        added = nn.Sequential(*other) if isinstance(other, MySequential) else other
+        nn.Sequential.__iadd__(self, added)  # type: ignore[type-var]
+        return self
+
+    def __add__(self, other: "MySequential | nn.Sequential") -> "MySequential":
+        return MySequential(*self).__iadd__(other)
+
+    def __mul__(self, times: int) -> "MySequential":
+        return MySequential(*self).__imul__(times)
+
+    __rmul__ = __mul__
 
 
 class FixedHiddenMLP(nn.Module):

@@ -1,6 +1,5 @@
 """Parameter management: what is in a net, which of it is shared, and how to reach it by name."""
 
-import difflib
 import html
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from d2lblocks._tensors import identity, named_tensors, own_tensors
+from d2lblocks._arguments import check_net, kind_of, nearest
+from d2lblocks._tensors import identity, named_modules, named_tensors, own_tensors, parts, writing
 
 __all__ = ["ParameterTable", "Row", "get_tensor", "parameter_table", "set_tensor", "shared_names"]
 
@@ -22,13 +22,17 @@ class Row:
     Attributes:
         name: the dotted path.
         kind: `"parameter"`, `"buffer"`, or `"buffer, not saved"` for one with `persistent=False`.
-        shape: the tensor's shape; `None` while it is not initialised.
+        shape: the tensor's shape; `None` while it is not initialized.
+            A size that differs inside a nested tensor is -1.
         dtype: its type.
         device: where it is.
-        trainable: whether it requires a gradient.
-        values: how many numbers it holds; 0 while it is not initialised.
-        bytes: how many bytes they take, each number counted as stored.
-        shared_with: the first name of the same tensor, `None` if this is it.
+        trainable: whether it is a parameter that requires a gradient.
+        values: how many numbers it holds: 0 while it is not initialized,
+            and those that are stored if it is sparse.
+        bytes: how many bytes it takes as it is stored. A sparse tensor has the indices of its values as well,
+            and a tensor made of other tensors, such as a quantized one of torchao, is as large as these.
+        shared_with: the first name of the same tensor, `None` if this is the first.
+        repeated: whether an earlier row has the same name: a child whose own name has a dot hides another.
 
     Examples:
         ```python
@@ -50,6 +54,7 @@ class Row:
     values: int
     bytes: int
     shared_with: str | None
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,9 @@ class ParameterTable:
     def trainable_values(self) -> int:
         """How many of them require a gradient."""
         # By any of its names: two Parameters in one memory may differ in this.
-        trainable = {row.shared_with or row.name for row in self if row.trainable}
-        return sum(row.values for row in self if row.shared_with is None and row.name in trainable)
+        shared = {row.shared_with for row in self if row.trainable}
+        first = (row for row in self if row.shared_with is None)
+        return sum(row.values for row in first if row.trainable or row.name in shared)
 
     @property
     def bytes(self) -> int:
@@ -133,6 +139,7 @@ class ParameterTable:
             "" if row.kind == "parameter" else row.kind,
             "lazy" if row.shape is None else "",
             f"is {row.shared_with}" if row.shared_with else "",
+            "same name as above" if row.repeated else "",
         ]
         return [
             row.name,
@@ -156,10 +163,18 @@ def parameter_table(net: nn.Module) -> ParameterTable:
     """List every name of a net's parameters and buffers.
 
     A tensor with several names has a row for each.
-    Lazy parameters are listed as not initialised.
+    Lazy parameters are listed as not initialized, also those of modules that are not PyTorch's own.
+    Only parameters train: a buffer that was computed from parameters requires a gradient as well,
+    but no optimizer changes it.
+    If two tensors have the same name, the note of the second says so;
+    `get_tensor` says which of them has the path.
 
     Args:
         net: any module.
+
+    Raises:
+        TypeError: if `net` is not a module.
+        ValueError: if a module of the net contains itself, with its path.
 
     Examples:
         ```python
@@ -175,27 +190,51 @@ def parameter_table(net: nn.Module) -> ParameterTable:
         #> trainable              16
         ```
     """
-    saved = net.state_dict().keys()
+    check_net(net)
     first: dict[Hashable, str] = {}
+    names: set[str] = set()
     rows = []
-    for name, tensor in named_tensors(net):
-        buffer = "buffer" if name in saved else "buffer, not saved"
-        lazy = is_lazy(tensor)
-        known = first.setdefault(identity(tensor), name)
-        rows.append(
-            Row(
-                name=name,
-                kind="parameter" if isinstance(tensor, nn.Parameter) else buffer,
-                shape=None if lazy else tuple(tensor.shape),
-                dtype=tensor.dtype,
-                device=tensor.device,
-                trainable=tensor.requires_grad,
-                values=0 if lazy else tensor.numel(),
-                bytes=0 if lazy else tensor.numel() * tensor.element_size(),
-                shared_with=None if known == name else known,
+    for path, module in named_modules(net):
+        for own, tensor in own_tensors(module):
+            name, known = f"{path}.{own}" if path else own, identity(tensor)
+            parameter = own in module._parameters
+            values, size = (0, 0) if is_lazy(tensor) else _amounts(tensor)
+            rows.append(
+                Row(
+                    name=name,
+                    kind="parameter" if parameter else _kind_of_buffer(module, own),
+                    shape=None if is_lazy(tensor) else _shape(tensor),
+                    dtype=tensor.dtype,
+                    device=tensor.device,
+                    trainable=parameter and tensor.requires_grad,
+                    values=values,
+                    bytes=size,
+                    shared_with=first.get(known),
+                    repeated=name in names,
+                )
             )
-        )
+            first.setdefault(known, name)
+            names.add(name)
     return ParameterTable(tuple(rows))
+
+
+def _kind_of_buffer(module: nn.Module, name: str) -> str:
+    return "buffer, not saved" if name in module._non_persistent_buffers_set else "buffer"
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    if not tensor.is_nested:
+        return tuple(tensor.shape)
+    sizes = [{*each} for each in zip(*(part.shape for part in tensor.unbind()), strict=True)]
+    return tensor.size(0), *(each.pop() if len(each) == 1 else -1 for each in sizes)
+
+
+def _amounts(tensor: Tensor) -> tuple[int, int]:
+    """How many numbers a tensor holds, and how many bytes it takes."""
+    stored = parts(tensor) or (tensor,)
+    sparse = tensor.layout not in (torch.strided, torch.jagged)
+    values = stored[-1] if sparse else tensor  # after the indices
+    return values.numel(), sum(part.numel() * part.element_size() for part in stored)
 
 
 def shared_names(net: nn.Module) -> list[list[str]]:
@@ -211,6 +250,10 @@ def shared_names(net: nn.Module) -> list[list[str]]:
     Returns:
         one list of names a tensor, in the order of the modules; tensors with a single name are left out.
 
+    Raises:
+        TypeError: if `net` is not a module.
+        ValueError: if a module of the net contains itself, with its path.
+
     Examples:
         ```python
         from torch import nn
@@ -222,6 +265,7 @@ def shared_names(net: nn.Module) -> list[list[str]]:
         #> [['0.weight', '1.weight']]
         ```
     """
+    check_net(net)
     groups: dict[Hashable, list[str]] = {}
     for name, tensor in named_tensors(net):
         groups.setdefault(identity(tensor), []).append(name)
@@ -232,6 +276,8 @@ def get_tensor(net: nn.Module, path: str) -> Tensor:
     """The parameter or buffer at a dotted path.
 
     It is `nn.Module.get_parameter` and `nn.Module.get_buffer` in one, with an error that helps.
+    So if two tensors have one name, it is the one that these find: the one whose modules have no dot in
+    their own names.
 
     Args:
         net: any module.
@@ -239,6 +285,7 @@ def get_tensor(net: nn.Module, path: str) -> Tensor:
 
     Raises:
         AttributeError: when there is none; the message names the nearest path that exists.
+        TypeError: if `net` is not a module, or the path is not a `str`.
 
     Examples:
         ```python
@@ -248,6 +295,12 @@ def get_tensor(net: nn.Module, path: str) -> Tensor:
         #> torch.Size([256, 20])
         ```
     """
+    check_net(net)
+    if not isinstance(path, str):
+        hint = ": the value comes after it" if isinstance(path, Tensor) else ""
+        raise TypeError(
+            f"expected the path of a parameter or buffer, which is a str, but got {kind_of(path)}{hint}"
+        )
     owner, dot, name = path.rpartition(".")
     try:
         return dict(own_tensors(net.get_submodule(owner or dot)))[name]
@@ -262,10 +315,11 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
 
     The tensor stays the same object: what shares it, and an optimizer that holds it, see the new values.
     Autograd knows of the change, so a `backward` that needs the old values raises.
+    A tensor that was made in inference mode is set as well, in whatever mode this is called.
 
     Args:
         net: any module.
-        path: the dotted path, as in `state_dict`.
+        path: the dotted path, as in `state_dict`, of the tensor that `get_tensor` finds.
         value: a tensor of the same shape, or one number for all places;
             moved and cast as `Tensor.copy_` does it, without a check that the values fit the type.
 
@@ -274,7 +328,8 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
 
     Raises:
         AttributeError: when there is none; the message names the nearest path that exists.
-        TypeError: when the value is neither a tensor nor a number.
+        TypeError: when the value is neither a tensor nor a number, `net` is not a module,
+            or the path is not a `str`.
         ValueError: when the shapes differ, or the tensor has no values yet (a lazy one before the
             first batch, one on the meta device); nothing is changed.
 
@@ -300,17 +355,15 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
         raise ValueError(
             f"expected a value of shape {tuple(tensor.shape)} for '{path}', but got {tuple(value.shape)}"
         )
-    with torch.no_grad():
+    with writing(tensor):
         return tensor.copy_(value) if isinstance(value, Tensor) else tensor.fill_(value)
 
 
 def _hint(net: nn.Module, path: str) -> str:
     """What may have been meant by a path that does not exist."""
     names = [name for name, _ in named_tensors(net)]
+    if path in names:
+        return "it is inside a child whose own name has a dot, which no path reaches"
     if inside := [name for name in names if path and name.startswith(f"{path}.")]:
         return f"it is a module, which holds '{inside[0]}'"
-    if nearest := difflib.get_close_matches(path, names, n=1):
-        return f"the nearest is '{nearest[0]}'"
-    return (
-        f"there are {', '.join(names[:3])}{', ...' if names[3:] else ''}" if names else "it has none at all"
-    )
+    return nearest(path, names)

@@ -3,6 +3,7 @@
 import copy
 import importlib.resources
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +31,11 @@ from d2lblocks import (
     NestMLP,
     Parallel,
     apply_init,
+    get_tensor,
     init_by_type,
     parameter_table,
+    set_tensor,
+    shared_names,
     uninitialized_names,
 )
 
@@ -625,3 +629,44 @@ def test_fully_shard(block: Block, one_process: DeviceMesh) -> None:
 def test_types_are_shipped() -> None:
     """`py.typed` tells type checkers to read the package's annotations."""
     assert importlib.resources.files("d2lblocks").joinpath("py.typed").is_file()
+
+
+# What takes a net.
+
+NETS: dict[str, Callable[[Any], Any]] = {
+    "parameter_table": parameter_table,
+    "shared_names": shared_names,
+    "get_tensor": lambda net: get_tensor(net, "weight"),
+    "set_tensor": lambda net: set_tensor(net, "weight", 0.0),
+    "uninitialized_names": uninitialized_names,
+    "apply_init": lambda net: apply_init(net, rows(2)),
+    "init_by_type": lambda net: init_by_type(net, {nn.Linear: {"weight": nn.init.ones_}}),
+}
+SLIPS: dict[str, tuple[Any, str]] = {
+    "a state": (MLP(20).state_dict(), "collections.OrderedDict: pass the net itself, not its state_dict()"),
+    "an empty state": ({}, "dict: pass the net itself, not its state_dict()"),
+    "rules": ({nn.Linear: {"weight": nn.init.ones_}}, "dict: the net comes first"),
+    "a class": (MLP, "the class d2lblocks.modules.MLP: call it first, as in MLP(...)"),
+    "another class": (dict, "the class dict"),
+    "a path": ("net.pt", "str, 'net.pt': the net comes first, then the path"),
+    "a path of pathlib": (Path("net.pt"), "pathlib.PosixPath, 'net.pt': the net comes first, then the path"),
+    "a batch": (torch.ones(2, 20), "torch.Tensor: the net comes first"),
+    "a parameter": (nn.Parameter(torch.ones(2)), "torch.nn.parameter.Parameter: the net comes first"),
+    "parameters": (MLP(20).parameters(), "generator: pass the net itself, not its parameters()"),
+    "layers": ([MLP(20)], "list: put its modules in an nn.Sequential or an nn.ModuleList"),
+    "a result": (
+        nn.ReLU().load_state_dict({}),
+        "torch.nn.modules.module._IncompatibleKeys: load_state_dict() does",
+    ),
+    "a function": (nn.init.ones_, "function"),
+    "nothing": (None, "NoneType"),
+}
+
+
+@pytest.mark.parametrize(("slip", "message"), SLIPS.values(), ids=SLIPS)
+@pytest.mark.parametrize("function", NETS.values(), ids=NETS)
+def test_what_is_no_net_is_refused(function: Callable[[Any], Any], slip: Any, message: str) -> None:
+    """The error says what came, what was expected, and what is meant most often."""
+    start = f"expected a net, which is an nn.Module, but got {message}"
+    with pytest.raises(TypeError, match=f"^{re.escape(start)}"):
+        function(slip)

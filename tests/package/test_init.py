@@ -1,7 +1,9 @@
 """The initialisers: what they draw, what they leave alone, and filling a net by the types of its layers."""
 
+import inspect
 import math
 import random
+import warnings
 from collections.abc import Callable
 from functools import partial
 from inspect import signature
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import init
 from torch.nn.utils.parametrizations import weight_norm
+from torch.testing._internal.two_tensor import TwoTensor
 
 from d2lblocks import (
     MLP,
@@ -242,6 +245,165 @@ def test_the_first_name_fills_within_a_layer_too() -> None:
     assert report == {"first": "ones_", "second": "ones_"}
 
 
+# What PyTorch keeps at 0.
+
+
+def tied(first: nn.Module, second: nn.Module) -> nn.Module:
+    second.weight = first.weight
+    return nn.Sequential(first, second)
+
+
+def tied_by_memory() -> nn.Module:
+    table, scores = nn.Embedding(5, 3, padding_idx=2), nn.Linear(3, 5)
+    scores.weight.data = table.weight.data
+    return nn.Sequential(scores, table)
+
+
+def turned() -> nn.Module:
+    table, scores = nn.Embedding(5, 3, padding_idx=2), nn.Linear(5, 3)
+    scores.weight = nn.Parameter(table.weight.detach().t())
+    return nn.Sequential(scores, table)
+
+
+class Words(nn.Embedding):
+    """An embedding of another class, which has no rule of its own."""
+
+
+TABLE = {nn.Embedding: {"weight": ones}}
+SCORES = {nn.Linear: {"weight": ones, "bias": zeros}}
+PADDED: dict[str, tuple[Callable[[], nn.Module], Any]] = {
+    "embedding": (lambda: nn.Embedding(5, 3, padding_idx=2), TABLE),
+    "counted from the end": (lambda: nn.Embedding(5, 3, padding_idx=-3), TABLE),
+    "subclass": (lambda: Words(5, 3, padding_idx=2), TABLE),
+    "bag": (lambda: nn.EmbeddingBag(5, 3, padding_idx=2), {nn.EmbeddingBag: {"weight": ones}}),
+    "tied, first": (lambda: tied(nn.Embedding(5, 3, padding_idx=2), nn.Linear(3, 5)), SCORES | TABLE),
+    "tied, filled by the other": (lambda: tied(nn.Embedding(5, 3, padding_idx=2), nn.Linear(3, 5)), SCORES),
+    "tied, second": (lambda: tied(nn.Linear(3, 5), nn.Embedding(5, 3, padding_idx=2)), SCORES),
+    "tied, a bag": (lambda: tied(nn.Linear(3, 5), nn.EmbeddingBag(5, 3, padding_idx=2)), SCORES),
+    "tied by memory": (tied_by_memory, SCORES),
+    "tied and transposed": (turned, SCORES),
+    "with an empty rule": (lambda: tied(nn.Linear(3, 5), nn.Embedding(5, 3, padding_idx=2)), SCORES | {nn.Embedding: {}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "rules"), PADDED.values(), ids=PADDED)
+def test_the_row_of_padding_stays_zero(make: Callable[[], nn.Module], rules: Any) -> None:
+    """Whichever layer's rule fills the weight; the other rows are filled, and everything can be trained."""
+    for device in ("cpu", "meta"):
+        with torch.device(device):
+            net = make()
+        report = init_by_type(net, rules)
+        assert "ones_" in report.values()
+    net = make()
+    init_by_type(net, rules)
+    table = next(module for module in net.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag))
+    assert table.weight.tolist() == [[float(row != 2)] * 3 for row in range(5)]
+    assert table.weight.is_leaf
+    assert table.weight.requires_grad
+
+
+def test_a_row_of_padding_that_no_rule_fills_is_left() -> None:
+    """It may hold what was loaded."""
+    net = nn.Sequential(nn.Embedding(3, 2, padding_idx=0), nn.Linear(2, 1))
+    init.ones_(net[0].weight)
+    init_by_type(net, SCORES)
+    assert net[0].weight.unique().tolist() == [1.0]
+
+
+def test_a_weight_without_padding_is_filled_whole() -> None:
+    """Also one that is computed, which is no parameter."""
+    net = nn.Sequential(nn.Embedding(3, 2), weight_norm(nn.Embedding(3, 2, padding_idx=0)))
+    init_by_type(net, {nn.Embedding: {"weight": ones}}, skip=("1",))
+    assert net[0].weight.unique().tolist() == [1.0]
+
+
+# Layers that are left out.
+
+
+def test_layers_are_left_out_by_path() -> None:
+    """With everything inside them; the others are filled."""
+    net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Linear(2, 2))
+    before = [net[1][0].weight.clone(), net[1][1].weight.clone(), net[2].weight.clone()]
+    report = init_by_type(net, {nn.Linear: {"weight": ones}}, skip=("1",))
+    assert [name for name, function in report.items() if function] == ["0.weight", "2.weight"]
+    assert torch.equal(net[1][0].weight, before[0])
+    report = init_by_type(net, {nn.Linear: {"weight": twos}}, skip=["1.0", "2"])
+    assert [name for name, function in report.items() if function] == ["0.weight", "1.1.weight"]
+    report = init_by_type(net, {nn.Linear: {"weight": twos}}, skip={"0"})
+    assert report["0.weight"] is None
+
+
+def test_a_layer_that_has_no_such_parameter_can_be_left_out() -> None:
+    """As one under the old `weight_norm`, whose weight is no parameter."""
+    with warnings.catch_warnings(action="ignore"):
+        head = nn.utils.weight_norm(nn.Linear(2, 2))
+    net = nn.ModuleDict({"body": nn.Linear(2, 2), "head": head, "lazy": nn.LazyLinear(2)})
+    rules = {nn.Linear: {"weight": ones}}
+    with pytest.raises(
+        AttributeError, match=r"no parameter 'head.weight' .* skip=\('head',\) leaves the layer out"
+    ):
+        init_by_type(net, rules)
+    report = init_by_type(net, rules, skip=("head", "lazy"))
+    assert {name: function for name, function in report.items() if function} == {"body.weight": "ones_"}
+    assert uninitialized_names(net) == ["lazy.weight", "lazy.bias"]
+
+
+def test_a_shared_layer_is_left_out_by_any_of_its_paths() -> None:
+    """A tensor that is filled through another layer is filled."""
+    layer, other = nn.Linear(2, 2), Scores(2, 2)
+    other.bias = layer.bias
+    net = nn.Sequential(layer, other, layer)
+    report = init_by_type(net, {nn.Linear: {"weight": ones, "bias": twos}}, skip=("2",))
+    texts = [None, "constant_(val=2.0)", "ones_", "constant_(val=2.0)", None, "constant_(val=2.0)"]
+    assert list(report.values()) == texts
+
+
+def test_a_net_inside_itself_is_refused() -> None:
+    """Before anything is filled, also when a path to skip is wrong."""
+    net = nn.Sequential(nn.Linear(2, 2))
+    net[0].parent = net
+    for skip in ((), ("hed",)):
+        with pytest.raises(ValueError, match=r"^Sequential contains itself: '0.parent' is the net"):
+            init_by_type(net, {nn.Linear: {"weight": ones}}, skip=skip)
+    assert not (net[0].weight == 1).any()
+
+
+SKIPS: list[tuple[Any, type[Exception], str]] = [
+    ("1", TypeError, r"expected the paths of layers to skip, as in skip=\('1',\), but got '1'"),
+    (1, TypeError, r"expected the paths of layers to skip, as in skip=\('head',\), but got 1"),
+    ((1,), TypeError, r"expected the path of a layer to skip, which is a str, but got int"),
+    (("hed",), AttributeError, "ModuleDict has no layer 'hed' to skip: the nearest is 'head'"),
+    (("head", "head.1"), AttributeError, "has no layer 'head.1' to skip: the nearest is 'head"),
+    (("head.weight",), AttributeError, "has no layer 'head.weight' to skip: it is a parameter"),
+    (("zzz",), AttributeError, "has no layer 'zzz' to skip: there are body, head"),
+    (("",), ValueError, "no layer of ModuleDict that is not skipped follows the rule for Linear"),
+    (("body", "head"), ValueError, "no layer of ModuleDict that is not skipped follows the rule for Linear"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("skip", "error", "message"), SKIPS)
+def test_a_path_to_skip_has_to_be_one(skip: Any, error: type[Exception], message: str) -> None:
+    """Before anything is filled."""
+    net = nn.ModuleDict({"body": nn.Linear(2, 2), "head": nn.Linear(2, 2)})
+    before = [parameter.clone() for parameter in net.parameters()]
+    with pytest.raises(error, match=message):
+        init_by_type(net, {nn.Linear: {"weight": ones}}, skip=skip)
+    assert all(torch.equal(p, old) for p, old in zip(net.parameters(), before, strict=True))
+
+
+def test_a_function_is_asked_once_for_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many parameters it fills; not at all without a generator."""
+    asked: list[Any] = []
+    monkeypatch.setattr(inspect, "signature", lambda function: asked.append(function) or signature(function))
+    net = nn.Sequential(*(kind(3, 3) for kind in (nn.Linear, Scores) * 3))
+    rules = {nn.Linear: {"weight": xavier, "bias": ones}, Scores: {"weight": xavier, "bias": ones}}
+    init_by_type(net, rules, generator=seeded(1))
+    assert sorted(map(id, asked)) == sorted(map(id, (xavier, ones)))
+    asked.clear()
+    init_by_type(net, rules)
+    assert asked == []
+
+
 def test_functions_of_every_kind() -> None:
     """Lambdas, methods, objects and nested partials; those without `generator` are not given one."""
 
@@ -326,7 +488,7 @@ ERRORS: list[tuple[Callable[[], nn.Module], Any, type[BaseException], str]] = [
     (two, RULES, ValueError, "no layer of Sequential follows the rule for Embedding"),
     (two, {}, ValueError, "the rules fill no parameter of Sequential"),
     (partial(nn.Linear, 2, 2, bias=False), {nn.Linear: {"bias": ones}}, ValueError, "fill no parameter"),
-    (MLP, {nn.Linear: {"bias": ones}}, ValueError, "'hidden.bias' is not initialised yet and cannot be"),
+    (MLP, {nn.Linear: {"bias": ones}}, ValueError, "'hidden.bias' is not initialized yet and cannot be"),
     (two, late(torch.zeros_like), ValueError, "expected zeros_like to fill its tensor in place, but it"),
     (two, late(lambda tensor: tensor * 2), ValueError, "expected <lambda> to fill its tensor in place"),
     (two, late(xavier), ValueError, r"Fan in .*\nxavier_uniform_ was filling '1.bias' of shape \(3,\)"),
@@ -371,17 +533,64 @@ def test_an_error_takes_back_what_was_drawn() -> None:
         assert torch.equal(generator.get_state(), before[1])
 
 
-def test_an_error_on_a_net_made_in_inference_mode_is_pytorchs_own() -> None:
-    """PyTorch lets nobody write to its values outside; putting everything back does not write where it need not."""
+@pytest.mark.parametrize("mode", [True, False])
+def test_a_net_made_in_inference_mode_is_filled(mode: bool) -> None:
+    """In whatever mode; a part of the net that was made outside can be trained afterwards."""
     with torch.inference_mode():
-        net = nn.Linear(2, 1)
+        table = nn.Embedding(3, 2, padding_idx=0)
+    net = nn.Sequential(table, nn.Linear(2, 1))
+    with torch.inference_mode(mode):
+        report = init_by_type(
+            net, {nn.Embedding: {"weight": ones}, nn.Linear: {"weight": lambda t: t.data.fill_(2)}}
+        )
+        assert torch.is_inference_mode_enabled() is mode
+    assert list(report.values()) == ["ones_", "<lambda>", None]
+    assert net[0].weight.tolist() == [[0.0] * 2, [1.0] * 2, [1.0] * 2]
+    assert net[0].weight.is_inference()
+    net[1](torch.rand(1, 2)).sum().backward()
+    assert net[1].weight.grad is not None
+
+
+def test_an_error_on_a_net_made_in_inference_mode_takes_everything_back() -> None:
+    """It is the error of the function."""
+    with torch.inference_mode():
+        net = nn.Sequential(nn.LayerNorm(2), nn.Linear(2, 1))
     before = [parameter.tolist() for parameter in net.parameters()]
-    with pytest.raises(
-        RuntimeError, match=r"^Inplace update to inference tensor.*\nones_ was filling 'weight'"
-    ):
-        init_by_type(net, {nn.Linear: {"weight": ones}})
+    with pytest.raises(ValueError, match=r"Fan in .*\nxavier_uniform_ was filling '1.bias'"):
+        init_by_type(net, late(xavier))
     assert [parameter.tolist() for parameter in net.parameters()] == before
-    assert [parameter.requires_grad for parameter in net.parameters()] == [True, True]
+    assert [parameter.requires_grad for parameter in net.parameters()] == [True] * 4
+
+
+BESIDE: dict[str, Callable[[], Tensor]] = {
+    "sparse": lambda: torch.eye(3).to_sparse(),
+    "sparse rows": lambda: torch.eye(3).to_sparse_csr(),
+    "two in one": lambda: TwoTensor(torch.ones(3), torch.ones(3)),
+    "complex32": lambda: torch.ones(3, dtype=torch.complex32),
+    "float8": lambda: torch.ones(3).to(torch.float8_e5m2),
+    "float4": lambda: torch.ones(4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
+    "nested": lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    "opaque": lambda: torch.ones(3).to_mkldnn(),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("make", BESIDE.values(), ids=BESIDE)
+def test_buffers_of_any_kind_are_no_hindrance(make: Callable[[], Tensor]) -> None:
+    """The error is that of the function, and values and random numbers are put back."""
+    net = two()
+    net.register_buffer("other", make())
+    before, random_state = [p.tolist() for p in net.parameters()], torch.get_rng_state()
+
+    def draw(tensor: Tensor) -> None:
+        init.normal_(tensor)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        init_by_type(net, late(draw))
+    assert [p.tolist() for p in net.parameters()] == before
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert init_by_type(net, late(zeros))["1.bias"] == "zeros_"
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])

@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
+from torch.testing._internal.two_tensor import TwoTensor
 
 from d2lblocks import MLP, Parallel, apply_init, init_42, uninitialized_names
 
 Make = Callable[[], nn.Module]
 
-rows = torch.ones(2, 4)
+rows, five, none = torch.ones(2, 4), torch.ones(2, 5), torch.ones(0, 4)
+image, small = torch.ones(1, 4, 9, 9), torch.ones(1, 3, 4, 4)
 
 
 class Run(nn.Module):
@@ -182,6 +184,308 @@ def test_two_nets_differ(make: Make) -> None:
     assert not torch.equal(*(torch.cat([p.flatten() for p in net.parameters()]) for net in nets))
 
 
+# Lazy layers that are not PyTorch's.
+
+
+class Foreign(nn.Module):
+    """A linear layer with a hook of its own, which goes away when it is done."""
+
+    def __init__(self, out: int = 4) -> None:
+        super().__init__()
+        self.out, self.width = out, -1
+        self.weight = UninitializedParameter()
+        self.bias = nn.Parameter(torch.zeros(out))
+        self.handle: Any = self.register_forward_pre_hook(self.initialize)
+
+    def initialize(self, module: Any, args: Any) -> None:
+        if is_lazy(self.weight):
+            self.fill(args[0])
+        self.handle.remove()
+        del self.handle
+
+    def fill(self, X: Tensor) -> None:
+        self.width = X.shape[-1]
+        self.weight.materialize((self.out, self.width))  # type: ignore[attr-defined]
+        nn.init.normal_(self.weight)
+
+    def forward(self, X: Tensor) -> Tensor:
+        return X @ self.weight.T + self.bias
+
+
+class Bare(nn.Module):
+    """A parameter, a buffer, and a hook that stays and takes keywords."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = UninitializedParameter()
+        self.register_buffer("shift", UninitializedBuffer())
+        self.register_forward_pre_hook(self.initialize, with_kwargs=True)
+
+    @staticmethod
+    def initialize(module: Any, args: Any, kwargs: Any) -> Any:
+        X = kwargs["X"]
+        if is_lazy(module.factor):
+            module.factor.materialize(X.shape[1:])
+            module.shift.materialize(X.shape[1:])
+            module.factor.uniform_()  # in place on a leaf: only without gradients
+            module.shift.fill_(1)
+        return args, {"X": X + 0}
+
+    def forward(self, *, X: Tensor) -> Tensor:
+        return X * self.factor + self.shift
+
+
+class Replacing(Foreign):
+    """The parameter that waits is not the one that comes."""
+
+    def fill(self, X: Tensor) -> None:
+        self.weight = nn.Parameter(torch.rand(self.out, X.shape[-1]))
+
+
+class Parent(nn.Module):
+    """A hook that fills the children, by their methods or by calling them, and then a hook that only looks."""
+
+    def __init__(self, calls: bool) -> None:
+        super().__init__()
+        self.calls, self.noise = calls, nn.Parameter(torch.zeros(1))
+        self.layers = nn.ModuleList([Foreign(), Foreign(), nn.LazyLinear(4)])
+        self.handle: Any = self.register_forward_pre_hook(self.initialize)
+        self.register_forward_pre_hook(lambda module, args: (args[0] + 0,))
+
+    def initialize(self, module: Any, args: Any) -> None:
+        nn.init.normal_(self.noise)
+        for layer in self.layers if self.calls else list(self.layers)[:2]:
+            layer(args[0]) if self.calls else layer.initialize(layer, args)
+        nn.init.normal_(self.noise)
+        self.handle.remove()
+        del self.handle
+
+    def forward(self, X: Tensor) -> Any:
+        return sum(layer(X) for layer in self.layers)
+
+
+FOREIGN: dict[str, Make] = {
+    "linear": Foreign,
+    "replacing": Replacing,
+    "bare": lambda: Run(lambda net, X: net.a(X=X), a=Bare()),
+    "parent": lambda: Parent(calls=False),
+    "parent that calls": lambda: Parent(calls=True),
+    "between PyTorch's own": lambda: nn.Sequential(
+        nn.LazyLinear(4), Foreign(), nn.Dropout(), nn.LazyLinear(4)
+    ),
+    "in another order": lambda: Run(lambda net, X: net.a(net.b(X)), a=Foreign(), b=Foreign()),
+    "twice": lambda: Run(lambda net, X: net.a(net.a(X)), a=Foreign()),
+    "in a parent twice": lambda: nn.Sequential(Parent(calls=True), nn.LazyBatchNorm1d(), Parent(calls=False)),
+}
+
+
+def hooks(net: nn.Module) -> list[Any]:
+    return [
+        (type(m), sorted(vars(m)), len(m._forward_pre_hooks), len(m._forward_hooks)) for m in net.modules()
+    ]
+
+
+@pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
+def test_lazy_layers_of_others_get_what_a_plain_call_gives(make: Make) -> None:
+    """Values, attributes, hooks and the next random number; afterwards they can be called and trained."""
+    found = []
+    for initialize in (lambda net: net(rows), lambda net: apply_init(net, rows)):
+        torch.manual_seed(1)
+        net = make()
+        names, modes = [name for name, _ in net.named_parameters()], [m.training for m in net.modules()]
+        net.eval()  # or a plain call draws for dropout
+        with torch.no_grad():
+            initialize(net)
+        found.append((net.state_dict(), hooks(net), torch.rand(1), getattr(net, "width", None)))
+        assert [name for name, _ in net.named_parameters()] == names
+        net.train()
+        assert [m.training for m in net.modules()] == modes
+    assert found[0][1:] == found[1][1:]
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=0, atol=0)
+    assert uninitialized_names(net) == []
+    net(rows).sum().backward()
+    again = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    apply_init(net, rows)
+    torch.testing.assert_close(net.state_dict(), again, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
+def test_lazy_layers_of_others_are_left_after_a_failure(make: Make) -> None:
+    """Whether the forward pass fails after them, or the function for their values; then all goes well."""
+    net = nn.Sequential(make(), nn.Linear(9, 1))
+    before = state(net), hooks(net)
+    with pytest.raises(RuntimeError, match=r"the dry run failed in '1', Linear"):
+        apply_init(net, rows)
+    assert (state(net), hooks(net)) == before
+    net = make()
+    before = state(net), hooks(net)
+
+    def refuse(module: nn.Module) -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        apply_init(net, rows, init=refuse)
+    assert (state(net), hooks(net)) == before
+    apply_init(net, rows)
+    assert uninitialized_names(net) == []
+
+
+def test_a_hook_finds_everything_as_it_was_before_the_dry_run() -> None:
+    """The second time as the first time, but for the modes of training, of which the dry run has its own."""
+    seen: list[Any] = []
+
+    class Looking(Foreign):
+        calls = 0
+
+        def initialize(self, module: Any, args: Any) -> None:
+            assert self.handle.id in self._forward_pre_hooks
+            assert not torch.is_grad_enabled()
+            self.calls += 1
+            seen.append((self.calls, is_lazy(self.weight), self.bias.tolist(), self.training, args[0].shape))
+            with torch.no_grad():
+                self.bias.add_(1)
+            super().initialize(module, args)
+
+    net = apply_init(nn.Sequential(nn.LazyLinear(3), Looking()), rows)
+    assert seen == [(1, True, [0.0] * 4, mode, (2, 3)) for mode in (False, True)]
+    assert (net[1].calls, net[1].bias.tolist()) == (1, [1.0] * 4)
+
+
+def test_hooks_that_initialize_nothing_are_not_repeated() -> None:
+    """Nor are they when they run beside those that do, or come back to a layer that has its shape."""
+    net, seen = nn.Sequential(nn.LazyLinear(3), Foreign(), nn.Linear(4, 4)), []
+    for name, module in net.named_modules():
+        module.register_forward_pre_hook(lambda *_, name=name: seen.append(name))
+    module.register_forward_pre_hook(lambda *_: seen.append("before"), prepend=True)
+    apply_init(net, rows)
+    assert seen == ["", "0", "1", "before", "2"]
+    net(rows)
+    assert seen == ["", "0", "1", "before", "2"] * 2
+
+
+def test_a_layer_that_was_loaded_before_its_first_batch_becomes_the_eager_one() -> None:
+    """Its hook has only the class to change."""
+    net = loaded()
+    before = net[0].weight.tolist()
+    apply_init(net, rows)
+    assert (type(net[0]), net[0].in_features, net[0].weight.tolist()) == (nn.Linear, 4, before)
+
+
+class InForward(nn.Module):
+    """A layer that waits, and no hook: the forward pass itself makes the weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = UninitializedParameter()
+
+    def forward(self, X: Tensor) -> Tensor:
+        if is_lazy(self.weight):
+            self.weight.materialize((3, X.shape[-1]))
+            nn.init.normal_(self.weight)
+        return X @ self.weight.T
+
+
+def test_what_forward_itself_initializes_takes_a_plain_call() -> None:
+    """The error says so, and the net is as it was; what the error says then works."""
+    net = nn.Sequential(nn.LazyLinear(4), InForward())
+    before = state(net)
+    with pytest.raises(
+        RuntimeError, match=r"^the forward pass .* '1.weight' .* the net once under torch.no_grad\(\)"
+    ):
+        apply_init(net, rows)
+    assert state(net) == before
+    with torch.no_grad():
+        net(rows)
+    assert uninitialized_names(net) == []
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    apply_init(net, rows)
+    torch.testing.assert_close(net.state_dict(), before, rtol=0, atol=0)
+    net(rows).sum().backward()
+
+
+@pytest.mark.parametrize("layer", [nn.LazyLinear, Foreign])
+def test_what_the_forward_pass_does_not_reach_is_called_by_itself(layer: Callable[[int], nn.Module]) -> None:
+    """That is what the error says, and it works."""
+    net = Run(lambda net, X: net.a(X), a=layer(3), b=layer(2))
+    with pytest.raises(
+        RuntimeError, match=r"did not reach 'b.weight'.*: call their layers by themselves first"
+    ):
+        apply_init(net, rows)
+    with torch.no_grad():
+        net.b(rows)
+    apply_init(net, rows)
+    assert uninitialized_names(net) == []
+
+
+# What the net is called with.
+
+
+class Named(nn.Module):
+    """A forward pass that takes keywords only, one of them named as the argument of `apply_init`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LazyLinear(3)
+
+    def forward(self, *inputs: Tensor, net: Tensor, mask: Tensor | None = None, extra: Any = None) -> Tensor:
+        self.seen = inputs, net, mask, extra
+        Y = self.layer(net.mul_(2))
+        return Y if mask is None else Y * mask
+
+
+def test_inputs_may_have_names() -> None:
+    """They are copied as those without."""
+    X, mask, extra = (
+        torch.ones(2, 4, requires_grad=True),
+        torch.ones(3),
+        {"deep": [torch.zeros(1)], "mode": "x"},
+    )
+    seen: list[Any] = []
+    net = Named()
+    net.layer.register_forward_hook(lambda *_: seen.append(net.seen))
+    assert apply_init(net, rows, net=X, mask=mask, extra=extra, init=init_42) is net
+    assert net.layer.weight.unique().tolist() == [42.0]
+    ((inputs, given, masked, deep),) = seen
+    assert [inputs[0].tolist(), masked.tolist()] == [rows.tolist(), mask.tolist()]
+    assert (X.sum(), X._version) == (8, 0)
+    assert (deep["mode"], deep["deep"][0].tolist()) == ("x", [0.0])
+    assert not {id(each) for each in (given, masked, deep["deep"][0])} & {
+        id(each) for each in (X, mask, *extra["deep"])
+    }
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        (
+            {"net": five, "mask": five},
+            r"failed in Named: it got shape \(2, 5\) and shape \(2, 5\): RuntimeError",
+        ),
+        ({}, "failed in Named: it got nothing: TypeError: .*missing 1 required keyword-only argument: 'net'"),
+        (
+            {"net": rows, "wrong": 3},
+            r"failed in Named: it got shape \(2, 4\) and type int: TypeError: .*'wrong'",
+        ),
+        ({"net": image[0]}, r"failed in Named: it got shape \(4, 9, 9\): KeyError"),
+    ],
+)
+def test_a_failure_shows_the_shapes_of_inputs_with_names(kwargs: Any, message: str) -> None:
+    """And everything is as it was."""
+
+    class Strict(Named):
+        def forward(self, *inputs: Tensor, **kwargs: Any) -> Tensor:
+            if kwargs and kwargs["net"].dim() > 2:
+                raise KeyError("net")
+            return super().forward(*inputs, **kwargs)
+
+    net = Strict()
+    before = state(net)
+    with pytest.raises(RuntimeError, match=message.replace("Named", "Strict", 1)):
+        apply_init(net, **kwargs)
+    assert state(net) == before
+    apply_init(net, net=rows)
+
+
 def test_init_runs_after_the_dry_run() -> None:
     """On every module, in the order of `net.apply`, and in the net's own modes."""
     net, seen = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d()), []
@@ -332,7 +636,6 @@ def images() -> nn.Module:
     return nn.Sequential(nn.LazyConv2d(2, 3), nn.LazyBatchNorm2d(), nn.LazyConv2d(2, 5))
 
 
-five, image, small, none = torch.ones(2, 5), torch.ones(1, 4, 9, 9), torch.ones(1, 3, 4, 4), torch.ones(0, 4)
 GOT_FIVE = r"it got shape \(2, 5\), and expects shape"
 FAILURES: list[tuple[Make, list[Any], list[Any], str]] = [
     (lambda: beside(nn.Linear(4, 2)), [five], [rows], rf"'0.nets.1', Linear\(.*: {GOT_FIVE} \(\*, 4\): "),
@@ -413,6 +716,102 @@ def test_the_expected_shape_of_a_convolution_has_all_its_channels(layer: nn.Modu
     ):
         apply_init(layer, torch.ones(2, 5, *[4] * d))
     apply_init(layer, torch.ones(2, 6, *[4] * d))
+
+
+LOADED: list[tuple[Make, nn.Module, tuple[int, ...], str]] = [
+    (lambda: nn.LazyBatchNorm1d(), nn.BatchNorm1d(3), (2, 5), r"\(N, 3, ...\)"),
+    (lambda: nn.LazyBatchNorm2d(), nn.BatchNorm2d(3), (2, 5, 4, 4), r"\(N, 3, ...\)"),
+    (lambda: nn.LazyBatchNorm2d(affine=False), nn.BatchNorm2d(3, affine=False), (2, 5, 4, 4), r"\(N, 3, ...\)"),
+    (lambda: nn.LazyBatchNorm1d(track_running_stats=False), nn.BatchNorm1d(3, track_running_stats=False), (2, 5), r"\(N, 3, ...\)"),
+    (lambda: nn.LazyInstanceNorm1d(affine=True, track_running_stats=True), nn.InstanceNorm1d(3, affine=True, track_running_stats=True), (2, 5, 4), r"\(N, 3, ...\)"),
+    (lambda: nn.LazyConv2d(4, 3), nn.Conv2d(3, 4, 3), (2, 5, 9, 9), r"\(N, 3, H, W\)"),
+    (lambda: nn.LazyConvTranspose1d(4, 3), nn.ConvTranspose1d(3, 4, 3), (2, 5, 9), r"\(N, 3, L\)"),
+    (lambda: nn.LazyLinear(4), nn.Linear(3, 4), (2, 5), r"\(\*, 3\)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("called", [False, True])
+@pytest.mark.parametrize(
+    ("lazy", "eager", "shape", "expected"), LOADED, ids=[type(e).__name__ for _, e, *_ in LOADED]
+)
+def test_the_expected_shape_after_loading_is_that_of_the_tensors(
+    lazy: Make, eager: nn.Module, shape: tuple[int, ...], expected: str, called: bool
+) -> None:
+    """The attributes of a lazy layer that was loaded stay 0, in PyTorch itself."""
+    net = nn.Sequential(lazy())
+    net.load_state_dict(nn.Sequential(eager).state_dict())
+    if called and not isinstance(eager, nn.InstanceNorm1d):  # which fails for the same reason
+        net(torch.ones(2, 3, *shape[2:]))
+    with pytest.raises(RuntimeError, match=f"expects shape {expected}: "):
+        apply_init(net, torch.ones(shape))
+
+
+def test_a_norm_without_tensors_expects_what_it_was_made_for() -> None:
+    """A lazy one was made for nothing in particular."""
+    with pytest.raises(RuntimeError, match=r"got shape \(2,\), and expects shape \(N, 3, ...\): "):
+        apply_init(nn.BatchNorm1d(3, affine=False, track_running_stats=False), torch.ones(2))
+    with pytest.raises(RuntimeError, match=r"got shape \(2,\): "):
+        apply_init(nn.LazyBatchNorm1d(affine=False, track_running_stats=False), torch.ones(2))
+
+
+BESIDE: dict[str, tuple[Callable[[], Tensor], Callable[[Any], Tensor]]] = {
+    "sparse": (lambda: torch.eye(3).to_sparse(), lambda t: t._values()),
+    "sparse rows": (lambda: torch.eye(3).to_sparse_csr(), lambda t: t.values()),
+    "two in one": (lambda: TwoTensor(torch.ones(3), torch.ones(3)), lambda t: t.b),
+    "complex32": (lambda: torch.ones(3, dtype=torch.complex32), torch.view_as_real),
+    "float8": (lambda: torch.ones(3).to(torch.float8_e5m2), lambda t: t.view(torch.uint8)),
+    "float4": (lambda: torch.ones(4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2), lambda t: t.view(torch.uint8)),
+    "nested": (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), lambda t: t.values()),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("make", "values"), BESIDE.values(), ids=BESIDE)
+def test_buffers_of_any_kind_are_left(make: Callable[[], Tensor], values: Callable[[Any], Tensor]) -> None:
+    """Though the forward pass writes to them, whether it fails or not."""
+
+    def write(net: Any, X: Tensor) -> Tensor:
+        values(net.other).zero_()
+        return net.b(net.a(X))
+
+    net = Run(write, a=nn.LazyLinear(3), b=nn.Linear(3, 1))
+    net.register_buffer("other", other := make())
+    before = values(other).tolist()
+    with pytest.raises(RuntimeError, match="the dry run failed in 'a', LazyLinear"):
+        apply_init(net, torch.ones(()))
+    assert net.other is other
+    assert values(other).tolist() == before
+    apply_init(net, rows)
+    assert net.other is other
+    assert values(other).tolist() == before
+    assert any(before)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda: torch.jit.script(nn.Linear(4, 2)), "and the net is one"),
+        (lambda: nn.Sequential(nn.LazyLinear(4), torch.jit.script(nn.Linear(4, 2))), "and '1' is one"),
+        (lambda: nn.Sequential(torch.jit.trace(nn.Linear(4, 2), rows)), "and '0' is one"),
+    ],
+)
+def test_a_net_that_was_scripted_is_refused(make: Make, where: str) -> None:
+    """It takes no hooks, and nothing could be undone; the order that the error names works."""
+    net = make()
+    with pytest.raises(RuntimeError, match=f"^apply_init is not supported on ScriptModules, {where}: "):
+        apply_init(net, rows)
+    scripted = torch.jit.script(apply_init(nn.Sequential(nn.LazyLinear(3)), rows))
+    assert scripted(rows).shape == (2, 3)
+
+
+@pytest.mark.parametrize("init", [None, init_42])
+def test_a_net_inside_itself_is_refused(init: Any) -> None:
+    """Before it is called."""
+    net = Run(lambda net, X: pytest.fail("called"), a=nn.LazyLinear(3))
+    net.a.parent = net
+    with pytest.raises(ValueError, match=r"^Run contains itself: 'a.parent' is the net"):
+        apply_init(net, rows, init=init)
 
 
 def test_a_failure_leaves_what_modules_hold() -> None:

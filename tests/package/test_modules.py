@@ -154,6 +154,97 @@ def test_a_bad_argument_raises_what_nn_sequential_raises(arg: Any) -> None:
         assert outcome(MySequential, *args) == (error.type, str(error.value))
 
 
+LAYERS = [nn.Linear(1, 1 + i) for i in range(3)]
+layers = st.sampled_from(LAYERS)
+positions = st.integers(-5, 5)
+places = positions | st.slices(4) | st.sampled_from([1.0, None, "0", True])  # some of them are none
+others = st.lists(layers, max_size=3)
+CHANGES: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "append": st.tuples(layers | st.sampled_from([None, nn.ReLU, torch.relu])),
+    "extend": st.tuples(others | st.sampled_from([[nn.ReLU], 3, None, {"a": 1}])),
+    "insert": st.tuples(positions, layers | st.sampled_from([None, nn.ReLU, torch.relu])),
+    "pop": st.tuples(places),
+    "__setitem__": st.tuples(places, layers | st.just(torch.relu)),
+    "__delitem__": st.tuples(places),
+    "__add__": st.tuples(others | st.sampled_from([3, None])),
+    "__iadd__": st.tuples(others | st.sampled_from([3, None])),
+    "__mul__": st.tuples(st.integers(-1, 2) | st.sampled_from([1.0, None, True])),
+    "__rmul__": st.tuples(st.integers(-1, 2)),
+    "__imul__": st.tuples(st.integers(-1, 2) | st.sampled_from([1.0, None])),
+}
+changes = st.sampled_from([*CHANGES]).flatmap(lambda name: st.tuples(st.just(name), CHANGES[name]))
+START = [
+    [],
+    LAYERS,
+    [OrderedDict(zip("abc", LAYERS, strict=True))],
+    [OrderedDict({"2": LAYERS[0], "b": LAYERS[1]})],
+]
+
+
+def change(net: Any, name: str, args: tuple[Any, ...], done: list[Any]) -> Any:
+    """Change a container of either class, and give what came of it, which goes on in place of the container."""
+    if name in ("__add__", "__iadd__") and isinstance(args[0], list):
+        args = (type(net)(*args[0]),)
+    kinds = re.compile(r"d2lblocks\.modules\.MySequential|torch\.nn\.modules\.container\.Sequential")
+    try:
+        result = getattr(net, name)(*args)
+    except Exception as error:
+        done.append((type(error), kinds.sub("Sequential", str(error))))
+        return net
+    done.append(type(result).__name__.removeprefix("My"))
+    done.append(result is net)
+    if name == "pop" and isinstance(result, nn.Linear):
+        done.append(id(result))
+    return result if type(result) is type(net) else net
+
+
+@drawn(st.sampled_from(START), st.lists(changes, max_size=6))
+def test_random_changes_do_what_they_do_to_nn_sequential(
+    start: list[Any], made: list[tuple[str, Any]]
+) -> None:
+    """After each: the result or the error, the names, the modules and the training mode are the same."""
+    seen = []
+    for kind in (MySequential, nn.Sequential):
+        net, done = kind(*start), []
+        for name, args in made:
+            net = change(net, name, args, done)
+            done.append([(key, id(module)) for key, module in net._modules.items()])
+            done.append([id(module) for module in net])
+        seen.append(done)
+    assert seen[0] == seen[1]
+
+
+def test_changes_in_the_usual_notation() -> None:
+    """Indices, `del`, `+`, `*`; what was a sum or a product is another container of the same modules."""
+    a, b, c = LAYERS
+    net = MySequential(a)
+    assert net.append(b) is net
+    assert net.extend([c, a]) is net
+    assert net.insert(0, c) is net
+    assert list(net) == [c, a, b, c, a]
+    net[-1] = b
+    del net[0], net[1:3]
+    assert (list(net), list(net.state_dict())) == ([a, b], ["0.weight", "0.bias", "1.weight", "1.bias"])
+    assert net.pop(0) is a
+    both = net + MySequential(c)
+    assert (list(both), list(net), type(both)) == ([b, c], [b], MySequential)
+    assert list(both + nn.Sequential(a)) == [b, c, a]
+    assert [*map(list, (net * 2, 2 * net))] == [[b, b]] * 2
+    before = net
+    net += both
+    net *= 2
+    assert net is before
+    assert list(net) == [b, b, c] * 2
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_torchscript_knows_only_the_containers_of_pytorch() -> None:
+    """It has a list of their classes, to which no other can be added."""
+    torch.jit.script(nn.Sequential(nn.ReLU()))
+    with pytest.raises(RuntimeError, match="Only constant Sequential, ModuleList"):
+        torch.jit.script(MySequential(nn.ReLU()))
+
+
 def test_a_slice_of_a_subclass_is_of_the_subclass() -> None:
     """Slicing keeps the class."""
 

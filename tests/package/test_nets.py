@@ -194,8 +194,8 @@ compiled = partial(torch.compile, backend="eager")
 MISFITS: list[tuple[Make, Make, str]] = [
     (lambda: MLP(20, 5), lambda: MLP(20, 6), wrong("MLP", size("hidden.weight", "5, 20", "6, 20"), size("hidden.bias", "5", "6"), size("out.weight", "10, 5", "10, 6"))),
     (lambda: nn.ModuleDict({"hiden": nn.Linear(2, 1), "zzz": nn.ParameterList([torch.ones(1)])}), lambda: nn.ModuleDict({"hidden": nn.Linear(2, 3)}), wrong("ModuleDict", *NAMES)),
-    (lambda: nn.DataParallel(MLP(2)), lambda: MLP(2), r'\n\tThe checkpoint is wrapped: without "module." its keys fit. Save net.module.$'),
-    (lambda: compiled(MLP(2)), lambda: MLP(2), r'\n\tThe checkpoint is wrapped: without "_orig_mod." its keys fit. Save net._orig_mod.$'),
+    (lambda: nn.DataParallel(MLP(2)), lambda: MLP(2), r'\n\tThe checkpoint is wrapped: without "module." its keys fit. Save net.module. To load this one, rename each'),
+    (lambda: compiled(MLP(2)), lambda: MLP(2), r'\n\tThe checkpoint is wrapped: without "_orig_mod." its keys fit. Save net._orig_mod. To load this one, rename each'),
     (lambda: MLP(2), lambda: compiled(MLP(2)), r'\n\tThe current model is wrapped: without "_orig_mod." its keys fit. Load into net._orig_mod.$'),
     (lambda: buffers(torch.ones(1).double()), lambda: buffers(torch.ones(1)), wrong("Module", "dtype mismatch for x0: torch.float64 in checkpoint, torch.float32 in current model: cast=True casts.")),
     (lambda: buffers(torch.ones(1)), lambda: buffers(torch.tensor([1])), wrong("Module", f"dtype mismatch for x0: {TYPES}")),
@@ -229,6 +229,9 @@ def test_of_many_names_a_thousand_are_listed() -> None:
     with pytest.raises(RuntimeError, match=r'Unexpected key\(s\): "x0", .*, and 200 more\.$') as caught:
         load_parameters(nn.Module(), "x.st")
     assert str(caught.value).count('"x') == 1000
+    save_parameters(buffers(*torch.ones(1000)), "x.st")
+    with pytest.raises(RuntimeError, match=r'Unexpected key\(s\): "x0", .*"x999"\.$'):
+        load_parameters(nn.Module(), "x.st")
 
 
 @pytest.mark.parametrize(("there", "here"), [(1.0, 1), (1j, 1.0), (1, True)])
@@ -284,6 +287,38 @@ def test_nets_that_no_file_can_hold(make: Make, kind: type[Exception], saving: s
         with pytest.raises(kind, match=f"^{loading}"):
             load_parameters(net, "x.st")
     assert Path("x.st").read_bytes() == content
+
+
+def test_what_an_error_recommends_works() -> None:
+    """A clone can be written to; one parameter, transposed where it is used, can be saved."""
+    net = buffers(torch.ones(1).expand(3))
+    save_parameters(buffers(torch.arange(3.0)), "x.st")
+    with pytest.raises(RuntimeError, match=r"cannot write to x0: .* Give the net a clone of it\."):
+        load_parameters(net, "x.st")
+    net.x0 = net.x0.clone()
+    assert load_parameters(net, "x.st").x0.tolist() == [0.0, 1.0, 2.0]
+
+    class Autoencoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(2, 3))
+
+        def forward(self, X: Tensor) -> Tensor:
+            return X @ self.weight.T @ self.weight
+
+    with pytest.raises(TypeError, match=r"keep one parameter, and transpose it in forward$"):
+        save_parameters(transposed(), "x.st")
+    saved, X = Autoencoder(), torch.rand(1, 3)
+    save_parameters(saved, "x.st")
+    assert same(load_parameters(Autoencoder(), "x.st")(X), saved(X))
+
+
+def test_a_tensor_larger_than_what_is_written_at_once_comes_back() -> None:
+    """It is written piece by piece."""
+    saved, net = (nn.Linear(700, 1200) for _ in range(2))
+    save_parameters(saved, "x.st")
+    assert same([*load_parameters(net, "x.st").state_dict().values()], [*saved.state_dict().values()])
+    assert os.path.getsize("x.st") < sum(tensor.nbytes for tensor in saved.parameters()) + 4096
 
 
 def test_steps_that_nobody_takes_do_not_tell_views_apart() -> None:

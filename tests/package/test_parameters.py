@@ -2,17 +2,30 @@
 
 import copy
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.testing._internal.two_tensor import TwoTensor
 
-from d2lblocks import MLP, FixedHiddenMLP, NestMLP, get_tensor, parameter_table, set_tensor, shared_names
+from d2lblocks import (
+    MLP,
+    FixedHiddenMLP,
+    NestMLP,
+    get_tensor,
+    parameter_table,
+    set_tensor,
+    shared_names,
+    uninitialized_names,
+)
 
 LAYERS = st.sampled_from(
     [
@@ -134,6 +147,122 @@ def test_kinds_are_told_apart() -> None:
     }
 
 
+def test_the_kind_of_a_buffer_is_its_own() -> None:
+    """Whatever `state_dict` does: a wrapper that saves what it wraps, or one that refuses to save."""
+
+    class Inner(nn.Module):
+        def __init__(self, net: nn.Module) -> None:
+            super().__init__()
+            self.net = net
+
+        def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+            return self.net.state_dict(*args, **kwargs)
+
+    class Refusing(Inner):
+        def state_dict(self) -> Any:  # type: ignore[override]
+            raise RuntimeError("not now")
+
+    net = nn.BatchNorm1d(2, affine=False)
+    net.register_buffer("scratch", torch.zeros(2), persistent=False)
+    for outer in (Inner(net), Refusing(net)):
+        kinds = [row.kind for row in parameter_table(outer)]
+        assert kinds == ["buffer"] * 3 + ["buffer, not saved"]
+
+
+def test_only_parameters_train() -> None:
+    """Not a buffer that carries a graph, and not one that is a Parameter."""
+    net = nn.Linear(3, 3)
+    net.register_buffer("memory", torch.zeros(3))
+    net.memory = net.memory + net(torch.rand(3))
+    net.register_buffer("average", nn.Parameter(torch.zeros(3)))
+    table = parameter_table(net)
+    assert [(row.kind, row.trainable) for row in table] == [("parameter", True)] * 2 + [("buffer", False)] * 2
+    assert table.trainable_values == sum(parameter.numel() for parameter in net.parameters()) == 12
+    assert [table.cells(row)[6] for row in table] == ["yes", "yes", "no", "no"]
+
+
+def test_a_parameter_without_a_shape_is_listed_in_any_module() -> None:
+    """Only lazy modules of PyTorch's own know how to save one."""
+    net = nn.Module()
+    net.w = UninitializedParameter()
+    net.register_buffer("b", UninitializedBuffer(), persistent=False)
+    table = parameter_table(net)
+    assert [(row.kind, row.shape, row.bytes) for row in table] == [
+        ("parameter", None, 0),
+        ("buffer, not saved", None, 0),
+    ]
+    assert table.cells(table[0])[-1] == "lazy"
+    assert shared_names(net) == []
+
+
+def sparse(size: int) -> Tensor:
+    return torch.sparse_coo_tensor([[0], [1]], [1.0], (size, size), check_invariants=True)
+
+
+def jagged(layout: torch.layout) -> Tensor:
+    return torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 3)], layout=layout)
+
+
+def two_in_one() -> Tensor:
+    return TwoTensor(torch.ones(3), torch.ones(3))
+
+
+# The tensor; its shape, how many numbers it holds, and the bytes of everything that it is stored as.
+OTHERS: dict[str, tuple[Callable[[], Tensor], tuple[int, ...], int, int]] = {
+    "coordinates": (lambda: sparse(10**5), (10**5, 10**5), 1, 2 * 8 + 4),
+    "an empty matrix": (lambda: torch.zeros(5, 5).to_sparse(), (5, 5), 0, 0),
+    "coordinates of rows": (lambda: torch.eye(3).to_sparse(1), (3, 3), 9, 3 * 8 + 9 * 4),
+    "rows": (lambda: torch.eye(3).to_sparse_csr(), (3, 3), 3, (4 + 3) * 8 + 3 * 4),
+    "columns": (lambda: torch.eye(3).to_sparse_csc(), (3, 3), 3, (4 + 3) * 8 + 3 * 4),
+    "blocks of rows": (lambda: torch.eye(4).to_sparse_bsr((2, 2)), (4, 4), 8, (3 + 2) * 8 + 8 * 4),
+    "blocks of columns": (lambda: torch.eye(4).to_sparse_bsc((2, 2)), (4, 4), 8, (3 + 2) * 8 + 8 * 4),
+    "two in one": (two_in_one, (3,), 3, 24),
+    "two in one, twice": (lambda: TwoTensor(two_in_one(), two_in_one()), (3,), 3, 48),
+    "nested": (lambda: jagged(torch.strided), (2, -1, 3), 9, 36),
+    "jagged": (lambda: jagged(torch.jagged), (2, -1, 3), 9, 36 + 3 * 8),
+    "opaque": (lambda: torch.ones(3, 3).to_mkldnn(), (3, 3), 9, 36),
+    "quantized": (lambda: torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.quint8), (4,), 4, 4),
+    "expanded": (lambda: torch.ones(1).expand(6), (6,), 6, 24),
+    "complex": (lambda: torch.ones(3, dtype=torch.complex32), (3,), 3, 12),
+    "float8": (lambda: torch.ones(3).to(torch.float8_e4m3fn), (3,), 3, 3),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize(("make", "shape", "values", "size"), OTHERS.values(), ids=OTHERS)
+def test_tensors_of_other_kinds_are_counted_as_they_are_stored(
+    make: Callable[[], Tensor], shape: tuple[int, ...], values: int, size: int
+) -> None:
+    """Of a sparse one the numbers that it stores, and the bytes of their places as well."""
+    net = nn.Linear(2, 1)
+    net.register_buffer("other", make())
+    net.register_buffer("again", net.other)
+    table = parameter_table(net)
+    row = table[2]
+    assert (row.name, row.shape, row.values) == ("other", shape, values)
+    assert abs(row.bytes - size) <= (8 if row.name == "jagged" else 0)
+    assert (table.values, table.bytes) == (3 + values, 12 + row.bytes)
+    assert table[3].shared_with == "other"
+    assert table.cells(row)[-1] == "buffer"
+    assert str(table)
+    assert shared_names(net) == [["other", "again"]]
+
+
+def test_a_sparse_parameter_is_listed() -> None:
+    """With a gradient flag, as any parameter."""
+    net = nn.ParameterList([nn.Parameter(sparse(9))])
+    row = parameter_table(net)[0]
+    assert (row.kind, row.trainable, row.values, row.bytes) == ("parameter", True, 1, 20)
+
+
+def test_a_net_that_was_scripted_is_listed() -> None:
+    """As the one that it was made of."""
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    with warnings.catch_warnings(action="ignore"):
+        scripted = torch.jit.script(net)
+    assert parameter_table(scripted) == parameter_table(net)
+
+
 def test_a_lazy_parameter_is_listed_and_left_lazy() -> None:
     """Listing it does not touch it; after the first batch it has its shape."""
     net = MLP()
@@ -189,6 +318,73 @@ def test_a_module_that_has_a_tensor_under_two_names_shows_both() -> None:
     assert [row.shared_with for row in parameter_table(net)] == [None, "a", None, "c"]
     assert get_tensor(net, "b") is net.a
     assert get_tensor(net, "d") is net.c
+
+
+class Net(nn.Module):
+    """One that had a child set by a path, as in `setattr(net, "block.1", ...)`: the path is its name now."""
+
+    def __init__(self, hidden: nn.Module) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.ReLU(), nn.Linear(2, 2, bias=False))
+        setattr(self, "block.1", hidden)
+
+
+def test_two_tensors_under_one_name_are_told_apart() -> None:
+    """Both are listed and counted, the second with a note; a path reaches the one that PyTorch finds."""
+    net = Net(nn.Linear(3, 3))
+    net.block[1].requires_grad_(False)
+    table = parameter_table(net)
+    assert [row.name for row in table] == ["block.1.weight", "block.1.weight", "block.1.bias"]
+    assert [row.repeated for row in table] == [False, True, False]
+    assert [table.cells(row)[-1] for row in table] == ["", "same name as above", ""]
+    assert (table.values, table.bytes, table.trainable_values) == (4 + 12, 64, 12)
+    assert get_tensor(net, "block.1.weight") is net.get_parameter("block.1.weight") is net.block[1].weight
+    set_tensor(net, "block.1.weight", 7.0)
+    assert net.block[1].weight.unique().tolist() == [7.0]
+    with pytest.raises(AttributeError, match=r"no parameter or buffer 'block.1.bias': .* has a dot"):
+        get_tensor(net, "block.1.bias")
+
+
+def test_one_tensor_that_has_a_name_twice_counts_once() -> None:
+    """Its rows say that they are the same."""
+    net = Net(nn.Identity())
+    setattr(net, "block.1", net.block[1])
+    table = parameter_table(net)
+    assert [row.shared_with for row in table] == [None, "block.1.weight"]
+    assert table.cells(table[1])[-1] == "is block.1.weight, same name as above"
+    assert table.values == 4
+
+
+def ring(*path: str) -> nn.Module:
+    """A net whose module at the path is the module at all but the last two names of it."""
+    net = nn.Module()
+    above = [net]
+    for name in path[:-1]:
+        above.append(nn.Linear(2, 2))
+        above[-2].add_module(name, above[-1])
+    above[-1].add_module(path[-1], above[-2])
+    return net
+
+
+@pytest.mark.parametrize("function", [parameter_table, shared_names, uninitialized_names])
+@pytest.mark.parametrize(
+    ("path", "which"),
+    [(["child", "parent"], "the net"), (["a", "b", "c"], "'a'"), (["a", "b", "c", "d"], "'a.b'")],
+)
+def test_a_net_inside_itself_is_refused(
+    function: Callable[[nn.Module], Any], path: list[str], which: str
+) -> None:
+    """PyTorch would walk around the ring until Python stops it; the error names the place instead."""
+    net = ring(*path)
+    with pytest.raises(ValueError, match=f"^Module contains itself: '{'.'.join(path)}' is {which}"):
+        function(net)
+    layer = nn.Linear(2, 2)
+    layer.add_module("same", layer)
+    with pytest.raises(ValueError, match=r"^Linear contains itself: 'same' is the net"):
+        function(layer)
+    assert get_tensor(net, ".".join([*path[:-1], "bias"])) is net.get_submodule(".".join(path[:-1])).bias
+    twice = nn.Linear(2, 2)
+    function(nn.Sequential(twice, nn.Sequential(twice, twice)))
 
 
 def test_the_text_is_aligned() -> None:
@@ -256,6 +452,25 @@ def test_autograd_notices_a_value_that_is_set() -> None:
         loss.backward()
 
 
+def test_a_tensor_made_in_inference_mode_is_set_wherever_it_is_asked_for() -> None:
+    """It stays one; PyTorch's own `copy_` refuses outside. One made outside stays fit for training."""
+    with torch.inference_mode():
+        inside = nn.Linear(2, 1)
+    normal = nn.Linear(2, 1)
+    for net in (inside, normal):
+        for mode in (True, False):
+            with torch.inference_mode(mode):
+                values = torch.rand(1, 2)
+                assert set_tensor(net, "weight", values) is net.weight
+                assert torch.equal(net.weight, values)
+                set_tensor(net, "bias", 3.0)
+                assert torch.is_inference_mode_enabled() is mode
+        assert net.bias.item() == 3.0
+    assert inside.weight.is_inference()
+    normal(torch.rand(3, 2)).sum().backward()
+    assert normal.weight.grad is not None
+
+
 def plain_attribute() -> nn.Module:
     net = nn.Linear(2, 1)
     net.constant = torch.zeros(2)  # type: ignore[assignment]
@@ -280,6 +495,8 @@ ERRORS: list[tuple[Callable[[], nn.Module], str, object, type[Exception], str]] 
     (NestMLP, "linear.bias", torch.zeros(3, 16), ValueError, r"but got \(3, 16\)"),
     (MLP, "hidden.weight", 0, ValueError, "'hidden.weight' is not initialised yet"),
     (on_meta, "weight", 0, ValueError, "'weight' is on the meta device"),
+    (NestMLP, None, 0, TypeError, "expected the path of a parameter or buffer, which is a str, but got NoneType"),
+    (NestMLP, torch.zeros(16), "linear.bias", TypeError, "expected the path .* but got torch.Tensor: the value comes after it"),
     (NestMLP, "linear.bias", [0.0] * 16, TypeError, "expected a tensor or a number for 'linear.bias', but got list"),
 ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn, optim
 from torch.optim import lr_scheduler as schedulers
 
 from d2lblocks.serialization import load_checkpoint, save_checkpoint
-from tests.package.saved_states import same
+from tests.package.saved_states import Stating, same
 
 Make = Callable[[Any], Any]
 sgd = partial(optim.SGD, lr=0.1, momentum=0.9, nesterov=True)
@@ -140,8 +140,8 @@ def test_saving_changes_nothing(tmp_path: Path) -> None:
     loaded = Run()
     for step in range(9):
         loaded.go(1)
-        save_checkpoint(tmp_path, step, keep=1, **loaded.parts)
-        assert load_checkpoint(tmp_path, step, **loaded.parts) == step
+        save_checkpoint(tmp_path / "again", step, keep=1, **loaded.parts)
+        assert load_checkpoint(tmp_path / "again", step, **loaded.parts) == step
     assert same(loaded.look(), unstopped)
 
 
@@ -155,19 +155,6 @@ def test_inference_mode_has_no_part_in_it(tmp_path: Path) -> None:
     with torch.inference_mode():
         load_checkpoint(tmp_path, **resumed.parts)
     assert same(resumed.go(5).look(), unstopped)
-
-
-class Stating:
-    """A part whose state is what it was given."""
-
-    def __init__(self, state: Any = None) -> None:
-        self.state = state
-
-    def state_dict(self) -> Any:
-        return self.state
-
-    def load_state_dict(self, state: Any) -> None:
-        self.state = state
 
 
 def test_states_come_back(tmp_path: Path) -> None:
@@ -205,16 +192,19 @@ def lambda_lr(length: Any) -> Any:
     return schedulers.LambdaLR(sgd([nn.Parameter(torch.ones(1))]), Warmup(length))
 
 
+class Odd(float):
+    """A number that a file does not know."""
+
+
 EXPECTED = "expected tensors, numbers, strings, None, and lists, tuples and dicts of them$"
 UNFIT: list[tuple[Any, type[Exception], str]] = [
-    (lambda_lr(np.float64(3)), TypeError, f"cannot save numpy.float64 at part.lr_lambdas.0.length: {EXPECTED}"),
-    (sgd([nn.Parameter(torch.ones(1))], weight_decay=np.float32(0)), TypeError, f"cannot save numpy.float32 at part.param_groups.0.weight_decay: {EXPECTED}"),
-    (Stating({"a": [1, (2, {3})]}), TypeError, f"cannot save set at part.a.1.1: {EXPECTED}"),
-    (Stating({np.int64(3): 1}), TypeError, f"cannot save numpy.int64 at part: {EXPECTED}"),
+    (lambda_lr(Odd(3)), TypeError, f"cannot save tests.package.test_resuming.Odd at part.lr_lambdas.0.length: {EXPECTED}"),
+    (sgd([nn.Parameter(torch.ones(1))], weight_decay=Odd(0)), TypeError, f"cannot save tests.package.test_resuming.Odd at part.param_groups.0.weight_decay: {EXPECTED}"),
+    (Stating({"a": [1, (2, {b""})]}), TypeError, f"cannot save bytes at part.a.1.1.0: {EXPECTED}"),
+    (Stating({Odd(3): 1}), TypeError, f"cannot save tests.package.test_resuming.Odd at part: {EXPECTED}"),
     (Stating({(torch.ones(1),): 1}), TypeError, "cannot save a tensor that is a key at part$"),
     (Stating([b"", lambda: 1]), TypeError, f"cannot save bytes at part.0: {EXPECTED}"),
     (Stating(nn.Linear(1, 1)), TypeError, f"cannot save torch.nn.modules.linear.Linear at part: {EXPECTED}"),
-    (Stating([torch.ones(1, dtype=torch.complex128)]), TypeError, "cannot save part.0: safetensors has no Tensor of torch.strided and torch.complex128"),
     (Stating([torch.eye(2).to_sparse()]), TypeError, "cannot save part.0: safetensors has no Tensor of torch.sparse_coo"),
     (Stating([torch.ones(2, device="meta")]), TypeError, "cannot save part.0: safetensors has no Tensor .* on meta"),
     (Stating([nn.UninitializedParameter()]), TypeError, "cannot save part.0: safetensors has no UninitializedParameter"),
@@ -223,7 +213,7 @@ UNFIT: list[tuple[Any, type[Exception], str]] = [
     (nn.ModuleDict({"\ud800": nn.Linear(1, 1)}), ValueError, r"cannot save 'part.\\ud800.weight': safetensors has no such names"),
     (nn.LazyLinear(1), ValueError, "cannot save 'part.weight', 'part.bias': not initialised yet"),
     (nn.Linear(1, 1, device="meta"), ValueError, "cannot save 'part.weight': it is on the meta device"),
-    ([], TypeError, "cannot save 'part': list has no state_dict and load_state_dict"),
+    ((), TypeError, "cannot save 'part': tuple has no state_dict and load_state_dict, and loading does not change it"),
     (types.SimpleNamespace(state_dict=dict), TypeError, "cannot save 'part': types.SimpleNamespace has no state_dict and load_state_dict"),
     (types.SimpleNamespace(load_state_dict=print), TypeError, "cannot save 'part': types.SimpleNamespace has no state_dict and"),
 ]  # fmt: skip

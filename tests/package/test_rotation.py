@@ -89,7 +89,19 @@ def test_what_was_just_saved_stays(tmp_path: Path) -> None:
     save(tmp_path, 100, 200, 300, 400, 500, keep=5)
     damage(tmp_path, 500)
     assert load(tmp_path, 200) == 200
-    assert save(tmp_path, 201, 202, 203, keep=2) == [202, 203, 300, 400, 500]
+    with pytest.warns(
+        UserWarning, match=r"step-500.safetensors is a checkpoint of a later step, so \"last\" stands"
+    ):
+        assert save(tmp_path, 201, 202, 203, keep=2) == [202, 203, 300, 400, 500]
+
+
+def test_a_run_that_begins_anew_in_an_old_folder_is_told(tmp_path: Path) -> None:
+    """Or it would go on from the old one; in a folder of its own, nothing is said."""
+    save(tmp_path, 3000)
+    with pytest.warns(UserWarning, match=r"if this is a new run, give it a folder of its own$") as caught:
+        save(tmp_path, 500)
+    assert caught[0].filename == __file__
+    save(tmp_path / "new", 500, 1000)
 
 
 def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
@@ -138,14 +150,14 @@ def test_a_damaged_checkpoint_is_skipped(tmp_path: Path) -> None:
         load(tmp_path, 3)
     (tmp_path / "step-3.safetensors").write_bytes(b"")
     for which in ("last", "best"):
-        with pytest.warns(UserWarning, match=r"step-3.safetensors: it is no safetensors file, or damaged"):
+        with pytest.warns(UserWarning, match=r"step-3.safetensors: it is empty"):
             assert load(tmp_path, which) == 2
     damage(tmp_path, 2)
     save_parameters(net(), tmp_path / "step-1.safetensors")
     with pytest.warns(UserWarning, match="^skipped: ") as caught, pytest.raises(DamagedFileError) as error:
         load(tmp_path)
     assert str(error.value) == f"every checkpoint in {tmp_path} is damaged"
-    reasons = ["it is no safetensors file, or damaged", "'.*' is damaged", "it is no checkpoint"]
+    reasons = ["it is empty", "'.*' is damaged", "it is no checkpoint"]
     for warning, step, reason in zip(caught, (3, 2, 1), reasons, strict=True):
         assert re.search(f"step-{step}.safetensors: {reason}", str(warning.message))
 

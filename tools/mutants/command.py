@@ -45,6 +45,9 @@ MORE_TESTS = {
         "rotation",
         "round_trips",
         "writers",
+        "optimizers",
+        "states",
+        "foreign_files",
     ],
 }
 

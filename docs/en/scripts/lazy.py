@@ -230,6 +230,9 @@ print(uninitialized_names(net))
 # A layer that the forward pass does not reach is an error as well, because it would be lazy still.
 # For a net without lazy layers, the dry run checks the input and changes nothing.
 #
+# If your net takes its inputs by name, pass them by name, as in `apply_init(net, input_ids=ids)`; only `init` is not passed on to the net.
+# Lazy layers of other libraries, such as PyTorch Geometric, get their shapes too, because `apply_init` repeats the hooks that initialize them.
+#
 # **The price.** `apply_init` copies what the net holds, and keeps the copy until it is done.
 
 # %% [markdown]
@@ -444,15 +447,18 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 # %%
 from torch.nn.parameter import is_lazy
 
-from d2lblocks._tensors import named_tensors
+from d2lblocks._arguments import check_net
+from d2lblocks._tensors import named_modules, named_tensors
 
 
 def uninitialized_names(net: nn.Module) -> list[str]:
+    check_net(net)
     return [name for name, tensor in named_tensors(net) if is_lazy(tensor)]
 
 # %% [markdown]
 # `apply_init` takes a snapshot of the net, does the dry run, and restores the snapshot, whatever happened.
-# Only then does it initialise the lazy modules, each with the inputs that the dry run brought it; should that fail, it restores the snapshot again.
+# Only then does it initialize the lazy modules: it calls their hooks once more, with the inputs that the dry run brought them.
+# If that fails, it restores the snapshot again.
 #
 # *The library's own source, from `d2lblocks/lazy.py`:*
 
@@ -471,23 +477,26 @@ from d2lblocks._snapshot import Snapshot
 _Net = TypeVar("_Net", bound=nn.Module)
 
 
-def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None = None) -> _Net:
+def apply_init(
+    net: _Net, /, *inputs: Any, init: Callable[[nn.Module], None] | None = None, **kwargs: Any
+) -> _Net:
+    check_net(net)
+    _refuse_scripted(net)
     before, gradients = Snapshot(net), torch.is_grad_enabled()
     # Values made in inference mode can be written in no other, and trained in none: use it for those alone.
     inference = any(parameter.data.is_inference() for parameter in net.parameters())
     with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
         try:
-            reached = _dry_run(net, inputs)
+            calls = _dry_run(net, inputs, kwargs)
+            unreached = uninitialized_names(net)
         finally:
             before.restore()
         try:
-            for module, args, kwargs in reached:
-                module._infer_parameters(module, args, kwargs)
+            with torch.no_grad():
+                for hook, arguments in calls:
+                    hook(*arguments)
             if missed := uninitialized_names(net):
-                raise RuntimeError(
-                    f"the dry run of {type(net).__name__} did not reach {', '.join(map(repr, missed))}: "
-                    "call their layers by themselves first"
-                )
+                raise RuntimeError(_missed(net, unreached, missed))
             if init is not None:
                 net.apply(init)
         except BaseException:
@@ -496,18 +505,30 @@ def apply_init(net: _Net, *inputs: Any, init: Callable[[nn.Module], None] | None
     return net
 
 # %% [markdown]
-# The dry run hooks into every module: the hooks note with what lazy modules are called, and, for the error, which call is under way.
+# The dry run adds two hooks to every module, which note the call under way for the error message.
+# It also wraps the hooks that the modules have, and notes those after which a lazy tensor has its shape.
 #
 # *The library's own source, from `d2lblocks/lazy.py`:*
 
 # %%
-_Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
+def _refuse_scripted(net: nn.Module) -> None:
+    for path, module in named_modules(net):
+        if isinstance(module, torch.jit.ScriptModule):
+            which = repr(path) if path else "the net"
+            raise RuntimeError(
+                f"apply_init is not supported on ScriptModules, and {which} is one: "
+                "call it before torch.jit.script or torch.jit.trace"
+            )
 
 
-def _dry_run(net: nn.Module, inputs: tuple[Any, ...]) -> list[_Call]:
-    reached: list[_Call] = []
-    inside: list[tuple[str, nn.Module, tuple[Any, ...]]] = []  # the calls that have not returned
-    failed: list[tuple[BaseException, tuple[str, nn.Module, tuple[Any, ...]]]] = []
+_Call = tuple[str, nn.Module, tuple[Any, ...]]  # the path of a module, itself, and what it was called with
+_HookCall = tuple[Callable[..., Any], tuple[Any, ...]]  # a hook, and its arguments
+
+
+def _dry_run(net: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> list[_HookCall]:
+    initializing: list[_HookCall] = []
+    inside: list[_Call] = []  # the calls that have not returned
+    failed: list[tuple[BaseException, _Call]] = []
 
     def enter(name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inside.append((name, module, (*args, *kwargs.values())))
@@ -517,27 +538,45 @@ def _dry_run(net: nn.Module, inputs: tuple[Any, ...]) -> list[_Call]:
         if error is not None:
             failed.append((error, call))
 
-    def infer(own_hook: Any, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        own_hook(module, args, kwargs)
-        reached.append((module, args, kwargs))
+    def follow(hook: Callable[..., Any], initializes: bool, module: nn.Module, *arguments: Any) -> Any:
+        waiting, known = len(uninitialized_names(module)), len(initializing)
+        result = hook(module, *arguments)
+        if initializes or len(uninitialized_names(module)) < waiting:
+            # Hooks of other modules that it has called are called by it the next time as well.
+            initializing[known:] = [(hook, (module, *arguments))]
+        return result
 
-    copies = tree_map_only(Tensor, lambda t: t.detach().clone().requires_grad_(t.requires_grad), inputs)
+    args, kwargs = tree_map_only(
+        Tensor, lambda t: t.detach().clone().requires_grad_(t.requires_grad), (inputs, kwargs)
+    )
     for name, module in net.named_modules():
         module.training = False  # not eval(), in which a module may do more than this
+        # That of a lazy module of PyTorch's also changes the class, if the tensors were loaded.
+        own = getattr(vars(module).get("_initialize_hook"), "id", None)
+        hooks = module._forward_pre_hooks
+        hooks.update({key: partial(follow, hook, key == own) for key, hook in hooks.items()})
         module.register_forward_pre_hook(partial(enter, name), prepend=True, with_kwargs=True)
         module.register_forward_hook(leave, always_call=True)
-        if hook := vars(module).get("_initialize_hook"):
-            hooks = module._forward_pre_hooks
-            hooks[hook.id] = partial(infer, hooks[hook.id])
-    # A compiled net would initialise its layers by other hooks than these.
+    # A compiled net would initialize its layers by other hooks than these.
     compiles = "torch._dynamo" in sys.modules
     with torch.no_grad(), torch.compiler.set_stance("force_eager") if compiles else nullcontext():
         try:
-            net(*copies)
+            net(*args, **kwargs)
         except Exception as error:
-            call = next((call for known, call in failed if known is error), ("", net, inputs))
+            whole = "", net, (*args, *kwargs.values())
+            call = next((call for known, call in failed if known is error), whole)
             raise RuntimeError(_failure(*call, error)) from error
-    return reached
+    return initializing
+
+
+def _missed(net: nn.Module, unreached: list[str], missed: list[str]) -> str:
+    names, kind = ", ".join(map(repr, unreached or missed)), type(net).__name__
+    if unreached:
+        return f"the dry run of {kind} did not reach {names}: call their layers by themselves first"
+    return (
+        f"the forward pass of {kind} initializes {names} other than by a forward pre-hook, "
+        "which cannot be repeated after the dry run: call the net once under torch.no_grad() instead"
+    )
 
 
 def _failure(name: str, module: nn.Module, given: tuple[Any, ...], error: Exception) -> str:
@@ -560,8 +599,9 @@ def _expected(module: nn.Module) -> str:
         case nn.modules.conv._ConvNd(weight=weight, groups=groups, kernel_size=kernel):
             channels = weight.shape[0] if module.transposed else weight.shape[1] * groups
             return f"(N, {channels}, {', '.join('DHW'[-len(kernel) :] if len(kernel) > 1 else 'L')})"
-        case nn.modules.batchnorm._NormBase(num_features=features):
-            return f"(N, {features}, ...)"
+        case nn.modules.batchnorm._NormBase(weight=weight, running_mean=mean, num_features=features):
+            sizes = [len(tensor) for tensor in (weight, mean) if tensor is not None] or [features]
+            return f"(N, {sizes[0]}, ...)" if sizes[0] else ""
         case nn.LayerNorm(normalized_shape=shape):
             return f"(*, {', '.join(map(str, shape))})"
     return ""

@@ -365,7 +365,7 @@ from typing import Any, Self, overload
 
 
 class MySequential(nn.Module):
-    _modules: dict[str, nn.Module]
+    _modules: dict[str, nn.Module]  # type: ignore[assignment]
 
     def __init__(self, *args: nn.Module | OrderedDict[str, nn.Module]) -> None:
         super().__init__()
@@ -399,9 +399,33 @@ class MySequential(nn.Module):
             raise IndexError(f"index {index} is out of range")
         return list(self)[index]
 
+    # These functions of nn.Sequential use nothing that is not above, so they are methods here as well.
+    _get_item_by_idx: Any = nn.Sequential._get_item_by_idx
+    append: Any = nn.Sequential.append
+    extend: Any = nn.Sequential.extend
+    insert: Any = nn.Sequential.insert
+    pop: Any = nn.Sequential.pop
+    __setitem__: Any = nn.Sequential.__setitem__
+    __delitem__: Any = nn.Sequential.__delitem__
+    __imul__: Any = nn.Sequential.__imul__
+
+    def __iadd__(self, other: "MySequential | nn.Sequential") -> Self:
+        added = nn.Sequential(*other) if isinstance(other, MySequential) else other
+        nn.Sequential.__iadd__(self, added)  # type: ignore[arg-type]
+        return self
+
+    def __add__(self, other: "MySequential | nn.Sequential") -> "MySequential":
+        return MySequential(*self).__iadd__(other)
+
+    def __mul__(self, times: int) -> "MySequential":
+        return MySequential(*self).__imul__(times)
+
+    __rmul__ = __mul__
+
 # %% [markdown]
-# Beside the sketch it takes an `OrderedDict`, and has a length, indices and slices.
-# It is `nn.Sequential` in small, and where both define something they agree:
+# Unlike the sketch, it also accepts an `OrderedDict`, has a length, indices and slices, and can be changed.
+# The methods that change it are `nn.Sequential`'s own: a method is a function in a class, and these need only what `MySequential` defines above them.
+# So wherever both define a method, they behave the same:
 
 # %%
 mine, theirs = MySequential(*layers), nn.Sequential(*layers)
@@ -410,8 +434,14 @@ print(torch.equal(mine(X), theirs(X)), len(mine) == len(theirs))
 print(mine[-1] is theirs[-1], list(mine[1:].state_dict()) == list(theirs[1:].state_dict()))
 #> True True
 
+# %%
+mine.append(nn.Tanh()).insert(0, nn.Flatten())
+del mine[1]
+print(len(mine), mine[0], (mine + mine)[-1])
+#> 4 Flatten(start_dim=1, end_dim=-1) Tanh()
+
 # %% [markdown]
-# In a net of your own take `nn.Sequential`: it can also append, insert and delete.
+# In a net of your own, use `nn.Sequential`: other code may look for its class, as `torch.jit.script` does.
 
 # %% [markdown]
 # ### `FixedHiddenMLP`

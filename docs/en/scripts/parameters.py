@@ -368,6 +368,7 @@ print(parameter_table(net))
 # %% [markdown]
 # `parameter_table` lists every name of every parameter and buffer.
 # A shared tensor has a row for each of its names and counts once in the totals; a lazy parameter, one that waits for the first batch, is listed without a shape.
+# A sparse tensor counts the values that it stores, and its bytes include those of their indices.
 # In a notebook the last expression of a cell shows it as an HTML table, and a program reads its rows:
 
 # %%
@@ -417,7 +418,6 @@ except AttributeError as error:
 # *The library's own source, from `d2lblocks/parameters.py`:*
 
 # %%
-import difflib
 import html
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
@@ -426,7 +426,8 @@ from numbers import Number
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from d2lblocks._tensors import identity, named_tensors, own_tensors
+from d2lblocks._arguments import check_net, kind_of, nearest
+from d2lblocks._tensors import identity, named_modules, named_tensors, own_tensors, parts, writing
 
 
 @dataclass(frozen=True)
@@ -440,6 +441,7 @@ class Row:
     values: int
     bytes: int
     shared_with: str | None
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -462,8 +464,9 @@ class ParameterTable:
     @property
     def trainable_values(self) -> int:
         # By any of its names: two Parameters in one memory may differ in this.
-        trainable = {row.shared_with or row.name for row in self if row.trainable}
-        return sum(row.values for row in self if row.shared_with is None and row.name in trainable)
+        shared = {row.shared_with for row in self if row.trainable}
+        first = (row for row in self if row.shared_with is None)
+        return sum(row.values for row in first if row.trainable or row.name in shared)
 
     @property
     def bytes(self) -> int:
@@ -500,6 +503,7 @@ class ParameterTable:
             "" if row.kind == "parameter" else row.kind,
             "lazy" if row.shape is None else "",
             f"is {row.shared_with}" if row.shared_with else "",
+            "same name as above" if row.repeated else "",
         ]
         return [
             row.name,
@@ -519,30 +523,54 @@ class ParameterTable:
 
 
 def parameter_table(net: nn.Module) -> ParameterTable:
-    saved = net.state_dict().keys()
+    check_net(net)
     first: dict[Hashable, str] = {}
+    names: set[str] = set()
     rows = []
-    for name, tensor in named_tensors(net):
-        buffer = "buffer" if name in saved else "buffer, not saved"
-        lazy = is_lazy(tensor)
-        known = first.setdefault(identity(tensor), name)
-        rows.append(
-            Row(
-                name=name,
-                kind="parameter" if isinstance(tensor, nn.Parameter) else buffer,
-                shape=None if lazy else tuple(tensor.shape),
-                dtype=tensor.dtype,
-                device=tensor.device,
-                trainable=tensor.requires_grad,
-                values=0 if lazy else tensor.numel(),
-                bytes=0 if lazy else tensor.numel() * tensor.element_size(),
-                shared_with=None if known == name else known,
+    for path, module in named_modules(net):
+        for own, tensor in own_tensors(module):
+            name, known = f"{path}.{own}" if path else own, identity(tensor)
+            parameter = own in module._parameters
+            values, size = (0, 0) if is_lazy(tensor) else _amounts(tensor)
+            rows.append(
+                Row(
+                    name=name,
+                    kind="parameter" if parameter else _kind_of_buffer(module, own),
+                    shape=None if is_lazy(tensor) else _shape(tensor),
+                    dtype=tensor.dtype,
+                    device=tensor.device,
+                    trainable=parameter and tensor.requires_grad,
+                    values=values,
+                    bytes=size,
+                    shared_with=first.get(known),
+                    repeated=name in names,
+                )
             )
-        )
+            first.setdefault(known, name)
+            names.add(name)
     return ParameterTable(tuple(rows))
 
 
+def _kind_of_buffer(module: nn.Module, name: str) -> str:
+    return "buffer, not saved" if name in module._non_persistent_buffers_set else "buffer"
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    if not tensor.is_nested:
+        return tuple(tensor.shape)
+    sizes = [{*each} for each in zip(*(part.shape for part in tensor.unbind()), strict=True)]
+    return tensor.size(0), *(each.pop() if len(each) == 1 else -1 for each in sizes)
+
+
+def _amounts(tensor: Tensor) -> tuple[int, int]:
+    stored = parts(tensor) or (tensor,)
+    sparse = tensor.layout not in (torch.strided, torch.jagged)
+    values = stored[-1] if sparse else tensor  # after the indices
+    return values.numel(), sum(part.numel() * part.element_size() for part in stored)
+
+
 def shared_names(net: nn.Module) -> list[list[str]]:
+    check_net(net)
     groups: dict[Hashable, list[str]] = {}
     for name, tensor in named_tensors(net):
         groups.setdefault(identity(tensor), []).append(name)
@@ -550,6 +578,12 @@ def shared_names(net: nn.Module) -> list[list[str]]:
 
 
 def get_tensor(net: nn.Module, path: str) -> Tensor:
+    check_net(net)
+    if not isinstance(path, str):
+        hint = ": the value comes after it" if isinstance(path, Tensor) else ""
+        raise TypeError(
+            f"expected the path of a parameter or buffer, which is a str, but got {kind_of(path)}{hint}"
+        )
     owner, dot, name = path.rpartition(".")
     try:
         return dict(own_tensors(net.get_submodule(owner or dot)))[name]
@@ -571,19 +605,17 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
         raise ValueError(
             f"expected a value of shape {tuple(tensor.shape)} for '{path}', but got {tuple(value.shape)}"
         )
-    with torch.no_grad():
+    with writing(tensor):
         return tensor.copy_(value) if isinstance(value, Tensor) else tensor.fill_(value)
 
 
 def _hint(net: nn.Module, path: str) -> str:
     names = [name for name, _ in named_tensors(net)]
+    if path in names:
+        return "it is inside a child whose own name has a dot, which no path reaches"
     if inside := [name for name in names if path and name.startswith(f"{path}.")]:
         return f"it is a module, which holds '{inside[0]}'"
-    if nearest := difflib.get_close_matches(path, names, n=1):
-        return f"the nearest is '{nearest[0]}'"
-    return (
-        f"there are {', '.join(names[:3])}{', ...' if names[3:] else ''}" if names else "it has none at all"
-    )
+    return nearest(path, names)
 
 # %% [markdown]
 # When to use something else: `get_parameter`, `get_buffer` and `get_submodule` of `nn.Module` for paths that are known to exist; `torch.nn.utils.parameters_to_vector` for all values as one vector; the package `torchinfo` for the output shape of every layer.

@@ -471,8 +471,29 @@ except DamagedFileError as error:
 # - 1000 saves by each of two processes at once: nobody failed, nothing left.
 # - 1000 loads while another thread saved: 239 versions seen, all whole.
 #
-# A file that another program has written has no checksums, and `load_parameters(net, path, verify=False)` reads it all the same.
-#
+# A file from another program has no checksums: `load_parameters(net, path, verify=False)` loads it anyway.
+# Such a program often writes a tied weight once and does not say which other names it has.
+# If the net ties the missing name to one that the file has, nothing is missing:
+
+# %%
+from safetensors.torch import save_file
+
+save_file({"0.weight": torch.ones(5, 4)}, "theirs.safetensors")
+load_parameters(tied, "theirs.safetensors", verify=False)
+print(scores.weight is table.weight, scores.weight.detach().unique())
+#> True tensor([1.])
+
+# %% [markdown]
+# A file of another kind is recognized by its content, and the error says what opens it:
+
+# %%
+try:
+    load("mlp.safetensors")
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: cannot load mlp.safetensors: it is a safetensors file: load_parameters loads it into a net, safetensors.torch.load_file gives its tensors
+
+# %% [markdown]
 # **The price.** A safetensors file holds tensors and no other objects, and a checksum takes a second look at every byte.
 # It finds accidents, not attacks: who can write the file can write the checksums, too.
 
@@ -525,7 +546,47 @@ print(str(caught[0].message).partition(":")[0], path.name in str(caught[0].messa
 #> skipped True
 
 # %% [markdown]
-# **The price.** What is no tensor has to be a number, a string, None, or a list, tuple or dictionary of them; other things in a state are an error when it is saved, with the place where they stand.
+# An optimizer of PyTorch stores its state by position: the first parameter, the second parameter, and so on.
+# If you register layers of one shape in another order than before, `optimizer.load_state_dict` gives each layer the momentum of another one, without an error.
+# A checkpoint also holds the names from the nets, so each parameter gets its own state back:
+
+# %%
+def build(names):
+    layers = nn.ModuleDict({name: nn.Linear(2, 2, bias=False) for name in names})
+    return layers, torch.optim.SGD(layers.parameters(), lr=0.1, momentum=0.9)
+
+
+layers, momentum = build("qk")
+(layers["q"].weight.sum() + 2 * layers["k"].weight.sum()).backward()
+momentum.step()
+save_checkpoint("attention", 1, net=layers, optimizer=momentum)
+
+layers, momentum = build("kq")
+load_checkpoint("attention", net=layers, optimizer=momentum)
+print(momentum.state[layers["q"].weight]["momentum_buffer"].unique())
+#> tensor([1.])
+
+# %% [markdown]
+# If a parameter is in only one of the two optimizers, or in another group, the error names it.
+#
+# Put everything else that the run must remember into a dictionary or a list: loading fills it in place.
+# A random number generator can be a part too, such as the one that shuffles your data:
+
+# %%
+progress, shuffling = {"epoch": 3, "losses": [0.5, 0.25]}, torch.Generator()
+save_checkpoint("attention", 2, progress=progress, shuffling=shuffling)
+restored = {}
+load_checkpoint("attention", progress=restored, shuffling=torch.Generator())
+print(restored)
+#> {'epoch': 3, 'losses': [0.5, 0.25]}
+
+# %% [markdown]
+# Give each run a folder of its own.
+# In the folder of an older run that got further, `"last"` would mean the older run's checkpoint, so `save_checkpoint` warns you.
+#
+# **The price.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
+# Anything else is an error when you save, and the message says where it is.
+# If a net has code of its own that runs when it is loaded, such as a hook or `set_extra_state`, a copy of the nets is kept until that code has run.
 #
 # When to use something else: `torch.save` for other objects; `safetensors.torch` to exchange weights with other programs; for nets that are spread over processes, the next section.
 

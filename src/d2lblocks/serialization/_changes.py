@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from torch import nn
 from torch.optim import Optimizer
 
 from d2lblocks._random import random_states, set_random_states
 from d2lblocks._snapshot import Snapshot
+
+from ._parts import has_methods, put_state, state_of
 
 
 @contextmanager
@@ -34,14 +37,14 @@ def uninterrupted() -> Iterator[None]:
 def all_or_nothing(parts: list[Any]) -> Iterator[None]:
     """If what is done inside fails, put back the states of these parts, and the random states."""
     before, chance = Snapshot(*parts, tensors=False), random_states()
-    states = [(part, copy.deepcopy(part.state_dict())) for part in parts if not _keeps_tensors(part)]
+    states = [(part, copy.deepcopy(state_of(part))) for part in parts if not _keeps_tensors(part)]
     try:
         yield
     except BaseException:
         before.restore()
         for part, state in states:  # which may be in places that the snapshot does not know
             with suppress(Exception):
-                part.load_state_dict(state)
+                put_state(part, state)
         before.restore()
         set_random_states(chance)  # also of NumPy and GPUs that were not in use, and are now
         raise
@@ -49,4 +52,17 @@ def all_or_nothing(parts: list[Any]) -> Iterator[None]:
 
 def _keeps_tensors(part: Any) -> bool:
     """Whether loading gives a part new tensors, and leaves the old ones alone, as in torch's optimizers."""
+    if not has_methods(part):
+        return True
     return isinstance(part, Optimizer) and type(part).load_state_dict is Optimizer.load_state_dict
+
+
+@contextmanager
+def undone_on_error(*nets: nn.Module) -> Iterator[None]:
+    """If what is done inside fails, put back these nets, of which a copy is kept."""
+    before = Snapshot(*nets)
+    try:
+        yield
+    except BaseException:
+        before.restore()
+        raise

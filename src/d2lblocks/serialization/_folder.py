@@ -2,7 +2,7 @@
 
 import math
 import re
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from ._format import reading
@@ -26,6 +26,11 @@ def candidates(folder: Path, which: int | str) -> list[Path]:
     return paths
 
 
+def last_step(folder: Path) -> int:
+    """The number of the latest step; -1 if there is none, or the folder may not be read."""
+    return max((number for number, _ in _steps(folder)), default=-1)
+
+
 def remove_unwanted(folder: Path, step: int, keep: int) -> None:
     """Remove all but the last ones, the best one, and later ones."""
     there = _steps(folder)
@@ -46,8 +51,15 @@ def _steps(folder: Path) -> list[tuple[int, Path]]:
 def _loss(path: Path, if_damaged: float) -> float:
     """The loss that a checkpoint was saved with; infinite if it has none."""
     try:
-        with reading(path) as file:
-            loss = file.notes["loss"]
-            return math.inf if loss is None or math.isnan(loss) else float(loss)
+        found = path.stat()
+        return _stored_loss(path, (found.st_ino, found.st_mtime_ns, found.st_size))
     except Exception:  # also because another process has just removed it
         return if_damaged
+
+
+@lru_cache(maxsize=1024)
+def _stored_loss(path: Path, file: tuple[int, ...]) -> float:
+    """The loss in a file, which is read once; another file in its place is another `file`."""
+    with reading(path) as content:
+        loss = content.notes["loss"]
+        return math.inf if loss is None or math.isnan(loss) else float(loss)

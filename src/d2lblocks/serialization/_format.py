@@ -20,6 +20,7 @@ import torch
 import xxhash
 from torch import Tensor
 
+from ._file_kinds import SAFETENSORS, kind_of_file, open_to_read
 from ._files import FilePath
 from .errors import DamagedFileError
 
@@ -192,7 +193,7 @@ class FileContent:
 
 @contextmanager
 def reading(path: FilePath) -> Iterator[FileContent]:
-    with open(path, "rb") as file:  # or the system's own error, which names the path
+    with open_to_read(path) as file:
         # By its number it is the same file, though another has taken its place.
         number = f"/dev/fd/{file.fileno()}"
         try:
@@ -202,5 +203,7 @@ def reading(path: FilePath) -> Iterator[FileContent]:
             content = FileContent(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
         except Exception as error:
             reason = f"it is no safetensors file, or damaged: {error}"
+            if kind := kind_of_file(path, but=SAFETENSORS):
+                reason = f"it is {kind}"
             raise DamagedFileError(f"cannot load {os.fspath(path)}: {reason}") from error
         yield content

@@ -13,27 +13,54 @@ from d2lblocks._tensors import identity, named_tensors, span_in_storage
 
 from ._changes import uninterrupted
 from ._format import FileContent, has_code
+from ._renaming import renaming_hints
 
 State = Mapping[str, Tensor]
 Copy = tuple[Tensor, Tensor]  # a tensor of a net, and the one of a file whose values it gets
 
 
-def named_state(net: nn.Module, prefix: str = "") -> dict[str, Tensor]:
-    """A net's own parameters and persistent buffers, by name; an error if there is more to its state."""
+def named_state(net: nn.Module, prefix: str = "", extra: dict[str, Any] | None = None) -> dict[str, Tensor]:
+    """A net's own parameters and persistent buffers, by name.
+
+    What else its `state_dict` has goes into `extra`; without a place for it, it is an error.
+    """
     own = {id(tensor) for _, tensor in named_tensors(net)}
-    state: dict[str, Tensor] = {prefix + name: t for name, t in net.state_dict(keep_vars=True).items()}
-    for name, tensor in state.items():
+    state: dict[str, Tensor] = {}
+    for key, tensor in net.state_dict(keep_vars=True).items():
+        name = prefix + key
         if id(tensor) not in own:
-            raise TypeError(
-                f"'{name}' is no parameter and no buffer, and a file of those has no place for it"
-            )
+            if extra is None:
+                raise TypeError(
+                    f"'{name}' is no parameter and no buffer, and a file of those has no place for it: "
+                    "save_checkpoint saves it"
+                )
+            extra[name] = tensor
+            continue
+        state[name] = tensor
         if is_lazy(tensor):
             continue
         wrapper = hasattr(tensor, "__tensor_flatten__")  # such as a DTensor, whose values are elsewhere
         if wrapper or tensor.layout is not torch.strided or tensor.is_quantized:
             kind = f"{type(tensor).__name__} of {tensor.layout} and {tensor.dtype}"
             raise TypeError(f"'{name}' is a tensor of a kind that safetensors does not have: {kind}")
+    _check_names(net, prefix, state)
     return state
+
+
+def _check_names(net: nn.Module, prefix: str, state: State) -> None:
+    """An error if two tensors have one name, of which a state has only one."""
+    for key, tensor in named_tensors(net):
+        if (other := state.get(name := prefix + key)) is not None and other is not tensor:
+            dotted = [
+                f"'{child}' of '{path}'" if path else f"'{child}'"
+                for path, module in net.named_modules()
+                for child in module._modules
+                if "." in child
+            ]
+            raise ValueError(
+                f"two tensors have the name '{name}', because of a child with a dot in its name: "
+                f"{', '.join(dotted)}. net.set_submodule replaces a child at a path"
+            )
 
 
 def check_storable(state: State) -> None:
@@ -48,12 +75,27 @@ def check_storable(state: State) -> None:
             raise TypeError(f"cannot save '{name}': safetensors has no {tensor.dtype}")
 
 
-def check_loadable(state: State) -> None:
+def check_loadable(state: State, net: nn.Module) -> None:
     """An error if a tensor has no memory, and will have none."""
     for name, tensor in state.items():
         if tensor.device.type == "meta":
-            remedy = 'call net.to_empty(device="cpu") first'
-            raise ValueError(f"cannot load '{name}': it is on the meta device, without memory: {remedy}")
+            raise ValueError(
+                f"cannot load '{name}': it is on the meta device, without memory. "
+                f'Call net.to_empty(device="cpu") first{_left_to_do(net)}'
+            )
+
+
+def _left_to_do(net: nn.Module) -> str:
+    """What `to_empty` breaks, and loading does not mend."""
+    saved = {id(tensor) for tensor in net.state_dict(keep_vars=True).values()}
+    names: dict[int, list[str]] = {}
+    for name, tensor in named_tensors(net):
+        names.setdefault(id(tensor), []).append(name)
+    unsaved = [repr(each[0]) for key, each in names.items() if key not in saved]
+    ties = [f"{other!r} to {first!r}" for first, *others in names.values() for other in others]
+    tie = f", tie {', '.join(ties)} again" if ties else ""
+    fill = f", and fill {', '.join(unsaved)}, which no file has" if unsaved else ""
+    return f"{tie}{fill}."
 
 
 def split_ties(state: State) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -63,31 +105,64 @@ def split_ties(state: State) -> tuple[dict[str, Tensor], dict[str, str]]:
     return {name: state[name] for name in state if name not in ties}, ties
 
 
-def compare(file: FileContent, state: State, cast: bool = False) -> tuple[list[str], list[Copy]]:
-    """What does not fit of the tensors that both have, and what is to be copied, each tensor once."""
+def split_copies(state: State) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The same for tensors that nobody writes to: of other views of one memory each is stored."""
+    known: dict[Hashable, str] = {}
+    first = {name: known.setdefault((identity(t), _view(t)), name) for name, t in state.items()}
+    ties = {name: other for name, other in first.items() if name != other}
+    return {name: state[name] for name in state if name not in ties}, ties
+
+
+def compare(file: FileContent, state: State, cast: bool | None = None) -> tuple[list[str], list[Copy]]:
+    """What does not fit of the tensors that both have, and what is to be copied, each tensor once.
+
+    `cast` is whether other types are cast; None, where a caller has no such choice.
+    """
     first = _first_names(state)
     stored = {name: file[name] for name in state if name in file.names}
-    copies = {name: (state[name], stored[name]) for name in stored if first[name] == name}
+    name_of: dict[str, str] = {}  # for each tensor of the net the first name that the file has
+    for name in stored:
+        name_of.setdefault(first[name], name)
+    copies = {name: (state[name], stored[name]) for name in name_of.values()}
     problems = [*_tensor_problems(stored, file.ties, state, first, cast)] or [*_overlap_problems(copies)]
     return problems, [*copies.values()]
 
 
-def compare_names(there: Collection[str], here: Collection[str]) -> Iterator[str]:
-    """Which names of a file and of a net the other one has not."""
+def untold_names(file: FileContent, state: State) -> set[str]:
+    """Names that a file of another program leaves out, because it has the same tensor under another name.
+
+    Libraries write a shared tensor once, and do not say in the file which other names it has.
+    """
+    if file.checksums is not None:
+        return set()
+    first = _first_names(state)
+    there = {first[name] for name in state if name in file.names}
+    return {name for name in state if name not in file.names and first[name] in there}
+
+
+def compare_names(there: Collection[str], here: Collection[str], net: nn.Module) -> Iterator[str]:
+    """Which names of a file and of a net the other one has not, and what may explain it."""
     there, wanted = set(there), set(here)
     missing = [name for name in here if name not in there]
     unexpected = sorted(there - wanted)
-    # Comparing all with all takes its time.
-    few = sum(map(len, missing)) * sum(map(len, unexpected)) < 10_000_000
+    if not missing and not unexpected:
+        return
     if missing:
-        yield f"Missing key(s): {_listed(missing, [])}."
+        yield f"Missing key(s): {_listed(missing, [])}"
     if unexpected:
-        yield f"Unexpected key(s): {_listed(unexpected, missing if few else [])}."
-    for wrapper in ("module", "_orig_mod") if missing and len(there) == len(wanted) else ():
-        if {f"{wrapper}.{name}" for name in wanted} == there:
-            yield f'The checkpoint is wrapped: without "{wrapper}." its keys fit. Save net.{wrapper}.'
-        if {f"{wrapper}.{name}" for name in there} == wanted:
-            yield f'The current model is wrapped: without "{wrapper}." its keys fit. Load into net.{wrapper}.'
+        yield f"Unexpected key(s): {_listed(unexpected, missing)}"
+    if empty := {*unexpected} & {*_empty_names(net)}:
+        names = ", ".join(f'"{name}"' for name in sorted(empty))
+        yield f"None in current model: {names}. Give it a tensor of the shape in checkpoint before loading."
+    yield from renaming_hints(there, wanted)
+
+
+def _empty_names(net: nn.Module) -> Iterator[str]:
+    """The names of parameters and buffers that are None."""
+    for path, module in net.named_modules():
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is None:
+                yield f"{path}.{name}".removeprefix(".")
 
 
 def misfit(head: str, problems: list[str]) -> RuntimeError:
@@ -124,7 +199,7 @@ def _first_names(state: State) -> dict[str, str]:
         if name != other and not is_lazy(state[name]) and _view(state[name]) != _view(state[other]):
             raise TypeError(
                 f"'{name}' is another view of the memory of '{other}', such as its transpose, "
-                "which a file cannot tell: share the tensor itself"
+                "which a file cannot tell: keep one parameter, and transpose it in forward"
             )
     return first
 
@@ -135,13 +210,17 @@ def _view(tensor: Tensor) -> Hashable:
 
 
 def _listed(names: list[str], others: list[str]) -> str:
-    """All names, or as many as one would read, each with the nearest of the others."""
-    near = [difflib.get_close_matches(name, others, n=1) if others else [] for name in names[:1000]]
-    texts = [
-        f'"{name}"' + "".join(f' (the nearest is "{other}")' for other in nearest)
-        for name, nearest in zip(names, near, strict=False)
-    ]
-    return ", ".join(texts + [f"and {len(names) - 1000} more"] * (len(names) > 1000))
+    """All names, or as many as one would read, and beside the first of them the nearest of the others."""
+    texts = [f'"{name}"' for name in names[:1000]]
+    # Comparing all with all takes its time.
+    compared = min(len(texts), 50_000 // len(others)) if others else len(texts)
+    for at, name in enumerate(names[:compared]):
+        for near in difflib.get_close_matches(name, others, n=1):
+            texts[at] += f' (the nearest is "{near}")'
+    few = f" (Nearest names: looked for beside the first {compared} only.)" if compared < len(texts) else ""
+    if len(names) > 1000:
+        texts.append(f"and {len(names) - 1000} more")
+    return f"{', '.join(texts)}.{few}"
 
 
 def _tensor_problems(
@@ -149,7 +228,7 @@ def _tensor_problems(
     stored_ties: Mapping[str, str],
     state: State,
     first: Mapping[str, str],
-    cast: bool,
+    cast: bool | None,
 ) -> Iterator[str]:
     """What does not fit of each tensor: its shape, its type, whether it can be written to, its ties."""
     first_there: dict[str, str] = {}
@@ -162,7 +241,11 @@ def _tensor_problems(
             shapes = f"{new.shape} from checkpoint, the shape in current model is {old.shape}"
             yield f"size mismatch for {name}: copying a param with shape {shapes}."
         if new.dtype != old.dtype and not (cast and torch.can_cast(new.dtype, old.dtype)):
-            remedy = ": cast=True casts" if torch.can_cast(new.dtype, old.dtype) else ""
+            remedy = (
+                f": load into a net of {new.dtype}, then cast that" if cast is None else ": cast=True casts"
+            )
+            if not torch.can_cast(new.dtype, old.dtype):
+                remedy = ""
             types = f"{new.dtype} in checkpoint, {old.dtype} in current model"
             yield f"dtype mismatch for {name}: {types}{remedy}."
         if not is_lazy(old) and _is_read_only(old):

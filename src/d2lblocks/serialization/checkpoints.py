@@ -1,23 +1,30 @@
 """Checkpoints of a training run: all that it needs to go on, in one file for each step that is kept."""
 
+import errno
 import operator
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 
-from d2lblocks._random import random_states, set_random_states
+from d2lblocks._arguments import check_path
+from d2lblocks._random import set_random_states
 
-from ._changes import all_or_nothing, uninterrupted
+from ._changes import all_or_nothing, undone_on_error, uninterrupted
 from ._files import FilePath, make_folder, replacing
-from ._folder import candidates, path_of, remove_unwanted
+from ._folder import candidates, last_step, path_of, remove_unwanted
 from ._format import FileContent, reading, write
+from ._lazy_sizes import lazy_problems, learn_sizes
+from ._loading_code import has_loading_code, run_loading_code
+from ._notes import Kind, Notes, read_notes, written_notes
+from ._optimizers import Names, arranged, optimizer_problems
+from ._parts import check_part, put_state
 from ._states import (
     check_loadable,
     check_storable,
@@ -26,9 +33,9 @@ from ._states import (
     fill,
     misfit,
     named_state,
+    split_copies,
     split_ties,
 )
-from ._trees import packed, unpacked
 from .errors import DamagedFileError
 
 
@@ -37,29 +44,31 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint of a training run, and remove those that are no longer wanted.
 
-    The file `step-STEP.safetensors` holds the parameters and buffers of nets, what `state_dict` gives of all
-    other parts, the step, and the random states of Python, NumPy (if it is imported), torch and its GPUs.
+    The file `step-STEP.safetensors` holds the parameters and buffers of nets, the states of all other parts,
+    the step, and the random states of Python, NumPy (if it is imported), torch and its GPUs.
     It is written as by `save_parameters`: whole or not at all, with checksums, shared tensors once.
+    Tensors in states keep the order of their values in memory (their strides).
 
     Of this step and earlier ones, the last `keep` checkpoints stay, and the one with the smallest loss.
-    Those of later steps, from which a run went back, stay as well.
+    Checkpoints of later steps stay as well, with a warning: they may belong to an older run.
 
     Args:
         folder: where the checkpoints of this run are; it is made if there is none.
         step: the number of steps done, zero or more; a checkpoint of the same step is replaced.
         keep: how many of the last checkpoints stay, one or more.
         loss: how good the net is, if known: the smaller, the better.
-        parts: nets, and other objects with `state_dict` and `load_state_dict`, such as
-            optimizers, schedulers and gradient scalers, by the names under which they will be loaded.
+        parts: by the names under which they will be loaded: nets; other objects with `state_dict` and
+            `load_state_dict`, such as optimizers, schedulers and gradient scalers; dicts, lists, sets and
+            deques; random number generators of torch, NumPy and Python.
 
     Returns:
         the path of the file.
 
     Raises:
-        TypeError: when a part has no `state_dict`, or its state holds what a file cannot;
+        TypeError: when a part has no state, or a state holds something that the file cannot;
             the message says where.
-        ValueError: when a tensor is lazy or on the meta device, `step` or `keep` is too small,
-            or the plain values, such as numbers, take more than the format has a place for.
+        ValueError: when a tensor is lazy or on the meta device, two tensors of a net have the same name,
+            `step` or `keep` is too small, or the values that are not tensors take more than 100 MB.
         OSError: when the file cannot be written; the older checkpoints are all there.
 
     Examples:
@@ -75,26 +84,27 @@ def save_checkpoint(
         #> step-5.safetensors ['step-4.safetensors', 'step-5.safetensors']
         ```
     """
+    check_path(folder)
     step, keep = int(operator.index(step)), operator.index(keep)
     _check_arguments(step, keep, parts)
     nets = _nets(parts)
     others = {name: part for name, part in parts.items() if name not in nets}
-    state = _named_states(nets)
+    extra: dict[str, Any] = {}
+    state = _named_states(nets, extra)
     check_storable(state)
     tensors, ties = split_ties(state)
-    notes = {
-        "step": step,
-        "loss": None if loss is None else float(loss),
-        "nets": list(nets),
-        "kinds": {name: _kind(part) for name, part in others.items()},
-        "states": {name: packed(part.state_dict(), name, tensors) for name, part in others.items()},
-        "random": packed(random_states(), "", tensors),
-    }
+    of_parts: dict[str, Tensor] = {}
+    notes = written_notes(step, loss, [*nets], extra, others, Names(state), of_parts)
+    of_parts, ties_of_parts = split_copies(of_parts)
     path = path_of(Path(folder), step)
     make_folder(path.parent)
     with replacing(path) as file:
-        write(file, tensors, ties, notes)
+        write(file, tensors | of_parts, ties | ties_of_parts, notes)
     remove_unwanted(path.parent, step, keep)
+    if (last := last_step(path.parent)) > step:
+        there = f"{os.fspath(path_of(path.parent, last))} is a checkpoint of a later step"
+        remedy = "if this is a new run, give it a folder of its own"
+        warnings.warn(f'{there}, so "last" stands for that one: {remedy}', stacklevel=2)
     return path
 
 
@@ -102,7 +112,12 @@ def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -
     """Go on from a checkpoint: the last one, unless told otherwise, that is whole.
 
     Everything is checked before the first value changes. Nets keep their tensors, as with `load_parameters`;
-    other parts get theirs by `load_state_dict`; the random states are set.
+    other parts get their states by `load_state_dict`, and containers and generators in place;
+    the random states are set.
+
+    An optimizer finds the state of each parameter by the parameter's name, if it is in one of the nets that
+    are loaded too, or if the optimizer was made from named parameters. Otherwise the position decides.
+    If the memory format of a net has changed, the optimizer's state follows it.
 
     Args:
         folder: where `save_checkpoint` has put the checkpoints.
@@ -114,9 +129,10 @@ def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -
         the number of steps done; None if there is no checkpoint, and then nothing has changed.
 
     Raises:
-        RuntimeError: when the checkpoint does not fit, with all that does not. Nothing has changed.
+        RuntimeError: when the checkpoint does not fit, with everything that does not. Nothing has changed.
         DamagedFileError: when the checkpoint of that step, or every one, is damaged. Nothing has changed.
         FileNotFoundError: when there is no checkpoint of that step.
+        NotADirectoryError: when `folder` is a file.
         ValueError: when a net is on the meta device.
 
     Examples:
@@ -132,6 +148,10 @@ def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -
         #> 100
         ```
     """
+    check_path(folder)
+    if os.path.isfile(folder):
+        text = "Not a directory, which is where checkpoints are: give the folder, and the step as which"
+        raise NotADirectoryError(errno.ENOTDIR, text, os.fspath(folder))
     damaged: dict[Path, DamagedFileError] = {}
     while untried := [path for path in candidates(Path(folder), which) if path not in damaged]:
         path = untried[0]
@@ -156,25 +176,51 @@ def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -
 
 def _load(file: FileContent, parts: dict[str, Any], path: Path) -> int:
     """Check everything, then change everything."""
-    notes = _read_notes(file, parts, path)
-    state = _named_states({name: net for name, net in _nets(parts).items() if name in notes.nets})
-    check_loadable(state)
+    notes = read_notes(file, parts, path)
+    nets = {name: net for name, net in _nets(parts).items() if name in notes.nets}
+    others = {name: parts[name] for name in notes.states}
+    extra: dict[str, Any] = {}
+    state = _named_states(nets, extra)
+    names = Names(state)
     problems, copies = compare(file, state)
     for name, part in parts.items():
-        problems += [f"{name}: {problem}" for problem in _part_problems(name, part, notes, file, state)]
+        if name in nets:
+            check_loadable(state, part)
+            found = _net_problems(name, part, file, notes, [*state, *extra])
+        elif name in others:
+            found = _state_problems(part, notes.kinds[name], notes.states[name], names)
+        else:
+            there = (", ".join(map(repr, each)) or "none" for each in (notes.nets, notes.kinds))
+            found = iter(["no such part in the checkpoint. Nets: {}. Others: {}.".format(*there)])
+        problems += [f"{name}: {problem}" for problem in found]
     head = f"Error(s) in loading the checkpoint {os.fspath(path)}:"
     if problems:
         raise misfit(head, problems)
-    changes = [(name, parts[name].load_state_dict, saved) for name, saved in notes.states.items()]
-    changes.append(("random states", set_random_states, notes.random))
-    with uninterrupted(), all_or_nothing([parts[name] for name in notes.states]):
-        for name, change, saved in changes:
-            try:
-                change(saved)
-            except Exception as error:
-                raise misfit(head, [f"{name}: {error!r}"]) from error
+
+    coded = {name: net for name, net in nets.items() if has_loading_code(net)}
+    kept = undone_on_error(*nets.values()) if coded else nullcontext()
+    with uninterrupted(), kept, all_or_nothing([*others.values()]):
+        for name, part in others.items():
+            with _named_errors(head, name):
+                _put(part, notes.kinds[name], notes.states[name], names)
+        with _named_errors(head, "random states"):
+            set_random_states(notes.random)
         fill(copies)
+        for net in nets.values():
+            learn_sizes(net)
+        for name, net in coded.items():
+            own = {key: notes.extra[f"{name}.{key}"] for key in _inside(name, notes.extra)}
+            with _named_errors(head, name):
+                run_loading_code(net, own)
     return notes.step
+
+
+@contextmanager
+def _named_errors(head: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise misfit(head, [f"{name}: {error!r}"]) from error
 
 
 def _check_arguments(step: int, keep: int, parts: Mapping[str, Any]) -> None:
@@ -183,91 +229,42 @@ def _check_arguments(step: int, keep: int, parts: Mapping[str, Any]) -> None:
     for name, part in parts.items():
         if not name.isidentifier():  # a dot would mix up the names of its tensors and another part's
             raise ValueError(f"expected names of parts like those of variables, but got {name!r}")
-        if not hasattr(part, "state_dict") or not hasattr(part, "load_state_dict"):
-            kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
-            raise TypeError(f"cannot save '{name}': {kind} has no state_dict and load_state_dict")
+        check_part(name, part)
 
 
 def _nets(parts: Mapping[str, Any]) -> dict[str, nn.Module]:
     return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
 
 
-def _named_states(nets: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """The tensors of several nets, by the names of the nets and their own."""
-    return {key: tensor for name, net in nets.items() for key, tensor in named_state(net, f"{name}.").items()}
+def _named_states(nets: Mapping[str, nn.Module], extra: dict[str, Any]) -> dict[str, Tensor]:
+    """The tensors of several nets, by the names of the nets and their own; other states go into `extra`."""
+    states = (named_state(net, f"{name}.", extra) for name, net in nets.items())
+    return {key: tensor for state in states for key, tensor in state.items()}
 
 
-class _Kind(NamedTuple):
-    """The class of an object, and the shapes of what an optimizer optimizes, if they are known already."""
-
-    name: str
-    groups: list[list[Any]]
-
-
-def _kind(part: Any) -> _Kind:
-    groups = part.param_groups if isinstance(part, torch.optim.Optimizer) else []
-    shapes = [[None if is_lazy(p) else tuple(p.shape) for p in group["params"]] for group in groups]
-    return _Kind(type(part).__name__, shapes)
-
-
-class _Notes(NamedTuple):
-    """What a checkpoint has beside the tensors of nets."""
-
-    step: int
-    nets: list[str]
-    kinds: dict[str, _Kind]
-    states: dict[str, Any]
-    random: Any
-
-
-def _read_notes(file: FileContent, parts: Mapping[str, Any], path: Path) -> _Notes:
-    """The notes of a file, with the states of these parts only; an error if a checkpoint has others."""
-    unread = set(file.names)
-
-    def tensor(name: str) -> Tensor:
-        unread.remove(name)  # once, or a small file could fill the memory
-        return file[name].clone()
-
-    try:
-        notes = file.notes
-        kinds = {
-            name: _Kind(kind, [[tuple(shape) for shape in group] for group in groups])
-            for name, (kind, groups) in notes["kinds"].items()
-        }
-        wanted = [name for name in kinds if name in parts and name not in _nets(parts)]
-        states = {name: unpacked(notes["states"][name], tensor) for name in wanted}
-        random = unpacked(notes["random"], tensor)
-        return _Notes(operator.index(notes["step"]), list(notes["nets"]), kinds, states, random)
-    except Exception as error:  # not of a tensor, since each of them was read for its checksum
-        raise DamagedFileError(f"cannot load {os.fspath(path)}: it is no checkpoint: {error!r}") from error
-
-
-def _part_problems(
-    name: str, part: Any, notes: _Notes, file: FileContent, state: Mapping[str, Tensor]
+def _net_problems(
+    name: str, net: nn.Module, file: FileContent, notes: Notes, here: Collection[str]
 ) -> Iterator[str]:
-    """Why a part cannot be loaded; of a net, only what its names tell."""
-    if isinstance(part, nn.Module) and name in notes.nets:
-        return compare_names(*(_names_inside(name, names) for names in (file.names, state)))
-    if name in notes.states:
-        return _kind_problems(saved=notes.kinds[name], current=_kind(part))
-    nets, others = (", ".join(map(repr, names)) or "none" for names in (notes.nets, notes.kinds))
-    return iter([f"no such part in the checkpoint. Nets: {nets}. Others: {others}."])
+    """What does not fit of the names and of the lazy layers of a net."""
+    there = _inside(name, file.names | notes.extra.keys())
+    yield from compare_names([*there], [*_inside(name, here)], net)
+    yield from lazy_problems(net, f"{name}.", file)
 
 
-def _names_inside(net: str, names: Iterable[str]) -> list[str]:
+def _state_problems(part: Any, saved: Kind, state: Any, names: Names) -> Iterator[str]:
+    """What a part would not notice, or too late."""
+    if saved.name != type(part).__name__:
+        yield f"{saved.name} in checkpoint, {type(part).__name__} in current program."
+    elif isinstance(part, Optimizer):
+        yield from optimizer_problems(saved.groups, state, part, names)
+
+
+def _put(part: Any, saved: Kind, state: Any, names: Names) -> None:
+    if isinstance(part, Optimizer):
+        state = arranged(saved.groups, state, part, names)
+    put_state(part, state)
+
+
+def _inside(net: str, names: Iterable[str]) -> Iterator[str]:
     """The names that a net's tensors have in it."""
-    return [name.removeprefix(f"{net}.") for name in names if name.startswith(f"{net}.")]
-
-
-def _kind_problems(saved: _Kind, current: _Kind) -> Iterator[str]:
-    """What an optimizer would not notice, or too late."""
-    saved_counts, current_counts = ([len(group) for group in kind.groups] for kind in (saved, current))
-    if saved.name != current.name:
-        yield f"{saved.name} in checkpoint, {current.name} in current program."
-    elif saved_counts != current_counts:
-        yield f"parameter groups of {saved_counts} parameters in checkpoint, {current_counts} in optimizer."
-    else:
-        shapes = zip(chain(*saved.groups), chain(*current.groups), strict=True)
-        for number, (old, new) in enumerate(shapes):
-            if new not in (None, old):
-                yield f"size mismatch for parameter {number}: {old} in checkpoint, {new} in optimizer."
+    return (name.removeprefix(f"{net}.") for name in names if name.startswith(f"{net}."))

@@ -1,12 +1,18 @@
 """The parameters and buffers of a net in a safetensors file: all of them are loaded, or none."""
 
 import os
+from contextlib import nullcontext
 from typing import TypeVar
 
 from torch import nn
 
+from d2lblocks._arguments import check_net, check_path
+
+from ._changes import undone_on_error, uninterrupted
 from ._files import FilePath, replacing
 from ._format import reading, write
+from ._lazy_sizes import lazy_problems, learn_sizes
+from ._loading_code import has_loading_code, run_loading_code
 from ._states import (
     check_loadable,
     check_storable,
@@ -16,6 +22,7 @@ from ._states import (
     misfit,
     named_state,
     split_ties,
+    untold_names,
 )
 
 _Net = TypeVar("_Net", bound=nn.Module)
@@ -36,9 +43,10 @@ def save_parameters(net: nn.Module, path: FilePath) -> None:
         path: the file; a link stays, and the file that it leads to is replaced.
 
     Raises:
-        ValueError: when a tensor is lazy or on the meta device, and so has no values.
-        TypeError: when a tensor is of a kind that the format does not have,
-            or the state has an entry that is no parameter and no buffer.
+        ValueError: when a tensor is lazy or on the meta device and so has no values,
+            or when two tensors have the same name.
+        TypeError: when a tensor is of a kind that the format does not have, when the state has an entry
+            that is neither a parameter nor a buffer, or when the arguments are not a net and a path.
         OSError: when the file cannot be written; an older one is as it was.
 
     Examples:
@@ -51,6 +59,8 @@ def save_parameters(net: nn.Module, path: FilePath) -> None:
         #> ['hidden.bias', 'hidden.weight', 'out.bias', 'out.weight']
         ```
     """
+    check_net(net)
+    check_path(path)
     state = named_state(net)
     check_storable(state)
     tensors, ties = split_ties(state)
@@ -63,8 +73,12 @@ def load_parameters(net: _Net, path: FilePath, *, cast: bool = False, verify: bo
 
     Everything is checked before the first value changes.
     The tensors stay the same objects, where they are: what shares them, and an optimizer that holds them,
-    see the new values. Lazy parameters get their shapes from the file;
-    a layer such as `nn.LazyLinear` keeps its class until its first call.
+    see the new values. Lazy parameters get their shapes from the file, if those agree with what the layer
+    was made with; a layer such as `nn.LazyLinear` keeps its class until its first call.
+    Hooks and methods of the net that `load_state_dict` would call are called after the values are there.
+
+    Other programs often write a shared tensor under one name only. From such a file a missing name is taken
+    to be the tensor that the net shares it with.
 
     Args:
         net: a module with the names, shapes, types and shared tensors of the one that was saved.
@@ -81,8 +95,9 @@ def load_parameters(net: _Net, path: FilePath, *, cast: bool = False, verify: bo
         RuntimeError: when the file does not fit the net, with all that does not. The net is as it was.
         DamagedFileError: when the file is no safetensors file, is damaged, or cannot be verified.
             It is a RuntimeError, too, and the net is as it was.
-        ValueError: when the net is on the meta device.
-        TypeError: when the net holds a tensor of a kind that the format does not have.
+        ValueError: when the net is on the meta device, or two of its tensors have the same name.
+        TypeError: when the net holds a tensor of a kind that the format does not have,
+            or when the arguments are not a net and a path.
         OSError: when there is no such file, or it cannot be read.
 
     Examples:
@@ -97,14 +112,22 @@ def load_parameters(net: _Net, path: FilePath, *, cast: bool = False, verify: bo
         #> True
         ```
     """
+    check_net(net)
+    check_path(path)
     state = named_state(net)
-    check_loadable(state)
+    check_loadable(state, net)
     with reading(path) as file:
         if verify and (file.names == state.keys() or file.checksums is None):
             file.verify()
+        names = file.names | untold_names(file, state)
         problems, copies = compare(file, state, cast)
-        if problems := [*compare_names(file.names, state), *problems]:
+        if problems := [*compare_names(names, state, net), *lazy_problems(net, "", file), *problems]:
             head = f"Error(s) in loading parameters for {type(net).__name__} from {os.fspath(path)}:"
             raise misfit(head, problems)
-        fill(copies)
+        coded = has_loading_code(net)
+        with uninterrupted(), undone_on_error(net) if coded else nullcontext():
+            fill(copies)
+            learn_sizes(net)
+            if coded:
+                run_loading_code(net, {})
     return net

@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from d2lblocks._arguments import check_path, kind_of
+
+from ._file_kinds import TORCH_SAVE, kind_of_file, open_to_read
 from ._files import FilePath, replacing
 from ._trees import EXPECTED
 
@@ -33,7 +36,8 @@ def save(obj: Any, path: FilePath) -> None:
         path: the file; a link stays, and the file that it leads to is replaced.
 
     Raises:
-        TypeError: when a part could not be loaded again; the message says which.
+        TypeError: when a part could not be loaded again, and the message says which;
+            when `path` is not a path.
         OSError: when the file cannot be written; an older one is as it was.
 
     Examples:
@@ -46,6 +50,7 @@ def save(obj: Any, path: FilePath) -> None:
         #> {'x': tensor([0, 1, 2, 3]), 'epoch': 3}
         ```
     """
+    check_path(path)
     tensors = list(_tensors(obj, "", set()))
     users = Counter(map(_memory, tensors))
     # What a copy finds in its memo it does not copy, so lists are copied, and tensors replaced.
@@ -68,7 +73,9 @@ def load(path: FilePath, *, device: torch.device | str = "cpu") -> Any:
         the object.
 
     Raises:
-        RuntimeError: when the file holds other things than `save` writes, or is damaged.
+        RuntimeError: when the file holds other things than `save` writes, is damaged, or is a file of
+            another kind, and the message says which.
+        TypeError: when `path` is not a path.
         OSError: when there is no such file, or it cannot be read.
 
     Examples:
@@ -82,13 +89,16 @@ def load(path: FilePath, *, device: torch.device | str = "cpu") -> Any:
         #> tensor([1., 1.])
         ```
     """
+    check_path(path)
     device = torch.device(device)
-    with open(path, "rb") as file:
+    with open_to_read(path) as file:
         try:
             return torch.load(file, map_location=device, weights_only=True)
         except Exception as error:
             reason = "it is damaged, or no file of torch.save"
-            if found := re.search(r"GLOBAL (\S+)", str(error)):
+            if kind := kind_of_file(path, but=TORCH_SAVE):
+                reason = f"it is {kind}"
+            elif found := re.search(r"GLOBAL (\S+)", str(error)):
                 reason = f"it holds {found[1]}, and only {EXPECTED} are safe to load"
             elif "Attempting to deserialize" in str(error):  # there is no such device
                 reason = str(error)
@@ -101,9 +111,9 @@ def _tensors(value: Any, where: str, seen: set[int]) -> Iterator[Tensor]:
     if kind in _PLAIN and (kind is not int or value.bit_length() < 2040):  # which it reads only so long
         return
     if kind not in _TENSORS and kind not in _NESTED:
-        name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
         hint = "; save_parameters saves a net" if isinstance(value, nn.Module) else ""
-        raise TypeError(f"cannot save {name}{f' at {where}' if where else ''}: expected {EXPECTED}{hint}")
+        place = f" at {where}" if where else ""
+        raise TypeError(f"cannot save {kind_of(value)}{place}: expected {EXPECTED}{hint}")
     if id(value) in seen:
         return
     seen.add(id(value))
