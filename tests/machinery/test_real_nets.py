@@ -24,20 +24,22 @@ from tools.real_nets.runs import BUILD, NotTried, Report, Task, results
 
 
 class Whole(nn.Module):
-    """Most of what a net can have: tied weights, buffers of both kinds, dropout, a batch norm."""
+    """Most of what a net can have: tied weights, buffers of both kinds, dropout, norms, padding."""
 
     def __init__(self, lazy: bool = False) -> None:
         super().__init__()
-        self.table = nn.Embedding(6, 4)
+        self.table = nn.Embedding(6, 4, padding_idx=0)
         self.norm = nn.BatchNorm1d(4)
         self.inner = nn.LazyLinear(4) if lazy else nn.Linear(4, 4)
+        self.normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
         self.drop = nn.Dropout(0.5)
         self.scores = nn.Linear(4, 6, bias=False)
         self.scores.weight = self.table.weight
         self.register_buffer("scale", torch.full((1,), 2.0), persistent=False)
 
     def forward(self, X: Tensor) -> Tensor:
-        Y: Tensor = self.scores(self.drop(self.inner(self.norm(self.table(X)))) * self.scale)
+        Z = self.normed(self.inner(self.norm(self.table(X))))
+        Y: Tensor = self.scores(self.drop(Z) * self.scale)
         return Y
 
 
@@ -98,17 +100,17 @@ def train_before_init(net: nn.Module, *inputs: Tensor) -> nn.Module:
     return net
 
 
-def fill_everything(net: nn.Module, rules: dict[type[nn.Module], dict[str, Any]]) -> dict[str, str]:
-    told = d2lblocks.init_by_type(net, rules)
+def fill_everything(net: nn.Module, rules: dict[type[nn.Module], Any], **options: Any) -> dict[str, Any]:
+    told = d2lblocks.init_by_type(net, rules, **options)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.fill_(0.5)
     return told
 
 
-def leave_it_changed(net: nn.Module, rules: dict[type[nn.Module], dict[str, Any]]) -> dict[str, str]:
+def leave_it_changed(net: nn.Module, rules: dict[type[nn.Module], Any], **options: Any) -> dict[str, Any]:
     try:
-        return d2lblocks.init_by_type(net, rules)
+        return d2lblocks.init_by_type(net, rules, **options)
     except KeyError:
         nn.init.ones_(net.inner.weight)
         raise

@@ -258,23 +258,27 @@ def refusals(tried: Tried) -> None:
         refused("cut", verify=True)
 
 
+KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Embedding, nn.LayerNorm)
+
+
 def types(tried: Tried) -> None:
     """Rules fill the layers of their types and no others, tell what they did, and are undone by an error."""
     net = tried.twin()
-    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Embedding, nn.LayerNorm)
-    layers = {name: m for name, m in net.named_modules(remove_duplicate=False) if isinstance(m, kinds)}
-    layers = {name: m for name, m in layers.items() if m._parameters.get("weight") is not None}
-    there = [kind for kind in kinds if any(isinstance(layer, kind) for layer in layers.values())]
+    layers, skip = layers_by_type(net)
+    there = [kind for kind in KINDS if any(isinstance(layer, kind) for layer in layers)]
     if not there:
         raise NotTried("it has no layer of the types of the rules")
-    rules: dict[type[nn.Module], dict[str, Callable[..., Any]]] = {kind: {"weight": fill} for kind in there}
-    weights = {id(layer.weight) for layer in layers.values()}
+    weights = {id(layer.weight) for layer in layers}
     kept = {name: digest(t) for name, t in tensors(net).items() if id(t) not in weights}
-    told = init_by_type(net, rules)
+    told = init_by_type(net, {kind: {"weight": fill} for kind in there}, skip=skip)
     assert list(told) == [name for name, _ in net.named_parameters(remove_duplicate=False)]
+    padding = {(id(layer.weight), getattr(layer, "padding_idx", None)) for layer in layers}
     for name, tensor in tensors(net).items():
         if id(tensor) in weights:
-            assert bool((tensor == 0.5).all()), f"'{name}' is not filled"
+            expected = torch.full_like(tensor, 0.5)
+            for row in [row for weight, row in padding if weight == id(tensor) and row is not None]:
+                expected[row] = 0
+            assert torch.equal(tensor, expected), f"'{name}' is not filled"
             assert told.get(name, "fill") == "fill", f"'{name}' is told to be {told[name]}"
     assert not (found := difference(kept, {name: digest(tensors(net)[name]) for name in kept})), found
     filled = 0
@@ -288,11 +292,20 @@ def types(tried: Tried) -> None:
 
     before = look(net)
     try:
-        init_by_type(net, {kind: {"weight": fail} for kind in there})
+        init_by_type(net, {kind: {"weight": fail} for kind in there}, skip=skip)
     except KeyError:
         assert not (found := difference(before, look(net))), f"not undone: {found}"
     else:
         raise AssertionError("the error of the rule is lost")
+
+
+def layers_by_type(net: nn.Module) -> tuple[list[nn.Module], list[str]]:
+    """The layers that rules for weights can fill, and the names of those whose weight is computed."""
+    named = [(name, m) for name, m in net.named_modules(remove_duplicate=False) if isinstance(m, KINDS)]
+    skip = [name for name, module in named if "weight" not in module._parameters]
+    inside = tuple(f"{name}." for name in skip)
+    layers = [m for name, m in named if name not in skip and not name.startswith(inside)]
+    return [layer for layer in layers if layer.weight is not None], skip
 
 
 def fill(tensor: Tensor) -> Tensor:

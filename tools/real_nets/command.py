@@ -56,20 +56,22 @@ class Explanation(NamedTuple):
     """A known reason why some checks fail.
 
     Attributes:
-        check: the name of the check.
+        check: a regular expression for the name of the check.
         message: a regular expression, found in the outcome.
         reason: why it fails, in a line.
         nets: a regular expression, found in the name of the library and of the net, as in "timm resnet".
+        sometimes: whether it does not fail in every run, as where the machine decides.
     """
 
     check: str
     message: str
     reason: str
     nets: str = ""
+    sometimes: bool = False
 
     def explains(self, failure: Failure) -> bool:
         return (
-            failure.check == self.check
+            re.fullmatch(self.check, failure.check) is not None
             and re.search(self.message, failure.outcome) is not None
             and re.search(self.nets, f"{failure.library} {failure.net}") is not None
         )
@@ -134,7 +136,7 @@ def complete(todo: list[Task], path: Path, digests: dict[str, str], jobs: int) -
     """The results of all tasks: those in the file, and the others, which are added to it."""
     known = known_results(path, digests)
     yield from (known[task[:2]] for task in todo if task[:2] in known)
-    missing = [task for task in todo if task[:2] not in known]
+    missing = [task for task in todo if task[:2] not in known] if jobs else []
     path.parent.mkdir(parents=True, exist_ok=True)
     cut = path.is_file() and not path.read_bytes().endswith(b"\n")
     with path.open("a", encoding="utf-8") as file:
@@ -203,11 +205,12 @@ def reasons(explained: dict[Explanation, list[Failure]]) -> list[str]:
         number = len({failure[:2] for failure in failed})
         names = sorted({failure.library for failure in failed})
         which = ", ".join(names) if number > 3 else ", ".join(sorted({failure.net for failure in failed}))
-        lines.append(f"- `{explanation.check}`, {number} ({which}): {explanation.reason}.")
+        checks = ", ".join(dict.fromkeys(f"`{failure.check}`" for failure in failed))
+        lines.append(f"- {checks}, {number} ({which}): {explanation.reason}.")
     return lines
 
 
-def origin(found: list[Result]) -> list[str]:
+def origin(found: list[Result], left_out: int) -> list[str]:
     """What is not in the tables, where and when they were made, and with which versions."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     versions = []
@@ -218,17 +221,18 @@ def origin(found: list[Result]) -> list[str]:
     return [
         f"{not_built} more could not be built from generic sizes, have more than {MOST_VALUES:,} parameters, "
         "or need what is not installed.",
+        *([f"{left_out} were not reached in this run."] if left_out else []),
         f"{time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores of {cpu[1] if cpu else platform.machine()}, "
         f"Python {platform.python_version()}, {', '.join(versions)}.",
     ]
 
 
-def page_part(found: list[Result], explained: dict[Explanation, list[Failure]]) -> list[str]:
+def page_part(found: list[Result], explained: dict[Explanation, list[Failure]], left_out: int) -> list[str]:
     parts = [
         table(found),
         training_table(found),
         ["What failed, and why:", "", *reasons(explained)],
-        origin(found),
+        origin(found, left_out),
     ]
     return [line for part in parts for line in ("", *part)][1:]
 
@@ -244,7 +248,16 @@ def main(
     root: Path = ROOT,
     find: Callable[[str, int | None], list[Task]] = tasks,
 ) -> int:
-    """Try it, and print what comes of it: 0 if every failure is explained, and every explanation needed."""
+    """Try it, and print what comes of it: 0 if every failure is explained, and every explanation needed.
+
+    Args:
+        libraries: in the order of the table.
+        number: how many of each; all, if there is none.
+        jobs: how many processes; with none, the table is of what is known already.
+        write: whether to write the table of all libraries on the page.
+        root: of the project.
+        find: gives the tasks of a library.
+    """
     todo = list(itertools.chain.from_iterable(find(library, number) for library in libraries))
     digests = {library: digest_of_files(library, root) for library in libraries}
     found = list(complete(todo, root / RESULTS.relative_to(ROOT), digests, jobs))
@@ -259,8 +272,9 @@ def main(
         else:
             unexplained.append(failure)
     whole = number is None and libraries == everything()
-    stale = [explanation for explanation, failed in explained.items() if not failed] if whole else []
-    lines = page_part(found, {explanation: failed for explanation, failed in explained.items() if failed})
+    stale = [each for each, failed in explained.items() if not (failed or each.sometimes)] if whole else []
+    needed = {explanation: failed for explanation, failed in explained.items() if failed}
+    lines = page_part(found, needed, len(todo) - len(found))
     print("", *lines, sep="\n")
     for failure in unexplained:
         print(f"UNEXPLAINED {failure.library} {failure.net}: {failure.check} {failure.outcome}")
@@ -286,7 +300,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--libraries", nargs="+", default=everything(), choices=everything(), metavar="NAME")
     parser.add_argument("-n", type=int, help="how many nets of each library; all, if it is left out")
-    parser.add_argument("--jobs", type=int, default=2, help="how many processes")
+    parser.add_argument("--jobs", type=int, default=2, help="how many processes; 0 tabulates what is known")
     parser.add_argument("--write", action="store_true", help="put the table of a whole run on its page")
     given = parser.parse_args()
     sys.exit(main(given.libraries, given.n, given.jobs, given.write))

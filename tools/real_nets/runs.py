@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
-SECONDS = 60  # of one task
+SECONDS = 90  # of one task
 MEMORY = 8 << 30  # bytes that a task may add
 BUILD = "build"  # the first part of a task: if it fails, nothing has been tried
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from multiprocessing import current_process
 from typing import Any
 
 import torch
@@ -140,19 +141,24 @@ def optimizers_of_pytorch_optimizer() -> Attempts:
     from pytorch_optimizer import get_supported_optimizers, load_optimizer
 
     for name in get_supported_optimizers():
-
-        def make(net: nn.Module, name: str = name) -> torch.optim.Optimizer:
-            kind = load_optimizer(name)
-            with suppress(TypeError):  # some wrap another optimizer, or take the net itself
-                return kind(net.parameters(), lr=0.01)
-            with suppress(TypeError):
-                return kind(net.parameters())
-            with suppress(TypeError):
-                return kind(torch.optim.AdamW(net.parameters(), lr=0.01))
-            return kind(net.parameters(), base_optimizer=torch.optim.AdamW, lr=0.01)
-
+        make = partial(make_from_anything, load_optimizer(name))
         yield name, partial(resume_optimizer, make)
         yield f"{name}, channels_last", partial(resume_optimizer, make, torch.channels_last)
+
+
+def make_from_anything(kind: Callable[..., torch.optim.Optimizer], net: nn.Module) -> torch.optim.Optimizer:
+    """From parameters, from two groups of them, from another optimizer, or from the net itself."""
+    parameters = list(net.parameters())
+    groups = [
+        {"params": [p for p in parameters if (p.dim() == 2) is use], "use_muon": use} for use in (True, False)
+    ]
+    ways: list[tuple[Any, dict[str, Any]]] = [(parameters, {"lr": 0.01}), (parameters, {}), (groups, {})]
+    ways += [(torch.optim.AdamW(parameters, lr=0.01), {}), (net, {"lr": 0.01}), (net, {})]
+    ways.append((parameters, {"base_optimizer": torch.optim.AdamW, "lr": 0.01}))
+    for first, options in ways:
+        with suppress(Exception):
+            return kind(first, **options)
+    raise NotTried("it cannot be made from parameters alone")
 
 
 def optimizers_of_timm() -> Attempts:
@@ -241,7 +247,9 @@ def schedulers_of_transformers() -> Attempts:
     for kind in SchedulerType:
 
         def make(optimizer: torch.optim.Optimizer, kind: Any = kind) -> Any:
-            return get_scheduler(kind, optimizer, num_warmup_steps=2, num_training_steps=12)
+            more = {"num_decay_steps": 4} if "stable_decay" in kind.value else {}
+            more |= {"min_lr_rate": 0.1} if "min_lr" in kind.value else {}
+            return get_scheduler(kind, optimizer, 2, 12, more)
 
         yield kind.value, partial(resume_scheduler, make)
 
@@ -251,11 +259,11 @@ def resume_scheduler(make: Callable[[torch.optim.Optimizer], Any]) -> None:
         net = small_net(number)
         optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
         scheduler = make(optimizer)
-        plateau = isinstance(scheduler, lr_scheduler.ReduceLROnPlateau)
+        needs_loss = "metrics" in inspect.signature(scheduler.step).parameters
 
         def step() -> None:
             plain(net, optimizer)
-            scheduler.step(*([float(torch.rand(()))] if plateau else []))
+            scheduler.step(*([float(torch.rand(()))] if needs_loss else []))
 
         return Training({"net": net, "optimizer": optimizer, "scheduler": scheduler}, step)
 
@@ -336,15 +344,16 @@ def loaders() -> Attempts:
 def loader(workers: int, shuffle: bool) -> None:
     from torchdata.stateful_dataloader import StatefulDataLoader
 
+    current_process()._config["daemon"] = False  # so that it may start the workers; they end with it
     data = torch.arange(24.0)
 
     def training(number: int) -> Training:
-        net = nn.Linear(2, 1)
-        loads = StatefulDataLoader(data, batch_size=2, shuffle=shuffle, num_workers=workers)
+        net, chance = nn.Linear(2, 1), torch.Generator().manual_seed(number)
+        loads = StatefulDataLoader(data, batch_size=2, shuffle=shuffle, num_workers=workers, generator=chance)
         batches: list[Any] = []
 
         def step() -> None:
-            if not batches:
+            if not batches:  # only now, because a loader looks at its state when it begins
                 batches.append(iter(loads))
             with torch.no_grad():
                 net.bias += net(next(batches[0])[None])[0]

@@ -127,7 +127,7 @@ def sized(value: Any, dims: int) -> Any:
 
 def inputs(dims: int, net: nn.Module) -> Inputs:
     images = [torch.rand(2, channels, *(side,) * dims) for side in (16, SIDE, 64) for channels in (1, 3, 8)]
-    steps, labels = torch.tensor([1, 2]), torch.randint(2, (2, 3, *(SIDE,) * dims)).float()
+    steps, labels = torch.tensor([1, 2]), torch.randint(2, (2, 3, *(16,) * dims)).float()
     first = images[0]
     candidates: list[Inputs] = [((image,), {}) for image in images]
     candidates += [
