@@ -1,6 +1,8 @@
 """`make real-nets`: what it tries, that it notices what is wrong, what it says, and when it fails."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -349,6 +351,38 @@ def test_a_run_goes_on_where_it_was_stopped(project: Path) -> None:
         change()
         assert run(project, [sound, counted]) == 0
         assert len(count.read_text()) == expected
+
+
+ENDLESS = """
+import sys, time
+from pathlib import Path
+from tools.real_nets import command
+from tools.real_nets.runs import Task
+
+alive = Path(sys.argv[1], "alive")
+
+def endless(report):
+    while True:
+        alive.touch()
+        time.sleep(0.02)
+
+command.everything = lambda: ["toy"]
+command.main(["toy"], root=alive.parent, find=lambda library, number: [Task("toy", "endless", endless)])
+"""
+
+
+def test_a_run_that_is_stopped_leaves_nothing_running(project: Path) -> None:
+    """Its tasks end with it."""
+    alive = project / "alive"
+    run = subprocess.Popen([sys.executable, "-c", ENDLESS, str(project)], cwd=ROOT)
+    while not alive.exists():
+        time.sleep(0.05)
+        assert run.poll() is None
+    run.terminate()
+    assert run.wait(10) != 0
+    alive.unlink()
+    time.sleep(0.2)
+    assert not alive.exists()
 
 
 def test_a_number_of_nets_is_chosen_evenly(monkeypatch: pytest.MonkeyPatch) -> None:

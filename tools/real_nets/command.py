@@ -14,6 +14,7 @@ import logging
 import os
 import platform
 import re
+import signal
 import sys
 import time
 import tomllib
@@ -190,7 +191,7 @@ def share(found: list[Result], check: str) -> str:
 
 
 def training_table(found: list[Result]) -> list[str]:
-    lines = ["| what trains a net | tried | resumed to the bit |", "|---|--:|--:|"]
+    lines = ["| what trains a net | number | resumed to the bit |", "|---|--:|--:|"]
     own: defaultdict[str, list[Result]] = defaultdict(list)
     for result in found:
         if BUILD not in result.checks:
@@ -258,6 +259,8 @@ def main(
         root: of the project.
         find: gives the tasks of a library.
     """
+    # As after Ctrl-C, the tasks are stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     todo = list(itertools.chain.from_iterable(find(library, number) for library in libraries))
     digests = {library: digest_of_files(library, root) for library in libraries}
     found = list(complete(todo, root / RESULTS.relative_to(ROOT), digests, jobs))
