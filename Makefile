@@ -10,7 +10,7 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test test-fast site offline zensical update gpu-record site-record bench torture mutants clean docs-venv test-venv bench-venv zensical-venv
+.PHONY: help serve test test-fast site offline zensical update gpu-record site-record bench torture mutants real-nets clean docs-venv test-venv bench-venv zensical-venv real-nets-venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -54,10 +54,13 @@ torture: test-venv ## damage files in 20,000 ways, kill 300 writers, see what lo
 mutants: test-venv ## change the package in 100 random ways and see whether its tests notice: N=200 SEED=1 TOPICS="init lazy"
 	@$(BIN)/python -m tools.mutants.command $(or $(N),100) $(or $(SEED),0) $(TOPICS)
 
+real-nets: real-nets-venv ## try the package on nets of other libraries (an hour), and write the table: N=20 LIBRARIES="timm monai"
+	@.venv-real-nets/bin/python -m tools.real_nets.command --write $(if $(N),-n $(N)) $(if $(LIBRARIES),--libraries $(LIBRARIES))
+
 clean: ## remove everything that was installed or built
-	rm -rf .venv .venv-bench .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache
+	rm -rf .venv .venv-bench .venv-real-nets .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-docs-venv test-venv bench-venv zensical-venv: %-venv:
+docs-venv test-venv bench-venv zensical-venv real-nets-venv: %-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name yours, as in \`PYTHON=python3.12 make test\`." >&2; exit 1; }
 	@$(PYTHON) tools/environment.py $*

@@ -4,12 +4,13 @@
     python tools/environment.py test       the rest, and this package, editable
     python tools/environment.py zensical   Zensical, in an environment of its own: .venv-zensical
     python tools/environment.py bench      the tests' packages and their peers, in another: .venv-bench
+    python tools/environment.py real-nets  libraries whose nets are tried, in another: .venv-real-nets
 
 Where uv is on the PATH, uv does it, because it is faster; elsewhere, Python's venv and pip do.
 The result is the same, with pip in it, so each can go on with what the other has made.
 `UV=/path/to/uv` names another uv; an empty `UV=` means pip.
 
-A second run with the same Python, pyproject.toml and constraints.txt installs nothing.
+A second run with the same Python, pyproject.toml and pins installs nothing.
 What is missing on the machine is said in one sentence.
 The syntax stays readable for old Pythons, so that they can say that they are too old.
 """
@@ -25,7 +26,7 @@ import sys
 
 NEEDED = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-APART = [group for group in ("zensical", "bench") if sys.argv[1:] == [group]]
+APART = [group for group in ("zensical", "bench", "real-nets") if sys.argv[1:] == [group]]
 VENV = os.path.join(ROOT, ".venv" + "".join("-" + group for group in APART))
 VENV_PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
 LOG = os.path.join(VENV, "install.log")
@@ -34,7 +35,14 @@ GROUPS = {
     "test": ("the tests need (torch: some 1.2 GB)", ["--group", "test", "--editable", "."]),
     "bench": ("the benchmarks need (torch: some 1.2 GB)", ["--group", "bench", "--editable", "."]),
     "zensical": ("Zensical needs", ["--group", "zensical"]),
+    "real-nets": (
+        "the nets of other libraries need (torch and them: some 2 GB)",
+        ["--group", "real-nets", "--editable", "."],
+    ),
 }
+PINS = ["constraints.txt"]
+if sys.argv[1:] == ["real-nets"]:
+    PINS.append("tools/real_nets/constraints.txt")
 # What pip and uv write when they cannot reach an index.
 OFFLINE = (
     "ConnectTimeoutError",
@@ -121,15 +129,17 @@ def make_venv(uv, group):
 
 def install(uv, group, arguments):
     environment = dict(os.environ)
+    constraints = [word for pins in PINS for word in ("--constraint", pins)]
     if uv:
         # pip compiles what it installs, too; without it, each of the many Pythons of a test run would.
         command = [uv, "pip", "install", "--python", VENV_PYTHON, "--compile-bytecode"]
-        command += ["--constraint", "constraints.txt", "pip"]
+        command += constraints
+        command.append("pip")
         commands = [command + arguments]
         environment = dict(settings_of_pip(), **environment)  # what uv itself was told comes first
     else:
         command = [VENV_PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2"]
-        command += ["--constraint", "constraints.txt"]
+        command += constraints
         # pip learned --group in 25.1.
         commands = [command + each for each in (["--upgrade", "pip"], arguments)]
     with open(LOG, "w") as log:
@@ -174,7 +184,7 @@ def settings_of_pip():
 def wanted():
     """What decides whether an installation is still the right one."""
     digest = hashlib.sha256()
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in sorted({"pyproject.toml"}.union(PINS)):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()

@@ -9,6 +9,7 @@ test_rewriting.py              how pages are rewritten
 test_plots.py                  plots on pages are what their code draws
 test_notebooks_and_scripts.py  notebooks and scripts of odd pages
 test_mutants.py                `make mutants`
+test_real_nets.py              `make real-nets`
 test_mistakes.py               the list of mistakes
 test_gpu_record.py             GPU runs on record
 test_fast_tests.py             `make test-fast`

@@ -137,6 +137,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({1, frozenset()}, rf"frozenset: {END}$"),
     ([b""], rf"bytes at \[0\]: {END}$"),
     ([2**2040], rf"int at \[0\]: {END}$"),
+    ([2**2039], rf"int at \[0\]: {END}$"),
     ([tagged(range(3))], rf"range at \[0\].tag: {END}$"),
 ]
 

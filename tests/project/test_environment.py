@@ -7,6 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,10 @@ def environment() -> dict[str, str]:
     return ours | {"PIP_CONFIG_FILE": os.devnull}
 
 
-def make(project: Path, environment: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "tools/environment.py", "docs"]
+def make(
+    project: Path, environment: dict[str, str], group: str = "docs", **more: str
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "tools/environment.py", group]
     return subprocess.run(command, cwd=project, env=environment | more, capture_output=True, text=True)
 
 
@@ -80,6 +83,24 @@ def test_uv_on_the_path_makes_the_environment(
     for option, value in {"--constraint": "constraints.txt", "--group": "docs"}.items():
         assert pip[pip.index(option) + 1] == value
     assert variables == {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+
+
+@needs_scripts
+def test_a_group_can_have_pins_of_its_own(project: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """They add to those of the project, in an environment of its own, which is updated when they change."""
+    uv, pins = stand_in(tmp_path / "uv"), project / "tools" / "real_nets" / "constraints.txt"
+    pins.parent.mkdir()
+    installed = []
+    for versions in ("timm==1", "timm==2", "timm==2"):
+        pins.write_text(versions)
+        made = make(project, environment, "real-nets", UV=str(uv))
+        assert (made.returncode, made.stderr) == (0, "")
+        installed.append((project / ".venv-real-nets" / "installed-real-nets").read_text())
+    assert installed[0] != installed[1] == installed[2]
+    for command in [command for command, _ in calls(uv) if command[0] == "pip"]:
+        options = [value for option, value in pairwise(command) if option == "--constraint"]
+        assert options == ["constraints.txt", "tools/real_nets/constraints.txt"]
+        assert Path(command[command.index("--python") + 1]).parent.parent == project / ".venv-real-nets"
 
 
 @needs_scripts

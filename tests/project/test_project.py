@@ -110,6 +110,7 @@ TARGETS = [
     "bench",
     "torture",
     "mutants",
+    "real-nets",
     "clean",
 ]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
