@@ -1,4 +1,4 @@
-"""Initialisation: the values that a net begins with."""
+"""Initialization: the values that a net begins with."""
 
 import inspect
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping

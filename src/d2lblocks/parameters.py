@@ -346,7 +346,7 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
     """
     tensor = get_tensor(net, path)
     if is_lazy(tensor):
-        raise ValueError(f"'{path}' is not initialised yet: its shape comes with the first batch")
+        raise ValueError(f"'{path}' is not initialized yet: its shape comes with the first batch")
     if tensor.is_meta:
         raise ValueError(f"'{path}' is on the meta device, and has no values to set")
     if not isinstance(value, Tensor | Number):

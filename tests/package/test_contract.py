@@ -204,8 +204,8 @@ def test_skip_init_draws_nothing(cls: Callable[..., nn.Module]) -> None:
     before = torch.get_rng_state()
     net = skip_init(cls, 7)
     assert torch.equal(torch.get_rng_state(), before)
-    for skipped, initialised in zip(net.state_dict().values(), made.state_dict().values(), strict=True):
-        assert (skipped.shape, skipped.device) == (initialised.shape, initialised.device)
+    for skipped, initialized in zip(net.state_dict().values(), made.state_dict().values(), strict=True):
+        assert (skipped.shape, skipped.device) == (initialized.shape, initialized.device)
 
 
 @every_block

@@ -1,4 +1,4 @@
-"""The initialisers: what they draw, what they leave alone, and filling a net by the types of its layers."""
+"""The initializers: what they draw, what they leave alone, and filling a net by the types of its layers."""
 
 import inspect
 import math

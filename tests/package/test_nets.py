@@ -265,7 +265,7 @@ class Extra(nn.Linear):
 
 
 UNFIT: list[tuple[Make, type[Exception], str, str]] = [
-    (partial(shared, True), ValueError, "cannot save '0.weight', .*'2.bias': not initialised yet, the shapes come with", ""),
+    (partial(shared, True), ValueError, "cannot save '0.weight', .*'2.bias': not initialized yet, the shapes come with", ""),
     (lambda: nn.Linear(2, 1, device="meta"), ValueError, "cannot save 'weight': it is on the meta device", "cannot load 'weight': .*to_empty"),
     (lambda: nn.LazyLinear(1, device="meta"), ValueError, "cannot save 'weight', 'bias': not init", "cannot load 'weight': .*to_empty"),
     (lambda: buffers(torch.ones(2, dtype=torch.complex128)), TypeError, "cannot save 'x0': safetensors has no torch.complex128$", ""),

@@ -493,7 +493,7 @@ ERRORS: list[tuple[Callable[[], nn.Module], str, object, type[Exception], str]] 
     (lambda: nn.Linear(2, 1, bias=False), "bias", 0, AttributeError, "there are weight$"),
     (NestMLP, "linear.bias", torch.zeros(1), ValueError, r"expected a value of shape \(16,\) for 'linear.bias', but got \(1,\)"),
     (NestMLP, "linear.bias", torch.zeros(3, 16), ValueError, r"but got \(3, 16\)"),
-    (MLP, "hidden.weight", 0, ValueError, "'hidden.weight' is not initialised yet"),
+    (MLP, "hidden.weight", 0, ValueError, "'hidden.weight' is not initialized yet"),
     (on_meta, "weight", 0, ValueError, "'weight' is on the meta device"),
     (NestMLP, None, 0, TypeError, "expected the path of a parameter or buffer, which is a str, but got NoneType"),
     (NestMLP, torch.zeros(16), "linear.bias", TypeError, "expected the path .* but got torch.Tensor: the value comes after it"),

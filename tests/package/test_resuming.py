@@ -211,7 +211,7 @@ UNFIT: list[tuple[Any, type[Exception], str]] = [
     (Stating(10**5000), ValueError, "Exceeds the limit"),
     (Stating("x" * 10**8), ValueError, "cannot save: names and values that are no tensors take 1.*, and safetensors has a place for 100,000,000"),
     (nn.ModuleDict({"\ud800": nn.Linear(1, 1)}), ValueError, r"cannot save 'part.\\ud800.weight': safetensors has no such names"),
-    (nn.LazyLinear(1), ValueError, "cannot save 'part.weight', 'part.bias': not initialised yet"),
+    (nn.LazyLinear(1), ValueError, "cannot save 'part.weight', 'part.bias': not initialized yet"),
     (nn.Linear(1, 1, device="meta"), ValueError, "cannot save 'part.weight': it is on the meta device"),
     ((), TypeError, "cannot save 'part': tuple has no state_dict and load_state_dict, and loading does not change it"),
     (types.SimpleNamespace(state_dict=dict), TypeError, "cannot save 'part': types.SimpleNamespace has no state_dict and load_state_dict"),

@@ -288,7 +288,7 @@ def test_three_clicks_from_home_are_enough(clicks: list[str], found: str, open_p
 def test_a_notebook_is_two_clicks_from_home(open_page: Open) -> None:
     """It is downloaded under its name."""
     tab = open_page()
-    tab.get_by_role("link", name="Lazy initialisation").first.click()
+    tab.get_by_role("link", name="Lazy initialization").first.click()
     with tab.expect_download() as download:
         tab.get_by_role("link", name="Notebook").click()
     assert download.value.suggested_filename == "lazy.ipynb"

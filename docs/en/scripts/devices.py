@@ -201,7 +201,7 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 # Matrix products without a bias and convolutions accept the mix (in 2.13), so look at the output's device, too.
 #
 # What a meta tensor does not have is values: `.item()`, `.tolist()`, an `if` and `.cpu()` raise, and `print` shows `...`.
-# How to give such a net memory and values: lazy initialisation.
+# How to give such a net memory and values: lazy initialization.
 
 # %% [markdown]
 # ## What waits for what

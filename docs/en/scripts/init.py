@@ -1,7 +1,7 @@
 # %% [markdown]
-# # Initialisation
+# # Initialization
 #
-# This is the page "Initialisation" of d2lblocks as a script: made from the page, and executed.
+# This is the page "Initialization" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks`, `matplotlib` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
@@ -228,7 +228,7 @@ print(net[2].weight.tolist())
 #> [[42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0]]
 
 # %% [markdown]
-# Xavier's paper calls it a normalised initialisation; the old values are not rescaled, new ones are drawn from U(-a, a).
+# Xavier's paper calls it a normalised initialization; the old values are not rescaled, new ones are drawn from U(-a, a).
 #
 # To choose by name, for example every bias:
 
@@ -325,7 +325,7 @@ for axis, (title, weight) in zip(axes.flat, weights.items()):
     axis.axvline(256**-0.5, color="gray", linestyle="--", linewidth=0.8)
     axis.set_title(title)
     axis.set_ylim(0, 6000)
-figure.savefig("plot-initialisers.svg", metadata={"Date": None})
+figure.savefig("plot-initializers.svg", metadata={"Date": None})
 
 # %% [markdown]
 # (A picture: Six histograms with the same axes. nn.Linear is a flat block between minus and plus 1/16. normal_ with std 0.01 is a needle at 0, cut off at the top. xavier_uniform_ is a flat block, wider than that of nn.Linear by a factor of 1.7. xavier_normal_ and orthogonal_ are bells of the same width, kaiming_normal_ is a bell wider by a factor of 1.4.)
@@ -353,7 +353,7 @@ def scales(fill, layers=20, width=256):
     return values
 
 
-initialisations = {
+initializations = {
     "kaiming_normal_()": nn.init.kaiming_normal_,
     "xavier_normal_()": nn.init.xavier_normal_,
     "nn.Linear": lambda weight: weight,
@@ -361,7 +361,7 @@ initialisations = {
 }
 
 figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
-for label, fill in initialisations.items():
+for label, fill in initializations.items():
     axis.plot(range(1, 21), scales(fill), marker=".", label=label)
 axis.set_yscale("log")
 axis.set_xlabel("layer")
@@ -378,7 +378,7 @@ figure.savefig("plot-activations.svg", metadata={"Date": None})
 # A sum of n products has n times the mean square of one product, and ReLU keeps half of it.
 # So with a weight of variance v, a ReLU layer of width n multiplies the mean square by n · v / 2:
 #
-# | Initialisation | factor of the mean square | root mean square after 20 layers |
+# | Initialization | factor of the mean square | root mean square after 20 layers |
 # |---|---|---|
 # | Kaiming: v = 2 / n | 1 | 1 |
 # | Xavier: v = 2 / (n + n) | 1/2 | 10⁻³ |
@@ -1000,7 +1000,7 @@ print(bool(embedding(torch.tensor([0])).any()))
 # %% [markdown]
 # ### Exercise 1
 #
-# Look up the other initialisers.
+# Look up the other initializers.
 # Show one property of `orthogonal_`, `trunc_normal_`, `dirac_` and `sparse_` that you can check.
 
 # %% [markdown]
@@ -1152,7 +1152,7 @@ print(f"{ratio.item():.0f} {(2 * blocks) ** 0.5:.0f}")
 # ### Exercise 5
 #
 # A colleague adds a layer at the front, and all your seeded results change.
-# Write an initialisation in which the values of a parameter depend on the seed and on its name, and on nothing else.
+# Write an initialization in which the values of a parameter depend on the seed and on its name, and on nothing else.
 
 # %% [markdown]
 # #### Solution
@@ -1209,4 +1209,4 @@ print(torch.equal(short["out"].weight, long["out"].weight))
 #
 # The functions of this page: `d2lblocks.init`.
 # Before it: Parameters.
-# Next: Lazy initialisation.
+# Next: Lazy initialization.

@@ -225,7 +225,7 @@ print(torch.allclose(F.linear(X, layer.weight, layer.bias), layer(X)))
 # %% [markdown]
 # ### Hooks
 #
-# A layer that is made of layers calls them, `self.linear(X)`, and never their `forward`: only a call runs hooks, and with them pruning, profiling, `fully_shard`, and lazy initialisation.
+# A layer that is made of layers calls them, `self.linear(X)`, and never their `forward`: only a call runs hooks, and with them pruning, profiling, `fully_shard`, and lazy initialization.
 
 # %%
 class Calls(nn.Module):
@@ -1268,6 +1268,6 @@ print(torch.allclose(each["weight"].sum(dim=0), layer.weight.grad))
 # | sizes from the first batch | `LazyModuleMixin` |
 #
 # The layers of this page: `d2lblocks.layers`.
-# Before it: Lazy initialisation.
+# Before it: Lazy initialization.
 # Next: File I/O.
 # All tables on one page: Cheat sheet.

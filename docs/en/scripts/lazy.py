@@ -1,7 +1,7 @@
 # %% [markdown]
-# # Lazy initialisation
+# # Lazy initialization
 #
-# This is the page "Lazy initialisation" of d2lblocks as a script: made from the page, and executed.
+# This is the page "Lazy initialization" of d2lblocks as a script: made from the page, and executed.
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
@@ -56,7 +56,7 @@ except RuntimeError as error:
 #> RuntimeError 20
 
 # %% [markdown]
-# (A picture: Three stages from left to right. Before: a LazyLinear whose weight and bias are uninitialised Parameters without shape or values. The first batch, of shape (2, 20): a hook reads the last size, makes the memory, draws the values, and removes itself. After: a Linear whose weight is the same Parameter object, now of shape (256, 20).)
+# (A picture: Three stages from left to right. Before: a LazyLinear whose weight and bias are uninitialized Parameters without shape or values. The first batch, of shape (2, 20): a hook reads the last size, makes the memory, draws the values, and removes itself. After: a Linear whose weight is the same Parameter object, now of shape (256, 20).)
 #
 # A lazy layer registers a hook on itself, a function that PyTorch calls before `forward`.
 # At the first call the hook reads the size from the input, gives the parameters memory, and calls `reset_parameters`; then it removes itself, and changes the class of the layer.
@@ -87,7 +87,7 @@ attempts = {
     "loading": lambda layer: layer.load_state_dict(nn.Linear(20, 3).state_dict()),
     "the shape": lambda layer: layer.weight.shape,
     "counting": lambda layer: layer.weight.numel(),
-    "initialising": lambda layer: nn.init.zeros_(layer.weight),
+    "initializing": lambda layer: nn.init.zeros_(layer.weight),
     "freezing": lambda layer: layer.requires_grad_(False),
 }
 for what, action in attempts.items():
@@ -103,7 +103,7 @@ for what, action in attempts.items():
 #> loading          works
 #> the shape        RuntimeError
 #> counting         ValueError
-#> initialising     ValueError
+#> initializing     ValueError
 #> freezing         ValueError
 
 # %% [markdown]
@@ -127,7 +127,7 @@ print(uninitialized_names(net))
 # %% [markdown]
 # ## The dry run
 #
-# To count, to initialise, to freeze, you need the shapes before training begins.
+# To count, to initialize, to freeze, you need the shapes before training begins.
 # A *dry run* sends a batch through the net for its shapes, and forgets the result.
 # The batch has to have the right shape and type, and one example is enough; the values do not matter, unless they are indices for an embedding.
 #
@@ -174,7 +174,7 @@ print(torch.equal(in_evaluation[2].weight, with_sizes[2].weight))
 # %% [markdown]
 # ## `apply_init`
 #
-# `apply_init` does a dry run, and then, if you want, initialises:
+# `apply_init` does a dry run, and then, if you want, initializes:
 
 # %%
 from d2lblocks import apply_init, init_xavier
@@ -894,10 +894,10 @@ print(layer.load_state_dict(nn.Linear(20, 5).state_dict()), layer(X).shape)
 try:
     apply_init(nn.LazyLinear(3), X).load_state_dict(nn.Linear(20, 5).state_dict())
 except RuntimeError as error:
-    print(f"RuntimeError: {error}")
-#> RuntimeError: Error(s) in loading state_dict for Linear:
-#> 	size mismatch for weight: copying a param with shape torch.Size([5, 20]) from checkpoint, the shape in current model is torch.Size([3, 20]).
-#> 	size mismatch for bias: copying a param with shape torch.Size([5]) from checkpoint, the shape in current model is torch.Size([3]).
+    print(str(error).expandtabs(4))
+#> Error(s) in loading state_dict for Linear:
+#>     size mismatch for weight: copying a param with shape torch.Size([5, 20]) from checkpoint, the shape in current model is torch.Size([3, 20]).
+#>     size mismatch for bias: copying a param with shape torch.Size([5]) from checkpoint, the shape in current model is torch.Size([3]).
 
 # %% [markdown]
 # Or use `load_parameters`, which does both without a batch:
@@ -1001,7 +1001,7 @@ dist.destroy_process_group()
 # ### Exercise 1
 #
 # You give the input size to the first layer, and leave all others lazy.
-# What is initialised, and when?
+# What is initialized, and when?
 
 # %% [markdown]
 # #### Solution
@@ -1132,7 +1132,7 @@ print(all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters
 # | a layer that takes its input size from the first batch | `nn.LazyLinear(256)`, `nn.LazyConv2d(16, 3)`, `nn.LazyBatchNorm2d()` |
 # | to see what still waits | `uninitialized_names(net)` |
 # | the shapes before training | `apply_init(net, X)` |
-# | to initialise a lazy net | `apply_init(net, X, init=f)` |
+# | to initialize a lazy net | `apply_init(net, X, init=f)` |
 # | the dry run by hand | `net.eval()`, `torch.no_grad()`, `net(X)`, `net.train()` |
 # | to count, freeze, tie, save | do it after the dry run |
 # | an optimizer | after it; before it works for most |
@@ -1142,6 +1142,6 @@ print(all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters
 # | a module without drawn values | `nn.utils.skip_init(nn.Linear, 20, 3)` |
 #
 # The functions of this page: `d2lblocks.lazy`.
-# Before it: Initialisation.
+# Before it: Initialization.
 # Next: Custom layers.
 # All tables on one page: Cheat sheet.

@@ -341,7 +341,7 @@ class MLP(nn.Module):
 
 # %% [markdown]
 # It takes its sizes as arguments, and with `in_features=None` it leaves the input size to the first batch.
-# **The price** of that: until the first batch the first weight has no shape, and can be neither counted nor initialised.
+# **The price** of that: until the first batch the first weight has no shape, and can be neither counted nor initialized.
 # `device` and `dtype` reach both layers, as every layer of `torch.nn` lets you choose them.
 # With the same weights it gives what the sketch gave:
 
@@ -1103,7 +1103,7 @@ print(net(torch.rand(2, 28, 28)).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# Inside a longer chain, print the shape after each module, or leave the size to the first batch: lazy initialisation.
+# Inside a longer chain, print the shape after each module, or leave the size to the first batch: lazy initialization.
 
 # %% [markdown]
 # ### `mat1 and mat2 must have the same dtype`: a batch from NumPy

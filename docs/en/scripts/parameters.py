@@ -624,7 +624,7 @@ def get_tensor(net: nn.Module, path: str) -> Tensor:
 def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
     tensor = get_tensor(net, path)
     if is_lazy(tensor):
-        raise ValueError(f"'{path}' is not initialised yet: its shape comes with the first batch")
+        raise ValueError(f"'{path}' is not initialized yet: its shape comes with the first batch")
     if tensor.is_meta:
         raise ValueError(f"'{path}' is on the meta device, and has no values to set")
     if not isinstance(value, Tensor | Number):
@@ -1120,4 +1120,4 @@ print(ties(model))
 #
 # The helpers of this page: `d2lblocks.parameters`.
 # Before it: Layers and modules.
-# Next: Initialisation.
+# Next: Initialization.

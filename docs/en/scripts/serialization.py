@@ -1136,9 +1136,9 @@ save_model(tied, "tied.safetensors")
 try:
     tied.load_state_dict(load_file("tied.safetensors"))
 except RuntimeError as error:
-    print(f"RuntimeError: {error}")
-#> RuntimeError: Error(s) in loading state_dict for Sequential:
-#> 	Missing key(s) in state_dict: "1.weight". 
+    print(str(error).expandtabs(4))
+#> Error(s) in loading state_dict for Sequential:
+#>     Missing key(s) in state_dict: "1.weight". 
 
 # %% [markdown]
 # Fix: load with `load_model`, or with `load_parameters`, which both take the tie from the net.
@@ -1211,10 +1211,10 @@ plain = nn.Sequential(nn.Linear(20, 3), nn.ReLU())
 try:
     plain.load_state_dict(partly.state_dict())
 except RuntimeError as error:
-    print(f"RuntimeError: {error}")
-#> RuntimeError: Error(s) in loading state_dict for Sequential:
-#> 	Missing key(s) in state_dict: "0.weight", "0.bias". 
-#> 	Unexpected key(s) in state_dict: "0._orig_mod.weight", "0._orig_mod.bias". 
+    print(str(error).expandtabs(4))
+#> Error(s) in loading state_dict for Sequential:
+#>     Missing key(s) in state_dict: "0.weight", "0.bias". 
+#>     Unexpected key(s) in state_dict: "0._orig_mod.weight", "0._orig_mod.bias". 
 
 # %% [markdown]
 # Fix: save the inner net's state, or remove every wrapper with `unwrapped`.
@@ -1235,10 +1235,10 @@ averaged = torch.optim.swa_utils.AveragedModel(plain)
 try:
     plain.load_state_dict(averaged.state_dict())
 except RuntimeError as error:
-    print(f"RuntimeError: {error}")
-#> RuntimeError: Error(s) in loading state_dict for Sequential:
-#> 	Missing key(s) in state_dict: "0.weight", "0.bias". 
-#> 	Unexpected key(s) in state_dict: "n_averaged", "module.0.weight", "module.0.bias". 
+    print(str(error).expandtabs(4))
+#> Error(s) in loading state_dict for Sequential:
+#>     Missing key(s) in state_dict: "0.weight", "0.bias". 
+#>     Unexpected key(s) in state_dict: "n_averaged", "module.0.weight", "module.0.bias". 
 
 # %% [markdown]
 # Fix: save the state of its `module`.
@@ -1281,9 +1281,9 @@ used(X)
 try:
     Centered().load_state_dict(used.state_dict())
 except RuntimeError as error:
-    print(f"RuntimeError: {error}")
-#> RuntimeError: Error(s) in loading state_dict for Centered:
-#> 	Unexpected key(s) in state_dict: "mean". 
+    print(str(error).expandtabs(4))
+#> Error(s) in loading state_dict for Centered:
+#>     Unexpected key(s) in state_dict: "mean". 
 
 # %% [markdown]
 # Fix: register it with its shape, `torch.zeros(20)`.
@@ -1311,10 +1311,10 @@ print(newer.load_state_dict(older.state_dict()))
 try:
     older.load_state_dict(newer.state_dict())
 except RuntimeError as error:
-    print(f"RuntimeError: {error}")
-#> RuntimeError: Error(s) in loading state_dict for Linear:
-#> 	Missing key(s) in state_dict: "weight_g", "weight_v". 
-#> 	Unexpected key(s) in state_dict: "parametrizations.weight.original0", "parametrizations.weight.original1". 
+    print(str(error).expandtabs(4))
+#> Error(s) in loading state_dict for Linear:
+#>     Missing key(s) in state_dict: "weight_g", "weight_v". 
+#>     Unexpected key(s) in state_dict: "parametrizations.weight.original0", "parametrizations.weight.original1". 
 
 # %% [markdown]
 # With `strict=False` the layer keeps its random weights.
@@ -1529,7 +1529,7 @@ print(scheduler.last_epoch, scheduler.get_last_lr() == [optimizer.param_groups[0
 # %% [markdown]
 # ### A state without values
 #
-# A lazy net was saved before its first batch: lazy initialisation.
+# A lazy net was saved before its first batch: lazy initialization.
 # `save_parameters` refuses it:
 
 # %%
@@ -1537,7 +1537,7 @@ try:
     save_parameters(nn.LazyLinear(3), "lazy.safetensors")
 except ValueError as error:
     print(f"ValueError: {error}")
-#> ValueError: cannot save 'weight', 'bias': not initialised yet, the shapes come with the first batch
+#> ValueError: cannot save 'weight', 'bias': not initialized yet, the shapes come with the first batch
 
 # %% [markdown]
 # Fix: a dry run first.
@@ -1580,10 +1580,10 @@ three = nn.ModuleDict({"body": nn.Linear(2, 4), "head": nn.Linear(4, 3)})
 try:
     three.load_state_dict(ten.state_dict(), strict=False)
 except RuntimeError as error:
-    print(f"RuntimeError: {error}")
-#> RuntimeError: Error(s) in loading state_dict for ModuleDict:
-#> 	size mismatch for head.weight: copying a param with shape torch.Size([10, 4]) from checkpoint, the shape in current model is torch.Size([3, 4]).
-#> 	size mismatch for head.bias: copying a param with shape torch.Size([10]) from checkpoint, the shape in current model is torch.Size([3]).
+    print(str(error).expandtabs(4))
+#> Error(s) in loading state_dict for ModuleDict:
+#>     size mismatch for head.weight: copying a param with shape torch.Size([10, 4]) from checkpoint, the shape in current model is torch.Size([3, 4]).
+#>     size mismatch for head.bias: copying a param with shape torch.Size([10]) from checkpoint, the shape in current model is torch.Size([3]).
 
 # %% [markdown]
 # Fix: leave the head out, and look at what is missing: only the head may be.

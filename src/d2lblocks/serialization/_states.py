@@ -71,7 +71,7 @@ def check_storable(state: State) -> None:
     """An error if a tensor has no values, or the format has no place for them."""
     if lazy := [name for name, tensor in state.items() if is_lazy(tensor)]:
         names = ", ".join(map(repr, lazy))
-        raise ValueError(f"cannot save {names}: not initialised yet, the shapes come with the first batch")
+        raise ValueError(f"cannot save {names}: not initialized yet, the shapes come with the first batch")
     for name, tensor in state.items():
         if tensor.is_meta:
             raise ValueError(f"cannot save '{name}': it is on the meta device, and has no values")
