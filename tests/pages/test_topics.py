@@ -85,7 +85,7 @@ MISTAKES = [
         "#> ValueError: loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
     ),
     ("serialization", "### The optimizer's state belongs to other layers"),
-    ("serialization", '#> \tUnexpected key(s) in state_dict: "mean".'),
+    ("serialization", '#>     Unexpected key(s) in state_dict: "mean".'),
     ("serialization", "#> AttributeError: 'GELU' object has no attribute 'approximate'"),
     ("serialization", "#> ModuleNotFoundError: No module named 'models'"),
     ("serialization", "#> Can't get attribute 'Net'"),
