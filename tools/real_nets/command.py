@@ -16,6 +16,7 @@ import platform
 import re
 import signal
 import sys
+import tempfile
 import time
 import tomllib
 import warnings
@@ -26,6 +27,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
@@ -306,4 +308,8 @@ if __name__ == "__main__":
     parser.add_argument("--jobs", type=int, default=2, help="how many processes; 0 tabulates what is known")
     parser.add_argument("--write", action="store_true", help="put the table of a whole run on its page")
     given = parser.parse_args()
-    sys.exit(main(given.libraries, given.n, given.jobs, given.write))
+    with (
+        TemporaryDirectory() as folder
+    ):  # torch_geometric writes the code of its layers where others would stay
+        tempfile.tempdir = os.environ["TMPDIR"] = folder
+        sys.exit(main(given.libraries, given.n, given.jobs, given.write))
