@@ -94,6 +94,13 @@ def test_parts_of_several_tensors_are_stored_without_the_rest() -> None:
     assert rows[1].tolist() == row.tolist()
 
 
+def test_a_frozen_part_stays_frozen() -> None:
+    """Also where it is a Parameter, and stored without the rest."""
+    for requires_grad in (False, True):
+        save(nn.Parameter(torch.ones(1000)[:2], requires_grad=requires_grad), "x.pt")
+        assert load("x.pt").requires_grad is requires_grad
+
+
 def test_graphs_are_not_saved() -> None:
     """The values of what was computed are, and a leaf trains on. A state dict keeps its versions."""
     w = torch.ones(2, requires_grad=True)

@@ -84,15 +84,13 @@ def open_to_read(path: FilePath) -> BinaryIO:
 
 
 def _kind(file: BinaryIO) -> str:
-    size = file.seek(0, 2)
-    file.seek(0)
     beginning = file.read(1024)
     if not beginning:
         return "empty"
     for known, kind in _BEGINNINGS.items():
         if beginning.startswith(known):
             return kind
-    if beginning[8:9] == b"{" and int.from_bytes(beginning[:8], "little") <= size - 8:
+    if beginning[4:9] == b"\0\0\0\0{":  # after the length of the header in eight bytes, little end first
         return SAFETENSORS
     if beginning[4:8] == b"TFL3":
         return "a TensorFlow Lite model"

@@ -132,7 +132,7 @@ def _is_by_parameter(state: Any, number: int) -> bool:
     """Whether each parameter of a group has a state of its own, unlike in LBFGS, where the first has all."""
     if not _is_usual(state):
         return False
-    states = [state["state"].get(at, {}) for at in state["param_groups"][number]["params"]]
+    states = [state["state"].get(at) for at in state["param_groups"][number]["params"]]
     there = [at for at, values in enumerate(states) if values]
     return there != [0] and len({frozenset(states[at]) for at in there}) <= 1
 
