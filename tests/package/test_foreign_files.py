@@ -386,6 +386,8 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "pickle": (pickle.dumps({"a": 1}), "a pickle: pickle.load reads it, and runs the code in it"),
     "index": (json.dumps(INDEX).encode(), "the index of a checkpoint in 2 files: load the tensors of each of them, model-1.safetensors, model-2.safetensors"),
     "JSON without files": (b'{"weight_map": []}', "text, which begins with '{\"weight_map\": []}'"),
+    "JSON of other files": (b'{"weight_map": {"a": [1]}}', "text, which begins with '{\"weight_map\": {\"a\": [1]}}'"),
+    "a long index": (json.dumps({"weight_map": {n: f"{n}.safetensors" for n in "abcd"}}).encode(), "the index of a checkpoint in 4 files: load the tensors of each of them, a.safetensors, b.safetensors, c.safetensors, ..."),
     "JSON": (b'{"hidden_size": 8}', "text, which begins with '{\"hidden_size\": 8}'"),
     "long text": (b"x" * 99 + b"\nsecond line", f"text, which begins with '{'x' * 60}'"),
     "text": (b"Invalid username or password.", "text, which begins with 'Invalid username or password.'"),

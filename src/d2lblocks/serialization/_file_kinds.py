@@ -125,11 +125,13 @@ def _kind_of_text(content: bytes) -> str:
         text = content.decode().strip()
     except UnicodeDecodeError:
         return ""
-    with suppress(ValueError, TypeError, LookupError, AttributeError):
-        shards = sorted({*json.loads(text)["weight_map"].values()})
-        return (
-            f"the index of a checkpoint in {len(shards)} files: load the tensors of each of them, "
-            f"{', '.join(shards[:3])}{', ...' if shards[3:] else ''}"
-        )
+    with suppress(ValueError):
+        match json.loads(text):
+            case {"weight_map": dict(files)} if all(isinstance(file, str) for file in files.values()):
+                shards = sorted({*files.values()})
+                return (
+                    f"the index of a checkpoint in {len(shards)} files: load the tensors of each of them, "
+                    f"{', '.join(shards[:3])}{', ...' if shards[3:] else ''}"
+                )
     line = text.partition("\n")[0][:60]
     return f"text, which begins with {line!r}" if text and line.isprintable() else ""
