@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from d2lblocks import save_parameters
-from d2lblocks.serialization import DamagedFileError, load_checkpoint, save_checkpoint
+from d2lblocks.serialization import DamagedFileError, _folder, _format, load_checkpoint, save_checkpoint
 
 # Which files stay.
 
@@ -76,6 +76,23 @@ def test_a_damaged_one_is_not_the_best(tmp_path: Path) -> None:
     (tmp_path / "step-1.safetensors").write_bytes(b"")
     save(tmp_path, 2, loss=0.5)
     assert save(tmp_path, 3, 4, keep=1, loss=1.0) == [2, 4]
+
+
+def test_the_loss_of_each_file_is_read_once(tmp_path: Path, monkeypatch: Any) -> None:
+    """Or a save would take the longer, the more checkpoints are kept; another file of that name is read again."""
+    read: list[str] = []
+
+    def reading(path: Path) -> Any:
+        read.append(path.name)
+        return _format.reading(path)
+
+    monkeypatch.setattr(_folder, "reading", reading)
+    save(tmp_path, 1, 2, 3, keep=3, loss=0.5)
+    assert sorted(read) == ["step-1.safetensors", "step-2.safetensors", "step-3.safetensors"]
+    save(tmp_path, 3, keep=3, loss=0.25)
+    assert read[3:] == ["step-3.safetensors"]
+    assert load(tmp_path, "best") == 3
+    assert len(read) == 4
 
 
 def test_without_a_loss_the_last_is_the_best(tmp_path: Path) -> None:

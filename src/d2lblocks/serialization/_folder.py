@@ -2,7 +2,7 @@
 
 import math
 import re
-from functools import lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 
 from ._format import reading
@@ -57,7 +57,7 @@ def _loss(path: Path, if_damaged: float) -> float:
         return if_damaged
 
 
-@lru_cache(maxsize=1024)
+@cache
 def _stored_loss(path: Path, file: tuple[int, ...]) -> float:
     """The loss in a file, which is read once; another file in its place is another `file`."""
     with reading(path) as content:

@@ -6,7 +6,6 @@ from typing import Any
 from torch import Size, nn
 from torch.nn.modules.batchnorm import _LazyNormBase
 from torch.nn.modules.conv import _LazyConvXdMixin
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from d2lblocks._tensors import own_tensors
@@ -33,18 +32,15 @@ def lazy_problems(net: nn.Module, prefix: str, file: FileContent) -> Iterator[st
 def learn_sizes(net: nn.Module) -> None:
     """Give lazy layers that have their tensors from a file the sizes that a first batch would have given."""
     for module in net.modules():
-        if not isinstance(module, LazyModuleMixin):
-            continue
-        shapes = {own: tensor.shape for own, tensor in own_tensors(module)}
         match module:
-            case nn.LazyLinear(in_features=0) | MyLazyLinear(in_features=0):
-                module.in_features = shapes["weight"][1]
-            case _LazyConvXdMixin(in_channels=0, transposed=True):
-                module.in_channels = shapes["weight"][0]
-            case _LazyConvXdMixin(in_channels=0):
-                module.in_channels = shapes["weight"][1] * module.groups
-            case _LazyNormBase(num_features=0) if sizes := [shape for shape in shapes.values() if shape]:
-                module.num_features = sizes[0][0]
+            case nn.LazyLinear(in_features=0, weight=weight) | MyLazyLinear(in_features=0, weight=weight):
+                module.in_features = weight.shape[1]
+            case _LazyConvXdMixin(in_channels=0, transposed=True, weight=weight):
+                module.in_channels = weight.shape[0]
+            case _LazyConvXdMixin(in_channels=0, weight=weight, groups=groups):
+                module.in_channels = weight.shape[1] * groups
+            case _LazyNormBase(num_features=0, weight=weight, running_mean=mean):
+                module.num_features = next((len(each) for each in (weight, mean) if each is not None), 0)
 
 
 def _known(module: Any, shapes: Mapping[str, Size]) -> _Known:
