@@ -377,6 +377,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "GGUF": (b"GGUF\x03\0\0\0" + bytes(99), "a GGUF file: "),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file: h5py"),
     "ONNX": (b"\x08\x08\x12\x07pytorch\x1a\x052.1.0:" + bytes(99), "an ONNX model: onnx.load"),
+    "TFLite": (b"\x1c\0\0\0TFL3" + bytes(99), "a TensorFlow Lite model: "),
     "npy": (written(lambda file: np.save(file, np.ones(3))), "a NumPy file: numpy.load"),
     "npz": (written(lambda file: np.savez(file, a=np.ones(3))), "a NumPy file: numpy.load"),
     "Keras": (zipped(**{"config.json": b"{}", "model.weights.h5": b""}), "a Keras model: "),

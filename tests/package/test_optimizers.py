@@ -216,6 +216,14 @@ def test_of_other_numbers_no_sizes_are_compared(tmp_path: Path) -> None:
     ]
 
 
+def test_parameters_without_a_shape_have_their_place(tmp_path: Path) -> None:
+    """Those of a lazy layer that is not saved itself."""
+    saved, other = (optim.SGD(nn.LazyLinear(2).parameters(), lr=lr) for lr in (0.5, 0.1))
+    save_checkpoint(tmp_path, 1, optimizer=saved)
+    assert load_checkpoint(tmp_path, optimizer=other) == 1
+    assert other.param_groups[0]["lr"] == 0.5
+
+
 def test_own_names_that_differ_are_refused(tmp_path: Path) -> None:
     """Of parameters that are in no net."""
 

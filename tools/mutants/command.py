@@ -36,6 +36,7 @@ MORE_TESTS = {
     **{name: ["snapshot"] for name in ("_memory", "_random", "_snapshot", "_tensors")},
     "layers": ["contract"],
     "modules": ["contract"],
+    **{name: ["contract"] for name in ("init", "lazy", "parameters")},
     "serialization": [
         "nets",
         "files",
