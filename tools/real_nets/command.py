@@ -49,7 +49,7 @@ TRAINING = "save_checkpoint"  # the only check of what is not a net
 class Failure(NamedTuple):
     """A check of a net that failed."""
 
-    library: str
+    collection: str
     net: str
     check: str
     outcome: str
@@ -76,7 +76,7 @@ class Explanation(NamedTuple):
         return (
             re.fullmatch(self.check, failure.check) is not None
             and re.search(self.message, failure.outcome) is not None
-            and re.search(self.nets, f"{failure.library} {failure.net}") is not None
+            and re.search(self.nets, f"{failure.collection} {failure.net}") is not None
         )
 
 
@@ -130,8 +130,8 @@ def known_results(path: Path, digests: dict[str, str]) -> dict[tuple[str, str], 
     for line in lines:
         with suppress(json.JSONDecodeError):  # of a line that was cut, where a run was killed
             entry = json.loads(line)
-            if digests.get(entry["library"]) == entry.pop("digest"):
-                found[entry["library"], entry["name"]] = Result(**entry)
+            if digests.get(entry["collection"]) == entry.pop("digest"):
+                found[entry["collection"], entry["name"]] = Result(**entry)
     return found
 
 
@@ -145,9 +145,9 @@ def complete(todo: list[Task], path: Path, digests: dict[str, str], jobs: int) -
     with path.open("a", encoding="utf-8") as file:
         file.write("\n" if cut else "")
         for place, result in enumerate(results(missing, jobs), start=1):
-            entry = {**result._asdict(), "digest": digests[result.library]}
+            entry = {**result._asdict(), "digest": digests[result.collection]}
             print(json.dumps(entry), file=file, flush=True)
-            print(f"{place}/{len(missing)} {result.library} {result.name} {summary(result)}", flush=True)
+            print(f"{place}/{len(missing)} {result.collection} {result.name} {summary(result)}", flush=True)
             yield result
 
 
@@ -163,7 +163,7 @@ def summary(result: Result) -> str:
 
 def failures(found: Iterable[Result]) -> list[Failure]:
     return [
-        Failure(result.library, result.name, check, outcome)
+        Failure(result.collection, result.name, check, outcome)
         for result in found
         for check, outcome in result.checks.items()
         if outcome.startswith("failed") and check != BUILD
@@ -177,8 +177,8 @@ def table(found: list[Result]) -> list[str]:
     lines = [["library", "nets", *(f"`{check}`" for check in checks)]]
     lines.append(["---", *["--:"] * (1 + len(checks))])
     rows = {
-        library: [r for r in nets if r.library == library]
-        for library in dict.fromkeys(r.library for r in nets)
+        library: [r for r in nets if r.collection == library]
+        for library in dict.fromkeys(r.collection for r in nets)
     }
     for library, own in [*rows.items(), ("all", nets)]:
         lines.append([library, str(len(own)), *(share(own, check) for check in checks)])
@@ -197,7 +197,7 @@ def training_table(found: list[Result]) -> list[str]:
     own: defaultdict[str, list[Result]] = defaultdict(list)
     for result in found:
         if BUILD not in result.checks:
-            own[result.library].append(result)
+            own[result.collection].append(result)
     return [*lines, *(f"| {name} | {len(own[name])} | {share(own[name], TRAINING)} |" for name in own)]
 
 
@@ -206,7 +206,7 @@ def reasons(explained: dict[Explanation, list[Failure]]) -> list[str]:
     lines = []
     for explanation, failed in sorted(explained.items(), key=lambda item: -len(item[1])):
         number = len({failure[:2] for failure in failed})
-        names = sorted({failure.library for failure in failed})
+        names = sorted({failure.collection for failure in failed})
         which = ", ".join(names) if number > 3 else ", ".join(sorted({failure.net for failure in failed}))
         checks = ", ".join(dict.fromkeys(f"`{failure.check}`" for failure in failed))
         lines.append(f"- {checks}, {number} ({which}): {explanation.reason}.")
@@ -266,7 +266,7 @@ def main(
     todo = list(itertools.chain.from_iterable(find(library, number) for library in libraries))
     digests = {library: digest_of_files(library, root) for library in libraries}
     found = list(complete(todo, root / RESULTS.relative_to(ROOT), digests, jobs))
-    found.sort(key=lambda result: libraries.index(result.library))
+    found.sort(key=lambda result: libraries.index(result.collection))
     known = explanations(root / EXPLAINED.relative_to(ROOT))
     explained: dict[Explanation, list[Failure]] = {explanation: [] for explanation in known}
     unexplained = []
@@ -282,7 +282,7 @@ def main(
     lines = page_part(found, needed, len(todo) - len(found))
     print("", *lines, sep="\n")
     for failure in unexplained:
-        print(f"UNEXPLAINED {failure.library} {failure.net}: {failure.check} {failure.outcome}")
+        print(f"UNEXPLAINED {failure.collection} {failure.net}: {failure.check} {failure.outcome}")
     for explanation in stale:
         print(f"{EXPLAINED.name} explains what no longer fails: {explanation.check}: {explanation.reason}")
     if unexplained or stale:

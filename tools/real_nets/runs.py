@@ -57,12 +57,12 @@ class Task(NamedTuple):
     """Something to try.
 
     Attributes:
-        library: the row of the table in which it counts.
+        collection: the library, or the kind of training: the row of the table in which it counts.
         name: unique in its library.
         run: tries it, and reports its checks.
     """
 
-    library: str
+    collection: str
     name: str
     run: Callable[[Report], None]
 
@@ -74,7 +74,7 @@ class Result(NamedTuple):
         checks: the outcome of each check.
     """
 
-    library: str
+    collection: str
     name: str
     seconds: float
     checks: dict[str, str]
@@ -132,7 +132,7 @@ class Running:
         why = f"took longer than {self.limit:g} s" if late else "the process died"
         checks = {name: outcome or f"failed: {why}" for name, outcome in self.checks.items()}
         return Result(
-            self.task.library, self.task.name, round(seconds, 1), checks or {BUILD: f"failed: {why}"}
+            self.task.collection, self.task.name, round(seconds, 1), checks or {BUILD: f"failed: {why}"}
         )
 
 

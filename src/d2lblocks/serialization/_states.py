@@ -104,16 +104,18 @@ def _left_to_do(net: nn.Module) -> str:
 
 def split_ties(state: State) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors by their first names, and their first names by their further ones."""
-    first = _first_names(state)
-    ties = {name: known for name, known in first.items() if name != known}
-    return {name: state[name] for name in state if name not in ties}, ties
+    return _split(state, _first_names(state))
 
 
 def split_copies(state: State) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The same for tensors that nobody writes to: of other views of one memory each is stored."""
     known: dict[Hashable, str] = {}
     first = {name: known.setdefault((identity(t), _view(t)), name) for name, t in state.items()}
-    ties = {name: other for name, other in first.items() if name != other}
+    return _split(state, first)
+
+
+def _split(state: State, first: Mapping[str, str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    ties = {name: known for name, known in first.items() if name != known}
     return {name: state[name] for name in state if name not in ties}, ties
 
 
