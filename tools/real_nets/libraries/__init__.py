@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -36,6 +36,7 @@ LIBRARIES = [
     "lightning",
 ]
 MOST_VALUES = 64_000_000  # in the parameters of one net
+_Given = TypeVar("_Given")
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]  # what a net is called with
 
 
@@ -109,6 +110,29 @@ def small_enough(net: nn.Module, most: int = MOST_VALUES) -> nn.Module:
     if values > most:
         raise ValueError(f"too large: {values:,} values")
     return net
+
+
+def first_that_builds(
+    candidates: Iterable[_Given],
+    build: Callable[[_Given], nn.Module],
+    inputs: Callable[[nn.Module], Inputs],
+    most: int = MOST_VALUES,
+) -> _Given:
+    """The first candidate of which a tiny net can be built and called, or else only be built."""
+    built, error = [], None
+    for given in candidates:
+        try:
+            with torch.device("meta"):
+                small_enough(build(given), most)
+            net = build(given)
+            built.append(given)
+            inputs(net)
+            return given
+        except Exception as failed:
+            error = failed
+    if built:
+        return built[0]
+    raise ValueError(f"cannot be built tiny: {error}")
 
 
 def smallest(names: Sequence[str], build: Callable[[str], nn.Module]) -> str:

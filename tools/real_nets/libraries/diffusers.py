@@ -9,7 +9,7 @@ import diffusers
 import torch
 from torch import nn
 
-from tools.real_nets.libraries import Inputs, RealNet, first_that_works, small_enough
+from tools.real_nets.libraries import Inputs, RealNet, first_that_builds, first_that_works
 
 MOST_VALUES = 20_000_000
 # The largest value of a size, by a part of its name; the first part that fits decides.
@@ -57,27 +57,15 @@ def tiny(kind: type[nn.Module]) -> dict[str, Any]:
         {},
         *({n: (each,) * 2 for n, each in kinds.items() if n in arguments} for kinds in (BLOCKS, ENCODERS)),
     ]
-    built, error = [], None
-    for given in [
+    candidates = [
         *({**small, **lists, **each} for each in blocks),
         small,
         *({**wide, **lists, **each} for each in blocks),
         {name: value for name, value in small.items() if "dim" not in name},
         wide,
         {},
-    ]:
-        try:
-            with torch.device("meta"):
-                small_enough(kind(**given), MOST_VALUES)
-            net = kind(**given)
-            built.append(given)
-            inputs(net)
-            return given
-        except Exception as failed:
-            error = failed
-    if built:
-        return built[0]
-    raise ValueError(f"cannot be built tiny: {error}")
+    ]
+    return first_that_builds(candidates, lambda given: kind(**given), inputs, MOST_VALUES)
 
 
 def most(name: str, default: int) -> int:

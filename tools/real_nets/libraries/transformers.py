@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 from transformers.models.auto import modeling_auto
 
-from tools.real_nets.libraries import Inputs, RealNet, first_that_works, small_enough
+from tools.real_nets.libraries import Inputs, RealNet, first_that_builds, first_that_works
 
 HEADS = ["CAUSAL_LM", "SEQ_TO_SEQ_CAUSAL_LM", "MASKED_LM", "IMAGE_TEXT_TO_TEXT", "SPEECH_SEQ_2_SEQ"]
 HEADS += [
@@ -70,21 +70,11 @@ def build(name: str) -> nn.Module:
 @cache
 def tiny_config(model: type[nn.Module]) -> PreTrainedConfig:
     """The tiniest configuration with which the net can be built and called, or else only be built."""
-    built, error = [], None
-    for kept in KEPT:
-        try:
-            config = tiny(model.config_class, kept)
-            with torch.device("meta"):
-                small_enough(model(config), MOST_VALUES)
-            net = model(config)
-            built.append(config)
-            inputs(net)
-            return config
-        except Exception as failed:
-            error = failed
-    if built:
-        return built[0]
-    raise ValueError(f"cannot be built tiny: {error}")
+
+    def built(kept: tuple[str, ...]) -> nn.Module:
+        return model(tiny(model.config_class, kept))
+
+    return tiny(model.config_class, first_that_builds(KEPT, built, inputs, MOST_VALUES))
 
 
 def tiny(kind: type[PreTrainedConfig], kept: tuple[str, ...]) -> PreTrainedConfig:
