@@ -12,7 +12,8 @@ def global_generators() -> list[Any]:
     functions: list[Any] = [random.getstate]
     if numpy_random := sys.modules.get("numpy.random"):
         functions.append(numpy_random.get_state)
-    return [*(each.__self__ for each in functions), torch.default_generator, *torch.cuda.default_generators]
+    of_gpus = torch.cuda.default_generators if _cuda_is_in_use() else ()
+    return [*(each.__self__ for each in functions), torch.default_generator, *of_gpus]
 
 
 def random_states() -> dict[str, Any]:
@@ -20,7 +21,8 @@ def random_states() -> dict[str, Any]:
     states = {
         "python": random.getstate(),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all(),  # none without a GPU
+        # None while CUDA is not in use: asking would start it, which takes memory, and fails in a fork.
+        "cuda": torch.cuda.get_rng_state_all() if _cuda_is_in_use() else [],
     }
     if numpy := sys.modules.get("numpy"):
         name, numbers, *others = numpy.random.get_state()
@@ -39,3 +41,14 @@ def set_random_states(states: dict[str, Any]) -> None:
         numpy.random.set_state(states["numpy"])
     for device, state in zip(range(torch.cuda.device_count()), states.get("cuda", ()), strict=False):
         torch.cuda.set_rng_state(state, device)
+
+
+def put_back_random_states(states: dict[str, Any]) -> None:
+    """Undo what was done since they were taken: GPUs that were not in use begin with the seed of the CPU."""
+    set_random_states(states)
+    if not states["cuda"]:
+        torch.cuda.manual_seed_all(torch.initial_seed())
+
+
+def _cuda_is_in_use() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

@@ -169,6 +169,7 @@ def test_a_net_that_is_wrapped_is_told() -> None:
         assert str(caught.value).endswith(f"its keys fit. {remedy}")
     net = two()
     load_parameters(nn.DataParallel(compiled(net)).module._orig_mod, "x.st")
+    net.cpu()  # DataParallel moves it, where there is a GPU
     assert same(dict(sorted(net.state_dict().items())), dict(sorted(load_file("x.st").items())))
 
 
@@ -274,6 +275,19 @@ def test_a_lazy_layer_learns_its_size_from_a_file(made: Any, lazy: Any, size: st
     assert same(lazy.eval()(X), made.eval()(X))
     assert getattr(lazy, size) == getattr(made, size)
     assert "Lazy" not in type(lazy).__name__
+
+
+def test_a_norm_without_tensors_learns_nothing() -> None:
+    """As in PyTorch, where the size of such a layer stays 0 after the first batch, too."""
+    made, lazy = (
+        nn.Sequential(nn.Linear(2, 3), norm(affine=False, track_running_stats=False))
+        for norm in (partial(nn.BatchNorm1d, 3), nn.LazyBatchNorm1d)
+    )
+    save_parameters(made, "x.st")
+    load_parameters(lazy, "x.st")
+    assert lazy[1].num_features == 0
+    X = torch.rand(4, 2)
+    assert same(lazy(X), made(X))
 
 
 # Two tensors under one name, and nets that have no values yet.

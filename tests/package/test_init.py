@@ -428,8 +428,13 @@ RANDOM = [f for f in PUBLIC if "generator" in signature(f).parameters and f is n
 METHODS = [torch.Tensor.normal_, partial(torch.Tensor.uniform_, to=2.0)]  # `inspect` cannot read these
 
 
+def shuffled(tensor: Tensor) -> None:
+    """Draws whatever its tensor is, as `sparse_` does before PyTorch 2.13."""
+    tensor.copy_(torch.randperm(tensor.numel(), device="cpu").view_as(tensor))
+
+
 @pytest.mark.parametrize("generator", [None, seeded(1)], ids=["global", "generator"])
-@pytest.mark.parametrize("function", [*RANDOM, hardshrink_uniform_, SPARSE])
+@pytest.mark.parametrize("function", [*RANDOM, hardshrink_uniform_, SPARSE, shuffled])
 def test_nothing_is_drawn_on_meta(function: Init, generator: torch.Generator | None) -> None:
     """For a net made there by the argument or in the context, and also within the context."""
     net, state = nn.Linear(3, 2, device="meta"), torch.get_rng_state()
@@ -610,6 +615,7 @@ def test_an_error_takes_back_what_was_drawn_on_gpus(monkeypatch: pytest.MonkeyPa
     """On all of them; these are generators of the CPU, where torch has those of GPUs that are in use."""
     generators = torch.Generator(), torch.Generator()
     monkeypatch.setattr(torch.cuda, "default_generators", generators)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
 
     def draw(tensor: Tensor) -> None:
         for generator in generators:

@@ -2,6 +2,8 @@
 
 import collections
 import random
+import subprocess
+import sys
 import types
 from collections.abc import Callable
 from functools import partial
@@ -26,15 +28,21 @@ class Run:
     """A training run with all random numbers there are: in its data, in dropout, in what Python and NumPy keep."""
 
     def __init__(
-        self, optimizer: Make = sgd, scheduler: Make = step_lr, scaled: bool = False, seed: int = 0
+        self,
+        optimizer: Make = sgd,
+        scheduler: Make = step_lr,
+        scaled: bool = False,
+        seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         for set_seed in (torch.manual_seed, random.seed, np.random.seed):
             set_seed(seed)
-        layer = nn.Linear(4, 4)
-        self.net = nn.Sequential(layer, nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(0.3), layer)
+        self.device = device
+        layer = nn.Linear(4, 4, device=device)
+        self.net = nn.Sequential(layer, nn.BatchNorm1d(4, device=device), nn.ReLU(), nn.Dropout(0.3), layer)
         self.optimizer = optimizer(self.net.parameters())
         self.scheduler = scheduler(self.optimizer)
-        self.scaler = torch.amp.GradScaler("cpu", enabled=scaled, growth_interval=3)
+        self.scaler = torch.amp.GradScaler(device, enabled=scaled, growth_interval=3)
         self.losses: list[float] = []
 
     @property
@@ -44,7 +52,7 @@ class Run:
     def go(self, steps: int) -> "Run":
         for _ in range(steps):
             # Both make two of these at a time, and keep one for the next call.
-            X = torch.rand(8, 4) + random.gauss(0, 1) + np.random.standard_normal()
+            X = torch.rand(8, 4, device=self.device) + random.gauss(0, 1) + np.random.standard_normal()
 
             def closure(X: Tensor = X) -> Tensor:
                 self.optimizer.zero_grad()
@@ -126,6 +134,68 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     resumed = Run(optimizer, scheduler, scaled, seed=1).go(2)
     assert load_checkpoint(tmp_path, **resumed.parts) == 4
     assert same(resumed.go(5).look(), unstopped)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize(
+    "optimizer", [sgd, partial(optim.AdamW, fused=True), partial(optim.Adam, capturable=True)]
+)
+def test_a_run_on_a_gpu_ends_like_one_that_was_not_stopped(optimizer: Make, tmp_path: Path) -> None:
+    """Dropout there draws from the GPU's own numbers."""
+    on_gpu = partial(Run, optimizer, scaled=True, device="cuda")
+    unstopped = on_gpu().go(9).look()
+    save_checkpoint(tmp_path, 4, **on_gpu().go(4).parts)
+    resumed = on_gpu(seed=1).go(2)
+    assert load_checkpoint(tmp_path, **resumed.parts) == 4
+    assert same(resumed.go(5).look(), unstopped)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_run_on_the_cpu_starts_no_gpu(tmp_path: Path) -> None:
+    """A GPU that is used later begins with the seed, also if a load of a run that used it has failed."""
+    save_checkpoint(tmp_path / "gpu", 1, net=nn.Linear(1, 1, device="cuda"))
+    code = f"""if True:
+        import torch
+        from torch import nn
+        from d2lblocks import load_checkpoint, save_checkpoint
+
+        class Broken(nn.Module):
+            def set_extra_state(self, state):
+                raise ValueError("broken")
+            def get_extra_state(self):
+                return 1
+
+        torch.manual_seed(5)
+        save_checkpoint({str(tmp_path)!r}, 1, net=Broken())
+        try:
+            load_checkpoint({str(tmp_path)!r}, net=Broken())
+        except RuntimeError as error:
+            print("broken" in str(error))
+        try:
+            load_checkpoint({str(tmp_path / "gpu")!r}, net=Broken())
+        except RuntimeError as error:
+            pass
+        assert not torch.cuda.is_initialized()
+        first = torch.rand(3, device="cuda")
+        torch.manual_seed(5)
+        assert torch.equal(first, torch.rand(3, device="cuda"))
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "True\n", run.stderr
+
+
+def test_a_gpu_that_is_not_in_use_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process that was forked from one that uses it, asking would fail."""
+
+    def refused() -> list[Tensor]:
+        raise RuntimeError("Cannot re-initialize CUDA in forked subprocess")
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", refused)
+    monkeypatch.setattr(torch.cuda, "default_generators", (None,))
+    net = nn.Linear(1, 1)
+    save_checkpoint(tmp_path, 1, net=net)
+    assert load_checkpoint(tmp_path, net=net) == 1
 
 
 def test_saving_changes_nothing(tmp_path: Path) -> None:

@@ -278,11 +278,11 @@ WINDOWS = """if True:
     sys.modules["fcntl"] = None
 
     def of_closed(change):
-        def changed(path, *others):  # Windows neither renames nor removes a file that is open
+        def changed(path, *others, **places):  # Windows neither renames nor removes a file that is open
             handles = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
             if os.path.realpath(path) in [os.readlink(handle) for handle in handles if os.path.exists(handle)]:
                 raise PermissionError(13, "it is open", path)
-            change(path, *others)
+            change(path, *others, **places)
         return changed
 
     os.replace, os.unlink = of_closed(os.replace), of_closed(os.unlink)

@@ -551,6 +551,7 @@ print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 # %%
 import inspect
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -674,8 +675,10 @@ def _check_parameter(name: str, parameter: nn.Parameter, generator: torch.Genera
 
 
 def _fill(name: str, parameter: nn.Parameter, function: Callable[..., Any], given: dict[str, Any]) -> None:
+    # On meta, some functions of some versions of torch draw all the same, as `sparse_` of 2.11 does.
+    undrawn = torch.random.fork_rng(devices=[]) if parameter.is_meta else nullcontext()
     try:
-        with writing(parameter):
+        with writing(parameter), undrawn:
             result = function(parameter, **given)
         if isinstance(result, Tensor) and not _in_one_memory(result, parameter):
             raise ValueError(f"expected {_text(function)} to fill its tensor in place, but it gave a new one")

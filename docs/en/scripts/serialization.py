@@ -637,7 +637,8 @@ print(restored)
 #
 # A net that is too large for one GPU is spread over several, and no process has all of it.
 # [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html) writes such a net, each process its own part, and reads it into any number of processes.
-# Here are two, on the CPU, with a layer of six rows:
+# Here are two, on the CPU, with a layer of six rows.
+# `gloo` is the backend for CPUs; without that line PyTorch would also start the one for GPUs, which refuses two processes on one GPU:
 
 # %%
 import subprocess
@@ -655,6 +656,7 @@ from torch.distributed.fsdp import fully_shard
 
 
 def main():
+    dist.init_process_group("gloo")
     mesh = dist.init_device_mesh("cpu", (2,))
     torch.manual_seed(0)
     net = nn.Linear(4, 6)

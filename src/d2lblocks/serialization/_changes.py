@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from d2lblocks._random import random_states, set_random_states
+from d2lblocks._random import put_back_random_states, random_states
 from d2lblocks._snapshot import Snapshot
 
 from ._parts import has_methods, put_state, state_of
@@ -46,7 +46,7 @@ def all_or_nothing(parts: list[Any]) -> Iterator[None]:
             with suppress(Exception):
                 put_state(part, state)
         before.restore()
-        set_random_states(chance)  # also of NumPy and GPUs that were not in use, and are now
+        put_back_random_states(chance)  # also of NumPy and GPUs that were not in use, and are now
         raise
 
 

@@ -45,7 +45,7 @@ def save_checkpoint(
     """Write a checkpoint of a training run, and remove those that are no longer wanted.
 
     The file `step-STEP.safetensors` holds the parameters and buffers of nets, the states of all other parts,
-    the step, and the random states of Python, NumPy (if it is imported), torch and its GPUs.
+    the step, and the random states of Python, NumPy (if it is imported), torch, and GPUs (if CUDA is in use).
     It is written as by `save_parameters`: whole or not at all, with checksums, shared tensors once.
     Tensors in states keep the order of their values in memory (their strides).
 
