@@ -1,19 +1,19 @@
 """The Builders' Guide, tested: the modules that the pages teach.
 
 modules.py      blocks made of other modules
-parameters.py   what is in a net, what is shared, and how to reach it by name
-init.py         the values that a net begins with
-lazy.py         sizes that come with the first batch
+parameters.py   what a net contains, which tensors it shares, and how to reach them by name
+init.py         the values that a net starts with
+lazy.py         layers that take their sizes from the first batch
 layers.py       layers with parameters of their own
 serialization/  files: tensors, the parameters of a net, checkpoints
 devices.py      devices by number
 
-For all of them:
+Used by all of them:
 _arguments.py  arguments of the wrong kind, refused with a hint
-_tensors.py    the tensors of a net by name, and where in memory they are
-_snapshot.py   nets, optimizers and random numbers, to be put back as they were
+_tensors.py    the tensors of a net by name, and their place in memory
+_snapshot.py   nets, optimizers and random numbers, to be restored later
 _memory.py     the tensors of a snapshot
-_random.py     the random number generators that a program uses without naming one
+_random.py     the global random number generators
 """
 
 from d2lblocks.devices import cpu, gpu, num_gpus, try_all_gpus, try_gpu

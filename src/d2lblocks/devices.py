@@ -1,4 +1,4 @@
-"""Devices: their names, their number, and the best one there is."""
+"""Devices: how to name them, count them, and choose the best one available."""
 
 import operator
 
@@ -8,7 +8,7 @@ __all__ = ["cpu", "gpu", "num_gpus", "try_all_gpus", "try_gpu"]
 
 
 def cpu() -> torch.device:
-    """The CPU: all of its cores, and the main memory.
+    """The CPU: all of its cores and the main memory.
 
     Examples:
         ```python
@@ -23,18 +23,19 @@ def cpu() -> torch.device:
 
 
 def gpu(i: int = 0) -> torch.device:
-    """The name of a GPU, whether or not there is one.
+    """Name a GPU by its number, whether or not it exists.
 
-    It is a device of the [accelerator](https://docs.pytorch.org/docs/stable/accelerator.html) that PyTorch
-    was built for: `cuda` (also AMD's), `mps` on a Mac, `xpu` for Intel's; `cuda` for a build without any.
-    Making a tensor there raises PyTorch's own error when the device does not exist.
+    The device belongs to the [accelerator](https://docs.pytorch.org/docs/stable/accelerator.html) that
+    PyTorch was built for: `cuda` for GPUs of NVIDIA and AMD, `mps` on a Mac, `xpu` for GPUs of Intel.
+    A build for the CPU alone gives `cuda`.
+    If the device does not exist, creating a tensor on it raises PyTorch's own error.
 
     Args:
-        i: its number, from 0.
+        i: the number of the GPU, starting at 0.
 
     Raises:
-        TypeError: when the number is not a whole one.
-        ValueError: when it is negative.
+        TypeError: if the number is not an integer.
+        ValueError: if the number is negative.
 
     Examples:
         ```python
@@ -52,7 +53,7 @@ def gpu(i: int = 0) -> torch.device:
 
 
 def num_gpus() -> int:
-    """How many GPUs there are; 0 without a GPU, or without a driver or a build of PyTorch for it.
+    """Count the GPUs; 0 if there is none, or if its driver or a PyTorch build for it is missing.
 
     Examples:
         ```python
@@ -67,14 +68,14 @@ def num_gpus() -> int:
 
 
 def try_gpu(i: int = 0) -> torch.device:
-    """The GPU of this number if there is one, and otherwise the CPU.
+    """Return the GPU with this number if it exists, and the CPU otherwise.
 
     Args:
-        i: its number, from 0.
+        i: the number of the GPU, starting at 0.
 
     Raises:
-        TypeError: when the number is not a whole one.
-        ValueError: when it is negative.
+        TypeError: if the number is not an integer.
+        ValueError: if the number is negative.
 
     Examples:
         ```python
@@ -91,7 +92,7 @@ def try_gpu(i: int = 0) -> torch.device:
 
 
 def try_all_gpus() -> list[torch.device]:
-    """All GPUs, or the CPU if there are none; so the list is never empty.
+    """List all GPUs, or only the CPU if there is no GPU; so the list is never empty.
 
     Examples:
         ```python

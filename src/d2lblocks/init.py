@@ -1,4 +1,4 @@
-"""Initialization: the values that a net begins with."""
+"""Initialization: the values that a net starts with."""
 
 import inspect
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping
@@ -29,16 +29,17 @@ def init_normal(module: nn.Module, *, std: float = 0.01, generator: torch.Genera
     """Draw the weight of an `nn.Linear` from a normal distribution, and set its bias to 0.
 
     The weight is drawn from N(0, `std`²): `std` is the standard deviation, not the variance.
-    Other modules are left alone, so that `net.apply(init_normal)` changes all linear layers of a net.
+    Other modules are left alone, so `net.apply(init_normal)` changes exactly the linear layers of a net.
 
     Args:
-        module: a module of a net, as `nn.Module.apply` hands it over.
+        module: a module of a net, as `nn.Module.apply` passes it.
         std: the standard deviation.
         generator: where the random numbers come from; `None` is PyTorch's default generator.
 
     Raises:
-        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
-        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
+        ValueError: raised by PyTorch if the layer is lazy and has not seen its first batch.
+        AttributeError: raised by PyTorch if the layer's weight is computed rather than stored, for example
+            by `weight_norm`.
 
     Examples:
         ```python
@@ -59,16 +60,17 @@ def init_normal(module: nn.Module, *, std: float = 0.01, generator: torch.Genera
 def init_constant(module: nn.Module, *, value: float = 1.0) -> None:
     """Set the weight of an `nn.Linear` to one value, and its bias to 0.
 
-    A hidden layer does not recover from that: its outputs are all alike, get gradients that are all alike,
-    and stay alike whatever the training does, as long as the layer after it treats them alike.
+    Do not train a hidden layer that starts this way: all of its outputs are equal, so all of them get the
+    same gradient and stay equal, as long as the next layer treats them equally too.
 
     Args:
-        module: a module of a net, as `nn.Module.apply` hands it over.
+        module: a module of a net, as `nn.Module.apply` passes it.
         value: the value of every weight.
 
     Raises:
-        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
-        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
+        ValueError: raised by PyTorch if the layer is lazy and has not seen its first batch.
+        AttributeError: raised by PyTorch if the layer's weight is computed rather than stored, for example
+            by `weight_norm`.
 
     Examples:
         ```python
@@ -86,19 +88,20 @@ def init_constant(module: nn.Module, *, value: float = 1.0) -> None:
 
 
 def init_xavier(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
-    """Draw the weight of an `nn.Linear` from Xavier's uniform distribution, and leave its bias.
+    """Draw the weight of an `nn.Linear` from the Xavier uniform distribution, and leave its bias alone.
 
-    That is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)), after
-    [Glorot and Bengio (2010)](https://proceedings.mlr.press/v9/glorot10a.html):
-    see [`nn.init.xavier_uniform_`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_uniform_).
+    The distribution is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)), from
+    [Glorot and Bengio (2010)](https://proceedings.mlr.press/v9/glorot10a.html).
+    See [`nn.init.xavier_uniform_`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_uniform_).
 
     Args:
-        module: a module of a net, as `nn.Module.apply` hands it over.
+        module: a module of a net, as `nn.Module.apply` passes it.
         generator: where the random numbers come from; `None` is PyTorch's default generator.
 
     Raises:
-        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
-        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
+        ValueError: raised by PyTorch if the layer is lazy and has not seen its first batch.
+        AttributeError: raised by PyTorch if the layer's weight is computed rather than stored, for example
+            by `weight_norm`.
 
     Examples:
         ```python
@@ -115,16 +118,17 @@ def init_xavier(module: nn.Module, *, generator: torch.Generator | None = None) 
 
 
 def init_42(module: nn.Module) -> None:
-    """Set the weight of an `nn.Linear` to 42, and leave its bias.
+    """Set the weight of an `nn.Linear` to 42, and leave its bias alone.
 
-    A value that is recognised on sight, to see which layers a function reached. Nothing learns from it.
+    The value is easy to recognize, so it shows which layers a function has reached. It is not for training.
 
     Args:
-        module: a module of a net, as `nn.Module.apply` hands it over.
+        module: a module of a net, as `nn.Module.apply` passes it.
 
     Raises:
-        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
-        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
+        ValueError: raised by PyTorch if the layer is lazy and has not seen its first batch.
+        AttributeError: raised by PyTorch if the layer's weight is computed rather than stored, for example
+            by `weight_norm`.
 
     Examples:
         ```python
@@ -140,15 +144,16 @@ def init_42(module: nn.Module) -> None:
 
 
 def my_init(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
-    """Draw the weight of an `nn.Linear` by `hardshrink_uniform_`, and leave its bias.
+    """Fill the weight of an `nn.Linear` with `hardshrink_uniform_`, and leave its bias alone.
 
     Args:
-        module: a module of a net, as `nn.Module.apply` hands it over.
+        module: a module of a net, as `nn.Module.apply` passes it.
         generator: where the random numbers come from; `None` is PyTorch's default generator.
 
     Raises:
-        ValueError: PyTorch's own, for a linear layer that has not seen its first batch.
-        AttributeError: PyTorch's own, for one whose weight is computed, as by `weight_norm`.
+        ValueError: raised by PyTorch if the layer is lazy and has not seen its first batch.
+        AttributeError: raised by PyTorch if the layer's weight is computed rather than stored, for example
+            by `weight_norm`.
 
     Examples:
         ```python
@@ -171,24 +176,24 @@ def hardshrink_uniform_(
     threshold: float = 5.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Fill a tensor from a uniform distribution, and set what is small to 0.
+    """Fill a tensor from a uniform distribution, and set small values to 0.
 
-    It is written in the manner of `torch.nn.init`.
-    Each value is drawn from U(-`bound`, `bound`), and is 0 where its absolute value is below `threshold`.
-    With the defaults a value is drawn from U(5, 10) with probability 1/4, is 0 with probability 1/2,
-    and is drawn from U(-10, -5) with probability 1/4.
+    It follows the conventions of `torch.nn.init`.
+    Each value is drawn from U(-`bound`, `bound`), and set to 0 if its absolute value is below `threshold`.
+    With the defaults, a value comes from U(5, 10) with probability 1/4, is 0 with probability 1/2,
+    and comes from U(-10, -5) with probability 1/4.
 
     Args:
         tensor: the tensor to fill, of any shape.
         bound: the largest absolute value.
-        threshold: the smallest absolute value beside 0.
+        threshold: the smallest absolute value other than 0.
         generator: where the random numbers come from; `None` is PyTorch's default generator.
 
     Returns:
         the tensor.
 
     Raises:
-        ValueError: unless `0 <= threshold <= bound`; nothing is drawn and nothing changed.
+        ValueError: unless `0 <= threshold <= bound`. Nothing is drawn, and nothing is changed.
 
     Examples:
         ```python
@@ -213,45 +218,47 @@ def init_by_type(
     generator: torch.Generator | None = None,
     skip: Iterable[str] = (),
 ) -> dict[str, str | None]:
-    """Initialize a net by the types of its layers, and tell what was done.
+    """Initialize a net by the types of its layers, and report what was done.
 
     A rule says, for one type of layer, which function fills which of its parameters.
-    A layer follows the rule of its own class, or else of its nearest base class that has one.
-    Parameters without a rule, and those that the layer has as `None`, are left as they are.
+    A layer follows the rule for its own class, or else the rule for its nearest base class that has one.
+    Parameters without a rule, and parameters that are `None`, are left alone.
 
-    Parameters are filled in place, and under `torch.no_grad()`.
-    A tensor with several names is filled once, by the first of its names that has a rule.
-    If a function fills the weight of an `nn.Embedding` or `nn.EmbeddingBag` with a `padding_idx`, that row
-    is set to 0, as PyTorch has it, whichever layer's rule the function is from.
-    A parameter that was made in inference mode is filled as well, in whatever mode this is called.
-    On the meta device the functions are called, and nothing is drawn.
-    What one of them raises gets a note that names the parameter.
-    After any error the net and the random numbers are as they were: also gradients, and what attributes
-    hold in lists, dicts and sets. For that, a copy of the net's values is kept until the end.
+    Parameters are filled in place under `torch.no_grad()`.
+    A tensor with several names is filled once, by the rule for its first name that has one.
+    If the weight of an `nn.Embedding` or `nn.EmbeddingBag` with a `padding_idx` is filled, by the rule for
+    whichever layer, its padding row is set to 0 afterwards, as in PyTorch.
+    A parameter that was created in inference mode can be filled too, in any mode.
+    On the meta device the functions are called, but nothing is drawn.
+    If a function raises an error, the error gets a note that names the parameter.
+    After any error the net and the random number generators are as they were, including gradients and the
+    lists, dicts and sets in attributes. To make this possible, the net's values are copied, and the copy is
+    kept until the end.
 
     Args:
         net: any module.
-        rules: for each type of layer, a function for each name of a parameter.
-            A function fills the tensor that it is given, as those of
-            [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html) do.
-        generator: where the random numbers come from; given to every function that has an argument
-            of this name. `None` is PyTorch's default generator; `sparse_` places its zeros by that
-            in any case.
-        skip: the paths of layers that follow no rule, with everything inside them, as in `skip=("head",)`.
-            A tensor that such a layer shares with another one is filled if the other one follows a rule.
+        rules: for each type of layer, a dict from names of parameters to functions.
+            A function fills the tensor that it is given, like those of
+            [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html).
+        generator: where the random numbers come from. It is passed to every function that has an argument
+            of this name; `None` is PyTorch's default generator. `sparse_` always takes the places of its
+            zeros from the default generator.
+        skip: the paths of layers to leave alone, with everything inside them, as in `skip=("head",)`.
+            A tensor that such a layer shares with another layer is filled if that layer follows a rule.
 
     Returns:
-        for every name of every parameter, the function that filled it, as text, or `None` for none.
+        a dict with every name of every parameter and the name of the function that filled it,
+            or `None` if no function did.
 
     Raises:
-        ValueError: when a rule matches no layer; when a parameter to be filled waits for its first batch;
-            when a function gave a new tensor in place of filling its own;
-            when a module of the net contains itself.
-        AttributeError: when a layer has no parameter of a name in its rule;
-            when there is no layer at a path to skip.
-        TypeError: when the rules are not types, names and functions; when `net` is not a module,
-            or `skip` not several paths.
-        RuntimeError: when the generator is of another device than a parameter to be filled.
+        ValueError: if a rule matches no layer; if a parameter to be filled waits for its first batch;
+            if a function returns a new tensor instead of filling the given one;
+            if a module in the net contains itself.
+        AttributeError: if a layer does not have a parameter that its rule names;
+            if there is no layer at a path to skip.
+        TypeError: if the rules are not types, names and functions; if `net` is not a module;
+            if `skip` is not a collection of paths.
+        RuntimeError: if the generator is on a different device than a parameter to be filled.
 
     Examples:
         ```python
@@ -287,7 +294,7 @@ def init_by_type(
 
 
 def _skipped(net: nn.Module, skip: Iterable[str]) -> set[nn.Module]:
-    """The modules at these paths, and those inside them."""
+    """The modules at these paths, and the modules inside them."""
     if isinstance(skip, str) or not isinstance(skip, Iterable):
         example = skip if isinstance(skip, str) else "head"
         raise TypeError(f"expected the paths of layers to skip, as in skip=('{example}',), but got {skip!r}")
@@ -311,9 +318,9 @@ def _plan(
     generator: torch.Generator | None,
     skipped: set[nn.Module],
 ) -> list[tuple[str, nn.Parameter, Callable[..., Any], dict[str, torch.Generator]]]:
-    """Each parameter to be filled: its name, itself, its function, and what else that is given.
+    """For each parameter to be filled: its name, the parameter, its function, and the function's arguments.
 
-    Every check is made here.
+    All checks are made here.
     """
     _check_rules(rules)
     functions = {id(function): function for rule in rules.values() for function in rule.values()}
@@ -380,7 +387,7 @@ def _check_parameter(name: str, parameter: nn.Parameter, generator: torch.Genera
 
 
 def _fill(name: str, parameter: nn.Parameter, function: Callable[..., Any], given: dict[str, Any]) -> None:
-    # On meta, some functions of some versions of torch draw all the same, as `sparse_` of 2.11 does.
+    # Some functions draw even on the meta device, for example `sparse_` in PyTorch 2.11.
     undrawn = torch.random.fork_rng(devices=[]) if parameter.is_meta else nullcontext()
     try:
         with writing(parameter), undrawn:

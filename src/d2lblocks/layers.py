@@ -1,4 +1,4 @@
-"""Custom layers: a layer without parameters, one with, and one that waits for its first batch."""
+"""Custom layers: one without parameters, one with parameters, and one that waits for its first batch."""
 
 from typing import Any
 
@@ -14,19 +14,19 @@ __all__ = ["CenteredLayer", "MyLazyLinear", "MyLinear"]
 class CenteredLayer(nn.Module):
     """A layer without parameters: `X - X.mean()`.
 
-    With `dim=None` the mean is taken over all values, so what comes out for one example depends on the
-    whole batch. With `dim=-1` each example is centred by itself.
+    With `dim=None` the mean is taken over all values, so the output for one example depends on the whole
+    batch. With `dim=-1` each example is centered by itself.
 
     Args:
-        dim: the dimension or dimensions over which the mean is taken; `None` takes all.
+        dim: the dimension or dimensions over which the mean is taken; `None` means all of them.
 
     Shape:
         - Input: `(*)`, any shape.
         - Output: the same shape.
 
     Raises:
-        IndexError: PyTorch's own, when the input has no dimension `dim`.
-        RuntimeError: PyTorch's own, for an input of whole numbers, which have no mean.
+        IndexError: raised by PyTorch if the input has no dimension `dim`.
+        RuntimeError: raised by PyTorch if the input has an integer dtype, because it computes no mean of it.
 
     Examples:
         ```python
@@ -52,18 +52,18 @@ class CenteredLayer(nn.Module):
 class MyLinear(nn.Module):
     """A linear layer written out: `X @ weight.T + bias`.
 
-    It is [`nn.Linear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html) in small,
-    with the same names, shapes and initial values, so each loads what the other has saved.
+    It is a miniature [`nn.Linear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html)
+    with the same names, shapes and initial values, so each can load a state dict of the other.
 
     Args:
         in_features: size of each input example.
         out_features: size of each output example.
-        bias: whether a bias is added; without it, `bias` is `None`.
-        device: where the parameters are made.
-        dtype: their type.
+        bias: whether to add a bias; if not, the attribute `bias` is `None`.
+        device: the device of the parameters.
+        dtype: the dtype of the parameters.
 
     Shape:
-        - Input: `(*, in_features)`, with any number of leading dimensions, or none.
+        - Input: `(*, in_features)`, where `*` is any number of leading dimensions, including none.
         - Output: `(*, out_features)`.
 
     Attributes:
@@ -72,8 +72,8 @@ class MyLinear(nn.Module):
             Both are drawn from U(-a, a) with a = 1 / sqrt(in_features).
 
     Raises:
-        RuntimeError: PyTorch's own, when the last dimension of the input is not `in_features`,
-            or when input and parameters differ in type or device.
+        RuntimeError: raised by PyTorch if the last dimension of the input is not `in_features`,
+            or if the input and the parameters differ in dtype or device.
 
     Examples:
         ```python
@@ -109,7 +109,7 @@ class MyLinear(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias anew."""
+        """Draw new values for weight and bias."""
         bound = self.in_features**-0.5 if self.in_features else 0.0
         nn.init.uniform_(self.weight, -bound, bound)
         if self.bias is not None:
@@ -125,24 +125,24 @@ class MyLinear(nn.Module):
 
 
 class MyLazyLinear(LazyModuleMixin, MyLinear):
-    """A `MyLinear` that takes its input size from the first batch, and is a `MyLinear` from then on.
+    """A `MyLinear` that takes its input size from the first batch, and becomes a `MyLinear` with it.
 
-    See
+    It is built on
     [`LazyModuleMixin`](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html),
-    which PyTorch calls experimental.
+    which PyTorch still calls experimental.
 
     Args:
         out_features: size of each output example.
-        bias: whether a bias is added.
-        device: where the parameters are made.
-        dtype: their type.
+        bias: whether to add a bias.
+        device: the device of the parameters.
+        dtype: the dtype of the parameters.
 
     Shape:
-        - Input: `(*, in_features)`, where the first batch decides on `in_features`.
+        - Input: `(*, in_features)`, where the first batch determines `in_features`.
         - Output: `(*, out_features)`.
 
     Raises:
-        RuntimeError: PyTorch's own, as `MyLinear`, from the second batch on.
+        RuntimeError: raised by PyTorch from the second batch on, for the same inputs as with `MyLinear`.
 
     Examples:
         ```python
@@ -178,12 +178,12 @@ class MyLazyLinear(LazyModuleMixin, MyLinear):
             self.bias = UninitializedParameter(**factory)
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias anew, once they have their shapes."""
+        """Draw new values for weight and bias; do nothing as long as they have no shapes."""
         if not self.has_uninitialized_params():
             super().reset_parameters()
 
     def initialize_parameters(self, X: Tensor) -> None:
-        """Take the input size from the first batch; called by the hook of `LazyModuleMixin`."""
+        """Take the input size from the first batch. The hook of `LazyModuleMixin` calls this."""
         waits = self.has_uninitialized_params()
         if waits:
             self.weight.materialize((self.out_features, X.shape[-1]))

@@ -1,4 +1,4 @@
-"""Lazy initialization: sizes that come with the first batch."""
+"""Lazy initialization: layers that take their sizes from the first batch."""
 
 import sys
 from collections.abc import Callable
@@ -21,17 +21,17 @@ _Net = TypeVar("_Net", bound=nn.Module)
 
 
 def uninitialized_names(net: nn.Module) -> list[str]:
-    """The names of the parameters and buffers that wait for a first batch.
+    """List the names of the parameters and buffers that wait for a first batch.
 
     Args:
         net: any module.
 
     Returns:
-        the dotted paths, in the order of the modules; empty when everything has its shape.
+        the dotted paths, in the order of the modules; an empty list if everything has its shape.
 
     Raises:
         TypeError: if `net` is not a module.
-        ValueError: if a module of the net contains itself, with its path.
+        ValueError: if a module in the net contains itself; the message gives its path.
 
     Examples:
         ```python
@@ -54,39 +54,42 @@ def uninitialized_names(net: nn.Module) -> list[str]:
 def apply_init(
     net: _Net, /, *inputs: Any, init: Callable[[nn.Module], None] | None = None, **kwargs: Any
 ) -> _Net:
-    """Give a lazy net its shapes by a dry run, and then initialize it.
+    """Give a lazy net its shapes with a dry run, and then initialize it.
 
     The dry run is one call `net(*inputs, **kwargs)`, without gradients and with every module in evaluation
-    mode, and everything it does is undone: shapes, training modes, buffers such as the statistics of a batch
-    norm, parameters, gradients, hooks, attributes and the lists, dicts and sets in them, random numbers;
-    the inputs are copied before. What an object of a class of your own holds is not looked into.
+    mode. Everything that this call changes is undone: shapes, training modes, buffers such as the running
+    statistics of a batch norm, parameters, gradients, hooks, attributes, the lists, dicts and sets in
+    attributes, and the random number generators. The inputs are copied first.
+    Changes inside an object of a class of your own are not undone.
+
     Then the lazy modules get their shapes and values, in the order in which the dry run reached them:
     each forward pre-hook that gave a lazy tensor of its module its shape is called once more, with the same
-    inputs and without gradients. That is how the lazy modules of PyTorch work, and those of other libraries.
-    Their values come from PyTorch's default generator, as those of layers that are built with their sizes.
-    So a net whose layers are all lazy, and run in the order of their definition, gets the very values that
-    the same seed gives to the same net with sizes.
+    inputs and without gradients. The lazy modules of PyTorch and of other libraries are built on such hooks.
+    The values come from PyTorch's default generator, like those of layers that are built with their sizes.
+    So if all layers of a net are lazy and run in the order of their definition, the net gets exactly the
+    values that the same net with sizes gets from the same seed.
 
-    A copy of what the net holds is kept until the end.
+    The contents of the net are copied, and the copy is kept until the end.
 
     Args:
-        net: any module; for one without lazy parameters the dry run only checks the inputs.
-        *inputs: what the net is called with: a batch of one example will do.
-        init: a function for `net.apply`, called after the dry run, such as `init_xavier`.
-            It is the one name that is not passed on to the net.
-        **kwargs: what the net is called with by name, as in `apply_init(net, input_ids=ids)`.
+        net: any module; without lazy parameters, the dry run only checks the inputs.
+        *inputs: the arguments of the call; a batch of one example is enough.
+        init: a function for `net.apply`, such as `init_xavier`, which is called after the dry run.
+            It is the only keyword argument that is not passed on to the net.
+        **kwargs: the keyword arguments of the call, as in `apply_init(net, input_ids=ids)`.
 
     Returns:
         the net.
 
     Raises:
-        RuntimeError: when the forward pass fails, with the layer, the shape that came and the shape
-            it expects, where it is known; when the forward pass leaves a parameter without its shape,
-            or gives it one other than by a forward pre-hook, which cannot be repeated;
-            when the net, or a part of it, is a `torch.jit.ScriptModule`.
-            The net is as it was: what was lazy is lazy again. The same holds for what `init` raises.
+        RuntimeError: if the forward pass fails; the message names the layer, the shape it got and, where
+            known, the shape it expects. If the forward pass leaves a parameter without a shape, or gives it
+            one other than by a forward pre-hook, which cannot be repeated.
+            If the net or a part of it is a `torch.jit.ScriptModule`.
+            After any of these errors, and after an error in `init`, the net is as it was before:
+            the lazy parameters are lazy again.
         TypeError: if `net` is not a module.
-        ValueError: if a module of the net contains itself, with its path.
+        ValueError: if a module in the net contains itself; the message gives its path.
 
     Examples:
         ```python
@@ -106,7 +109,7 @@ def apply_init(
     check_net(net)
     _refuse_scripted(net)
     before, gradients = Snapshot(net), torch.is_grad_enabled()
-    # Values made in inference mode can be written in no other, and trained in none: use it for those alone.
+    # Values created in inference mode can only be written in that mode, and never trained: use it only then.
     inference = any(parameter.data.is_inference() for parameter in net.parameters())
     with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
         try:
@@ -129,7 +132,7 @@ def apply_init(
 
 
 def _refuse_scripted(net: nn.Module) -> None:
-    """A RuntimeError for what takes no hooks, and keeps its state where no snapshot sees it."""
+    """Raise a RuntimeError for modules that take no hooks, and keep their state where no snapshot sees it."""
     for path, module in named_modules(net):
         if isinstance(module, torch.jit.ScriptModule):
             which = repr(path) if path else "the net"
@@ -144,7 +147,7 @@ _HookCall = tuple[Callable[..., Any], tuple[Any, ...]]  # a hook, and its argume
 
 
 def _dry_run(net: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> list[_HookCall]:
-    """Call the net, and give the calls of hooks that initialize. Hooks, modes and shapes stay behind."""
+    """Call the net, and return the calls of hooks that initialize. Hooks, modes and shapes stay behind."""
     initializing: list[_HookCall] = []
     inside: list[_Call] = []  # the calls that have not returned
     failed: list[tuple[BaseException, _Call]] = []
@@ -161,7 +164,7 @@ def _dry_run(net: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) ->
         waiting, known = len(uninitialized_names(module)), len(initializing)
         result = hook(module, *arguments)
         if initializes or len(uninitialized_names(module)) < waiting:
-            # Hooks of other modules that it has called are called by it the next time as well.
+            # If it has called hooks of other modules, it will call them the next time as well.
             initializing[known:] = [(hook, (module, *arguments))]
         return result
 
@@ -169,14 +172,14 @@ def _dry_run(net: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) ->
         Tensor, lambda t: t.detach().clone().requires_grad_(t.requires_grad), (inputs, kwargs)
     )
     for name, module in net.named_modules():
-        module.training = False  # not eval(), in which a module may do more than this
-        # That of a lazy module of PyTorch's also changes the class, if the tensors were loaded.
+        module.training = False  # not eval(), which a module may override to do more than this
+        # The hook of PyTorch's lazy modules also changes the class if the tensors were loaded.
         own = getattr(vars(module).get("_initialize_hook"), "id", None)
         hooks = module._forward_pre_hooks
         hooks.update({key: partial(follow, hook, key == own) for key, hook in hooks.items()})
         module.register_forward_pre_hook(partial(enter, name), prepend=True, with_kwargs=True)
         module.register_forward_hook(leave, always_call=True)
-    # A compiled net would initialize its layers by other hooks than these.
+    # A compiled net would not call these hooks to initialize its layers.
     compiles = "torch._dynamo" in sys.modules
     with torch.no_grad(), torch.compiler.set_stance("force_eager") if compiles else nullcontext():
         try:
@@ -210,9 +213,9 @@ def _failure(name: str, module: nn.Module, given: tuple[Any, ...], error: Except
 
 
 def _expected(module: nn.Module) -> str:
-    """The shape of the input that a common layer takes; empty for others, and before the first batch.
+    """The input shape of a common layer; empty for other layers, and before the first batch.
 
-    It is that of the tensors, because sizes in attributes stay 0 if the tensors of a lazy layer were loaded.
+    It is taken from the tensors: the sizes in attributes stay 0 if the tensors of a lazy layer were loaded.
     """
     if any(map(is_lazy, (*module.parameters(recurse=False), *module.buffers(recurse=False)))):
         return ""

@@ -1,4 +1,4 @@
-"""Layers and modules: blocks made of layers, and of blocks."""
+"""Layers and modules: blocks built from layers and from other blocks."""
 
 import operator
 from collections import OrderedDict
@@ -16,16 +16,16 @@ class MLP(nn.Module):
     """A multilayer perceptron with one hidden layer: `out(relu(hidden(X)))`.
 
     Args:
-        in_features: size of each input example; `None` leaves it to the first batch, by way of
+        in_features: size of each input example. With `None` the first layer is an
             [`nn.LazyLinear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html),
-            and until then the first weight has no shape.
+            which takes the size from the first batch; until then its weight has no shape.
         hidden_features: size of the hidden layer.
         out_features: size of each output example.
-        device: where the parameters are made.
-        dtype: the type of the parameters.
+        device: the device of the parameters.
+        dtype: the dtype of the parameters.
 
     Shape:
-        - Input: `(*, in_features)`, with any number of leading dimensions, or none.
+        - Input: `(*, in_features)`, where `*` is any number of leading dimensions, including none.
         - Output: `(*, out_features)`.
 
     Attributes:
@@ -33,7 +33,7 @@ class MLP(nn.Module):
         out: the second layer, with a weight of shape `(out_features, hidden_features)`.
 
     Raises:
-        RuntimeError: PyTorch's own, when the last dimension of the input is not `in_features`.
+        RuntimeError: raised by PyTorch if the last dimension of the input is not `in_features`.
 
     Examples:
         ```python
@@ -72,27 +72,28 @@ class MLP(nn.Module):
 
 
 class MySequential(nn.Module):
-    """Modules called one after the other.
+    """Calls its modules one after the other.
 
-    It does what
-    [`nn.Sequential`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html) does:
-    a module given twice runs twice, an index may be negative, a slice is a `MySequential` again.
-    It is changed in the same ways too: `append`, `extend`, `insert`, `pop`, `net[0] = module`, `del net[0]`,
-    `net += other` and `net *= 2`, while `net + other` and `net * 2` make another `MySequential`.
-    `torch.jit.script` refuses it: TorchScript can loop over modules only in PyTorch's own containers.
+    It behaves like
+    [`nn.Sequential`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html):
+    a module that is given twice runs twice, an index may be negative, and a slice is again a `MySequential`.
+    The methods that change an `nn.Sequential` work here as well: `append`, `extend`, `insert`, `pop`,
+    `net[0] = module`, `del net[0]`, `net += other` and `net *= 2`.
+    `net + other` and `net * 2` return a new `MySequential`.
+    `torch.jit.script` does not accept it, because TorchScript can only loop over PyTorch's own containers.
 
     Args:
-        *args: the modules in the order in which they run, or one `OrderedDict` of names and modules.
+        *args: the modules, in the order in which they run, or one `OrderedDict` of names and modules.
 
     Shape:
-        - Input: what the first module takes.
-        - Output: what the last module gives; without modules, the input.
+        - Input: whatever the first module accepts.
+        - Output: whatever the last module returns; without modules, the input itself.
 
     Raises:
-        TypeError: PyTorch's own, for an argument that is neither a module nor `None`
-            (which `nn.Sequential` takes as well, and the call then refuses).
-        KeyError: PyTorch's own, for a name that is empty, holds a dot, or is an attribute's already.
-        IndexError: when there is no module at an index.
+        TypeError: raised by PyTorch if an argument is neither a module nor `None`.
+            (`None` is accepted, as by `nn.Sequential`, but calling the net then fails.)
+        KeyError: raised by PyTorch if a name is empty, contains a dot, or is already an attribute.
+        IndexError: if there is no module at an index.
 
     Examples:
         ```python
@@ -124,7 +125,7 @@ class MySequential(nn.Module):
         return X
 
     def __iter__(self) -> Iterator[nn.Module]:
-        # Not children(): it names every module once, however often it stands here.
+        # Not children(): that yields each module once, even if it was given several times.
         return iter(self._modules.values())
 
     def __len__(self) -> int:
@@ -142,7 +143,7 @@ class MySequential(nn.Module):
             raise IndexError(f"index {index} is out of range")
         return list(self)[index]
 
-    # These functions of nn.Sequential use nothing that is not above, so they are methods here as well.
+    # These functions of nn.Sequential need only the methods above, so they also work as methods here.
     _get_item_by_idx: Any = nn.Sequential._get_item_by_idx
     append: Any = nn.Sequential.append
     extend: Any = nn.Sequential.extend
@@ -167,31 +168,32 @@ class MySequential(nn.Module):
 
 
 class FixedHiddenMLP(nn.Module):
-    """A block with a constant, a layer used twice, and a loop: what `forward` may hold.
+    """A block that shows what `forward` may contain: a constant, a layer that runs twice, and a loop.
 
-    `linear` runs, then a hidden layer of weight `rand_weight` and bias 1, then the same `linear`.
-    The result is halved until its absolute values sum to at most 1, and then summed.
-    The constant `rand_weight` is a buffer: saved, moved and cast with the parameters, never trained.
+    The input goes through `linear`, then through a hidden layer with the weight `rand_weight` and a bias
+    of 1, then through the same `linear` again.
+    The result is halved until its absolute values sum to at most 1, and then summed up.
+    The constant `rand_weight` is a buffer: saved, moved and cast with the parameters, but never trained.
 
-    The number of halvings depends on the data, so the block runs neither on the meta device
-    nor under `torch.compile(fullgraph=True)`, `torch.export` and `torch.func.vmap`.
+    The number of halvings depends on the data. So the block does not run on the meta device, nor under
+    `torch.compile(fullgraph=True)`, `torch.export` or `torch.func.vmap`.
 
     Args:
-        num_features: size of each input example, and of all that is inside.
-        device: where the parameters and the constant are made.
-        dtype: their type.
+        num_features: size of each input example and of every layer inside.
+        device: the device of the parameters and the constant.
+        dtype: their dtype.
 
     Shape:
-        - Input: `(*, num_features)`, with any number of leading dimensions, or none.
+        - Input: `(*, num_features)`, where `*` is any number of leading dimensions, including none.
         - Output: `()`, a scalar.
 
     Attributes:
         rand_weight: the constant, a buffer of shape `(num_features, num_features)` drawn from U(0, 1).
-        linear: the layer that is used twice.
+        linear: the layer that runs twice.
 
     Raises:
-        RuntimeError: PyTorch's own, when the last dimension of the input is not `num_features`.
-        ValueError: when the values to be halved are not finite: halving would never end.
+        RuntimeError: raised by PyTorch if the last dimension of the input is not `num_features`.
+        ValueError: if the values to be halved are not finite, because halving them would never end.
 
     Examples:
         ```python
@@ -222,7 +224,7 @@ class FixedHiddenMLP(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the constant anew from U(0, 1); `linear` has a method of its own."""
+        """Draw new values for the constant from U(0, 1); `linear` has its own `reset_parameters`."""
         nn.init.uniform_(self.rand_weight)
 
     def forward(self, X: Tensor) -> Tensor:
@@ -240,23 +242,23 @@ class FixedHiddenMLP(nn.Module):
 
 
 class NestMLP(nn.Module):
-    """A block made of blocks: an `nn.Sequential` of two layers, then one more layer.
+    """A block made of blocks: an `nn.Sequential` of two layers, followed by one more layer.
 
     Args:
         in_features: size of each input example.
-        device: where the parameters are made.
-        dtype: the type of the parameters.
+        device: the device of the parameters.
+        dtype: the dtype of the parameters.
 
     Shape:
-        - Input: `(*, in_features)`, with any number of leading dimensions, or none.
+        - Input: `(*, in_features)`, where `*` is any number of leading dimensions, including none.
         - Output: `(*, 16)`.
 
     Attributes:
-        net: `in_features` to 64 to 32, with a ReLU after each layer.
-        linear: 32 to 16.
+        net: two linear layers, from `in_features` to 64 and from 64 to 32, each followed by a ReLU.
+        linear: the last layer, from 32 to 16.
 
     Raises:
-        RuntimeError: PyTorch's own, when the last dimension of the input is not `in_features`.
+        RuntimeError: raised by PyTorch if the last dimension of the input is not `in_features`.
 
     Examples:
         ```python
@@ -291,24 +293,24 @@ class NestMLP(nn.Module):
 
 
 class Parallel(nn.Module):
-    """Modules side by side: each gets the whole input, and their outputs are joined.
+    """Calls its modules side by side: each gets the whole input, and their outputs are concatenated.
 
     Args:
-        *nets: the modules; the outputs are joined in their order.
-        dim: the dimension along which the outputs are joined; 1 joins the channels of images.
+        *nets: the modules; their outputs are concatenated in this order.
+        dim: the dimension along which the outputs are concatenated; 1 is that of the channels of images.
 
     Shape:
-        - Input: what every module takes.
-        - Output: the modules' outputs, joined: their sizes in dimension `dim` add up.
+        - Input: anything that every module accepts.
+        - Output: the concatenated outputs of the modules; their sizes in dimension `dim` add up.
 
     Attributes:
         nets: the modules, in an `nn.ModuleList`.
-        dim: as given.
+        dim: the dimension, as given.
 
     Raises:
-        TypeError: PyTorch's own, for an argument that is not a module.
-        ValueError: without modules.
-        RuntimeError: PyTorch's own, when the outputs differ in another dimension than `dim`.
+        TypeError: raised by PyTorch if an argument is not a module.
+        ValueError: if there are no modules.
+        RuntimeError: raised by PyTorch if the outputs differ in a dimension other than `dim`.
 
     Examples:
         ```python

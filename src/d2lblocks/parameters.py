@@ -1,4 +1,4 @@
-"""Parameter management: what is in a net, which of it is shared, and how to reach it by name."""
+"""Parameter management: what a net contains, which tensors it shares, and how to reach them by name."""
 
 import html
 from collections.abc import Hashable, Iterator
@@ -17,22 +17,22 @@ __all__ = ["ParameterTable", "Row", "get_tensor", "parameter_table", "set_tensor
 
 @dataclass(frozen=True)
 class Row:
-    """One name among a net's parameters and buffers, as `parameter_table` lists it.
+    """One name of a parameter or buffer, as `parameter_table` lists it.
 
     Attributes:
         name: the dotted path.
-        kind: `"parameter"`, `"buffer"`, or `"buffer, not saved"` for one with `persistent=False`.
-        shape: the tensor's shape; `None` while it is not initialized.
-            A size that differs inside a nested tensor is -1.
-        dtype: its type.
-        device: where it is.
+        kind: `"parameter"`, `"buffer"`, or `"buffer, not saved"` for a buffer with `persistent=False`.
+        shape: the tensor's shape, or `None` while it is uninitialized.
+            A size that varies inside a nested tensor is -1.
+        dtype: the tensor's dtype.
+        device: the tensor's device.
         trainable: whether it is a parameter that requires a gradient.
-        values: how many numbers it holds: 0 while it is not initialized,
-            and those that are stored if it is sparse.
-        bytes: how many bytes it takes as it is stored. A sparse tensor has the indices of its values as well,
-            and a tensor made of other tensors, such as a quantized one of torchao, is as large as these.
-        shared_with: the first name of the same tensor, `None` if this is the first.
-        repeated: whether an earlier row has the same name: a child whose own name has a dot hides another.
+        values: how many numbers the tensor holds: 0 while it is uninitialized,
+            and only the stored ones if it is sparse.
+        bytes: how many bytes the tensor takes as it is stored. For a sparse tensor this includes the indices;
+            for a tensor made of other tensors, such as a quantized one of torchao, it is their total.
+        shared_with: the first name of the same tensor, or `None` if this is the first.
+        repeated: whether an earlier row has the same name. This happens if a child's own name contains a dot.
 
     Examples:
         ```python
@@ -59,12 +59,12 @@ class Row:
 
 @dataclass(frozen=True)
 class ParameterTable:
-    """The rows of `parameter_table`, and totals in which a shared tensor counts once.
+    """The rows of `parameter_table` and their totals; a shared tensor counts once in a total.
 
-    It prints as text, and shows as a table in a notebook.
+    It prints as text, and a notebook displays it as a table.
 
     Attributes:
-        rows: one row a name, in the order of the modules.
+        rows: one row for each name, in the order of the modules.
 
     Examples:
         ```python
@@ -90,20 +90,20 @@ class ParameterTable:
 
     @property
     def values(self) -> int:
-        """How many numbers the net holds, buffers included."""
+        """How many numbers the net holds, including those in buffers."""
         return sum(row.values for row in self if row.shared_with is None)
 
     @property
     def trainable_values(self) -> int:
-        """How many of them require a gradient."""
-        # By any of its names: two Parameters in one memory may differ in this.
+        """How many of these numbers require a gradient."""
+        # Under any of its names: two Parameters that share memory may differ in this.
         shared = {row.shared_with for row in self if row.trainable}
         first = (row for row in self if row.shared_with is None)
         return sum(row.values for row in first if row.trainable or row.name in shared)
 
     @property
     def bytes(self) -> int:
-        """How many bytes they take."""
+        """How many bytes these numbers take."""
         return sum(row.bytes for row in self if row.shared_with is None)
 
     def __str__(self) -> str:
@@ -134,7 +134,7 @@ class ParameterTable:
 
     @staticmethod
     def cells(row: Row) -> list[str]:
-        """A row as text, a cell a column."""
+        """A row as text, one cell for each column."""
         notes = [
             "" if row.kind == "parameter" else row.kind,
             "lazy" if row.shape is None else "",
@@ -153,7 +153,7 @@ class ParameterTable:
         ]
 
     def totals(self) -> list[list[str]]:
-        """The last rows as text."""
+        """The rows of totals as text."""
         rest = [""] * 4
         total = ["total", "", f"{self.values:,}", f"{self.bytes:,}", *rest]
         return [total, ["trainable", "", f"{self.trainable_values:,}", "", *rest]]
@@ -162,19 +162,19 @@ class ParameterTable:
 def parameter_table(net: nn.Module) -> ParameterTable:
     """List every name of a net's parameters and buffers.
 
-    A tensor with several names has a row for each.
-    Lazy parameters are listed as not initialized, also those of modules that are not PyTorch's own.
-    Only parameters train: a buffer that was computed from parameters requires a gradient as well,
+    A tensor with several names has one row for each name.
+    Lazy parameters are listed as uninitialized, including those of other libraries' modules.
+    Only parameters count as trainable: a buffer that was computed from parameters also requires a gradient,
     but no optimizer changes it.
-    If two tensors have the same name, the note of the second says so;
-    `get_tensor` says which of them has the path.
+    If two tensors have the same name, the note in the second row says so.
+    `get_tensor` documents which of the two it finds.
 
     Args:
         net: any module.
 
     Raises:
         TypeError: if `net` is not a module.
-        ValueError: if a module of the net contains itself, with its path.
+        ValueError: if a module in the net contains itself; the message gives its path.
 
     Examples:
         ```python
@@ -238,21 +238,22 @@ def _amounts(tensor: Tensor) -> tuple[int, int]:
 
 
 def shared_names(net: nn.Module) -> list[list[str]]:
-    """The groups of names that stand for one tensor.
+    """List the groups of names that refer to one tensor.
 
-    Two names share a tensor when they hold the same object,
-    and also when they hold two Parameters whose values lie in the same memory,
-    which then have a gradient each.
+    Two names share a tensor if they refer to the same object.
+    They also share it if they refer to two Parameters whose values lie in the same memory;
+    each of these Parameters then has its own gradient.
 
     Args:
         net: any module.
 
     Returns:
-        one list of names a tensor, in the order of the modules; tensors with a single name are left out.
+        one list of names for each shared tensor, in the order of the modules;
+            tensors with a single name are left out.
 
     Raises:
         TypeError: if `net` is not a module.
-        ValueError: if a module of the net contains itself, with its path.
+        ValueError: if a module in the net contains itself; the message gives its path.
 
     Examples:
         ```python
@@ -273,18 +274,18 @@ def shared_names(net: nn.Module) -> list[list[str]]:
 
 
 def get_tensor(net: nn.Module, path: str) -> Tensor:
-    """The parameter or buffer at a dotted path.
+    """Return the parameter or buffer at a dotted path.
 
-    It is `nn.Module.get_parameter` and `nn.Module.get_buffer` in one, with an error that helps.
-    So if two tensors have one name, it is the one that these find: the one whose modules have no dot in
-    their own names.
+    It combines `nn.Module.get_parameter` and `nn.Module.get_buffer`, with a more helpful error.
+    If two tensors have the same name, it finds the same one as these methods do:
+    the one whose modules have no dot in their own names.
 
     Args:
         net: any module.
         path: the dotted path, as in `state_dict`.
 
     Raises:
-        AttributeError: when there is none; the message names the nearest path that exists.
+        AttributeError: if there is no such parameter or buffer; the message names the nearest existing path.
         TypeError: if `net` is not a module, or the path is not a `str`.
 
     Examples:
@@ -311,27 +312,27 @@ def get_tensor(net: nn.Module, path: str) -> Tensor:
 
 
 def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
-    """Give new values to the parameter or buffer at a dotted path, in place.
+    """Set the values of the parameter or buffer at a dotted path, in place.
 
-    The tensor stays the same object: what shares it, and an optimizer that holds it, see the new values.
-    Autograd knows of the change, so a `backward` that needs the old values raises.
-    A tensor that was made in inference mode is set as well, in whatever mode this is called.
+    The tensor stays the same object, so layers that share it and optimizers that hold it see the new values.
+    Autograd records the change: a `backward` that needs the old values raises an error.
+    A tensor that was created in inference mode can be set too, in any mode.
 
     Args:
         net: any module.
-        path: the dotted path, as in `state_dict`, of the tensor that `get_tensor` finds.
-        value: a tensor of the same shape, or one number for all places;
-            moved and cast as `Tensor.copy_` does it, without a check that the values fit the type.
+        path: the dotted path, as in `state_dict`, of a tensor that `get_tensor` finds.
+        value: a tensor of the same shape, or one number for all elements.
+            It is moved and cast as by `Tensor.copy_`, which does not check that the values fit the dtype.
 
     Returns:
         the tensor at the path.
 
     Raises:
-        AttributeError: when there is none; the message names the nearest path that exists.
-        TypeError: when the value is neither a tensor nor a number, `net` is not a module,
+        AttributeError: if there is no such parameter or buffer; the message names the nearest existing path.
+        TypeError: if the value is neither a tensor nor a number, `net` is not a module,
             or the path is not a `str`.
-        ValueError: when the shapes differ, or the tensor has no values yet (a lazy one before the
-            first batch, one on the meta device); nothing is changed.
+        ValueError: if the shapes differ, or if the tensor has no values yet (it is lazy and waits for its
+            first batch, or it is on the meta device). Nothing is changed.
 
     Examples:
         ```python
@@ -360,7 +361,7 @@ def set_tensor(net: nn.Module, path: str, value: Tensor | float) -> Tensor:
 
 
 def _hint(net: nn.Module, path: str) -> str:
-    """What may have been meant by a path that does not exist."""
+    """Guess what was meant by a path that does not exist."""
     names = [name for name, _ in named_tensors(net)]
     if path in names:
         return "it is inside a child whose own name has a dot, which no path reaches"

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: all that it needs to go on, in one file for each step that is kept."""
+"""Checkpoints of a training run: everything it needs to resume, in one file for each step that is kept."""
 
 import errno
 import operator
@@ -42,34 +42,35 @@ from .errors import DamagedFileError
 def save_checkpoint(
     folder: FilePath, step: int, *, keep: int = 3, loss: float | None = None, **parts: Any
 ) -> Path:
-    """Write a checkpoint of a training run, and remove those that are no longer wanted.
+    """Write a checkpoint of a training run, and remove old checkpoints that are no longer needed.
 
     The file `step-STEP.safetensors` holds the parameters and buffers of nets, the states of all other parts,
     the step, and the random states of Python, NumPy (if it is imported), torch, and GPUs (if CUDA is in use).
-    It is written as by `save_parameters`: whole or not at all, with checksums, shared tensors once.
-    Tensors in states keep the order of their values in memory (their strides).
+    Like a file of `save_parameters`, it is written completely or not at all, it has checksums, and it holds
+    a shared tensor once.
+    Tensors in states keep their strides, that is, the order of their values in memory.
 
-    Of this step and earlier ones, the last `keep` checkpoints stay, and the one with the smallest loss.
-    Checkpoints of later steps stay as well, with a warning: they may belong to an older run.
+    Among the checkpoints of this step and earlier steps, the last `keep` ones stay, and also the one with
+    the smallest loss. Checkpoints of later steps stay too, with a warning: they may belong to an older run.
 
     Args:
-        folder: where the checkpoints of this run are; it is made if there is none.
-        step: the number of steps done, zero or more; a checkpoint of the same step is replaced.
-        keep: how many of the last checkpoints stay, one or more.
-        loss: how good the net is, if known: the smaller, the better.
-        parts: by the names under which they will be loaded: nets; other objects with `state_dict` and
-            `load_state_dict`, such as optimizers, schedulers and gradient scalers; dicts, lists, sets and
-            deques; random number generators of torch, NumPy and Python.
+        folder: the folder for the checkpoints of this run; it is created if it does not exist.
+        step: the number of steps done, 0 or more; an existing checkpoint of the same step is replaced.
+        keep: how many of the last checkpoints to keep, 1 or more.
+        loss: a measure of how good the net is, if known; smaller is better.
+        parts: what to save, by the names under which it will be loaded: nets; other objects with
+            `state_dict` and `load_state_dict`, such as optimizers, schedulers and gradient scalers;
+            dicts, lists, sets and deques; random number generators of torch, NumPy and Python.
 
     Returns:
         the path of the file.
 
     Raises:
-        TypeError: when a part has no state, or a state holds something that the file cannot;
+        TypeError: if a part has no state, or if a state holds something that the file cannot hold;
             the message says where.
-        ValueError: when a tensor is lazy or on the meta device, two tensors of a net have the same name,
-            `step` or `keep` is too small, or the values that are not tensors take more than 100 MB.
-        OSError: when the file cannot be written; the older checkpoints are all there.
+        ValueError: if a tensor is lazy or on the meta device, if two tensors of a net have the same name,
+            if `step` or `keep` is too small, or if the values that are not tensors take more than 100 MB.
+        OSError: if the file cannot be written; all older checkpoints are still there.
 
     Examples:
         ```python
@@ -109,31 +110,33 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -> int | None:
-    """Go on from a checkpoint: the last one, unless told otherwise, that is whole.
+    """Resume from a checkpoint: by default from the last one that is not damaged.
 
-    Everything is checked before the first value changes. Nets keep their tensors, as with `load_parameters`;
-    other parts get their states by `load_state_dict`, and containers and generators in place;
-    the random states are set.
+    Everything is checked before the first value changes. The tensors of nets are filled in place, as by
+    `load_parameters`. Containers and generators are also changed in place. All other parts get their states
+    through `load_state_dict`. The random states are set.
 
-    An optimizer finds the state of each parameter by the parameter's name, if it is in one of the nets that
-    are loaded too, or if the optimizer was made from named parameters. Otherwise the position decides.
+    An optimizer's state is matched with its parameters by name if the parameters belong to one of the nets
+    that are loaded too, or if the optimizer was made from named parameters. Otherwise it goes by position.
     If the memory format of a net has changed, the optimizer's state follows it.
 
     Args:
-        folder: where `save_checkpoint` has put the checkpoints.
-        which: `"last"`, `"best"` for the one with the smallest loss, or the number of a step.
-            Of the first two, a damaged checkpoint is skipped with a warning, and the next one taken.
-        parts: what to load into, by the names under which it was saved; others are not loaded.
+        folder: the folder in which `save_checkpoint` has put the checkpoints.
+        which: `"last"`, `"best"` for the checkpoint with the smallest loss, or the number of a step.
+            With `"last"` and `"best"`, a damaged checkpoint is skipped with a warning, and the next is used.
+        parts: the objects to load into, by the names under which they were saved; other parts in the file
+            are not loaded.
 
     Returns:
-        the number of steps done; None if there is no checkpoint, and then nothing has changed.
+        the number of steps done, or `None` if there is no checkpoint; in that case nothing has changed.
 
     Raises:
-        RuntimeError: when the checkpoint does not fit, with everything that does not. Nothing has changed.
-        DamagedFileError: when the checkpoint of that step, or every one, is damaged. Nothing has changed.
-        FileNotFoundError: when there is no checkpoint of that step.
-        NotADirectoryError: when `folder` is a file.
-        ValueError: when a net is on the meta device.
+        RuntimeError: if the checkpoint does not fit; the message lists every mismatch. Nothing has changed.
+        DamagedFileError: if the checkpoint of that step, or every checkpoint, is damaged.
+            Nothing has changed.
+        FileNotFoundError: if there is no checkpoint of that step.
+        NotADirectoryError: if `folder` is a file.
+        ValueError: if a net is on the meta device.
 
     Examples:
         ```python
@@ -156,11 +159,11 @@ def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -
     while untried := [path for path in candidates(Path(folder), which) if path not in damaged]:
         path = untried[0]
         try:
-            # Outside of inference mode, or an optimizer could not change its state later.
+            # In inference mode, an optimizer would get a state that it could not change later.
             with torch.inference_mode(False), reading(path) as file:
                 file.verify()
                 return _load(file, parts, path)
-        except FileNotFoundError:  # another process has removed it, and written a later one
+        except FileNotFoundError:  # another process has written a later one, and removed this one
             if isinstance(which, int):
                 raise
         except DamagedFileError as error:
@@ -237,7 +240,7 @@ def _nets(parts: Mapping[str, Any]) -> dict[str, nn.Module]:
 
 
 def _named_states(nets: Mapping[str, nn.Module], extra: dict[str, Any]) -> dict[str, Tensor]:
-    """The tensors of several nets, by the names of the nets and their own; other states go into `extra`."""
+    """The tensors of several nets, by the net's name and their own name; extra states go into `extra`."""
     states = (named_state(net, f"{name}.", extra) for name, net in nets.items())
     return {key: tensor for state in states for key, tensor in state.items()}
 
@@ -245,14 +248,14 @@ def _named_states(nets: Mapping[str, nn.Module], extra: dict[str, Any]) -> dict[
 def _net_problems(
     name: str, net: nn.Module, file: FileContent, notes: Notes, here: Collection[str]
 ) -> Iterator[str]:
-    """What does not fit of the names and of the lazy layers of a net."""
+    """Find the names and the lazy layers of a net that do not fit."""
     there = _inside(name, file.names | notes.extra.keys())
     yield from compare_names([*there], [*_inside(name, here)], net)
     yield from lazy_problems(net, f"{name}.", file)
 
 
 def _state_problems(part: Any, saved: Kind, state: Any, names: Names) -> Iterator[str]:
-    """What a part would not notice, or too late."""
+    """Find what the part itself would notice too late or not at all."""
     if saved.name != type(part).__name__:
         yield f"{saved.name} in checkpoint, {type(part).__name__} in current program."
     elif isinstance(part, Optimizer):
@@ -266,5 +269,5 @@ def _put(part: Any, saved: Kind, state: Any, names: Names) -> None:
 
 
 def _inside(net: str, names: Iterable[str]) -> Iterator[str]:
-    """The names that a net's tensors have in it."""
+    """The names of a net's tensors, without the name of the net."""
     return (name.removeprefix(f"{net}.") for name in names if name.startswith(f"{net}."))

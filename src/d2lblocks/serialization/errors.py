@@ -1,8 +1,8 @@
-"""What goes wrong with files."""
+"""Errors about files."""
 
 
 class DamagedFileError(RuntimeError):
-    """A file is not as it was written: cut off, changed, or of another kind altogether.
+    """A file is not as it was written: it is cut off, changed, or of another kind.
 
-    Raised by `load_parameters` and `load_checkpoint`, before anything has changed.
+    `load_parameters` and `load_checkpoint` raise it before anything has changed.
     """

@@ -1,4 +1,4 @@
-"""The parameters and buffers of a net in a safetensors file: all of them are loaded, or none."""
+"""The parameters and buffers of a net in a safetensors file; either all of them are loaded, or none."""
 
 import os
 from contextlib import nullcontext
@@ -29,25 +29,25 @@ _Net = TypeVar("_Net", bound=nn.Module)
 
 
 def save_parameters(net: nn.Module, path: FilePath) -> None:
-    """Write a net's parameters and buffers to a safetensors file, by their names in `state_dict`.
+    """Write a net's parameters and buffers to a safetensors file, under their names in `state_dict`.
 
     A shared tensor is written once, and its other names are kept in the file's metadata.
     Buffers with `persistent=False` are left out.
 
-    The file has a checksum of everything in its metadata, which `load_parameters` compares.
-    The file at `path` is replaced at once, when the new one is complete.
-    A tensor that is on another device is in the CPU's memory while it is written.
+    The metadata also hold checksums of all data, which `load_parameters` compares.
+    The file at `path` is replaced in one step, after the new file is complete.
+    A tensor on another device is copied to the CPU's memory while it is written.
 
     Args:
         net: any module.
-        path: the file; a link stays, and the file that it leads to is replaced.
+        path: the file. If it is a symbolic link, the link stays, and the file it points to is replaced.
 
     Raises:
-        ValueError: when a tensor is lazy or on the meta device and so has no values,
-            or when two tensors have the same name.
-        TypeError: when a tensor is of a kind that the format does not have, when the state has an entry
-            that is neither a parameter nor a buffer, or when the arguments are not a net and a path.
-        OSError: when the file cannot be written; an older one is as it was.
+        ValueError: if a tensor has no values, because it is lazy or on the meta device,
+            or if two tensors have the same name.
+        TypeError: if a tensor is of a kind that the format does not support, if the state dict has an entry
+            that is neither a parameter nor a buffer, or if the arguments are not a net and a path.
+        OSError: if the file cannot be written; an older file is left as it was.
 
     Examples:
         ```python
@@ -69,36 +69,37 @@ def save_parameters(net: nn.Module, path: FilePath) -> None:
 
 
 def load_parameters(net: _Net, path: FilePath, *, cast: bool = False, verify: bool = True) -> _Net:
-    """Read a net's parameters and buffers from a safetensors file, all of them or none.
+    """Read a net's parameters and buffers from a safetensors file: either all of them, or none.
 
     Everything is checked before the first value changes.
-    The tensors stay the same objects, where they are: what shares them, and an optimizer that holds them,
-    see the new values. Lazy parameters get their shapes from the file, if those agree with what the layer
-    was made with; a layer such as `nn.LazyLinear` keeps its class until its first call.
-    Hooks and methods of the net that `load_state_dict` would call are called after the values are there.
+    The tensors stay the same objects on the same device, so layers that share them and optimizers that hold
+    them see the new values. Lazy parameters get their shapes from the file, if these agree with the sizes
+    that the layer was made with; a layer such as `nn.LazyLinear` keeps its class until its first call.
+    Hooks and methods of the net that `load_state_dict` would call are called after the values are loaded.
 
-    Other programs often write a shared tensor under one name only. From such a file a missing name is taken
-    to be the tensor that the net shares it with.
+    Other programs often write a shared tensor under only one of its names. If a name is missing in such a
+    file, and the net shares that tensor with a name in the file, then the file fits.
 
     Args:
-        net: a module with the names, shapes, types and shared tensors of the one that was saved.
-        path: the file, from `save_parameters` or another program.
-        cast: whether values of another type are cast to the net's, as from float64 to float32;
-            complex numbers do not become real ones, nor fractions whole ones.
-        verify: whether everything is compared with the checksums of the file, which reads it once more.
-            A file of another program has none, and needs `verify=False`.
+        net: a module with the same names, shapes, dtypes and shared tensors as the net that was saved.
+        path: the file, written by `save_parameters` or another program.
+        cast: whether to cast values to the net's dtypes, for example from float64 to float32.
+            Complex numbers are never cast to real ones, nor floating-point numbers to integers.
+        verify: whether to compare the data with the file's checksums, which takes reading the file twice.
+            Files of other programs have no checksums and need `verify=False`.
 
     Returns:
         the net.
 
     Raises:
-        RuntimeError: when the file does not fit the net, with all that does not. The net is as it was.
-        DamagedFileError: when the file is no safetensors file, is damaged, or cannot be verified.
-            It is a RuntimeError, too, and the net is as it was.
-        ValueError: when the net is on the meta device, or two of its tensors have the same name.
-        TypeError: when the net holds a tensor of a kind that the format does not have,
-            or when the arguments are not a net and a path.
-        OSError: when there is no such file, or it cannot be read.
+        RuntimeError: if the file does not fit the net; the message lists every mismatch.
+            The net is as it was.
+        DamagedFileError: if the file is not a safetensors file, is damaged, or cannot be verified.
+            It is a subclass of RuntimeError. The net is as it was.
+        ValueError: if the net is on the meta device, or if two of its tensors have the same name.
+        TypeError: if the net holds a tensor of a kind that the format does not support,
+            or if the arguments are not a net and a path.
+        OSError: if there is no such file, or if it cannot be read.
 
     Examples:
         ```python

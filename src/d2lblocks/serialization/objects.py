@@ -1,4 +1,4 @@
-"""Any nesting of tensors in a file of PyTorch's own format, read without running code."""
+"""Nested tensors in a file of PyTorch's own format, which is read without running code."""
 
 import copy
 import os
@@ -16,29 +16,28 @@ from ._file_kinds import TORCH_SAVE, kind_of_file, open_to_read
 from ._files import FilePath, replacing
 from ._trees import EXPECTED
 
-# What `torch.load` gives back as it was. Subclasses are other classes, which it refuses.
+# The types that `torch.load` restores as they were. It refuses subclasses, because they are other classes.
 _TENSORS = (Tensor, nn.Parameter, nn.Buffer)
 _NESTED = (list, tuple, set, dict, OrderedDict, Counter)
 _PLAIN = (type(None), bool, int, float, complex, str, torch.Size, torch.dtype, torch.device)
 
 
 def save(obj: Any, path: FilePath) -> None:
-    """Write tensors, or nested lists, tuples and dicts of them, to a file that `torch.load` reads.
+    """Write tensors, or nested lists, tuples and dicts of tensors, to a file that `torch.load` can read.
 
-    Tensors that share memory share it after `load`.
-    Of a larger memory that only one tensor uses, only the part that it uses is written.
+    Tensors that share memory share it again after `load`.
+    If only one tensor uses a piece of memory, only the part that it uses is written.
     A tensor that was computed is written without its gradient graph.
 
-    The file at `path` is replaced at once, when the new one is complete: it is never half of it.
+    The file at `path` is replaced in one step, after the new file is complete; it is never half written.
 
     Args:
-        obj: a tensor, a number, a string, None, or a nested list, tuple or dict of those.
-        path: the file; a link stays, and the file that it leads to is replaced.
+        obj: a tensor, a number, a string, `None`, or a nested list, tuple or dict of these.
+        path: the file. If it is a symbolic link, the link stays, and the file it points to is replaced.
 
     Raises:
-        TypeError: when a part could not be loaded again, and the message says which;
-            when `path` is not a path.
-        OSError: when the file cannot be written; an older one is as it was.
+        TypeError: if a part could not be loaded again; the message names it. If `path` is not a path.
+        OSError: if the file cannot be written; an older file is left as it was.
 
     Examples:
         ```python
@@ -53,30 +52,30 @@ def save(obj: Any, path: FilePath) -> None:
     check_path(path)
     tensors = list(_tensors(obj, "", set()))
     users = Counter(map(_memory, tensors))
-    # What a copy finds in its memo it does not copy, so lists are copied, and tensors replaced.
+    # deepcopy does not copy objects in its memo, so the containers are copied and the tensors replaced.
     obj = copy.deepcopy(obj, {id(tensor): _stored(tensor, users[_memory(tensor)] == 1) for tensor in tensors})
     with replacing(path) as file:
         try:
             torch.save(obj, file)
-        except RuntimeError as error:  # torch finds the file too short, which hides why it is
+        except RuntimeError as error:  # torch only says that the file is too short, and not why
             raise error.__context__ or error from None
 
 
 def load(path: FilePath, *, device: torch.device | str = "cpu") -> Any:
-    """Read what `save` has written, without running any code that the file may hold.
+    """Read a file that `save` has written, without running any code that the file may contain.
 
     Args:
         path: the file.
-        device: where the tensors go.
+        device: the device to put the tensors on.
 
     Returns:
         the object.
 
     Raises:
-        RuntimeError: when the file holds other things than `save` writes, is damaged, or is a file of
-            another kind, and the message says which.
-        TypeError: when `path` is not a path.
-        OSError: when there is no such file, or it cannot be read.
+        RuntimeError: if the file holds something that `save` does not write, if it is damaged,
+            or if it is a file of another kind; the message says which.
+        TypeError: if `path` is not a path.
+        OSError: if there is no such file, or if it cannot be read.
 
     Examples:
         ```python
@@ -106,9 +105,9 @@ def load(path: FilePath, *, device: torch.device | str = "cpu") -> Any:
 
 
 def _tensors(value: Any, where: str, seen: set[int]) -> Iterator[Tensor]:
-    """Every tensor inside a value, once; an error if a part of it could not be loaded again."""
+    """Find every tensor inside a value, each once; raise an error if a part could not be loaded again."""
     kind = type(value)
-    if kind in _PLAIN and (kind is not int or value.bit_length() < 2040):  # which it reads only so long
+    if kind in _PLAIN and (kind is not int or value.bit_length() < 2040):  # it reads no longer integers
         return
     if kind not in _TENSORS and kind not in _NESTED:
         hint = "; save_parameters saves a net" if isinstance(value, nn.Module) else ""
@@ -124,7 +123,7 @@ def _tensors(value: Any, where: str, seen: set[int]) -> Iterator[Tensor]:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a value holds, each with the way to it; attributes too, because torch saves them."""
+    """The parts of a value, each with the path to it; attributes too, because torch saves them."""
     if isinstance(value, dict):
         for key, part in value.items():
             place = f"[{key!r}]"
@@ -141,7 +140,7 @@ def _memory(tensor: Tensor) -> Hashable:
 
 
 def _stored(tensor: Tensor, alone: bool) -> Tensor:
-    """A tensor as it goes into a file: without a graph, and without memory that it does not use."""
+    """A tensor as it is written to a file: without a graph, and without memory that it does not use."""
     if not tensor.is_leaf:
         tensor = tensor.detach()
     used = tensor.numel() * tensor.element_size()
