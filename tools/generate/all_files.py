@@ -1,4 +1,4 @@
-"""Everything that is made from pages: the table of GPU runs, the list of mistakes, notebooks and scripts."""
+"""Everything made from pages: the proof, the table of GPU runs, the list of mistakes, notebooks, scripts."""
 
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,14 @@ from .generated import GeneratedFile, GeneratedPart
 from .gpu_record import TESTED, Record
 from .mistakes import MISTAKES, mistakes
 from .notebook import NOTEBOOKS, notebook
+from .proof import HOME, proof
 from .script import SCRIPTS, script
 
 
 def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFile]:
     """Each part and each file, to be compared or written."""
     made: list[GeneratedPart | GeneratedFile] = [
+        GeneratedPart(root, HOME, "proof", proof(pages, root)),
         GeneratedPart(root, TESTED, "table of GPU runs", Record(pages, root).table()),
         GeneratedPart(root, MISTAKES, "list of mistakes", mistakes(pages, root)),
     ]

@@ -55,4 +55,32 @@
     // The button of a code block is no landmark of the page.
     for (const each of document.querySelectorAll(".md-code__nav")) renamed(each, "div");
   });
+
+  // All code of a page is that of its script. From a disk nothing can be fetched, so there the button is hidden.
+  document$.subscribe(() => {
+    const copy = document.querySelector(".copy-code");
+    if (!copy || !location.protocol.startsWith("http")) return;
+    copy.hidden = false;
+    copy.addEventListener("click", async () => {
+      const script = await fetch(copy.dataset.script);
+      await navigator.clipboard.writeText(await script.text());
+      const label = copy.textContent;
+      copy.textContent = "Copied";
+      setTimeout(() => (copy.textContent = label), 2000);
+    });
+  });
+
+  // On paper a page is light, and everything on it is open.
+  const folded = () => document.querySelectorAll("details:not([open])");
+  let scheme, opened;
+  addEventListener("beforeprint", () => {
+    scheme = document.body.dataset.mdColorScheme;
+    opened = [...folded()];
+    document.body.dataset.mdColorScheme = "default";
+    for (const each of opened) each.open = true;
+  });
+  addEventListener("afterprint", () => {
+    document.body.dataset.mdColorScheme = scheme;
+    for (const each of opened) each.open = false;
+  });
 }

@@ -1,0 +1,31 @@
+"""The home page's proof: how many snippets were run, how many lines of output compared, and on what."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.page_runner import Page
+
+from .gpu_record import Record
+
+HOME = "docs/en/index.md"
+
+
+def proof(pages: list[Page], root: Path) -> Iterator[str]:
+    """Of the pages as they are: their tests pass, or this is not shown."""
+    snippets = [snippet for page in pages for snippet in page.snippets]
+    outputs = sum(len(snippet.outputs()) for snippet in snippets)
+    versions = dict(re.findall(r"^(\S+)==(\S+)$", (root / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+    yield f"- **{len(snippets):,}** snippets run"
+    yield f"- **{outputs:,}** lines of output compared"
+    yield f"- with **PyTorch {versions['torch']}** on a CPU"
+    yield from _on_gpus(Record(pages, root))
+
+
+def _on_gpus(record: Record) -> Iterator[str]:
+    """The last run on a GPU, if there was one."""
+    found = [record.find(gated) for gated in record.gated.values()]
+    passed = [entry for state, entry in found if entry and state == "passed"]
+    if passed:
+        last = max(passed, key=lambda entry: entry["date"])
+        yield f"- and with **PyTorch {last['torch']}** on an **{last['gpu']}**, {last['date']}"
