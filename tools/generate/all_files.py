@@ -11,6 +11,7 @@ from .gpu_record import TESTED, Record
 from .mistakes import MISTAKES, mistakes
 from .notebook import NOTEBOOKS, notebook
 from .proof import HOME, proof
+from .scales import INIT, scale_tables
 from .script import SCRIPTS, script
 
 
@@ -18,6 +19,7 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
     """Each part and each file, to be compared or written."""
     made: list[GeneratedPart | GeneratedFile] = [
         GeneratedPart(root, HOME, "proof", proof(pages, root)),
+        GeneratedPart(root, INIT, "tables of scales", scale_tables(pages)),
         GeneratedPart(root, TESTED, "table of GPU runs", Record(pages, root).table()),
         GeneratedPart(root, MISTAKES, "list of mistakes", mistakes(pages, root)),
     ]

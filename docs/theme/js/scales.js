@@ -1,0 +1,88 @@
+// The picture that answers back, on the page about initialization: how the sizes of activations and gradients
+// change from layer to layer. All of its numbers are those of the two tables below it, which the page's code made.
+{
+  const details = document.querySelector("details.scales");
+  const [sizes, gradients] = [...details.querySelectorAll("table")].map(read);
+  const layers = sizes.layers;
+  const TOP = 1e10, BOTTOM = 1e-10, HEIGHT = 260, LEFT = 44, RIGHT = 12, EDGE = 26;
+
+  // The rows of a table by activation and gain. Before the first layer, the size is 1.
+  function read(table) {
+    const [head, ...body] = [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent));
+    const rows = new Map(body.map(([activation, gain, ...values]) => [`${activation} ${gain}`, [1, ...values.map(Number)]]));
+    return {
+      rows,
+      layers: [0, ...head.slice(2).map(Number)],
+      activations: [...new Set(body.map(([activation]) => activation))],
+      gains: [...new Set(body.map(([, gain]) => gain))],
+    };
+  }
+
+  const figure = document.createElement("figure");
+  figure.className = "scale-picture";
+  figure.innerHTML = `
+    <form>
+      <fieldset><legend>Activation</legend>${sizes.activations
+        .map((name) => `<label><input type="radio" name="activation" value="${name}"> ${name}</label>`)
+        .join(" ")}</fieldset>
+      <label>Gain <input type="range" name="gain" min="0" max="${sizes.gains.length - 1}"> <b></b></label>
+      <label>Depth <input type="range" name="depth" min="1" max="${layers.length - 1}"> <b></b></label>
+    </form>
+    <svg role="img" height="${HEIGHT}"></svg>
+    <figcaption><output aria-live="polite"></output></figcaption>`;
+  details.before(figure);
+  const form = figure.querySelector("form");
+  const { gain, depth } = form.elements;
+  const svg = figure.querySelector("svg");
+  form.elements.activation.value = "ReLU";
+  gain.value = sizes.gains.indexOf("1.0");
+  depth.value = layers.indexOf(20);
+
+  const times = (value) => (value >= 0.01 && value < 1000 ? String(Number(value.toPrecision(2))) : value.toExponential(1));
+
+  function verdict(size, gradient) {
+    const words = (value) => (value < 0.05 ? "vanish" : value > 20 ? "explode" : "keep their size");
+    const [activations, back] = [words(size), words(gradient)];
+    return activations === back ? `Both ${back}.` : `The activations ${activations}, the gradients ${back}.`;
+  }
+
+  function draw() {
+    const key = `${form.elements.activation.value} ${sizes.gains[gain.value]}`;
+    const last = Number(depth.value), many = layers[last];
+    for (const [slider, text] of [[gain, sizes.gains[gain.value]], [depth, `${many} ${many === 1 ? "layer" : "layers"}`]]) {
+      slider.setAttribute("aria-valuetext", text);
+      slider.nextElementSibling.textContent = text;
+    }
+    const forward = sizes.rows.get(key).slice(0, last + 1);
+    const factors = gradients.rows.get(key).slice(0, last + 1);
+    const backward = factors.map((factor) => factors[last] / factor); // from the output back to each layer
+
+    const width = figure.clientWidth;
+    const x = (layer) => LEFT + ((width - LEFT - RIGHT) * layer) / many;
+    const y = (value) => EDGE + ((HEIGHT - 2 * EDGE) * Math.log10(TOP / value)) / Math.log10(TOP / BOTTOM);
+    const line = (values, name) => {
+      const points = values.map((value, at) => [x(layers[at]), y(Math.min(Math.max(value, BOTTOM), TOP))].map(Math.round));
+      return `<polyline class="${name}" points="${points.join(" ")}"/>${points
+        .map(([cx, cy]) => `<circle class="${name}" cx="${cx}" cy="${cy}" r="4"/>`)
+        .join("")}`;
+    };
+    const level = (value, label) =>
+      `<path d="M${LEFT} ${y(value)}H${width - RIGHT}"/><text x="${LEFT - 6}" y="${y(value) + 4}" text-anchor="end">${label}</text>`;
+    svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    svg.innerHTML = `
+      ${[[TOP, "10¹⁰"], [1e5, "10⁵"], [1, "1"], [1e-5, "10⁻⁵"], [BOTTOM, "10⁻¹⁰"]].map((each) => level(...each)).join("")}
+      ${line(backward, "gradients")}${line(forward, "activations")}
+      <text x="${LEFT}" y="${HEIGHT - 4}">input</text>
+      <text x="${width - RIGHT}" y="${HEIGHT - 4}" text-anchor="end">layer ${many}</text>
+      <text class="activations" x="${LEFT + 4}" y="14">● activations</text>
+      <text class="gradients" x="${LEFT + 124}" y="14">■ gradients</text>`;
+    const text =
+      `After ${many} ${many === 1 ? "layer" : "layers"}, the activations are ${times(forward[last])} times as large as the input. ` +
+      `The gradient at the input is ${times(backward[0])} times as large as at the output. ${verdict(forward[last], backward[0])}`;
+    figure.querySelector("output").textContent = text;
+    svg.setAttribute("aria-label", text);
+  }
+  form.addEventListener("input", draw);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  new ResizeObserver(draw).observe(figure);
+}
