@@ -5,6 +5,8 @@ from tests.site.conftest import Open
 from tests.site.built_site import PAGES, address
 from playwright.sync_api import Page, expect
 
+from tools.pages import ROOT
+
 PHONE = 390
 # Where the focus is, and why it is not seen there. A switch is shown by its label.
 FOCUS = """() => {
@@ -236,3 +238,13 @@ def test_nothing_moves_for_those_who_ask_for_stillness(width: int, open_page: Op
     tab.evaluate("document.querySelector('code').style.height = '1em'")
     glide = "(code) => { code.scrollTo({ top: 9, behavior: 'smooth' }); return code.scrollTop; }"
     assert tab.locator("pre > code").first.evaluate(glide) == 9
+
+
+def test_all_code_of_a_page_can_be_copied(open_page: Open) -> None:
+    """It is the page's script, which is tested to run."""
+    tab = open_page("layers/", permissions=("clipboard-read", "clipboard-write"))
+    focus(tab, ".copy-code")
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".copy-code")).to_have_text("Copied")
+    script = (ROOT / "docs/en/scripts/layers.py").read_text("utf-8")
+    assert tab.evaluate("navigator.clipboard.readText()") == script

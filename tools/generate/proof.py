@@ -15,10 +15,12 @@ def proof(pages: list[Page], root: Path) -> Iterator[str]:
     """Of the pages as they are: their tests pass, or this is not shown."""
     snippets = [snippet for page in pages for snippet in page.snippets]
     outputs = sum(len(snippet.outputs()) for snippet in snippets)
-    versions = dict(re.findall(r"^(\S+)==(\S+)$", (root / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+    pins = root / "constraints.txt"
+    torch = re.search(r"^torch==(\S+)$", pins.read_text("utf-8") if pins.is_file() else "", re.MULTILINE)
     yield f"- **{len(snippets):,}** snippets run"
     yield f"- **{outputs:,}** lines of output compared"
-    yield f"- with **PyTorch {versions['torch']}** on a CPU"
+    if torch:
+        yield f"- with **PyTorch {torch[1]}** on a CPU"
     yield from _on_gpus(Record(pages, root))
 
 

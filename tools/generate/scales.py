@@ -1,4 +1,4 @@
-"""The tables behind the picture of scales on the page about initialization, from what the page's code prints."""
+"""The tables behind the picture of scales on the page about initialization, made from that page's outputs."""
 
 import re
 from collections.abc import Iterator

@@ -38,7 +38,13 @@
   gain.value = sizes.gains.indexOf("1.0");
   depth.value = layers.indexOf(20);
 
-  const times = (value) => (value >= 0.01 && value < 1000 ? String(Number(value.toPrecision(2))) : value.toExponential(1));
+  const above = (digits) => digits.replace("+", "").replace(/./g, (digit) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]);
+
+  function times(value) {
+    if (value >= 0.01 && value < 1000) return String(Number(value.toPrecision(2)));
+    const [digits, power] = value.toExponential(1).split("e");
+    return `${digits}\u00a0·\u00a010${above(power)}`;
+  }
 
   function verdict(size, gradient) {
     const words = (value) => (value < 0.05 ? "vanish" : value > 20 ? "explode" : "keep their size");
@@ -60,18 +66,18 @@
     const width = figure.clientWidth;
     const x = (layer) => LEFT + ((width - LEFT - RIGHT) * layer) / many;
     const y = (value) => EDGE + ((HEIGHT - 2 * EDGE) * Math.log10(TOP / value)) / Math.log10(TOP / BOTTOM);
-    const line = (values, name) => {
+    const line = (values, name, mark) => {
       const points = values.map((value, at) => [x(layers[at]), y(Math.min(Math.max(value, BOTTOM), TOP))].map(Math.round));
-      return `<polyline class="${name}" points="${points.join(" ")}"/>${points
-        .map(([cx, cy]) => `<circle class="${name}" cx="${cx}" cy="${cy}" r="4"/>`)
-        .join("")}`;
+      return `<polyline class="${name}" points="${points.join(" ")}"/>${points.map(mark).join("")}`;
     };
+    const disk = ([cx, cy]) => `<circle class="activations" cx="${cx}" cy="${cy}" r="4"/>`;
+    const square = ([cx, cy]) => `<rect class="gradients" x="${cx - 3.5}" y="${cy - 3.5}" width="7" height="7"/>`;
     const level = (value, label) =>
       `<path d="M${LEFT} ${y(value)}H${width - RIGHT}"/><text x="${LEFT - 6}" y="${y(value) + 4}" text-anchor="end">${label}</text>`;
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     svg.innerHTML = `
       ${[[TOP, "10¹⁰"], [1e5, "10⁵"], [1, "1"], [1e-5, "10⁻⁵"], [BOTTOM, "10⁻¹⁰"]].map((each) => level(...each)).join("")}
-      ${line(backward, "gradients")}${line(forward, "activations")}
+      ${line(backward, "gradients", square)}${line(forward, "activations", disk)}
       <text x="${LEFT}" y="${HEIGHT - 4}">input</text>
       <text x="${width - RIGHT}" y="${HEIGHT - 4}" text-anchor="end">layer ${many}</text>
       <text class="activations" x="${LEFT + 4}" y="14">● activations</text>
