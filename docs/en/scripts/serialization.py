@@ -5,13 +5,13 @@
 # It needs `d2lblocks`, `numpy`, `safetensors` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# Your net has trained for hours when the job is killed, and everything it learned was in the memory of that job.
-# Or the net is ready, and a colleague wants to run it on a laptop.
-# In both cases you need a file that you can write, read and trust.
+# Your net has been training for hours when the job is killed, and everything it has learned is lost.
+# Or the training is done, and a colleague wants to run your net on a laptop.
+# In both cases you need a file that holds everything it should hold and is safe to open.
 #
 # - **What you will be able to do:** save and load what a net has learned, resume a training run bit for bit, and tell which files are safe to open.
 # - **What you need:** Layers and modules and Parameters.
-# - **How long it takes:** about 45 minutes up to Damaged files, which is all the next topic needs; about 85 minutes with everything and the exercises.
+# - **How long it takes:** about 40 minutes up to Damaged files, which is all the next topic needs; about 105 minutes with everything and the exercises.
 
 # %%
 import torch
@@ -23,9 +23,9 @@ torch.manual_seed(0)
 # %% [markdown]
 # ## Saving tensors, lists and dictionaries
 #
-# A variable is gone when its program ends.
+# The variables of a program are lost when the program ends.
 # To keep a tensor, write it to a file with `torch.save` and read it back with `torch.load`.
-# This is called serialization: <dfn>serialization</dfn> turns an object in memory into bytes that a file can hold, and deserialization turns the bytes back into an object.
+# <dfn>Serialization</dfn>, which is what `torch.save` does, turns an object in memory into bytes that a file can hold; deserialization turns the bytes back into an object.
 
 # %%
 x, y = torch.arange(4), torch.zeros(4)
@@ -50,8 +50,8 @@ print(torch.load("dict.pt"))
 # ## Saving a net: `state_dict`
 #
 # You do not need to save the net itself.
-# Its code is in your program, so the file needs only the values: the parameters, and the buffers that are part of the result.
-# `state_dict()` returns these tensors in a dictionary, by name:
+# Its code is in your program, so the file needs only the values: the parameters, and the persistent buffers, such as the running mean of a batch norm.
+# `state_dict()` returns a dictionary of these tensors by name:
 
 # %%
 class MLP(nn.Module):
@@ -123,7 +123,7 @@ print(torch.allclose(program(X), Y))
 
 # %% [markdown]
 # 3. **Save the whole object**, with `torch.save(net, "net.pt")`.
-#    The file holds only the name of your class, so it can be loaded only while the class has that name and is in that module.
+#    The file does not hold your class, only its name, so loading works only while a class of that name can be imported from the same module.
 #    To load it, PyTorch also has to run instructions from the file, which may be dangerous.
 
 # %% [markdown]
@@ -231,6 +231,8 @@ print(torch.equal(other[0].weight, net.hidden.weight))
 #> True
 
 # %% [markdown]
+# The first layer of `other` now has the weights of `net.hidden`.
+#
 # If you have only the file, pick out the entries of that layer.
 # In the state dict of the whole net, the name of each entry begins with the path to the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
 
@@ -331,17 +333,18 @@ with zipfile.ZipFile("tied.pt") as file:
 # ## Resuming training
 #
 # A training run was stopped after half of its steps, and you want to continue it as if nothing had happened.
-# <dfn>Resuming</dfn> a training run means continuing it later, often in another process, from a file that was saved in between.
-# A <dfn>checkpoint</dfn> is such a file: it holds the values of the net and everything else that is needed to continue training it.
+# A <dfn>checkpoint</dfn> is a file that holds the values of a net and everything else that is needed to continue training it.
+# <dfn>Resuming</dfn> a training run means continuing it from a checkpoint, often in another process.
 #
 # The parameters and buffers alone are not enough, because training depends on three more states:
 #
-# - The optimizer may keep running averages of the gradients, as Adam does.
-# - The scheduler counts steps: a <dfn>learning-rate scheduler</dfn> changes the learning rate of an optimizer as training goes on.
+# - The optimizer may keep running averages of the gradients (moments), as Adam does.
+# - The scheduler counts steps.
+#   A <dfn>learning-rate scheduler</dfn> changes the learning rate of an optimizer as training goes on.
 # - The random number generator determines what dropout sets to zero and in which order data is shuffled.
 #
 # With all four states, the resumed run computes, bit for bit, the same net as a run that was never stopped.
-# The snippet trains one net for six steps without a stop, and another for three steps, and saves the second one:
+# The snippet trains one net for six steps without a stop, and another for three steps, and then saves the states of the second run:
 
 # %%
 def start():
@@ -405,7 +408,9 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 # - the number of steps done, if your loop counts them;
 # - the state of the `GradScaler`, if you train with `float16`;
 # - the states of Python's `random` and of NumPy, if you use them;
-# - the position in the data, if a run can stop within an epoch (an <dfn>epoch</dfn> is one pass over all training data).
+# - the position in the data, if a run can stop in the middle of an epoch.
+#
+# An <dfn>epoch</dfn> is one pass over all training data.
 #
 # A GPU has random number generators of its own: save `torch.cuda.get_rng_state_all()` as well.
 # On a GPU, equal bits also need `torch.use_deterministic_algorithms(True)`, the same model of GPU and the same versions of the software.
@@ -416,7 +421,7 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 # %% [markdown]
 # ## Devices
 #
-# A file that was written on a machine with a GPU often has to be read on one without.
+# A file that was written on a machine with a GPU often has to be read on a machine that has none.
 # `torch.save` stores the device of each tensor, and `torch.load` puts the tensor back on that device; if this machine has no such device, loading fails.
 # <dfn>`map_location`</dfn> is the argument of `torch.load` that says on which device to put the tensors of a file, whatever device they were saved from.
 # The value `"cpu"` is nearly always right, because `load_state_dict` then copies the values to the device of the net.
@@ -694,7 +699,7 @@ print(restored)
 # %% [markdown]
 # ### Damaged files, and files from other programs
 #
-# A disk or a network may change a bit of a file without telling anyone.
+# A disk or a network may change a bit of a file without an error.
 # In the file below, one bit of more than 250,000 is changed, and `load_parameters` refuses it:
 
 # %%
@@ -747,7 +752,7 @@ print(scores.weight is table.weight, scores.weight.detach().unique())
 #> True tensor([1.])
 
 # %% [markdown]
-# If you pass a file of another format, the content of the file gives it away, and the error says which function reads it:
+# `load` and `load_parameters` recognize a file of another format by its content, and the error says which function reads it:
 
 # %%
 try:
@@ -833,7 +838,8 @@ print(torch.equal(whole.weight, original.weight))
 # For loading, the first row copies the same tensors from one place in memory to another.
 # For saving, the first row writes the same number of bytes to a file; the system may bring them to the disk later.
 # The last column is the largest amount of memory that was needed in addition to the net, divided by the size of the net of 1 GiB.
-# It includes memory-mapped files: the system reads the pages of a <dfn>memory-mapped file</dfn> into memory only when a program touches them, and can drop them again at any time.
+# It includes the pages of memory-mapped files.
+# A <dfn>memory-mapped file</dfn> is read into memory page by page, whenever a program uses a page, and the system can drop the pages from memory at any time.
 #
 # | loading | 1 MiB | 100 MiB | 1 GiB | 2,000 layers | memory |
 # | --- | --: | --: | --: | --: | --: |
@@ -894,10 +900,10 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 #> True False
 
 # %% [markdown]
-# Everyone who opens the path before `os.replace` gets the old file, and everyone after it gets the new one.
+# Every program that opens the path before `os.replace` gets the old file, and every program that opens it afterwards gets the new one.
 # `fsync` waits until the disk has the data, so that one of the two complete files also remains after a power failure.
 #
-# The functions of this page do the same, and they also remove what a stopped program has left behind.
+# The library's functions do the same, and they also remove what a stopped program has left behind.
 # A writer that is killed leaves its temporary file in the folder, and the next writer removes it.
 # To tell such a leftover from a file that another process is still writing, each writer locks its temporary file, if the system has such locks.
 #
@@ -1044,7 +1050,6 @@ except pickle.UnpicklingError as error:
 # %% [markdown]
 # Fix: convert the object before you save it.
 # Use `.item()` or `float(...)` for numbers, `str(...)` for paths, `state_dict()` for a module, `vars(...)` for a namespace, `dict(...)` for a `defaultdict`, and `.isoformat()` for a date.
-# If you trust an old file, load it inside `with torch.serialization.safe_globals([...]):` and list the classes that it may contain.
 
 # %%
 torch.save({"net": net.state_dict(), "folder": str(pathlib.Path("data"))}, "with_path.pt")
@@ -1052,6 +1057,8 @@ print(torch.load("with_path.pt")["folder"])
 #> data
 
 # %% [markdown]
+# If you trust an old file, load it inside `with torch.serialization.safe_globals([...]):` and list the classes that it may contain.
+#
 # To notice it next time, use `save`, which refuses such an object when you save it.
 
 # %% [markdown]
@@ -1078,7 +1085,7 @@ print(net.load_state_dict(torch.load("mlp.pt")))
 # ### `'_IncompatibleKeys' object is not callable`
 #
 # You assigned the result of `load_state_dict` and called it as if it were the net.
-# `load_state_dict` changes the net itself; what it returns is a report of the names that did not match.
+# `load_state_dict` changes the net itself and returns a report of the names that did not match.
 
 # %%
 report = net.load_state_dict(torch.load("mlp.pt"))
