@@ -138,7 +138,7 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
         ("nn.ModuleList", "layers/#lists-and-dictionaries-of-them"),
         ("LazyLin", "lazy/#a-layer-that-waits"),
         ("initialization", "init/"),
-        ("wieghts_only", "serialization/#weights-only-load-failed-a-whole-module-a-numpy-scalar"),
+        ("wieghts_only", "serialization/#security-pickle-weights_only-and-safetensors"),
         ("LazyLinaer", "lazy/#a-layer-that-waits"),
         ("a net is never without values", "init/#what-a-layer-does-by-itself"),
         ("+forward: *hooks* ~pre^2", "layers/#hooks"),

@@ -1379,7 +1379,7 @@ print(a, b)
 # %% [markdown]
 # ### `Missing key(s) in state_dict`, and the same names with `module.`
 #
-# Every name is reported twice: as missing, and as unexpected with `module.` or `_orig_mod.` in it.
+# The same names are reported twice: as missing, and as unexpected with `module.` or `_orig_mod.` in them.
 # The file was saved from a wrapped net (see Prefixes).
 
 # %%
@@ -1446,7 +1446,7 @@ except RuntimeError as error:
 #> The checkpoint is wrapped: without "_orig_mod." its keys fit. To load this one, rename each by name.replace("_orig_mod.", "").
 
 # %% [markdown]
-# To notice it next time, look at the first names with `list(state)[:3]` before you save.
+# To notice it next time, look at the names with `list(state)` before you save.
 
 # %% [markdown]
 # ### `Unexpected key(s) in state_dict`: a buffer that was `None`
@@ -1632,7 +1632,7 @@ print(load_parameters(MLP(), "half.safetensors", cast=True).out.bias.dtype)
 # ### `loaded state dict contains a parameter group that doesn't match the size of optimizer's group`
 #
 # You added a layer, or you froze some parameters and left them out of the optimizer.
-# The state of an optimizer is a list by position, so it fits only an optimizer with the same number of parameters.
+# The state of an optimizer is a list by position, so it fits only an optimizer that has the same number of parameters in each group.
 
 # %%
 short = nn.Sequential(nn.Linear(2, 2))
@@ -1829,7 +1829,7 @@ print(ten.load_state_dict(state))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# To notice it next time, run such tools on `copy.deepcopy(net)`.
+# To avoid it next time, run such tools on `copy.deepcopy(net)`.
 
 # %% [markdown]
 # ### The learning rate is reset after resuming
