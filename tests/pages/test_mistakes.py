@@ -66,7 +66,7 @@ KNOWN = [
     ("serialization", "Can't pickle local object"),
     ("serialization", "`size mismatch`, also with `strict=False`"),
     ("serialization", "total_ops"),
-    ("serialization", "The learning rate starts anew after resuming"),
+    ("serialization", "The learning rate is reset after resuming"),
     ("modules", "'DataParallel' object has no attribute"),
     ("layers", "Only Tensors of floating point and complex dtype can require gradients"),
     ("lazy", "Expected more than 1 value per channel when training"),

@@ -5,7 +5,13 @@
 # It needs `d2lblocks`, `numpy`, `safetensors` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# After this page you can save and load what was learned, resume a training run bit for bit, and say which files you may open.
+# Your net has been training for hours when the job is killed, and everything it has learned is lost.
+# Or the training is done, and a colleague wants to run your net on a laptop.
+# In both cases you need a file that holds everything it should hold and is safe to open.
+#
+# - **What you will be able to do:** save and load what a net has learned, resume a training run bit for bit, and tell which files are safe to open.
+# - **What you need:** Layers and modules and Parameters.
+# - **How long it takes:** about 40 minutes up to Damaged files, which is all the next topic needs; about 105 minutes with everything and the exercises.
 
 # %%
 import torch
@@ -15,9 +21,11 @@ from torch.nn import functional as F
 torch.manual_seed(0)
 
 # %% [markdown]
-# ## Tensors, lists, dictionaries
+# ## Saving tensors, lists and dictionaries
 #
-# `torch.save` writes an object to a file, `torch.load` reads it:
+# The variables of a program are lost when the program ends.
+# To keep a tensor, write it to a file with `torch.save` and read it back with `torch.load`.
+# <dfn>Serialization</dfn>, which is what `torch.save` does, turns an object in memory into bytes that a file can hold; deserialization turns the bytes back into an object.
 
 # %%
 x, y = torch.arange(4), torch.zeros(4)
@@ -35,10 +43,15 @@ print(torch.load("dict.pt"))
 #> {'x': tensor([0, 1, 2, 3]), 'y': tensor([0., 0., 0., 0.])}
 
 # %% [markdown]
-# ## What was learned: `state_dict`
+# A list comes back as a list, and a dictionary comes back with its keys.
+# The usual file names end in `.pt` or `.pth`; PyTorch accepts any name.
+
+# %% [markdown]
+# ## Saving a net: `state_dict`
 #
-# You need not save the net itself, only its tensors: the parameters, and the buffers that belong to the result.
-# `state_dict()` gives them by name:
+# You do not need to save the net itself.
+# Its code is in your program, so the file needs only the values: the parameters, and the persistent buffers, such as the running mean of a batch norm.
+# `state_dict()` returns a dictionary of these tensors by name:
 
 # %%
 class MLP(nn.Module):
@@ -58,8 +71,9 @@ print(list(torch.load("mlp.pt")))
 #> ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
 
 # %% [markdown]
-# The file says nothing of `relu`, nor of the class.
-# To use it, build the net again, and fill it:
+# The file holds four tensors and their names, and nothing else.
+# It does not know about `relu` or the class `MLP`.
+# To use the file, build the net again and copy the values into it with `load_state_dict`:
 
 # %%
 clone = MLP()
@@ -69,13 +83,21 @@ print(torch.equal(clone.eval()(X), Y))
 #> True
 
 # %% [markdown]
-# `eval()` is for nets with dropout or batch normalisation; here nothing changes by it.
+# The new net gives the same output as the old one.
+# Call `eval()` before you compute predictions: it switches dropout and batch normalization to their evaluation mode.
+# This net has neither, so the call changes nothing here.
 
 # %% [markdown]
-# ### Three ways to keep the architecture, too
+# ### Three ways to save the architecture
 #
-# 1. **The code, and its arguments in the file.**
-#    The usual way: the class lives in your repository, and the file holds what its constructor needs.
+# Skip this on a first reading: you need it only if whoever loads the file does not know how the net was built.
+#
+# The <dfn>architecture</dfn> of a net is everything except the values of its tensors: which layers it has, how large they are, and the code that connects them.
+# A state dict does not contain it, so you have to keep it in another way:
+#
+# 1. **Keep the code in your program, and the arguments in the file.**
+#    This is the usual way.
+#    The class is in your repository, and the file also holds the arguments of its constructor.
 
 # %%
 sized = nn.Sequential(nn.Linear(20, 64), nn.Linear(64, 10))
@@ -88,9 +110,10 @@ print(rebuilt.load_state_dict(loaded["net"]))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# 2. **The computation as a graph**, by [`torch.export`](https://docs.pytorch.org/docs/stable/export.html).
-#    The file holds operations and weights, and needs none of your code.
-#    It keeps the mode, the device and the batch size of the example: `eval()` first, and for other batch sizes see export.
+# 2. **Save the computation as a graph**, with [`torch.export`](https://docs.pytorch.org/docs/stable/export.html).
+#    The file holds operations and weights, so loading it needs none of your code.
+#    It also fixes the mode, the device and the batch size of the example input.
+#    Call `eval()` before you export; for other batch sizes see Compile and export.
 
 # %%
 torch.export.save(torch.export.export(net.eval(), (X,)), "mlp.pt2")
@@ -99,13 +122,15 @@ print(torch.allclose(program(X), Y))
 #> True
 
 # %% [markdown]
-# 3. **The object itself**, `torch.save(net, "net.pt")`.
-#    The file names your class, and finds it only as long as it keeps its name and module; and to read it, PyTorch has to run what the file says: below.
+# 3. **Save the whole object**, with `torch.save(net, "net.pt")`.
+#    The file does not hold your class, only its name, so loading works only while a class of that name can be imported from the same module.
+#    To load it, PyTorch also has to run instructions from the file, which may be dangerous.
 
 # %% [markdown]
-# ## Does it fit?
+# ## Strict loading: names and shapes must match
 #
-# `load_state_dict` compares names and shapes, and tells what does not fit:
+# A state dict fits only a net with the same names and the same shapes.
+# If you have renamed a layer or changed a size since you saved, `load_state_dict` raises an error that lists every difference:
 
 # %%
 class Renamed(nn.Module):
@@ -126,13 +151,22 @@ except RuntimeError as error:
 #>     size mismatch for out.bias: copying a param with shape torch.Size([10]) from checkpoint, the shape in current model is torch.Size([5]).
 
 # %% [markdown]
-# **The price.** It raises *after* it has copied what does fit, and leaves a net that is neither the old one nor the new one.
-# Build a new net after an error, or use `load_parameters`, which checks everything first.
+# "Missing" names are in the net but not in the file; "unexpected" names are in the file but not in the net.
+# <dfn>Strict loading</dfn>, the default of `load_state_dict`, raises an error for every name that is in only one of the two; `strict=False` ignores such names.
+# A wrong shape is an error in both cases.
+#
+# **The price.** The error comes *after* everything that fits has been copied.
+# The net then has some old values and some new ones.
+# Build a new net after such an error, or use `load_parameters`, which checks everything before it copies.
 
 # %% [markdown]
-# ### Prefixes
+# ### Prefixes: `module.` and `_orig_mod.`
 #
-# `DataParallel` and `DistributedDataParallel` keep the net in their attribute `module`, `torch.compile` in `_orig_mod`; so each name of their state begins with that:
+# Skip this on a first reading: come back when the names in a file begin with `module.` or contain `_orig_mod.`.
+#
+# Some tools wrap a net in another module.
+# `DataParallel` and `DistributedDataParallel` keep your net in their attribute `module`, and `torch.compile` keeps it in `_orig_mod`.
+# If you save the wrapper, every name in the state dict begins with the name of that attribute:
 
 # %%
 compiled = torch.compile(net, backend="eager")
@@ -140,9 +174,11 @@ print(list(compiled.state_dict())[:2])
 #> ['_orig_mod.hidden.weight', '_orig_mod.hidden.bias']
 
 # %% [markdown]
-# When you save, save the net itself; `net.compile()` keeps the names as they are.
-# When you are given such a file, take the prefix away.
-# PyTorch's `consume_prefix_in_state_dict_if_present` changes the dictionary and returns nothing:
+# To avoid this, save the state dict of your own net instead of the wrapper's.
+# You can also compile in place with `net.compile()`, which leaves the names as they are.
+#
+# If a file already has such names, remove the prefix.
+# PyTorch has a function for it, `consume_prefix_in_state_dict_if_present`, which changes the dictionary in place and returns nothing:
 
 # %%
 wrapped = {f"module.{name}": tensor for name, tensor in net.state_dict().items()}
@@ -151,8 +187,9 @@ print(MLP().load_state_dict(wrapped))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# It looks at the beginning of each name only.
-# If only a part of the net was compiled, `_orig_mod` is in the middle of the names, and the function does nothing, without an error:
+# The function looks only at the beginning of each name.
+# If only a part of the net was compiled, `_orig_mod` is in the middle of the names.
+# The function then changes nothing and raises no error:
 
 # %%
 partly = nn.Sequential(torch.compile(nn.Linear(20, 3), backend="eager"), nn.ReLU())
@@ -162,7 +199,7 @@ print(list(state))
 #> ['0._orig_mod.weight', '0._orig_mod.bias']
 
 # %% [markdown]
-# To remove every wrapper, wherever it is and however many there are, leave its part out of each name:
+# To remove every wrapper, wherever it is in the name and however many there are, drop its part from each name:
 
 # %%
 def unwrapped(state):
@@ -179,12 +216,13 @@ print(MLP().load_state_dict(unwrapped(twice)))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# Do not use it if your own net has an attribute named `module`.
+# Do not use `unwrapped` if your own net has an attribute named `module`.
 
 # %% [markdown]
-# ## Two layers for another net
+# ## Loading part of a net into another net
 #
-# A part of a net is a module, and has a state of its own:
+# You have a trained net and want to reuse its first layer in a net for another task.
+# Every layer is a module, so it has a `state_dict` of its own:
 
 # %%
 other = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 3))
@@ -193,7 +231,10 @@ print(torch.equal(other[0].weight, net.hidden.weight))
 #> True
 
 # %% [markdown]
-# In the state of the whole net, the part's names have its path in front:
+# The first layer of `other` now has the weights of `net.hidden`.
+#
+# If you have only the file, pick out the entries of that layer.
+# In the state dict of the whole net, the name of each entry begins with the path to the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
 
 # %%
 state = torch.load("mlp.pt")
@@ -204,7 +245,11 @@ print(other[0].load_state_dict(part))
 # %% [markdown]
 # ## Tied weights
 #
-# A tensor with two names stands in the state twice, and is stored once:
+# Skip this on a first reading if no two layers of your net share a parameter.
+#
+# A tied weight has two names.
+# It appears twice in the state dict but is stored only once in the file.
+# `data_ptr()` is the address of a tensor's first value, and it is the same for both names after loading:
 
 # %%
 table, scores = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
@@ -216,9 +261,9 @@ print(list(state), state["0.weight"].data_ptr() == state["1.weight"].data_ptr())
 #> ['0.weight', '1.weight'] True
 
 # %% [markdown]
-# A tie is no part of the file: the net that loads has to be built with it.
-# `load_state_dict` then keeps the tie, because it copies values into the tensors that the net has.
-# An optimizer that was built before refers to the same tensors, and needs no change:
+# The file does not tie anything in your net, so build the net with the tie before you load.
+# `load_state_dict` then keeps the tie, because it copies values into the tensors that the net already has.
+# An optimizer that you built earlier still refers to these tensors, so it needs no change:
 
 # %%
 before = table.weight
@@ -227,7 +272,8 @@ print(table.weight is before, scores.weight is before)
 #> True True
 
 # %% [markdown]
-# A state whose two entries differ, from a net that was not tied, is taken without a word, and the last one wins:
+# **Watch out.** A state dict from a net without the tie may hold two different values for the shared tensor.
+# Loading it raises no error: both are copied into the same tensor, so only the last one remains:
 
 # %%
 state = {"0.weight": torch.zeros(5, 4), "1.weight": torch.ones(5, 4)}
@@ -236,9 +282,14 @@ print(table.weight.detach().unique())
 #> tensor([1.])
 
 # %% [markdown]
-# ## A view saves what it looks at
+# ## Views: saving part of a tensor saves all of it
 #
-# A tensor looks at a block of memory, and `torch.save` writes the whole block, so that tensors which share it still share it afterwards:
+# Skip this on a first reading: it matters when you save a slice of a large tensor and the file is too large.
+#
+# The <dfn>storage</dfn> of a tensor is the block of memory that holds its values; several tensors can share one storage.
+# A <dfn>view</dfn> is a tensor that shares the storage of another tensor, for example a slice such as `X[:1]`.
+# `torch.save` writes the whole storage, so that tensors that share a storage before saving still share it after loading.
+# A view of one value can therefore make a file of four megabytes:
 
 # %%
 import os
@@ -250,14 +301,18 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 #> True True
 
 # %% [markdown]
-# Call `clone()` on a small part of a large tensor first.
+# If you need only a small part of a large tensor, save a copy of that part: `clone()` gives it a storage of its own.
 
 # %% [markdown]
-# ## What is inside the file
+# ## What is inside a `.pt` file
 #
-# What `torch.save` writes is a zip archive.
-# One part is a pickle with the names, and says of each tensor its shape, and where its numbers are; the numbers are in other parts, one for each block of memory.
-# The two tied weights from above have two names, and one part:
+# Skip this on a first reading: it explains why tied weights are stored once and why some files are dangerous.
+#
+# A file that `torch.save` writes is a zip archive.
+# One member of the archive, `data.pkl`, holds the names and describes each tensor: its type, its shape, its storage and its strides.
+# The <dfn>strides</dfn> of a tensor say, for each dimension, how many positions in the storage lie between one element and the next.
+# The values are in other members of the archive, one for each storage.
+# The two tied weights from above share a storage, so there is one such member for two names:
 
 # %%
 import zipfile
@@ -267,17 +322,29 @@ with zipfile.ZipFile("tied.pt") as file:
 #> ['tied/data.pkl', 'tied/data/0']
 
 # %% [markdown]
-# (A picture: Two files with the same tied weights. On the left the zip archive of torch.save: tied/data.pkl, a pickle, has the names 0.weight and 1.weight with their shapes, and both point to tied/data/0, which holds 20 numbers of 4 bytes. On the right a safetensors file: after the length of the header comes the header, a text that says that 0.weight is of type F32, of shape 5 by 4, and in bytes 0 to 80, and that 1.weight is 0.weight; then come the bytes.)
+# (A picture: Two files that hold the same tied weights. The left one is a zip archive written by torch.save. Its member tied/data.pkl is a pickle with the names 0.weight and 1.weight and their shapes; both names point to the member tied/data/0, which holds 20 numbers of 4 bytes. The right one is a safetensors file. It begins with the length of the header. Then comes the header, a text, which says that 0.weight has type F32 and shape 5 by 4 and is in bytes 0 to 80, and that 1.weight is 0.weight. After the header come the bytes.)
 #
-# On the right is the same net in a safetensors file, as `save_parameters` writes it; checksums of all tensors are in its metadata as well.
-# Its header is plain text, where the other file has a pickle; what that means for files from others stands below.
+# The right side shows the same net in a safetensors file, as `save_parameters` writes it.
+# The metadata of such a file also holds checksums of all tensors, which the picture leaves out.
+# Its header is plain text, whereas `data.pkl` is a pickle, which can run code.
+# Security says why this matters for files from other people.
 
 # %% [markdown]
-# ## Resuming a run
+# ## Resuming training
 #
-# The net's state is not all that training needs.
-# The optimizer has moments (running averages of the gradients), the scheduler counts steps, dropout and shuffling depend on the state of the random numbers.
-# With all four, a run that was stopped gives bit for bit what the unstopped run gives:
+# A training run was stopped after half of its steps, and you want to continue it as if nothing had happened.
+# A <dfn>checkpoint</dfn> is a file that holds the values of a net and everything else that is needed to continue training it.
+# <dfn>Resuming</dfn> a training run means continuing it from a checkpoint, often in another process.
+#
+# The parameters and buffers alone are not enough, because training depends on three more states:
+#
+# - The optimizer may keep running averages of the gradients (moments), as Adam does.
+# - The scheduler counts steps.
+#   A <dfn>learning-rate scheduler</dfn> changes the learning rate of an optimizer as training goes on.
+# - The random number generator determines what dropout sets to zero and in which order data is shuffled.
+#
+# With all four states, the resumed run computes, bit for bit, the same net as a run that was never stopped.
+# The snippet trains one net for six steps without a stop, and another for three steps, and then saves the states of the second run:
 
 # %%
 def start():
@@ -310,7 +377,7 @@ checkpoint = {
 torch.save(checkpoint, "checkpoint.pt")
 
 # %% [markdown]
-# Another process would do this:
+# Now start again, as a new process would, load all four states, and train for the remaining three steps:
 
 # %%
 net, optimizer, scheduler = start()
@@ -324,7 +391,8 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 #> True
 
 # %% [markdown]
-# Leave one of them out, and it is another run:
+# The resumed net equals the net that was never stopped.
+# If you leave out the other three states and load only the net, the result is different:
 
 # %%
 net, optimizer, scheduler = start()
@@ -334,18 +402,29 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 #> False
 
 # %% [markdown]
-# Save the number of steps as well, if your loop counts them; with `float16` the state of the `GradScaler`; the states of Python's `random` and of NumPy, if you use them; and the position in the data, if a run can stop within an epoch.
+# Your run may depend on more than these four states.
+# Save these, too:
 #
-# On a GPU its random numbers have states of their own, `torch.cuda.get_rng_state_all()`, and equal bits also need `torch.use_deterministic_algorithms(True)`, the same card and the same versions.
-# Load with `map_location="cpu"` there: `set_rng_state` refuses a state that was moved.
+# - the number of steps done, if your loop counts them;
+# - the state of the `GradScaler`, if you train with `float16`;
+# - the states of Python's `random` and of NumPy, if you use them;
+# - the position in the data, if a run can stop in the middle of an epoch.
 #
-# `save_checkpoint` does all of this.
+# An <dfn>epoch</dfn> is one pass over all training data.
+#
+# A GPU has random number generators of its own: save `torch.cuda.get_rng_state_all()` as well.
+# On a GPU, equal bits also need `torch.use_deterministic_algorithms(True)`, the same model of GPU and the same versions of the software.
+# Load such a checkpoint with `map_location="cpu"` (Devices explains it), because `set_rng_state` refuses a state that was moved to another device.
+#
+# `save_checkpoint` saves the number of steps and the random states by itself, and the states of all other objects that you pass to it.
 
 # %% [markdown]
 # ## Devices
 #
-# A tensor remembers its device, and `torch.load` puts it there again.
-# On a machine without that device this is an error; `map_location` says where to put tensors instead, and `"cpu"` is right nearly always, because `load_state_dict` copies to where the net is.
+# A file that was written on a machine with a GPU often has to be read on a machine that has none.
+# `torch.save` stores the device of each tensor, and `torch.load` puts the tensor back on that device; if this machine has no such device, loading fails.
+# <dfn>`map_location`</dfn> is the argument of `torch.load` that says on which device to put the tensors of a file, whatever device they were saved from.
+# The value `"cpu"` is nearly always right, because `load_state_dict` then copies the values to the device of the net.
 
 # %%
 state = torch.load("mlp.pt", map_location="cpu")
@@ -356,7 +435,11 @@ print(shapes["out.weight"].shape, shapes["out.weight"].device)
 #> torch.Size([10, 256]) meta
 
 # %% [markdown]
-# With `"meta"` only names, shapes and types are read.
+# With `"meta"`, `torch.load` reads only names, shapes and dtypes, and no values.
+# This is a quick way to see what a large file holds.
+#
+# The next snippet needs a GPU.
+# Without `map_location` the tensor returns to the GPU; with `"cpu"` it does not:
 #
 # *Needs a CUDA GPU.*
 
@@ -369,10 +452,12 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# ## Who may run code
+# ## Security: pickle, `weights_only` and safetensors
 #
-# `torch.save` uses `pickle`, and a pickle is a program: to build its objects, it may call any function that Python can import.
-# This one calls `print`; it could call anything:
+# You have downloaded a file with weights.
+# Opening it can be as dangerous as starting a program from the same source, because `torch.save` uses Python's `pickle`.
+# A <dfn>pickle</dfn> is a sequence of bytes with instructions that tell Python's `pickle` module how to build an object; the instructions may call any function that Python can import.
+# The pickle below calls `print`; it could call any other function:
 
 # %%
 import pickle
@@ -388,7 +473,9 @@ pickle.loads(content)
 #> code from the file is running
 
 # %% [markdown]
-# `torch.load` therefore reads with `weights_only=True` unless told otherwise: tensors, numbers, strings, and containers of them; everything else is refused before it runs.
+# For this reason `torch.load` uses `weights_only=True` by default.
+# It then accepts only tensors, numbers, strings, and containers of these.
+# It refuses everything else before any of it runs:
 
 # %%
 torch.save(Greeting(), "greeting.pt")
@@ -402,23 +489,33 @@ torch.load("greeting.pt", weights_only=False)
 #> code from the file is running
 
 # %% [markdown]
-# `weights_only=False` is for files that you have written yourself.
-# The safe reader protects you from code in the file; it does not protect you from wrong numbers, from a file made to fill your memory, or from mistakes in the reader itself ([one](https://github.com/pytorch/pytorch/security/advisories/GHSA-53q9-r3pm-6pq6) was found and mended in PyTorch 2.6).
-# For a file from somebody else, ask for safetensors.
+# The last line shows what `weights_only=False` does: the code from the file runs.
+# Use it only for files that you have written yourself.
+#
+# The default protects you from code in the file.
+# It does not protect you from wrong values, from a file that is made to fill your memory, or from errors in the reader itself ([one such error](https://github.com/pytorch/pytorch/security/advisories/GHSA-53q9-r3pm-6pq6) was found and fixed in PyTorch 2.6).
+#
+# If you get files from other people, ask for safetensors.
+# <dfn>Safetensors</dfn> is a file format that holds named tensors and text and nothing else, so reading such a file does not run any code from it.
+#
+# The table compares the formats by what they hold and by whether reading them can run code:
 #
 # | Format | Holds | Can run code when it is read | Read by |
 # |---|---|---|---|
 # | `torch.save`, read with `weights_only=True` | tensors, numbers, strings, containers | not by design | PyTorch |
-# | `torch.save`, read with `weights_only=False` | anything | yes | PyTorch, with your classes in their places |
-# | [safetensors](https://huggingface.co/docs/safetensors) | tensors by name, and text | no | many programs, also without Python |
+# | `torch.save`, read with `weights_only=False` | anything | yes | PyTorch, if your classes can be imported |
+# | [safetensors](https://huggingface.co/docs/safetensors) | named tensors, and text | no | many programs, also without Python |
 # | [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html) | tensors in pieces, from many processes | yes: its metadata is a pickle | PyTorch, with any number of processes |
 # | [`torch.export.save`](https://docs.pytorch.org/docs/stable/export.html) | operations and weights | yes: parts of it are pickles | PyTorch, without your classes |
 
 # %% [markdown]
 # ## In the library
 #
-# `d2lblocks.serialization` has three pairs of functions.
-# `save` and `load` are for tensors, lists and dictionaries:
+# With plain PyTorch, you have to clone views, compare dtypes and keep the old file until the new one is complete.
+# `d2lblocks.serialization` does this for you, with three pairs of functions.
+
+# %% [markdown]
+# ### Tensors, lists and dictionaries: `save` and `load`
 
 # %%
 from d2lblocks import load, load_parameters, save, save_parameters
@@ -428,7 +525,8 @@ print(load("data.pt"))
 #> {'x': tensor([0, 1, 2, 3]), 'losses': [0.5, 0.25]}
 
 # %% [markdown]
-# What could not be loaded again is refused when it is saved, and the message says where it stands; a view is stored without the rest of its memory:
+# `save` raises an error for anything that `load` could not read again.
+# The message says where in the object the problem is:
 
 # %%
 try:
@@ -437,13 +535,18 @@ except TypeError as error:
     print(f"TypeError: {error}")
 #> TypeError: cannot save builtin_function_or_method at ['metrics'][0]: expected tensors, numbers, strings, None, and lists, tuples and dicts of them
 
+# %% [markdown]
+# `save` writes only the part of a storage that a view uses:
+
 # %%
 save(large[:1], "view.pt")
 print(os.path.getsize("view.pt") < 4_000)
 #> True
 
 # %% [markdown]
-# `save_parameters` and `load_parameters` keep a net's parameters and buffers in a safetensors file.
+# ### A net: `save_parameters` and `load_parameters`
+#
+# `save_parameters` writes the parameters and buffers of a net to a safetensors file, and `load_parameters` reads them into a net of the same architecture:
 
 # %%
 net = MLP()
@@ -453,16 +556,21 @@ print(torch.equal(clone(X), net(X)))
 #> True
 
 # %% [markdown]
-# What they promise beyond `torch.save` and `load_state_dict`:
+# Compared with `torch.save` and `load_state_dict`, the two functions make four more promises:
 #
-# - **A file is old or new, and whole.**
-#   It is written under another name in the same folder, and then takes the place of the old one; if the program is killed while it writes, the old file stays.
-# - **A net is filled or left alone.**
-#   Everything is compared before the first value changes, and one error lists all that does not fit.
-# - **Nothing is silent.**
-#   Another type is an error unless you ask for a cast, and tied weights stay tied, or it is an error.
-#   The file has a checksum of everything, and loading compares them.
+# - **The file is always complete.**
+#   The new file is written under another name in the same folder and then replaces the old one.
+#   If the program is killed while it writes, the old file is still there.
+# - **Loading changes everything or nothing.**
+#   All names, shapes and dtypes are compared before the first value changes, and one error lists every difference.
+# - **No problem goes unreported.**
+#   A different dtype is an error unless you ask for a cast.
+#   Tied weights stay tied, or you get an error.
+#   The file holds checksums, and loading compares them.
+#   A <dfn>checksum</dfn> is a short number computed from many bytes; if some of the bytes change, computing it again almost certainly gives another number.
 # - **No code** from a file is ever run.
+#
+# The second promise in practice: loading a file that does not fit raises an error, and every value of the net is as before.
 
 # %%
 before = {name: tensor.clone() for name, tensor in clone.state_dict().items()}
@@ -480,70 +588,16 @@ print(all(torch.equal(tensor, before[name]) for name, tensor in clone.state_dict
 #> True
 
 # %% [markdown]
-# One bit of 24,000 changes in the file below, as a disk or a network may do it, and it is refused:
-
-# %%
-from d2lblocks import DamagedFileError
-
-with open("mlp.safetensors", "r+b") as file:
-    file.seek(-1000, os.SEEK_END)
-    (byte,) = file.read(1)
-    file.seek(-1000, os.SEEK_END)
-    file.write(bytes([byte ^ 1]))
-
-try:
-    load_parameters(clone, "mlp.safetensors")
-except DamagedFileError as error:
-    print(error)
-#> cannot load mlp.safetensors: 'out.weight' is damaged
-
-# %% [markdown]
-# `torch.load` and the library of safetensors read such a file without a word: they have nothing to compare it with.
-# Here are 20,000 small files for each, of a net, of a net with tied weights, and of a net with its optimizer, each damaged once.
-# Bits are flipped, parts cut off, left out, doubled, exchanged or overwritten, or the description of the tensors is edited.
-# `torch.load` and `load_file` of safetensors are followed by `load_state_dict`, which changes some tensors before it finds that another does not fit.
-#
-# | read by | refused | as saved | wrong values | refused, yet changed | crashed or hung | kinds of errors |
-# |---|--:|--:|--:|--:|--:|--:|
-# | `d2lblocks` | 18,675 | 1,325 | 0 | 0 | 0 | 1 |
-# | `torch.load(weights_only=True)` | 13,380 | 3,345 | 2,480 | 795 | 0 | 11 |
-# | `safetensors` | 10,595 | 2,772 | 4,050 | 2,583 | 0 | 2 |
-#
-# - 300 writers killed, 146 of them in the middle of a file: nothing lost, nothing left.
-# - 1000 saves by each of two processes at once: nobody failed, nothing left.
-# - 1000 loads while another thread saved: 239 versions seen, all whole.
-#
-# A file from another program has no checksums: `load_parameters(net, path, verify=False)` loads it anyway.
-# Such a program often writes a tied weight once and does not say which other names it has.
-# If the net ties the missing name to one that the file has, nothing is missing:
-
-# %%
-from safetensors.torch import save_file
-
-save_file({"0.weight": torch.ones(5, 4)}, "theirs.safetensors")
-load_parameters(tied, "theirs.safetensors", verify=False)
-print(scores.weight is table.weight, scores.weight.detach().unique())
-#> True tensor([1.])
-
-# %% [markdown]
-# A file of another kind is recognized by its content, and the error says what opens it:
-
-# %%
-try:
-    load("mlp.safetensors")
-except RuntimeError as error:
-    print(f"RuntimeError: {error}")
-#> RuntimeError: cannot load mlp.safetensors: it is a safetensors file: load_parameters loads it into a net, safetensors.torch.load_file gives its tensors
-
-# %% [markdown]
-# **The price.** A safetensors file holds tensors and no other objects, and a checksum takes a second look at every byte.
-# It finds accidents, not attacks: who can write the file can write the checksums, too.
+# **The price.** A safetensors file holds only tensors and text.
+# To compute the checksums, every byte is read once more.
 
 # %% [markdown]
 # ### Checkpoints
 #
-# `save_checkpoint` writes one file for a step of a run: the nets, the states of all other parts that you name, and the random states of Python, NumPy, PyTorch and its GPUs.
-# `load_checkpoint` takes the last one that is whole:
+# Saving the net, the optimizer, the scheduler and the random states one by one is easy to get wrong.
+# `save_checkpoint` writes them to one file for each step that you want to keep.
+# The file holds the nets, the states of all other parts that you name, and the random states of Python, NumPy, PyTorch and its GPUs.
+# `load_checkpoint` loads the last complete file and returns its step:
 
 # %%
 from d2lblocks import load_checkpoint, save_checkpoint
@@ -562,8 +616,11 @@ print(all(torch.equal(a, b) for a, b in zip(model.parameters(), unstopped.parame
 #> True
 
 # %% [markdown]
-# A loop that may be stopped at any time needs no more than that: `load_checkpoint` gives `None` where there is none, and leaves everything as it was.
-# The last three checkpoints stay, unless `keep` says otherwise, and the one with the smallest `loss`:
+# The resumed net again equals the net that was never stopped.
+# If there is no checkpoint, `load_checkpoint` returns `None` and changes nothing, so a training program can call it at every start.
+#
+# By default, `save_checkpoint` keeps the last three checkpoints; `keep` sets another number.
+# If you pass a `loss`, it also keeps the checkpoint with the smallest one:
 
 # %%
 for step, loss in enumerate([0.9, 0.2, 0.4, 0.3, 0.5], start=4):
@@ -574,7 +631,10 @@ print(load_checkpoint("run", "best", net=model))
 #> 5
 
 # %% [markdown]
-# A damaged one is skipped, with a warning that names it:
+# Step 5 has the smallest loss and is kept, although only the last two are wanted.
+# `"best"` loads it.
+#
+# If a checkpoint is damaged, `load_checkpoint` warns, names the file, and loads the one before it:
 
 # %%
 import warnings
@@ -588,9 +648,10 @@ print(str(caught[0].message).partition(":")[0], path.name in str(caught[0].messa
 #> skipped True
 
 # %% [markdown]
-# An optimizer of PyTorch stores its state by position: the first parameter, the second parameter, and so on.
-# If you register layers of one shape in another order than before, `optimizer.load_state_dict` gives each layer the momentum of another one, without an error.
-# A checkpoint also holds the names from the nets, so each parameter gets its own state back:
+# Checkpoints also protect you from a mistake that raises no error in PyTorch.
+# An optimizer of PyTorch saves its state by position: the first parameter, the second parameter, and so on.
+# If you register layers of the same shape in another order than before, `optimizer.load_state_dict` gives each layer the momentum of another one.
+# A checkpoint also holds the names of the parameters, so each parameter gets its own state back:
 
 # %%
 def build(names):
@@ -609,10 +670,11 @@ print(momentum.state[layers["q"].weight]["momentum_buffer"].unique())
 #> tensor([1.])
 
 # %% [markdown]
+# The gradient of `q` was 1, and so is its momentum after loading.
 # If a parameter is in only one of the two optimizers, or in another group, the error names it.
 #
-# Put everything else that the run must remember into a dictionary or a list: loading fills it in place.
-# A random number generator can be a part too, such as the one that shuffles your data:
+# Everything else that the run must remember goes into a dictionary or a list, which loading fills in place.
+# A random number generator can also be a part, such as the one that shuffles your data:
 
 # %%
 progress, shuffling = {"epoch": 3, "losses": [0.5, 0.25]}, torch.Generator()
@@ -624,21 +686,96 @@ print(restored)
 
 # %% [markdown]
 # Give each run a folder of its own.
-# In the folder of an older run that got further, `"last"` would mean the older run's checkpoint, so `save_checkpoint` warns you.
+# If a folder still holds a later step of an older run, `"last"` would load the older run's checkpoint, so `save_checkpoint` warns you.
 #
 # **The price.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
 # Anything else is an error when you save, and the message says where it is.
 # If a net has code of its own that runs when it is loaded, such as a hook or `set_extra_state`, a copy of the nets is kept until that code has run.
 #
-# When to use something else: `torch.save` for other objects; `safetensors.torch` to exchange weights with other programs; for nets that are spread over processes, the next section.
+# Use something else in three cases: `torch.save` for other objects, `safetensors.torch` to exchange weights with other programs, and `torch.distributed.checkpoint` for nets that are split over several processes.
+#
+# **The first reading ends here.** The rest of this section is for readers who load files from other programs, train on several GPUs, or want to know what saving costs and how it works; look up a message in When it goes wrong when you meet it.
 
 # %% [markdown]
-# ### Nets in many processes
+# ### Damaged files, and files from other programs
 #
-# A net that is too large for one GPU is spread over several, and no process has all of it.
-# [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html) writes such a net, each process its own part, and reads it into any number of processes.
-# Here are two, on the CPU, with a layer of six rows.
-# `gloo` is the backend for CPUs; without that line PyTorch would also start the one for GPUs, which refuses two processes on one GPU:
+# A disk or a network may change a bit of a file without an error.
+# In the file below, one bit of more than 250,000 is changed, and `load_parameters` refuses it:
+
+# %%
+from d2lblocks import DamagedFileError
+
+with open("mlp.safetensors", "r+b") as file:
+    file.seek(-1000, os.SEEK_END)
+    (byte,) = file.read(1)
+    file.seek(-1000, os.SEEK_END)
+    file.write(bytes([byte ^ 1]))
+
+try:
+    load_parameters(clone, "mlp.safetensors")
+except DamagedFileError as error:
+    print(error)
+#> cannot load mlp.safetensors: 'out.weight' is damaged
+
+# %% [markdown]
+# `torch.load` and the safetensors library read such a file without an error, because they have no checksum to compare it with.
+# The table shows what happens with 20,000 small files, each damaged once.
+# They hold a net, a net with tied weights, or a net with its optimizer.
+# The damage is a flipped bit, a part that is cut off, left out, repeated, swapped or overwritten, or a change in the description of the tensors.
+# For `torch.load` and for `load_file` of safetensors, the next step is `load_state_dict`, which may change some tensors before it finds one that does not fit.
+# The list below the table counts what is lost when writers are killed, and when several processes or threads save and load at the same time.
+#
+# | read by | refused | as saved | wrong values | refused, yet changed | crashed or hung | kinds of errors |
+# |---|--:|--:|--:|--:|--:|--:|
+# | `d2lblocks` | 18,675 | 1,325 | 0 | 0 | 0 | 1 |
+# | `torch.load(weights_only=True)` | 13,380 | 3,345 | 2,480 | 795 | 0 | 11 |
+# | `safetensors` | 10,595 | 2,772 | 4,050 | 2,583 | 0 | 2 |
+#
+# - 300 writers killed, 146 of them in the middle of a file: nothing lost, nothing left.
+# - 1000 saves by each of two processes at once: nobody failed, nothing left.
+# - 1000 loads while another thread saved: 239 versions seen, all whole.
+#
+# Under "as saved", the damage did not change anything that is loaded.
+# Under "wrong values", loading raised no error, but some values differ from those that were saved.
+# Under "refused, yet changed", loading raised an error after some values had already been replaced.
+#
+# A file from another program has no checksums; `load_parameters(net, path, verify=False)` loads it all the same.
+# Such a program often writes a tied weight once and does not record its other names.
+# If your net ties the name that is missing to a name that the file has, `load_parameters` accepts the file:
+
+# %%
+from safetensors.torch import save_file
+
+save_file({"0.weight": torch.ones(5, 4)}, "theirs.safetensors")
+load_parameters(tied, "theirs.safetensors", verify=False)
+print(scores.weight is table.weight, scores.weight.detach().unique())
+#> True tensor([1.])
+
+# %% [markdown]
+# `load` and `load_parameters` recognize a file of another format by its content, and the error says which function reads it:
+
+# %%
+try:
+    load("mlp.safetensors")
+except RuntimeError as error:
+    print(f"RuntimeError: {error}")
+#> RuntimeError: cannot load mlp.safetensors: it is a safetensors file: load_parameters loads it into a net, safetensors.torch.load_file gives its tensors
+
+# %% [markdown]
+# **The limit.** Checksums find accidents, not attacks: anyone who can change the file can also change its checksums.
+
+# %% [markdown]
+# ### Sharded nets: `torch.distributed.checkpoint`
+#
+# Skip this unless you train a net on several GPUs.
+#
+# A net that is too large for one GPU is split over several, so no process has all of it.
+# <dfn>Sharding</dfn> a net means splitting its tensors into pieces, called shards, so that each process holds only some of the pieces.
+# [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html) saves such a net: each process writes its own shards, and any number of processes can read them.
+#
+# The example runs two processes on the CPU, which share a layer of six rows.
+# The argument `"gloo"` selects the backend for CPUs.
+# Without it, PyTorch would also start the backend for GPUs, which refuses two processes on one GPU.
 
 # %%
 import subprocess
@@ -667,7 +804,7 @@ def main():
 
 
 main()
-gc.collect()  # the net refers to the processes' group, and threads of a group that lasts may crash the end
+gc.collect()  # the net keeps the process group alive, and its threads could crash the program at its end
 dist.destroy_process_group()
 """)
 command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "spread.py"]
@@ -675,7 +812,8 @@ print(subprocess.run(command, capture_output=True, text=True, check=True).stdout
 #> 3 of 6 rows are here
 
 # %% [markdown]
-# One process, which knows nothing of the two, gets all rows:
+# Each process holds three of the six rows.
+# A single process can now load all six:
 
 # %%
 import torch.distributed.checkpoint as dcp
@@ -683,20 +821,25 @@ import torch.distributed.checkpoint as dcp
 torch.manual_seed(0)
 original, whole = nn.Linear(4, 6), nn.Linear(4, 6)
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it says that it is alone
+    warnings.simplefilter("ignore")  # the warning says that a single process loads
     dcp.load({"net": whole.state_dict()}, checkpoint_id="spread")
 print(torch.equal(whole.weight, original.weight))
 #> True
 
 # %% [markdown]
-# **The price.** A folder of many files, whose metadata is a pickle: only for checkpoints of your own.
+# **The price.** The checkpoint is a folder of many files, and its metadata is a pickle, so load only checkpoints that you have written yourself.
 
 # %% [markdown]
-# ### What it costs
+# ### How long saving and loading take
 #
-# A cell is the ratio to the limit, and the time.
-# The limit of loading is copying the same tensors from one place in memory to another; that of saving is writing as many bytes to a file, which the system then brings to the disk when it likes.
-# The last column is the most memory that a way took beside the net, over the size of the net of 1 GiB; a file that is mapped counts there, though the system can drop its pages at any time.
+# Skip this unless your nets are large or you save them often.
+#
+# Each cell of the tables gives the time, and before it the ratio to the time in the first row, which serves as the limit.
+# For loading, the first row copies the same tensors from one place in memory to another.
+# For saving, the first row writes the same number of bytes to a file; the system may bring them to the disk later.
+# The last column is the largest amount of memory that was needed in addition to the net, divided by the size of the net of 1 GiB.
+# It includes the pages of memory-mapped files.
+# A <dfn>memory-mapped file</dfn> is read into memory page by page, whenever a program uses a page, and the system can drop the pages from memory at any time.
 #
 # | loading | 1 MiB | 100 MiB | 1 GiB | 2,000 layers | memory |
 # | --- | --: | --: | --: | --: | --: |
@@ -726,20 +869,26 @@ print(torch.equal(whole.weight, original.weight))
 #
 # Medians of 3 rounds and half of the distance between their quartiles, 2026-11-21: 2 cores of AMD EPYC, Python 3.11.7, torch 2.13.0, safetensors 0.8.0, xxhash 4.1.0.
 #
-# **Loading.** Without comparing checksums it takes as long as `load_file` and `load_state_dict` of safetensors, and a net of 2,000 layers less than a tenth: for each module of a container `load_state_dict` looks through all names of it.
-# Copying from a mapped file takes longer than from memory, because the system hands over its pages while they are copied.
-# The checksums read every byte once more, about as fast as it is copied.
-# For a net of 1 MiB, all of it is half a millisecond, and most of that is opening the file and comparing names.
+# **Loading.** Without checksums, `load_parameters` takes about as long as `load_file` and `load_state_dict` with safetensors.
+# For a net of 2,000 layers, it is more than ten times faster: for every module of a container, `load_state_dict` goes through all the names of that container.
+# Copying from a memory-mapped file takes longer than copying from memory, because the system provides the pages of the file during the copy.
+# Comparing the checksums reads every byte once more, about as fast as it is copied.
+# For a net of 1 MiB, loading takes half a millisecond altogether, and most of that time is spent on opening the file and comparing names.
 #
-# **Saving.** A checksum is computed of each megabyte just before it is written.
-# The old file stays until the new one is there, so the system finds new memory for its pages, where the others write into those that they have just emptied.
-# What a disk does meanwhile makes these times uncertain, as the second number of a cell shows.
+# **Saving.** `save_parameters` computes the checksum of each megabyte just before it is written.
+# The old file stays until the new one is complete, so the system has to find new memory for the pages of the new file.
+# The other functions empty the old file first and reuse its pages.
+# The activity of the disk makes these times uncertain, as the numbers after ± show.
 
 # %% [markdown]
-# ### How a file is replaced at once
+# ### Atomic replacement: no half-written files
 #
-# If a program is stopped while `torch.save` writes, the old file is gone and the new one is cut off.
-# Write to another name in the same folder, and rename the file when it is complete:
+# Skip this unless you write files with `torch.save` in a program that may be stopped at any time.
+#
+# `torch.save` empties the old file before it writes the new one.
+# If the program is stopped in between, the old file is lost and the new one is cut off.
+# <dfn>Atomic replacement</dfn> of a file means that its path leads to the complete old file until the moment when it leads to the complete new one.
+# To get it, write to another name in the same folder, and rename the file when it is complete:
 
 # %%
 with open("mlp.pt.tmp", "wb") as file:
@@ -751,15 +900,19 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 #> True False
 
 # %% [markdown]
-# The functions of this page do the same, and they also remove what a stopped program has left behind.
-# Whoever reads the path meets the old file until `os.replace`, and the new one after it.
-# `fsync` waits until the disk has the data, so that a power cut leaves one of the two as well.
-# A writer that is killed leaves its temporary file, and the next one removes it: a file that is still being written is locked, where the system has such locks.
+# Every program that opens the path before `os.replace` gets the old file, and every program that opens it afterwards gets the new one.
+# `fsync` waits until the disk has the data, so that one of the two complete files also remains after a power failure.
+#
+# The library's functions do the same, and they also remove what a stopped program has left behind.
+# A writer that is killed leaves its temporary file in the folder, and the next writer removes it.
+# To tell such a leftover from a file that another process is still writing, each writer locks its temporary file, if the system has such locks.
+#
+# The source: how the library replaces a file:
 
 # %%
 try:
     import fcntl
-except ImportError:  # on Windows, where nobody can remove a file that is open
+except ImportError:  # on Windows, where a file that is open cannot be removed
     fcntl = None
 
 # %% [markdown]
@@ -846,7 +999,9 @@ def _sync_folder(folder: str) -> None:
 # %% [markdown]
 # ### `Weights only load failed`: a whole module, a numpy scalar
 #
-# You saved an object that is neither a tensor, a plain Python number or string, nor a list, tuple, dict or set of those.
+# You can save the object, but you cannot load it.
+# The reason is that `torch.load` accepts only tensors, plain Python numbers and strings, and lists, tuples, dictionaries and sets of them.
+# Some objects look like plain ones and are not, such as a NumPy number or a `defaultdict`:
 
 # %%
 import argparse
@@ -881,7 +1036,7 @@ for what, thing in objects.items():
 #> date: Unsupported global
 
 # %% [markdown]
-# The last lines of the message name the class:
+# The last lines of the message name the class that was refused:
 
 # %%
 torch.save({"arguments": objects["Namespace"]}, "thing.pt")
@@ -893,8 +1048,8 @@ except pickle.UnpicklingError as error:
 #> WeightsUnpickler error: Unsupported global: GLOBAL argparse.Namespace was not an allowed global by default
 
 # %% [markdown]
-# Fix: numbers by `.item()` or `float(...)`, paths by `str(...)`, a module by its `state_dict()`, a namespace by `vars(...)`, a `defaultdict` by `dict(...)`, a date by `.isoformat()`.
-# For an old file that you trust, `torch.serialization.safe_globals([...])` admits the classes that you name.
+# Fix: convert the object before you save it.
+# Use `.item()` or `float(...)` for numbers, `str(...)` for paths, `state_dict()` for a module, `vars(...)` for a namespace, `dict(...)` for a `defaultdict`, and `.isoformat()` for a date.
 
 # %%
 torch.save({"net": net.state_dict(), "folder": str(pathlib.Path("data"))}, "with_path.pt")
@@ -902,9 +1057,15 @@ print(torch.load("with_path.pt")["folder"])
 #> data
 
 # %% [markdown]
+# If you trust an old file, load it inside `with torch.serialization.safe_globals([...]):` and list the classes that it may contain.
+#
+# To notice it next time, use `save`, which refuses such an object when you save it.
+
+# %% [markdown]
 # ### `Expected state_dict to be dict-like, got <class 'str'>`
 #
-# `load_state_dict` takes a dictionary, not a file's name.
+# You passed the name of a file to `load_state_dict`.
+# It expects the dictionary that is in the file.
 
 # %%
 try:
@@ -914,7 +1075,7 @@ except TypeError as error:
 #> TypeError: Expected state_dict to be dict-like, got <class 'str'>.
 
 # %% [markdown]
-# Fix: load the file first.
+# Fix: read the file with `torch.load` first.
 
 # %%
 print(net.load_state_dict(torch.load("mlp.pt")))
@@ -923,7 +1084,8 @@ print(net.load_state_dict(torch.load("mlp.pt")))
 # %% [markdown]
 # ### `'_IncompatibleKeys' object is not callable`
 #
-# `load_state_dict` fills the net, and returns a report; you took the report for the net.
+# You assigned the result of `load_state_dict` and called it as if it were the net.
+# `load_state_dict` changes the net itself and returns a report of the names that did not match.
 
 # %%
 report = net.load_state_dict(torch.load("mlp.pt"))
@@ -934,7 +1096,7 @@ except TypeError as error:
 #> TypeError: '_IncompatibleKeys' object is not callable
 
 # %% [markdown]
-# Fix: do not assign it.
+# Fix: call `load_state_dict` on a line of its own, and go on using the net.
 
 # %%
 net.load_state_dict(torch.load("mlp.pt"))
@@ -942,9 +1104,10 @@ print(net(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# ### The file holds a method
+# ### `state_dict` without parentheses: the file holds a method
 #
-# The parentheses are missing: `torch.save(net.state_dict, ...)` saves the method, with the net that it belongs to.
+# `torch.save` raised no error, but `torch.load` refuses the file.
+# You wrote `net.state_dict` without parentheses, so the file holds the method, together with the net that it belongs to.
 
 # %%
 torch.save(net.state_dict, "method.pt")
@@ -955,7 +1118,7 @@ except pickle.UnpicklingError as error:
 #> True
 
 # %% [markdown]
-# Fix: `net.state_dict()`.
+# Fix: call the method, `net.state_dict()`.
 
 # %%
 torch.save(net.state_dict(), "method.pt")
@@ -963,10 +1126,14 @@ print(len(torch.load("method.pt")))
 #> 4
 
 # %% [markdown]
+# To notice it next time, load the file once, right after you first save it.
+
+# %% [markdown]
 # ### `Attempting to deserialize object on a CUDA device`
 #
-# The file holds the device of each tensor, and `torch.load` puts the tensor there.
-# Here is such a file, and a machine without a GPU:
+# The file was saved on a machine with a GPU, and you load it on a machine without one.
+# The file holds the device of each tensor, and `torch.load` tries to put the tensor on that device.
+# The snippet writes such a file, and then acts as a machine without a GPU:
 
 # %%
 from unittest import mock
@@ -981,7 +1148,7 @@ except RuntimeError as error:
 #> RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your storages to the CPU.
 
 # %% [markdown]
-# A file from a machine with more GPUs than this one has a similar message:
+# If the file is from a machine with more GPUs than this one, the message is similar:
 
 # %%
 with mock.patch("torch.serialization.location_tag", return_value="cuda:1"):
@@ -994,7 +1161,7 @@ except RuntimeError as error:
 #> RuntimeError: Attempting to deserialize object on CUDA device 1 but torch.cuda.device_count() is 1. Please use torch.load with map_location to map your storages to an existing device.
 
 # %% [markdown]
-# Fix: say where the tensors should be.
+# Fix: use `map_location` to say where the tensors should go.
 # `d2lblocks.load` puts them on the CPU unless you name another device.
 
 # %%
@@ -1004,8 +1171,9 @@ print(torch.load("from_gpu.pt", map_location="cpu").device, load("from_gpu.pt").
 # %% [markdown]
 # ### `No module named 'models'`, or `Can't get attribute 'Net'`
 #
-# `torch.save(net, path)` does not save the class, only the name of the class and of its Python module.
-# If the module cannot be imported when you load, the first message comes; if it no longer has the class, the second.
+# You saved a whole net with `torch.save(net, path)`, and later moved or renamed its class.
+# The file holds only the name of the class and of the Python module that defines it.
+# If that Python module cannot be imported when you load, you see the first message:
 
 # %%
 import types
@@ -1027,6 +1195,9 @@ except ModuleNotFoundError as error:
     print(f"ModuleNotFoundError: {error}")
 #> ModuleNotFoundError: No module named 'models'
 
+# %% [markdown]
+# If the Python module is there but no longer has the class, you see the second message:
+
 # %%
 sys.modules["models"] = types.ModuleType("models")
 try:
@@ -1036,7 +1207,7 @@ except AttributeError as error:
 #> Can't get attribute 'Net'
 
 # %% [markdown]
-# Fix: if you trust the file, put the class back under its old name, load once, and save the state.
+# Fix: if you trust the file, make the class available under its old name, load the file once, and save the state dict.
 
 # %%
 sys.modules["models"].Net = Net
@@ -1047,8 +1218,9 @@ print(list(torch.load("state.pt")))
 # %% [markdown]
 # ### `'GELU' object has no attribute 'approximate'`
 #
-# A module that was saved whole gets its attributes from the file, and the code of its class from your PyTorch.
-# If the class has gained an attribute since, loading works and the first call fails.
+# You loaded a whole net that was saved with an older version of PyTorch.
+# Its attributes come from the file, but the code of its class comes from the PyTorch that you have now.
+# If the class has gained an attribute since then, loading succeeds and the first call fails:
 
 # %%
 old = nn.Sequential(nn.Linear(2, 2), nn.GELU())
@@ -1062,7 +1234,7 @@ except AttributeError as error:
 #> AttributeError: 'GELU' object has no attribute 'approximate'
 
 # %% [markdown]
-# Fix: set the attribute to its default, and save the state, which has no such attributes.
+# Fix: set the attribute to its default value, and save the state dict, which does not contain such attributes.
 
 # %%
 old[1].approximate = "none"
@@ -1073,7 +1245,8 @@ torch.save(old.state_dict(), "state.pt")
 # %% [markdown]
 # ### `PytorchStreamReader failed reading zip archive`
 #
-# The directory of a zip archive is at its end, so a file that was cut off has none.
+# The file is incomplete.
+# A zip archive has its table of contents at the end, so a file that was cut off has none:
 
 # %%
 Path("cut.pt").write_bytes(Path("mlp.pt").read_bytes()[:2000])
@@ -1085,7 +1258,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # If nothing was written at all, the file is empty.
-# By default, `torch.load` then raises an `EOFError` without a message, and with `weights_only=False` it raises this one:
+# By default, `torch.load` then raises an `EOFError` without a message; with `weights_only=False`, it raises this one:
 
 # %%
 Path("empty.pt").touch()
@@ -1096,8 +1269,8 @@ except EOFError as error:
 #> EOFError: Ran out of input
 
 # %% [markdown]
-# Fix: download or copy it again.
-# If a program of yours wrote it, replace files at once, or use `save`, which does.
+# Fix: download or copy the file again.
+# If one of your own programs wrote the file, use atomic replacement, or call `save`, which does it for you.
 
 # %%
 save(torch.load("mlp.pt"), "whole.pt")
@@ -1105,8 +1278,9 @@ print(list(load("whole.pt"))[:2])
 #> ['hidden.weight', 'hidden.bias']
 
 # %% [markdown]
-# `Unsupported operand 118`, or `invalid load key, 'v'` without `weights_only`, is another case: Git has stored a pointer in place of the file.
-# `git lfs pull` gets the file itself.
+# If the message is `Unsupported operand 118`, or `invalid load key, 'v'` with `weights_only=False`, the cause is different.
+# The file comes from a repository that uses Git LFS, and what you have is only a short text that points to the real file.
+# `git lfs pull` downloads the real one.
 
 # %%
 Path("pointer.pt").write_text("version https://git-lfs.github.com/spec/v1")
@@ -1117,9 +1291,13 @@ except pickle.UnpicklingError as error:
 #> True
 
 # %% [markdown]
+# To notice a damaged file next time, compare its size or its checksum with the original.
+
+# %% [markdown]
 # ### `Some tensors share memory`, from safetensors
 #
-# Two names of the state refer to one tensor.
+# Your net has tied weights: two names in its state dict refer to the same tensor.
+# The safetensors format has no way to say this, so `save_file` refuses:
 
 # %%
 try:
@@ -1129,7 +1307,8 @@ except RuntimeError as error:
 #> Some tensors share memory, this will lead to duplicate memory on disk
 
 # %% [markdown]
-# `save_model` of safetensors stores one of the names only, so `load_state_dict` then misses the other one:
+# The function `save_model` of safetensors stores the tensor under only one of the names.
+# If you load that file with `load_state_dict`, the other name is missing:
 
 # %%
 from safetensors.torch import load_file, load_model, save_model
@@ -1143,7 +1322,8 @@ except RuntimeError as error:
 #>     Missing key(s) in state_dict: "1.weight". 
 
 # %% [markdown]
-# Fix: load with `load_model`, or with `load_parameters`, which both take the tie from the net.
+# Fix: load the file with `load_model` or `load_parameters`, which take the tie from the net.
+# `save_parameters` also records the tie in the file.
 
 # %%
 load_model(tied, "tied.safetensors")
@@ -1155,7 +1335,9 @@ print(scores.weight is table.weight)
 # %% [markdown]
 # ### `You are trying to save a non contiguous tensor`
 #
-# `channels_last` keeps the shape and orders the values in memory in another way, as a transpose does.
+# You transposed a weight or converted the net to `channels_last`, so some of its tensors are no longer contiguous.
+# A <dfn>contiguous tensor</dfn> has its values in memory one after another, in the order of its indices, with the last index changing fastest.
+# `channels_last` keeps the shape of a weight but stores its values in another order, and `save_file` accepts only contiguous tensors:
 
 # %%
 conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
@@ -1166,7 +1348,7 @@ except ValueError as error:
 #> ValueError: You are trying to save a non contiguous tensor: `weight` which is not allowed. It either means you are trying to save tensors which are reference of each other in which case it's recommended to save only the full tensors, and reslice at load time, or simply call `.contiguous()` on your tensor to pack it before saving.
 
 # %% [markdown]
-# Fix: make the tensors contiguous, or use `save_parameters`, which does.
+# Fix: call `.contiguous()` on each tensor, or use `save_parameters`, which does this for you.
 
 # %%
 save_file({name: t.contiguous() for name, t in conv.state_dict().items()}, "conv.safetensors")
@@ -1175,9 +1357,10 @@ print(torch.equal(load_parameters(nn.Conv2d(3, 4, 3), "conv.safetensors").weight
 #> True
 
 # %% [markdown]
-# ### Two names where two tensors were expected
+# ### Unpacking a loaded dictionary gives its keys
 #
-# A dictionary that is taken apart gives its keys:
+# You expected two tensors and got two strings.
+# The file holds a dictionary, and Python unpacks a dictionary into its keys:
 
 # %%
 a, b = torch.load("dict.pt")
@@ -1185,7 +1368,7 @@ print(a, b)
 #> x y
 
 # %% [markdown]
-# Fix: ask for the entries.
+# Fix: look up each entry by its key.
 
 # %%
 state = torch.load("dict.pt")
@@ -1196,7 +1379,8 @@ print(a, b)
 # %% [markdown]
 # ### `Missing key(s) in state_dict`, and the same names with `module.`
 #
-# The file is of a wrapped net: prefixes.
+# The same names are reported twice: as missing, and as unexpected with `module.` or `_orig_mod.` in them.
+# The file was saved from a wrapped net (see Prefixes).
 
 # %%
 try:
@@ -1206,7 +1390,7 @@ except RuntimeError as error:
 #> True True
 
 # %% [markdown]
-# The prefix can also be inside the names, if only a part of the net was wrapped:
+# If only a part of the net was wrapped, the wrapper's part is in the middle of the names:
 
 # %%
 plain = nn.Sequential(nn.Linear(20, 3), nn.ReLU())
@@ -1219,7 +1403,7 @@ except RuntimeError as error:
 #>     Unexpected key(s) in state_dict: "0._orig_mod.weight", "0._orig_mod.bias". 
 
 # %% [markdown]
-# Fix: save the inner net's state, or remove every wrapper with `unwrapped`.
+# Fix: save the state dict of the inner net, or remove every wrapper with `unwrapped`.
 
 # %%
 print(MLP().load_state_dict(compiled._orig_mod.state_dict()))
@@ -1228,9 +1412,10 @@ print(plain.load_state_dict(unwrapped(partly.state_dict())))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# Any other prefix, such as the `model.` of a training framework, is at the beginning of the names: call `consume_prefix_in_state_dict_if_present(state, "model.")`.
+# Other tools add other prefixes, such as the `model.` of a training framework.
+# If the prefix is at the beginning of each name, call `consume_prefix_in_state_dict_if_present(state, "model.")`.
 #
-# `torch.optim.swa_utils.AveragedModel` is a wrapper, too, and adds an entry of its own:
+# `torch.optim.swa_utils.AveragedModel` is a wrapper, too, and it also adds an entry of its own:
 
 # %%
 averaged = torch.optim.swa_utils.AveragedModel(plain)
@@ -1243,14 +1428,14 @@ except RuntimeError as error:
 #>     Unexpected key(s) in state_dict: "n_averaged", "module.0.weight", "module.0.bias". 
 
 # %% [markdown]
-# Fix: save the state of its `module`.
+# Fix: save the state dict of its attribute `module`.
 
 # %%
 print(plain.load_state_dict(averaged.module.state_dict()))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# For a wrapped safetensors file, the error of `load_parameters` says how to rename:
+# If the file is a safetensors file, the error that `load_parameters` raises says how to rename the entries:
 
 # %%
 save_file(dict(partly.state_dict()), "partly.safetensors")
@@ -1261,10 +1446,14 @@ except RuntimeError as error:
 #> The checkpoint is wrapped: without "_orig_mod." its keys fit. To load this one, rename each by name.replace("_orig_mod.", "").
 
 # %% [markdown]
+# To notice it next time, look at the names with `list(state)` before you save.
+
+# %% [markdown]
 # ### `Unexpected key(s) in state_dict`: a buffer that was `None`
 #
-# The buffer is registered as `None` and filled at the first call.
-# A buffer that is `None` has no entry, so the state of a used net has one name more than a new net.
+# Your module registers a buffer as `None` and assigns a tensor at the first call.
+# A buffer that is `None` has no entry in the state dict.
+# A net that has been called therefore has one entry more than a new net:
 
 # %%
 class Centered(nn.Module):
@@ -1288,8 +1477,8 @@ except RuntimeError as error:
 #>     Unexpected key(s) in state_dict: "mean". 
 
 # %% [markdown]
-# Fix: register it with its shape, `torch.zeros(20)`.
-# If you do not know the shape beforehand, take it from the file:
+# Fix: register the buffer with its shape, for example as `torch.zeros(20)`.
+# If you do not know the shape in advance, take it from the state dict before you load:
 
 # %%
 new, state = Centered(), used.state_dict()
@@ -1298,10 +1487,14 @@ print(new.load_state_dict(state))
 #> <All keys matched successfully>
 
 # %% [markdown]
+# To notice it next time, test that a *new* net can load what a *used* net has saved.
+
+# %% [markdown]
 # ### `Missing key(s)`: `weight_g` and `parametrizations.weight.original0`
 #
-# `nn.utils.weight_norm` names its parameters `weight_g` and `weight_v`, and the newer `nn.utils.parametrizations.weight_norm` names them `parametrizations.weight.original0` and `original1`.
-# A state of the older form goes into the newer one, but not the other way round:
+# PyTorch has two versions of weight normalization, and they name their parameters differently.
+# `nn.utils.weight_norm` uses `weight_g` and `weight_v`; the newer `nn.utils.parametrizations.weight_norm` uses `parametrizations.weight.original0` and `original1`.
+# The newer version can load a state dict of the older one, but not the other way round:
 
 # %%
 newer = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
@@ -1319,8 +1512,9 @@ except RuntimeError as error:
 #>     Unexpected key(s) in state_dict: "parametrizations.weight.original0", "parametrizations.weight.original1". 
 
 # %% [markdown]
-# With `strict=False` the layer keeps its random weights.
-# Fix: use the newer form, or rename.
+# With `strict=False`, there is no error, but the layer keeps its random weights.
+#
+# Fix: use the newer version, or rename the entries.
 
 # %%
 renamed = {
@@ -1333,10 +1527,12 @@ print(older.load_state_dict(renamed))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# ### `strict=False`, and the net is as random as before
+# ### `strict=False`: nothing was loaded, and there is no error
 #
-# Names that do not fit are left out, silently, unless you look at what the call returns.
-# (A wrong shape is an error all the same.)
+# The loaded net predicts no better than a new one.
+# With `strict=False`, `load_state_dict` skips every name that does not match, and raises no error.
+# (A wrong shape is still an error.)
+# In this example, no name matches, so nothing is loaded:
 
 # %%
 report = MLP().load_state_dict(compiled.state_dict(), strict=False)
@@ -1344,7 +1540,7 @@ print(len(report.missing_keys), len(report.unexpected_keys))
 #> 4 4
 
 # %% [markdown]
-# Fix: say which names may be missing, and check that no others are.
+# Fix: decide which names may be missing, and check that no others are.
 
 # %%
 state = net.state_dict()
@@ -1355,9 +1551,10 @@ print(report.missing_keys)
 #> ['out.weight', 'out.bias']
 
 # %% [markdown]
-# ### The best weights have changed
+# ### `state_dict()` is not a copy: the best weights have changed
 #
-# `state_dict()` is no copy: its tensors lie in the memory of the net, and training changes them.
+# You kept the state dict of the best epoch, and at the end it holds the weights of the last epoch.
+# `state_dict()` does not copy anything: its tensors share the memory of the net, so training changes them, too.
 
 # %%
 best = net.state_dict()
@@ -1367,7 +1564,7 @@ print(bool((best["out.bias"] == 7).all()))
 #> True
 
 # %% [markdown]
-# Fix: copy them, or save them at once.
+# Fix: make a copy, or save the state dict to a file at once.
 
 # %%
 import copy
@@ -1379,11 +1576,16 @@ print(bool((best["out.bias"] == 7).all()))
 #> True
 
 # %% [markdown]
-# ### The tied weights have come apart
+# To notice it next time, evaluate the net again after you have loaded the best weights, and compare the result with the one from that epoch.
+
+# %% [markdown]
+# ### Tied weights are no longer tied after loading
 #
-# `assign=True` gives each layer a parameter of its own: parameters.
-# So does `to_empty` for a net on the meta device.
-# Fix: tie again, or load without it.
+# Two layers shared a parameter before loading, and afterwards each has its own.
+# `load_state_dict` with `assign=True` does this, because it replaces the parameters of the net instead of copying values into them (see Sharing).
+# `to_empty` does the same to a net on the meta device.
+#
+# Fix: tie the weights again, or load without `assign=True`.
 
 # %%
 tied.load_state_dict(tied.state_dict(), assign=True)
@@ -1396,10 +1598,14 @@ print(scores.weight is table.weight)
 #> True
 
 # %% [markdown]
+# To notice it next time, check `scores.weight is table.weight` after loading.
+
+# %% [markdown]
 # ### Loading changes the dtype
 #
-# `load_state_dict` compares names and shapes, but not dtypes.
-# It rounds a `float32` weight into a `float16` net, and drops the fraction of a number where the net has whole numbers:
+# The values in the net are not exactly those in the file.
+# `load_state_dict` compares names and shapes, but it does not compare dtypes.
+# It rounds `float32` values when the net has `float16` parameters, and it drops the fraction when the net has integers:
 
 # %%
 counter = nn.Module()
@@ -1408,7 +1614,7 @@ print(counter.load_state_dict({"seen": torch.tensor([0.7, 2.9])}), counter.seen)
 #> <All keys matched successfully> tensor([0, 2])
 
 # %% [markdown]
-# Fix: compare first, or let `load_parameters` do it.
+# Fix: compare the dtypes first, or let `load_parameters` do it.
 
 # %%
 half = MLP().half()
@@ -1420,12 +1626,13 @@ print(load_parameters(MLP(), "half.safetensors", cast=True).out.bias.dtype)
 #> torch.float32
 
 # %% [markdown]
-# Without `cast=True`, it is an error that lists every tensor.
+# Without `cast=True`, `load_parameters` raises an error that lists every such tensor.
 
 # %% [markdown]
 # ### `loaded state dict contains a parameter group that doesn't match the size of optimizer's group`
 #
-# An optimizer's state is a list by position: it does not fit if a layer was added, or if other parameters are left out because they are frozen.
+# You added a layer, or you froze some parameters and left them out of the optimizer.
+# The state of an optimizer is a list by position, so it fits only an optimizer that has the same number of parameters in each group.
 
 # %%
 short = nn.Sequential(nn.Linear(2, 2))
@@ -1439,7 +1646,7 @@ except ValueError as error:
 #> ValueError: loaded state dict contains a parameter group that doesn't match the size of optimizer's group
 
 # %% [markdown]
-# If the number of groups differs, for example because biases now have their own learning rate, the message is another one:
+# If the number of parameter groups differs, for example because biases now have their own learning rate, the message is a different one:
 
 # %%
 groups = [{"params": short[0].weight}, {"params": short[0].bias, "lr": 0.01}]
@@ -1450,8 +1657,8 @@ except ValueError as error:
 #> ValueError: loaded state dict has a different number of parameter groups
 
 # %% [markdown]
-# Fix: load the net alone and train on with the new optimizer, which is as it was.
-# To keep the old state, put the new parameters into a group of their own after loading.
+# Fix: load only the net, and continue with the new optimizer, which the failed call has not changed.
+# To keep the old optimizer state, load it first, and then add the new parameters as a group of their own:
 
 # %%
 optimizer = torch.optim.Adam(longer[0].parameters())
@@ -1463,8 +1670,9 @@ print([len(group["params"]) for group in optimizer.param_groups])
 # %% [markdown]
 # ### The optimizer's state belongs to other layers
 #
-# The net loads by name and the optimizer by position, so after a change of order each layer of the same shape gets the momentum of another.
-# There is no error:
+# You changed the order of the layers before you resumed a run, and everything was loaded without an error.
+# However, a net is loaded by name and an optimizer by position.
+# After the change of order, each layer gets the momentum of another layer of the same shape:
 
 # %%
 def ordered(names):
@@ -1483,10 +1691,11 @@ print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
 #> tensor([2.])
 
 # %% [markdown]
-# The gradient of `q` was 1, and its momentum is now 2.
+# The gradient of `q` was 1, so its momentum should be 1, but after loading it is 2.
 #
-# Fix: an optimizer that is built from `named_parameters()` saves the names, but does not compare them.
-# Compare them yourself, before you load:
+# Fix: build the optimizer from `named_parameters()`.
+# It then saves the names, but it does not compare them when it loads.
+# Compare them yourself before you load:
 
 # %%
 layers, optimizer = ordered("kq")
@@ -1495,12 +1704,14 @@ for old, new in zip(saved["param_groups"], optimizer.param_groups):
 #> False
 
 # %% [markdown]
-# If they differ, register the layers in the old order, or save with `save_checkpoint`, which finds each parameter's state by its name.
+# If they differ, register the layers in the old order, or save with `save_checkpoint`, which finds the state of each parameter by name.
 
 # %% [markdown]
 # ### `param 'initial_lr' is not specified`, from a scheduler
 #
-# `last_epoch` does not load anything: it expects that the optimizer's groups have the `initial_lr` that a scheduler has left there.
+# You passed `last_epoch` to a scheduler in order to resume a run.
+# `last_epoch` does not load anything.
+# It expects that the parameter groups of the optimizer already have an entry `initial_lr`, which an earlier scheduler has written.
 
 # %%
 optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
@@ -1511,7 +1722,7 @@ except KeyError as error:
 #> KeyError: "param 'initial_lr' is not specified in param_groups[0] when resuming scheduler with last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training from a checkpoint but haven't properly loaded the optimizer state\n2. You're using last_epoch >= 0 for a fresh training run (not recommended)"
 
 # %% [markdown]
-# Fix: build both anew, and load the state of both, as in resuming a run.
+# Fix: build the optimizer and the scheduler as at the start of the run, and load the state of both, as in Resuming training.
 
 # %%
 optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
@@ -1529,10 +1740,10 @@ print(scheduler.last_epoch, scheduler.get_last_lr() == [optimizer.param_groups[0
 #> 5 True
 
 # %% [markdown]
-# ### A state without values
+# ### Saving a lazy net before its first batch
 #
-# A lazy net was saved before its first batch: lazy initialization.
-# `save_parameters` refuses it:
+# You saved a net with lazy layers before its first batch.
+# Its parameters have no values yet (see lazy initialization), so `save_parameters` refuses:
 
 # %%
 try:
@@ -1542,7 +1753,7 @@ except ValueError as error:
 #> ValueError: cannot save 'weight', 'bias': not initialized yet, the shapes come with the first batch
 
 # %% [markdown]
-# Fix: a dry run first.
+# Fix: do a dry run first.
 
 # %%
 from d2lblocks import apply_init
@@ -1553,6 +1764,9 @@ print(load_parameters(nn.LazyLinear(3), "lazy.safetensors").weight.shape)
 
 # %% [markdown]
 # ### `Can't pickle local object`: saving a whole net
+#
+# You saved the whole net, and one of its attributes is a lambda or a function that was defined inside another function.
+# A pickle stores a function by its name, and such a function has no name that can be imported.
 
 # %%
 class WithLambda(nn.Module):
@@ -1569,12 +1783,15 @@ except AttributeError as error:
 
 # %% [markdown]
 # Python 3.12 and later say `Can't get local object`.
-# Fix: `torch.save(net.state_dict(), path)`, which holds tensors only; or `nn.ReLU()` in place of the lambda.
+#
+# Fix: save the state dict, `torch.save(net.state_dict(), path)`, which holds only tensors.
+# Or use a module such as `nn.ReLU()` instead of the lambda.
 
 # %% [markdown]
-# ### `size mismatch`, also with `strict=False`: another number of classes
+# ### `size mismatch`, also with `strict=False`: a different number of classes
 #
-# You have trained a classifier for ten classes and now need three:
+# You have trained a classifier for ten classes and now need three.
+# `strict=False` does not help, because the last layer has the same name but a different shape:
 
 # %%
 ten = nn.ModuleDict({"body": nn.Linear(2, 4), "head": nn.Linear(4, 10)})
@@ -1588,7 +1805,7 @@ except RuntimeError as error:
 #>     size mismatch for head.bias: copying a param with shape torch.Size([10]) from checkpoint, the shape in current model is torch.Size([3]).
 
 # %% [markdown]
-# Fix: leave the head out, and look at what is missing: only the head may be.
+# Fix: leave the last layer out of the state dict, and check that nothing else is missing.
 
 # %%
 state = {name: tensor for name, tensor in ten.state_dict().items() if not name.startswith("head.")}
@@ -1598,8 +1815,10 @@ print(three.load_state_dict(state, strict=False).missing_keys)
 # %% [markdown]
 # ### `Unexpected key(s) in state_dict: "total_ops", "total_params"`
 #
-# Profilers and the like keep their counts in buffers of every module, and `state_dict()` saves them.
-# Fix: leave out what the new net does not have, but only those names.
+# You ran a profiler on the net before you saved it.
+# Some profilers keep their counts in buffers that they register in every module, and `state_dict()` includes them.
+#
+# Fix: leave those names out when you load, and no others.
 
 # %%
 counted = copy.deepcopy(ten)
@@ -1610,10 +1829,15 @@ print(ten.load_state_dict(state))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# ### The learning rate starts anew after resuming
+# To avoid it next time, run such tools on `copy.deepcopy(net)`.
+
+# %% [markdown]
+# ### The learning rate is reset after resuming
 #
-# A scheduler writes the learning rate into the optimizer as soon as it is made.
-# Here a schedule that falls by a tenth each step:
+# You resumed a run, and the learning rate is back near its first value.
+# You loaded the state of the optimizer but not that of the scheduler.
+# A new scheduler counts its steps from zero, and it writes its own learning rate into the optimizer as soon as it is made and again at every step.
+# In this example, the learning rate is multiplied by 0.9 after each step, so after four steps it should be 0.656:
 
 # %%
 def scheduled():
@@ -1635,7 +1859,7 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 #> 0.9
 
 # %% [markdown]
-# Fix: load both, when both are there.
+# Fix: build both, and then load the states of both.
 
 # %%
 optimizer, scheduler = scheduled()
@@ -1647,21 +1871,25 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 #> 0.656
 
 # %% [markdown]
+# To notice it next time, print `optimizer.param_groups[0]["lr"]` after the first resumed step.
+
+# %% [markdown]
 # ## Exercises
 
 # %% [markdown]
 # ### Exercise 1
 #
-# Your net is trained, and you will use it on this machine only.
-# Why store its parameters all the same?
+# Your net is trained, and you will use it only on this machine.
+# Why should you save its parameters anyway?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Memory ends with the process: by a crash, or with the job.
-# And a file can be compared, sent, gone back to, and started from: for other data, for another last layer, for a second opinion on an old result.
-# It costs little: the file of this net is as large as its numbers.
+# What is in memory is lost when the process ends or crashes.
+# A file can also be compared with another one, sent to somebody, and kept as a version to go back to.
+# You can start from it when you train on other data or with another last layer, and you can check an old result with it.
+# Saving costs little, because the file of this net is hardly larger than its numbers:
 
 # %%
 numbers = sum(parameter.numel() * 4 for parameter in net.parameters())
@@ -1671,13 +1899,13 @@ print(0 < os.path.getsize("mlp.safetensors") - numbers < 1_000)
 # %% [markdown]
 # ### Exercise 2
 #
-# Take the hidden layer of a saved MLP into a net with another output, and train only what is new.
+# Copy the hidden layer of a saved MLP into a net with another output layer, and train only the new layer.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Load the part by its prefix, and freeze it.
+# Pick the entries of the layer by their prefix, load them into the new net, and freeze the layer.
 
 # %%
 state = load_file("mlp.safetensors")
@@ -1690,14 +1918,15 @@ print([name for name, parameter in new.named_parameters() if parameter.requires_
 # %% [markdown]
 # ### Exercise 3
 #
-# Keep architecture and parameters in one file, so that `rebuild(path)` needs nothing else.
-# What has to be restricted?
+# Keep the architecture and the parameters in one file, so that `rebuild(path)` needs nothing else.
+# What do you have to restrict?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The file names a class and its arguments, and the program decides which classes it may name: a file that can name anything can run anything.
+# The file names the classes of the layers and their arguments, and your program has a list of the classes that it accepts.
+# Without this restriction, a file could name any class or function, and loading it could run anything.
 
 # %%
 KNOWN = {"Linear": nn.Linear, "ReLU": nn.ReLU}
@@ -1727,14 +1956,15 @@ print(torch.equal(rebuild("both.pt")(X), original(X)))
 # %% [markdown]
 # ### Exercise 4
 #
-# A checkpoint was written under `DataParallel`.
-# Load it into a bare net without changing the file.
+# A file was saved from a net in `DataParallel`.
+# Load it into your own net without changing the names in the state dict.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Build a module whose attribute `module` is the net: then the names fit.
+# Build a module that has your net as its attribute `module`.
+# Its names are then the same as those in the file.
 
 # %%
 torch.save({f"module.{name}": t for name, t in net.state_dict().items()}, "parallel.pt")
@@ -1751,13 +1981,14 @@ print(torch.equal(bare(X), net(X)))
 # ### Exercise 5
 #
 # Average the parameters of three checkpoints of one run.
-# What must not be averaged?
+# What must you not average?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Whole numbers, such as the counter of a batch norm, have no average of their type; take the last one.
+# An integer, such as the number of batches that a batch norm has counted, cannot keep its dtype when it is averaged.
+# Take the integers from the last checkpoint.
 
 # %%
 def average(states):
@@ -1776,27 +2007,28 @@ print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dty
 #> True torch.int64
 
 # %% [markdown]
-# Averaged running statistics do not belong to the averaged weights: `torch.optim.swa_utils.update_bn` computes them anew from data.
+# The running statistics of batch norms can be averaged, but the averages do not belong to the averaged weights.
+# `torch.optim.swa_utils.update_bn` computes them again from data.
 
 # %% [markdown]
 # ## In short
 #
 # | You want | Write |
 # |---|---|
-# | to keep tensors, lists, dictionaries | `save(obj, path)`, `load(path)`; `torch.save`, `torch.load` |
-# | to keep what a net has learned | `save_parameters(net, path)`; `torch.save(net.state_dict(), path)` |
+# | to save tensors, lists, dictionaries | `save(obj, path)`, `load(path)`; `torch.save`, `torch.load` |
+# | to save what a net has learned | `save_parameters(net, path)`; `torch.save(net.state_dict(), path)` |
 # | to use it again | `load_parameters(net, path)`; `net.load_state_dict(torch.load(path))` |
 # | a copy in memory | `copy.deepcopy(net.state_dict())` |
 # | one part of a net | `net.hidden.state_dict()` |
 # | names without `module.` | `consume_prefix_in_state_dict_if_present(state, "module.")`, for a prefix at the beginning |
 # | to resume a run | `save_checkpoint(folder, step, net=net, optimizer=optimizer)`, `load_checkpoint(folder, net=net, optimizer=optimizer)` |
-# | a net in many processes | `torch.distributed.checkpoint` |
+# | to save a net that is split over many processes | `torch.distributed.checkpoint` |
 # | to load on another machine | `map_location="cpu"` |
 # | names and shapes only | `map_location="meta"` |
 # | a small part of a large tensor | `save`, or `.clone()` first |
 # | a file from somebody else | safetensors; second best `weights_only=True`, the default |
-# | a program without your classes | `torch.export.save` |
+# | to run a net without its classes | `torch.export.save` |
 #
-# The functions of this page: `d2lblocks.serialization`.
-# Before it: Custom layers.
-# Next: Devices.
+# The functions of this page are in `d2lblocks.serialization`.
+#
+# Next: Devices, because a net and its data must be on the same device before you can use what you have loaded.
