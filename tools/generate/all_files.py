@@ -7,6 +7,7 @@ from tests.page_runner import Page, Snippet
 from tools.pages import topics
 
 from .generated import GeneratedFile, GeneratedPart
+from .glossary import GLOSSARY, glossary
 from .gpu_record import TESTED, Record
 from .mistakes import MISTAKES, mistakes
 from .notebook import NOTEBOOKS, notebook
@@ -21,6 +22,7 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
         GeneratedPart(root, HOME, "proof", proof(pages, root)),
         GeneratedPart(root, INIT, "tables of scales", scale_tables(pages)),
         GeneratedPart(root, TESTED, "table of GPU runs", Record(pages, root).table()),
+        GeneratedPart(root, GLOSSARY, "glossary", glossary(pages, root)),
         GeneratedPart(root, MISTAKES, "list of mistakes", mistakes(pages, root)),
     ]
     for page in topics(pages, root):
