@@ -104,7 +104,7 @@ def test_a_message_leads_to_its_fix(message: str, sections: set[str], search: Se
     [
         ("AttributeError: 'LeNet' object has no attribute '_backward_hooks'", "modules/#cannot-assign-module-before-module__init__-call"),
         ("NotImplementedError: Module [LeNet] is missing the required \"forward\" function", "modules/#missing-the-required-forward-function"),
-        ("RuntimeError: output with shape [10] doesn't match the broadcast shape [64, 10]", "parameters/#a-wrong-shape-that-is-noticed-late"),
+        ("RuntimeError: output with shape [10] doesn't match the broadcast shape [64, 10]", "parameters/#assigning-to-data-hides-a-wrong-shape"),
         ("ValueError: Expected more than 1 value per channel when training, got input size torch.Size([1, 512])", "lazy/#expected-more-than-1-value-per-channel-when-training"),
         ("RuntimeError: Tensor on device cuda:0 is not on the expected device cpu!", "devices/#expected-all-tensors-to-be-on-the-same-device"),
         ("AssertionError: Torch not compiled with CUDA enabled", "devices/#torch-not-compiled-with-cuda-enabled"),
@@ -130,7 +130,7 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
 @pytest.mark.parametrize(
     ("text", "section"),
     [
-        ("state_dict", "parameters/#what-state_dict-holds-and-parameters-does-not"),
+        ("state_dict", "parameters/#the-difference-between-state_dict-and-parameters"),
         ("weights_only", "serialization/#weights-only-load-failed-a-whole-module-a-numpy-scalar"),
         ("weights_only=True", "serialization/#who-may-run-code"),
         ("weights", "lazy/#weights-only-load-failed-from-a-state-of-your-own"),

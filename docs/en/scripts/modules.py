@@ -145,7 +145,7 @@ print(net(X).shape)
 #
 # You do not write a method for the backward pass, which computes how each parameter should change.
 # Autograd does this for you.
-# <dfn>Autograd</dfn> is PyTorch's automatic differentiation: it records every operation of the forward pass, and computes the derivatives of the result from this record.
+# <dfn>Autograd</dfn> is PyTorch's automatic differentiation: it records every operation of the forward pass, and computes from this record the derivatives of the result, which are called gradients.
 
 # %% [markdown]
 # ### Registration: `self.name = layer`
@@ -812,7 +812,7 @@ print(net)
 # %% [markdown]
 # `.to()` does not move these layers, and `state_dict()` does not contain them.
 # Loading an empty state dict into the net even reports success.
-# The first error comes from the optimizer:
+# The first error comes from the optimizer, the object that changes the parameters during training:
 
 # %%
 try:
