@@ -31,9 +31,9 @@ from torch.nn import functional as F
 #
 # PyTorch uses one class for all four, `nn.Module`.
 # A <dfn>module</dfn> is an object of the class `nn.Module` or of one of its subclasses: it takes tensors, returns tensors, and holds its own parameters.
-# A <dfn>parameter</dfn> is a tensor whose numbers training changes, such as the weights of a layer.
+# A <dfn>parameter</dfn> is a tensor whose numbers training changes, such as the weights and biases of a layer.
 #
-# `nn.Linear(3, 4)` is a layer of four neurons: for each example, it takes 3 numbers and returns 4.
+# `nn.Linear(3, 4)` is a linear layer of four neurons: for each example, it takes 3 numbers and returns 4.
 # `nn.ReLU()` is a layer without parameters: it replaces each negative number with 0.
 # It is an activation function.
 # An <dfn>activation function</dfn> is applied to the output of a layer; without one in between, two linear layers in a row could be replaced by a single linear layer.
@@ -87,7 +87,7 @@ print(net)
 # `net[0]` is the first module.
 #
 # To choose the names yourself, pass an `OrderedDict`, a dictionary from Python's standard library.
-# This example is a small convolutional net:
+# This example is a small convolutional net; if convolutions are new to you, look only at the names.
 
 # %%
 from collections import OrderedDict
@@ -139,7 +139,10 @@ print(net(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# Running `forward` is called the forward pass: a <dfn>forward pass</dfn> computes the output of a net from its input.
+# An <dfn>MLP</dfn>, or multilayer perceptron, is a net of linear layers with an activation function between them.
+# Calling `net(X)` runs `forward`, and returns 10 numbers for each of the two examples, as before.
+# A <dfn>forward pass</dfn> is one run of a net from its input to its output.
+#
 # `F.relu` is a function, and `nn.ReLU()` is a module that calls this function.
 # Since ReLU has no parameters, you can use either.
 #
@@ -152,9 +155,10 @@ print(net(X).shape)
 #
 # `super().__init__()` creates the empty tables in which a module keeps its parts.
 # After that, `self.hidden = nn.Linear(20, 256)` does two things: it creates an attribute, and it registers the layer.
-# <dfn>Registration</dfn> enters a part, such as a layer or a parameter, in the tables of a module under a name, so that the part is trained, saved and moved together with the module.
+# <dfn>Registration</dfn> means that a module stores a part, such as a layer or a parameter, in its tables under a name, so that the part is trained, saved and moved together with the module.
 # The name is the name of the attribute.
-# A <dfn>child module</dfn> is a module that is registered in another module; with the children of its children, and so on, these are the <dfn>submodules</dfn> of the outer module.
+# A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
+# The <dfn>submodules</dfn> of a module are its child modules, their child modules, and so on.
 #
 # `named_parameters()` lists the parameters of the net and of all its submodules:
 
@@ -195,7 +199,7 @@ print(SizedMLP(20, 64, 3)(X).shape)
 #
 # Call `net(X)`, not `net.forward(X)`.
 # As with every object in Python, `net(X)` means `net.__call__(X)`.
-# `nn.Module` defines `__call__`: it runs `forward`, and also the *hooks*, functions that somebody has attached to the module to run before or after `forward`.
+# `nn.Module` defines `__call__`: it runs `forward`, and also the *hooks*, functions that you or a library attached to the module and that run before or after `forward`.
 #
 # This snippet attaches a hook that stores the shape of each output, and then calls the net in three ways:
 
@@ -283,7 +287,8 @@ print(Y.shape, bool(Y.abs() <= 1))
 #> torch.Size([]) True
 
 # %% [markdown]
-# - **The constant** is a *buffer*: a tensor that belongs to the module but is not trained.
+# - **The constant** `rand_weight` is a *buffer*: a tensor that belongs to the module but is not trained.
+#   `register_buffer` registers it.
 #   A buffer is saved and moved together with the parameters.
 #   A cast, such as `net.double()`, changes it too, provided that it holds floating-point numbers.
 # - **The layer that is used twice** is a single layer with a single weight.
@@ -301,9 +306,9 @@ print(list(fixed.state_dict()))
 #> ['rand_weight', 'linear.weight', 'linear.bias']
 
 # %% [markdown]
-# **The price.** The number of turns of the loop depends on the data.
-# For this reason the block cannot be compiled or exported as one graph.
-# On a GPU, Python also has to wait for a result in every turn before it can decide whether to go on.
+# **The price.** The data decide how many times the loop runs.
+# For this reason, `torch.compile` and `torch.export` cannot turn the block into a single graph of operations.
+# On a GPU, Python also has to wait for the sum in every turn of the loop before it can decide whether to go on.
 # Exercise 5 replaces the loop.
 
 # %% [markdown]
@@ -362,7 +367,7 @@ print(chimera.get_submodule("0.net.2") is chimera[0].net[2])
 # %% [markdown]
 # ## In the library
 #
-# The package has the blocks of this page ready for use, in `d2lblocks.modules`:
+# The package `d2lblocks` belongs to this site, and contains the blocks of this page ready for use, in `d2lblocks.modules`:
 
 # %%
 import d2lblocks
@@ -371,14 +376,14 @@ print(d2lblocks.MLP(20)(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# Read the rest of this section if you want to know how the classes differ from the sketches above.
+# Read the rest of this section if you want to know how these classes differ from the sketches, the short versions that you wrote above.
 # The folded source is the code of the package, without its docstrings.
 # From here on, `MLP`, `MySequential`, `FixedHiddenMLP` and `NestMLP` are the classes of the library.
 
 # %% [markdown]
 # ### `MLP`
 #
-# The sketch had fixed sizes, or sizes that you had to know in advance.
+# The first sketch had fixed sizes, and the second one had to know its input size.
 # The library's `MLP` takes its sizes as arguments.
 # With `in_features=None`, it takes the input size from the first batch.
 # Like the layers in `torch.nn`, it has the arguments `device` and `dtype`; it passes them to both of its layers.
@@ -1307,7 +1312,7 @@ print(ones)
 #> tensor([0.5000, 0.5000, 0.5000])
 
 # %% [markdown]
-# Fix: write `X = X / 2`, which creates a new tensor.
+# Fix: write `X = X / 2`, which creates a new tensor and leaves the input as it was.
 
 # %%
 class HalvedCopy(nn.Module):
@@ -1351,8 +1356,11 @@ print(torch.equal(loaded.eval()(X), net(X)))
 #> True
 
 # %% [markdown]
-# The function `F.dropout` does not know the mode of your module; write `F.dropout(X, training=self.training)`.
-# `net.eval()` does not turn off the recording of gradients; `torch.no_grad()` does.
+# The function `F.dropout` does not know the mode of your module, and still sets values to zero after `net.eval()`.
+# Write `F.dropout(X, training=self.training)` instead.
+# `net.eval()` does not stop autograd from recording; use `torch.no_grad()` for that.
+#
+# To notice it next time, print `net.training` before you predict.
 
 # %% [markdown]
 # ### The call never returns: a loop over infinite values
@@ -1377,7 +1385,7 @@ print(bool(torch.tensor([1.0, float("inf"), float("nan")]).isfinite().all()))
 #
 # A child module needs something from its parent, so you assign the parent to an attribute of the child.
 # This registers the parent as a child of its own child.
-# Operations that go from each module to its children, such as `to()`, `train()` and `print`, then never come to an end:
+# Operations that go from each module to its children, such as `to()`, `train()` and `print`, then repeat until Python stops them with this error:
 
 # %%
 class Child(nn.Module):

@@ -10,7 +10,7 @@
 # This page shows how to look at the parameters of a net and how to change them, so that you notice such problems.
 #
 # - **What you will be able to do:** find, read, change, freeze and share the parameters of a net, and recognize the changes that PyTorch does not notice.
-# - **What you need:** Layers and modules, up to its section "In the library".
+# - **What you need:** Layers and modules, up to its section In the library.
 # - **How long it takes:** about 25 minutes up to In the library, which is all the next topic needs; about 55 minutes with everything and the exercises.
 #
 # The first sections use this small net, which returns one number for each example in the batch `X`:
@@ -37,6 +37,10 @@ print(list(net[2].state_dict()))
 #> ['weight', 'bias']
 
 # %% [markdown]
+# The bias contains one number, and the layer has two parameters, `weight` and `bias`.
+# Their names come from the state dict of the layer.
+# A <dfn>state dict</dfn> is the dictionary that `state_dict()` returns: it maps the path of each parameter and each saved buffer of a module to its tensor.
+#
 # A parameter is an object of the class `nn.Parameter`, a subclass of `torch.Tensor`.
 # It differs from other tensors in two ways.
 # A module registers it when you assign it to an attribute, and it requires a gradient unless you say otherwise.
@@ -103,8 +107,7 @@ for name, parameter in net.named_parameters():
 # %% [markdown]
 # No path begins with `1`, because `net[1]` is a `ReLU` and has no parameters.
 #
-# You can also get a single parameter by its path, with `get_parameter` or from the state dict.
-# A <dfn>state dict</dfn> is the dictionary that `state_dict()` returns: it maps the path of each parameter and each saved buffer of a module to its tensor.
+# You can also get a single parameter by its path, with `get_parameter` or from the state dict:
 
 # %%
 print(net.get_parameter("2.bias") is net[2].bias)
@@ -114,7 +117,8 @@ print(net.state_dict()["2.bias"].data_ptr() == net[2].bias.data_ptr())
 
 # %% [markdown]
 # `get_parameter` returns the parameter itself.
-# `state_dict()` returns a new tensor that does not require a gradient, but uses the same memory as the parameter: both `data_ptr()`, the addresses in memory, are equal.
+# The tensor in the state dict is a different object, and does not require a gradient.
+# It uses the same memory as the parameter, because `data_ptr()`, the address in memory, is the same for both.
 # A state dict is therefore not a copy, and its values change during training.
 
 # %% [markdown]
@@ -122,7 +126,7 @@ print(net.state_dict()["2.bias"].data_ptr() == net[2].bias.data_ptr())
 #
 # Use `parameters()` for training and `state_dict()` for saving.
 # They differ because two kinds of names are in the state dict but not in the list of parameters: the names of buffers, and the second names of shared parameters.
-# This net has both kinds, because it contains a batch normalization and uses one layer twice:
+# This net has both kinds, because it uses one layer twice and contains a batch normalization, a layer that scales its input with the mean and the variance of the batch:
 
 # %%
 shared = nn.Linear(4, 4)
@@ -138,7 +142,7 @@ print([name for name in net.state_dict() if name not in parameters])
 # They are saved and moved with the net, but not trained.
 # The last two names are second names: `2.weight` is the same parameter as `0.weight`, and `2.bias` is the same as `0.bias`.
 #
-# `parameters()` and `named_parameters()` return each parameter only once, because an optimizer must not get it twice.
+# `parameters()` and `named_parameters()` return each parameter only once, because an optimizer needs each parameter once.
 # `state_dict()` contains every name, and `named_parameters(remove_duplicate=False)` returns every name of a parameter.
 # Every name in `named_parameters()` is also in `state_dict()`.
 #
@@ -211,6 +215,10 @@ print(sum(isinstance(module, nn.Linear) for module in rgnet.modules()))
 #> 7
 
 # %% [markdown]
+# The net consists of 18 modules, including itself, and two of them are its child modules.
+# Seven of the modules are linear layers.
+
+# %% [markdown]
 # ## Changing values
 #
 # You want to set a parameter to values of your own, for example to values from another program.
@@ -228,7 +236,10 @@ print(layer(torch.tensor([10.0, 100.0])).item())
 #> 210.5
 
 # %% [markdown]
-# The layer computes `1 * 10 + 2 * 100 + 0.5`, so both values have been set.
+# The layer computes `1 * 10 + 2 * 100 + 0.5`, so the weight and the bias have their new values.
+# `copy_` converts the new values to the dtype of the parameter.
+# The <dfn>dtype</dfn> of a tensor is the type of its numbers, such as `torch.float32` for floating-point numbers with 32 bits.
+#
 # The parameter is still the same object.
 # An optimizer that holds it, or another layer that shares it, therefore sees the new values.
 #
@@ -304,7 +315,7 @@ print([name for name, parameter in net.named_parameters() if not parameter.requi
 #> ['0.weight', '0.bias', '2.weight', '2.bias']
 
 # %% [markdown]
-# **Watch out.** Freezing leaves two things as they are.
+# **Watch out.** Freezing does not affect two things.
 #
 # First, a gradient from before the freezing is still stored, and the next `step()` of the optimizer still uses it.
 # Call `net.zero_grad()` after freezing.
@@ -342,6 +353,8 @@ print(sum(parameter.numel() for parameter in net.parameters()) == 4 * 8 + 8 + 8 
 #> True
 
 # %% [markdown]
+# The second output confirms that the shared weight counts once: the sum on the right contains `8 * 8` only once.
+#
 # `is` tells you whether two names refer to the same object.
 # Comparing values does not tell you: two separate parameters can have equal values.
 #
@@ -411,10 +424,7 @@ print(scores.weight is table.weight)
 # %% [markdown]
 # The third one is assigning a new parameter: `table.weight = nn.Parameter(...)` changes only one of the two layers.
 #
-# A cast, such as `model.double()`, keeps the tie.
-# It changes the dtype of the parameters.
-# The <dfn>dtype</dfn> of a tensor is the type of its numbers, such as `torch.float32` for floating-point numbers with 32 bits.
-# `copy.deepcopy` of the whole net keeps the tie too:
+# Two other operations keep the weights tied: a cast, such as `model.double()`, and `copy.deepcopy` of the whole net:
 
 # %%
 import copy
@@ -493,7 +503,7 @@ print(parameter_table(net))
 
 # %% [markdown]
 # `parameter_table` has one row for every name of every parameter and buffer.
-# A shared tensor has a row for each of its names, but counts only once in the totals.
+# A shared tensor has a row for each of its names, but counts only once in the totals: here `2.weight` is noted as `is 0.weight`.
 # A lazy parameter, which gets its shape from the first batch, has `?` instead of a shape.
 # For a sparse tensor, the table counts only the values that are stored; the bytes also include the indices.
 #
@@ -545,6 +555,7 @@ print(bool((net[2].weight == 0).all()))
 #> True
 
 # %% [markdown]
+# `0.weight` and `2.weight` are two names of one parameter, so `net[2]` has the new values too.
 # For a wrong path, the error message suggests the nearest name:
 
 # %%
