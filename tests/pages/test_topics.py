@@ -72,7 +72,7 @@ MISTAKES = [
     ("devices", "### `Expected all tensors to be on the same device`"),
     ("modules", '#> NotImplementedError: Module [Misspelt] is missing the required "forward" function'),
     ("modules", "#> TypeError: linear(): argument 'input' (position 1) must be Tensor, not ReLU"),
-    ("modules", "### The same input gives different outputs"),
+    ("modules", "### The same input gives a different output every time"),
     ("modules", "### The net changes its input tensor"),
     ("init", "### The net learns, but no better than one of width 1"),
     ("init", "#> ValueError: Fan in and fan out can not be computed for tensor with fewer than 2 dimensions"),

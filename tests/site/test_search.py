@@ -117,7 +117,7 @@ def test_a_message_leads_to_its_fix(message: str, sections: set[str], search: Se
         ("element 0 of tensors does not require grad and does not have a grad_fn", "layers/#gradients-are-none-data-in-forward"),
         ("CUDA out of memory", "devices/#cuda-out-of-memory-memory-grows-with-every-step"),
         ("learning rate resets after resume", "serialization/#the-learning-rate-starts-anew-after-resuming"),
-        ("different output every time dropout", "modules/#the-same-input-gives-different-outputs"),
+        ("different output every time dropout", "modules/#the-same-input-gives-a-different-output-every-time"),
     ],
 )  # fmt: skip
 def test_a_message_with_other_names_and_sizes_leads_there_too(

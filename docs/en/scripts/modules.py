@@ -787,7 +787,8 @@ print([name for name, _ in Table().named_parameters()])
 #> ['layers.out.weight', 'layers.out.bias']
 
 # %% [markdown]
-# A dataclass cannot have a field for a module, a parameter or a buffer: fields are assigned before `__post_init__` runs, so you get `cannot assign module before Module.__init__() call`.
+# A dataclass cannot have a field for a module, a parameter or a buffer.
+# Fields are assigned before `__post_init__` runs, so you get `cannot assign module before Module.__init__() call`.
 # Write the `__init__` of such a class yourself.
 
 # %% [markdown]
@@ -817,7 +818,7 @@ print(net)
 # %% [markdown]
 # `.to()` does not move these layers, and `state_dict()` does not contain them.
 # Loading an empty state dict into the net even reports success.
-# The first error comes from the optimizer, the object that changes the parameters during training:
+# The first error comes from the optimizer, which is the object that changes the parameters during training:
 
 # %%
 try:
@@ -829,7 +830,7 @@ except ValueError as error:
 # %% [markdown]
 # If the net also has registered layers, the optimizer raises no error either.
 #
-# Fix: `nn.ModuleList`, a list that registers its modules.
+# Fix: use an `nn.ModuleList`, a list that registers its modules.
 
 # %%
 net.layers = nn.ModuleList(net.layers)
@@ -837,6 +838,8 @@ print(list(net.state_dict()))
 #> ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
 
 # %% [markdown]
+# To notice it next time, print the net: a layer that is not in the printout is not registered.
+#
 # For modules with names, use `nn.ModuleDict`; a Python dictionary does not register its modules either.
 # The keys of an `nn.ModuleDict` become attributes.
 # It therefore refuses a key that contains a dot, and a key that is already an attribute of every `nn.ModuleDict`:
@@ -854,9 +857,6 @@ except KeyError as error:
 # %%
 print(nn.ModuleDict({"key_layer": nn.ReLU()})["key_layer"])
 #> ReLU()
-
-# %% [markdown]
-# To notice it next time, print the net: a layer that is not in the printout is not registered.
 
 # %% [markdown]
 # ### A constant is not saved, cast or moved with the net
@@ -1326,9 +1326,9 @@ print(HalvedCopy()(ones), ones)
 #> tensor([0.5000, 0.5000, 0.5000]) tensor([1., 1., 1.])
 
 # %% [markdown]
-# ### The same input gives different outputs
+# ### The same input gives a different output every time
 #
-# You call a trained net twice with the same input, and get two different outputs.
+# You call a trained net several times with the same input, and get a different output every time.
 # The net contains dropout, and is still in training mode.
 # In <dfn>training mode</dfn>, some layers behave as training requires: dropout sets random values to zero, and batch normalization uses the statistics of the current batch; a new module is in this mode, and `net.train()` returns to it.
 # In <dfn>evaluation mode</dfn>, which `net.eval()` turns on, dropout returns its input unchanged, and batch normalization uses the statistics it has stored.
