@@ -70,7 +70,7 @@ MISTAKES = [
     ("devices", "### `Expected one of cpu, cuda, ...`"),
     ("devices", "### `Torch not compiled with CUDA enabled`"),
     ("devices", "### `Expected all tensors to be on the same device`"),
-    ("modules", '#> NotImplementedError: Module [Misspelt] is missing the required "forward" function'),
+    ("modules", '#> NotImplementedError: Module [Misspelled] is missing the required "forward" function'),
     ("modules", "#> TypeError: linear(): argument 'input' (position 1) must be Tensor, not ReLU"),
     ("modules", "### The same input gives a different output every time"),
     ("modules", "### The net changes its input tensor"),

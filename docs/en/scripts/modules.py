@@ -1040,9 +1040,9 @@ print([name for name, _ in net.named_parameters()])
 # %% [markdown]
 # ### `setattr` with a dotted name does not replace a layer
 #
-# You replace an inner layer with `setattr` and its path, and nothing changes in the output.
+# You replace an inner layer with `setattr` and its path, but the net still uses the old layer.
 # `setattr` does not follow a path.
-# It adds a new child, whose name contains a dot, to the outer net, and the old layer stays in use:
+# It adds a new child, whose name contains a dot, to the outer net, and does not touch the old layer:
 
 # %%
 net = NestMLP()
@@ -1077,16 +1077,16 @@ print(net.net[2], [name for name, _ in net.named_children()])
 # A wrong name or a wrong indentation is noticed only when you call the module:
 
 # %%
-class Misspelt(nn.Module):
+class Misspelled(nn.Module):
     def foward(self, X):
         return X
 
 
 try:
-    Misspelt()(X)
+    Misspelled()(X)
 except NotImplementedError as error:
     print(f"NotImplementedError: {error}")
-#> NotImplementedError: Module [Misspelt] is missing the required "forward" function
+#> NotImplementedError: Module [Misspelled] is missing the required "forward" function
 
 # %% [markdown]
 # `nn.ModuleList` and `nn.ModuleDict` raise the same error, because they have no `forward` either: they do not know in which order to run their modules.
