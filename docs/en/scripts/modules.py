@@ -248,7 +248,7 @@ class MySequential(nn.Module):
 # Read it here to understand how containers work; in your own code, loop over the container instead.
 #
 # Given the same layers, the two containers return the same output and have the same names.
-# The names come from `state_dict()`, which maps the path of every parameter to its tensor.
+# The names come from `state_dict()`, which maps the name of every parameter, such as `0.weight`, to its tensor.
 # It is the dictionary that you save to a file.
 
 # %%
