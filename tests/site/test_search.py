@@ -104,7 +104,7 @@ def test_a_message_leads_to_its_fix(message: str, sections: set[str], search: Se
     [
         ("AttributeError: 'LeNet' object has no attribute '_backward_hooks'", "modules/#cannot-assign-module-before-module__init__-call"),
         ("NotImplementedError: Module [LeNet] is missing the required \"forward\" function", "modules/#missing-the-required-forward-function"),
-        ("RuntimeError: output with shape [10] doesn't match the broadcast shape [64, 10]", "parameters/#a-wrong-shape-that-is-noticed-late"),
+        ("RuntimeError: output with shape [10] doesn't match the broadcast shape [64, 10]", "parameters/#assigning-to-data-hides-a-wrong-shape"),
         ("ValueError: Expected more than 1 value per channel when training, got input size torch.Size([1, 512])", "lazy/#expected-more-than-1-value-per-channel-when-training"),
         ("RuntimeError: Tensor on device cuda:0 is not on the expected device cpu!", "devices/#expected-all-tensors-to-be-on-the-same-device"),
         ("AssertionError: Torch not compiled with CUDA enabled", "devices/#torch-not-compiled-with-cuda-enabled"),
@@ -117,7 +117,7 @@ def test_a_message_leads_to_its_fix(message: str, sections: set[str], search: Se
         ("element 0 of tensors does not require grad and does not have a grad_fn", "layers/#gradients-are-none-data-in-forward"),
         ("CUDA out of memory", "devices/#cuda-out-of-memory-memory-grows-with-every-step"),
         ("learning rate resets after resume", "serialization/#the-learning-rate-is-reset-after-resuming"),
-        ("different output every time dropout", "modules/#the-same-input-another-output"),
+        ("different output every time dropout", "modules/#the-same-input-gives-a-different-output-every-time"),
     ],
 )  # fmt: skip
 def test_a_message_with_other_names_and_sizes_leads_there_too(
@@ -130,7 +130,7 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
 @pytest.mark.parametrize(
     ("text", "section"),
     [
-        ("state_dict", "parameters/#what-state_dict-holds-and-parameters-does-not"),
+        ("state_dict", "parameters/#the-difference-between-state_dict-and-parameters"),
         ("weights_only", "serialization/#weights-only-load-failed-a-whole-module-a-numpy-scalar"),
         ("weights_only=True", "serialization/#security-pickle-weights_only-and-safetensors"),
         ("weights", "lazy/#weights-only-load-failed-from-a-state-of-your-own"),

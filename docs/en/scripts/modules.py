@@ -5,7 +5,15 @@
 # It needs `d2lblocks`, `numpy` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# After this page you can write a network as a module made of modules, and tell which of its parts PyTorch knows about and which it does not.
+# You want to build a network that no ready-made class offers: it has two inputs, or a loop, or one layer in two places.
+# In PyTorch you write it as a class of your own.
+# The class may run without an error and still hide its layers from PyTorch, so that nothing is trained, saved or moved to the GPU.
+#
+# - **What you will be able to do:** write a network as a module made of other modules, and tell which of its parts PyTorch trains, saves and moves.
+# - **What you need:** Python, including classes and methods; and what a tensor is, for example from [Tensors](https://docs.pytorch.org/tutorials/beginner/basics/tensorqs_tutorial.html) on pytorch.org.
+# - **How long it takes:** about 20 minutes up to In the library, which is all the next topic needs; about 70 minutes with everything and the exercises.
+#
+# Every snippet on this page uses these three imports:
 
 # %%
 import torch
@@ -13,14 +21,22 @@ from torch import nn
 from torch.nn import functional as F
 
 # %% [markdown]
-# ## One interface for every size
+# ## `nn.Module`: one class for neuron, layer, block and network
 #
-# A *neuron* is a weighted sum of its inputs plus a bias.
-# Neurons that share their inputs form a *layer*, layers that belong together a *block*, and the whole model is a *network*.
-# PyTorch has one class for all four, `nn.Module`: tensors go in, tensors come out, and the module knows its own *parameters*, the numbers that training changes.
+# A network has parts of different sizes, and each size has a name.
+# A <dfn>neuron</dfn> multiplies each of its inputs by a number called a weight, adds up the products, and adds one more number, the bias.
+# A <dfn>layer</dfn> is one step of a network; the most common kind is a group of neurons that all get the same inputs.
+# A <dfn>block</dfn> is a group of layers that is used as one unit.
+# A <dfn>network</dfn>, also called a net or a model, consists of all the layers that turn an input into a result.
 #
-# `nn.Linear(3, 4)` is a layer of four neurons: it takes 3 numbers per example and gives 4.
-# `nn.ReLU()` has no parameters: it replaces negative numbers by 0.
+# PyTorch uses one class for all four, `nn.Module`.
+# A <dfn>module</dfn> is an object of the class `nn.Module` or of one of its subclasses: it takes tensors, returns tensors, and holds its own parameters.
+# A <dfn>parameter</dfn> is a tensor whose numbers training changes, such as the weights and biases of a layer.
+#
+# `nn.Linear(3, 4)` is a linear layer of four neurons: for each example, it takes 3 numbers and returns 4.
+# `nn.ReLU()` is a layer without parameters: it replaces each negative number with 0.
+# It is an activation function.
+# An <dfn>activation function</dfn> is applied to the output of a layer; without one in between, two linear layers in a row could be replaced by a single linear layer.
 
 # %%
 neuron = nn.Linear(3, 1)
@@ -37,16 +53,22 @@ for module in (neuron, layer, block, network):
 #> True torch.Size([5, 2])
 
 # %% [markdown]
-# Five examples of three numbers went in each time, and five results came out.
-# Because the interface is the same at every size, a block can stand wherever a layer can:
+# `X` is a batch.
+# A <dfn>batch</dfn> is a tensor that holds several examples, usually along its first dimension, so that a net can process all of them in one call.
+# Here five examples of three numbers went into each module, and five results came out, one per example.
 #
-# (A picture: A network is drawn as a box. Inside it stand a block, again a box with a Linear and a ReLU layer in it, and next to the block a Linear layer. An arrow carries X through all of them to the output.)
+# All four objects are modules, and all four are called in the same way.
+# You can therefore use a block wherever you can use a layer:
+#
+# (A picture: A network drawn as a box. The box contains a block and, next to it, a Linear layer. The block is a box too, and contains a Linear layer and a ReLU layer. An arrow shows X passing through all of them to the output.)
 
 # %% [markdown]
-# ## One after the other: `nn.Sequential`
+# ## `nn.Sequential`: a chain of modules
 #
-# `nn.Sequential` passes its input through the modules it was given, in their order.
-# This net takes 20 numbers per example, has 256 hidden values, and gives 10; the next sections build it again in two other ways.
+# Many nets are chains: the output of each module is the input of the next.
+# `nn.Sequential` builds such a chain from the modules you give it, in that order.
+# The net below takes 20 numbers per example, computes 256 hidden values from them, and returns 10 numbers.
+# The next sections build the same net in two other ways.
 
 # %%
 net = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 10))
@@ -61,8 +83,11 @@ print(net)
 #> )
 
 # %% [markdown]
-# `0`, `1` and `2` are the names of the three modules, and `net[0]` is the first of them.
-# An `OrderedDict` gives them names of your choice, here in a small convolutional net:
+# The printout shows the three modules and their names, `0`, `1` and `2`.
+# `net[0]` is the first module.
+#
+# To choose the names yourself, pass an `OrderedDict`, a dictionary from Python's standard library.
+# This example is a small convolutional net; if convolutions are new to you, look only at the names.
 
 # %%
 from collections import OrderedDict
@@ -83,16 +108,20 @@ print(convnet(torch.rand(1, 1, 28, 28)).shape)
 #> torch.Size([1, 64, 20, 20])
 
 # %% [markdown]
-# Images are `(examples, channels, height, width)`, and `nn.Conv2d(1, 20, kernel_size=5)` makes 20 channels from 1.
-# Without padding a kernel of size 5 shortens height and width by 4, so two of them shorten 28 to 20.
+# A batch of images has the shape `(examples, channels, height, width)`.
+# `nn.Conv2d(1, 20, kernel_size=5)` computes 20 channels from 1 channel.
+# Without padding, a kernel of size 5 reduces the height and the width by 4 each.
+# Two such layers therefore reduce 28 to 20.
 #
-# **The price.** `nn.Sequential` is a chain and nothing else.
-# Two inputs, a skip connection, a loop or a condition need a module of your own.
+# **The price.** `nn.Sequential` can only be a chain.
+# For two inputs, a skip connection (a path around some layers), a loop or a condition, write a module of your own.
 
 # %% [markdown]
-# ## A module of your own
+# ## Your own module: `__init__` and `forward`
 #
-# Subclass `nn.Module` and write two methods: `__init__` says what the module is, `forward` says what it does.
+# To write a module, subclass `nn.Module` and define two methods.
+# `__init__` creates the layers.
+# `forward` computes the output from the input.
 
 # %%
 class MLP(nn.Module):
@@ -110,12 +139,28 @@ print(net(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# `F.relu` is the function, and `nn.ReLU()` the module that calls it; since it has no parameters, either will do.
-# There is no `backward`: autograd, PyTorch's differentiation, records what `forward` does to its tensors, and derives the backward pass from the record.
+# An <dfn>MLP</dfn>, or multilayer perceptron, is a net of linear layers with an activation function between them.
+# Calling `net(X)` runs `forward`, and returns 10 numbers for each of the two examples, as before.
+# A <dfn>forward pass</dfn> is one run of a net from its input to its output.
 #
-# `super().__init__()` makes the tables in which a module keeps its parts.
-# From then on, assigning a module to an attribute also *registers* it, under the attribute's name.
-# Registered parts are what the rest of PyTorch sees: it trains them, saves them, moves them to a device, and prints the modules among them.
+# `F.relu` is a function, and `nn.ReLU()` is a module that calls this function.
+# Since ReLU has no parameters, you can use either.
+#
+# You do not write a method for the backward pass, which computes how each parameter should change.
+# Autograd does this for you.
+# <dfn>Autograd</dfn> is PyTorch's automatic differentiation: it records every operation of the forward pass, and computes from this record the derivatives of the result, which are called gradients.
+
+# %% [markdown]
+# ### Registration: `self.name = layer`
+#
+# `super().__init__()` creates the empty tables in which a module keeps its parts.
+# After that, `self.hidden = nn.Linear(20, 256)` does two things: it creates an attribute, and it registers the layer.
+# <dfn>Registration</dfn> means that a module stores a part, such as a layer or a parameter, in its tables under a name, so that the part is trained, saved and moved together with the module.
+# The name is the name of the attribute.
+# A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
+# The <dfn>submodules</dfn> of a module are its child modules, their child modules, and so on.
+#
+# `named_parameters()` lists the parameters of the net and of all its submodules:
 
 # %%
 for name, parameter in net.named_parameters():
@@ -126,9 +171,14 @@ for name, parameter in net.named_parameters():
 #> out.bias (10,)
 
 # %% [markdown]
-# A weight has its output size first: `nn.Linear(20, 256)` holds one of shape `(256, 20)`, and computes `X @ weight.T + bias`.
+# All four parameters are registered, and each name begins with the name of its layer.
+# In the shape of a weight, the output size comes first: `nn.Linear(20, 256)` has a weight of shape `(256, 20)`, and computes `X @ weight.T + bias`.
+
+# %% [markdown]
+# ### Sizes as arguments
 #
-# Sizes that a caller may want to choose become arguments:
+# `MLP` always has the same sizes.
+# If you want to choose the sizes for each net, make them arguments of `__init__`:
 
 # %%
 class SizedMLP(nn.Module):
@@ -147,8 +197,11 @@ print(SizedMLP(20, 64, 3)(X).shape)
 # %% [markdown]
 # ### What `net(X)` does
 #
-# `net(X)` is `net.__call__(X)`, as for every Python object that can be called.
-# `nn.Module.__call__` runs the *hooks*, functions that others have attached to the module, and between them `forward`.
+# Call `net(X)`, not `net.forward(X)`.
+# As with every object in Python, `net(X)` means `net.__call__(X)`.
+# `nn.Module` defines `__call__`: it runs `forward`, and also the *hooks*, functions that you or a library attached to the module and that run before or after `forward`.
+#
+# This snippet attaches a hook that stores the shape of each output, and then calls the net in three ways:
 
 # %%
 shapes = []
@@ -160,17 +213,18 @@ print(shapes)
 hook.remove()
 
 # %% [markdown]
-# (A picture: net(X) goes through __call__, which runs the forward pre-hooks, then forward, then the forward hooks, and gives Y. net.forward(X) goes to forward alone, past all hooks.)
+# (A picture: net(X) leads to __call__, which runs the forward pre-hooks, then forward, then the forward hooks, and returns Y. net.forward(X) leads directly to forward and runs no hooks.)
 #
-# Three calls, two entries: `net.forward(X)` skipped the hook.
-# Only the hooks of `net` itself are skipped; those of its layers still run.
-# Pruning (`torch.nn.utils.prune`) and training split over several GPUs (`fully_shard`) attach hooks to the modules they change, so write `net(X)`.
+# There were three calls, but the list has only two entries: `net.forward(X)` skipped the hook.
+# It skips only the hooks of `net` itself; the hooks of its layers still run.
+# Skipping a hook can break a net, because PyTorch uses hooks too: pruning (`torch.nn.utils.prune`) and training split across several GPUs (`fully_shard`) attach hooks to the modules they change.
 
 # %% [markdown]
-# ## A container of your own
+# ## Your own container: how `nn.Sequential` works
 #
+# A <dfn>container</dfn> is a module whose task is to hold other modules, such as `nn.Sequential` or `nn.ModuleList`.
 # How does `nn.Sequential` know its modules?
-# It registers each under its position, and goes through the table:
+# It registers each one under its position, and calls them one after the other:
 
 # %%
 class MySequential(nn.Module):
@@ -185,13 +239,17 @@ class MySequential(nn.Module):
         return X
 
 # %% [markdown]
-# `add_module` registers a module under a name given as a string, also one like `0` that no attribute could have in source code.
-# It refuses a name with a dot, and the name of an attribute that exists.
-# `_modules` is the table itself: the modules by name, in the order in which they came.
-# The underscore says that it is PyTorch's own: look at it to see how containers work, and elsewhere loop over the container.
+# An attribute in source code cannot be called `0`, so `self.0 = module` is not valid Python.
+# `add_module` takes the name as a string, and accepts `"0"`.
+# It refuses a name that contains a dot, and a name that an attribute other than a module already has.
 #
-# Given the same layers, the two containers agree.
-# `state_dict()`, here and below, maps the path of every parameter to its tensor; it is what one saves.
+# `_modules` is the table of child modules: it maps each name to its module, in the order of registration.
+# The underscore means that the table is internal to PyTorch.
+# Read it here to understand how containers work; in your own code, loop over the container instead.
+#
+# Given the same layers, the two containers return the same output and have the same names.
+# The names come from `state_dict()`, which maps the name of every parameter, such as `0.weight`, to its tensor.
+# It is the dictionary that you save to a file.
 
 # %%
 layers = nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 10)
@@ -201,10 +259,11 @@ print(list(MySequential(*layers).state_dict()) == list(nn.Sequential(*layers).st
 #> True
 
 # %% [markdown]
-# ## Any code in `forward`
+# ## Constants, reused layers and loops in `forward`
 #
-# `forward` is Python, and it runs anew at every call.
-# This block makes use of that: it has a constant, it uses one layer twice, and it loops.
+# `forward` is ordinary Python code, and runs again in every call.
+# You can therefore write anything in it that Python allows.
+# The block below has a constant, uses one layer twice, and contains a loop:
 
 # %%
 class FixedHiddenMLP(nn.Module):
@@ -228,12 +287,17 @@ print(Y.shape, bool(Y.abs() <= 1))
 #> torch.Size([]) True
 
 # %% [markdown]
-# - **The constant** is a *buffer*: a tensor that belongs to the module and is not trained.
-#   It is saved and moved together with the parameters, and cast with them if it holds floating-point numbers.
-# - **The layer used twice** is one layer with one weight, whose gradient is the sum over both uses.
-# - **The loop** runs as often as this input needs.
-#   Autograd records the path that was taken.
-# - **The result** is a scalar: nothing says that a module has to return a batch.
+# - **The constant** `rand_weight` is a *buffer*: a tensor that belongs to the module but is not trained.
+#   `register_buffer` registers it.
+#   A buffer is saved and moved together with the parameters.
+#   A cast, such as `net.double()`, changes it too, provided that it holds floating-point numbers.
+# - **The layer that is used twice** is a single layer with a single weight.
+#   The gradient of this weight is the sum of the gradients from both uses.
+# - **The loop** runs as many times as the current input requires.
+#   Autograd records the operations that were really executed.
+# - **The result** is a single number: a module does not have to return a batch.
+#
+# The constant is missing from the list of parameters, but it is in the state dict, so it is saved:
 
 # %%
 print([name for name, _ in fixed.named_parameters()])
@@ -242,14 +306,15 @@ print(list(fixed.state_dict()))
 #> ['rand_weight', 'linear.weight', 'linear.bias']
 
 # %% [markdown]
-# **The price.** How often the loop runs depends on the data, so the block cannot be compiled or exported as one graph.
-# On a GPU, Python has to wait for the result before it can decide, at every turn of the loop.
-# Exercise 5 takes the loop out.
+# **The price.** The data decide how many times the loop runs.
+# For this reason, `torch.compile` and `torch.export` cannot turn the block into a single graph of operations.
+# On a GPU, Python also has to wait for the sum in every turn of the loop before it can decide whether to go on.
+# Exercise 5 replaces the loop.
 
 # %% [markdown]
-# ## Blocks in blocks
+# ## Nested modules
 #
-# A block is a module, so it can be a part of another block:
+# A block is a module, so a block can be a part of another block:
 
 # %%
 class NestMLP(nn.Module):
@@ -283,8 +348,9 @@ print(chimera)
 #> )
 
 # %% [markdown]
-# Every part has a path, the names from the outside in.
-# What the printout calls `(0)`, `(net)`, `(2)` is reached by attribute and index, and by the path as a string:
+# Every part of a net has a path: the names from the outermost module to the part, joined by dots.
+# In the printout, the names are in parentheses, such as `(0)`, `(net)` and `(2)`.
+# You can follow them with attributes and indices, or pass the path as a string:
 
 # %%
 print(chimera[0].net[2])
@@ -293,12 +359,15 @@ print(chimera.get_submodule("0.net.2") is chimera[0].net[2])
 #> True
 
 # %% [markdown]
-# Parameters and buffers have no lines of their own in the printout; `rand_weight` is there all the same, as `state_dict()` showed.
+# The printout has no lines for parameters and buffers.
+# The constant `rand_weight` is not printed, but it is there, as the state dict above showed.
+#
+# **The first reading ends here.** The rest is for readers who want to use these blocks from the library, and for readers whose net does not work.
 
 # %% [markdown]
 # ## In the library
 #
-# These blocks, fit for use, are in `d2lblocks.modules`:
+# The package `d2lblocks` belongs to this site, and contains the blocks of this page ready for use, in `d2lblocks.modules`:
 
 # %%
 import d2lblocks
@@ -307,11 +376,19 @@ print(d2lblocks.MLP(20)(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# Their source follows as it is in the package, docstrings aside.
-# From here on the names mean the library's classes.
+# Read the rest of this section if you want to know how these classes differ from the sketches, the short versions that you wrote above.
+# The folded source is the code of the package, without its docstrings.
+# From here on, `MLP`, `MySequential`, `FixedHiddenMLP` and `NestMLP` are the classes of the library.
 
 # %% [markdown]
 # ### `MLP`
+#
+# The first sketch had fixed sizes, and the second one had to know its input size.
+# The library's `MLP` takes its sizes as arguments.
+# With `in_features=None`, it takes the input size from the first batch.
+# Like the layers in `torch.nn`, it has the arguments `device` and `dtype`; it passes them to both of its layers.
+#
+# Source of <code>MLP</code>:
 #
 # *The library's own source, from `d2lblocks/modules.py`:*
 
@@ -340,10 +417,8 @@ class MLP(nn.Module):
         return self.out(F.relu(self.hidden(X)))
 
 # %% [markdown]
-# It takes its sizes as arguments, and with `in_features=None` it leaves the input size to the first batch.
-# **The price** of that: until the first batch the first weight has no shape, and can be neither counted nor initialized.
-# `device` and `dtype` reach both layers, as every layer of `torch.nn` lets you choose them.
-# With the same weights it gives what the sketch gave:
+# With the same weights, the class and the sketch return the same output.
+# `MLP()` without any sizes works too:
 
 # %%
 sketch, library = SizedMLP(20, 256, 10), MLP(20)
@@ -354,7 +429,15 @@ print(MLP()(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
+# **The price** of an unknown input size: the first weight has no shape until the first batch arrives, so you cannot count or initialize it before then.
+
+# %% [markdown]
 # ### `MySequential`
+#
+# The sketch can only run its modules.
+# The library's `MySequential` also accepts an `OrderedDict`, has a length, supports indices and slices, and can be changed.
+#
+# Source of <code>MySequential</code>:
 #
 # *The library's own source, from `d2lblocks/modules.py`:*
 
@@ -423,9 +506,9 @@ class MySequential(nn.Module):
     __rmul__ = __mul__
 
 # %% [markdown]
-# Unlike the sketch, it also accepts an `OrderedDict`, has a length, indices and slices, and can be changed.
-# The methods that change it are `nn.Sequential`'s own: a method is a function in a class, and these need only what `MySequential` defines above them.
-# So wherever both define a method, they behave the same:
+# The methods that change the container are taken from `nn.Sequential`.
+# This is possible because a method is a function stored in a class, and these functions use only what `MySequential` has too.
+# Wherever both classes define a method, they behave the same:
 
 # %%
 mine, theirs = MySequential(*layers), nn.Sequential(*layers)
@@ -434,6 +517,9 @@ print(torch.equal(mine(X), theirs(X)), len(mine) == len(theirs))
 print(mine[-1] is theirs[-1], list(mine[1:].state_dict()) == list(theirs[1:].state_dict()))
 #> True True
 
+# %% [markdown]
+# The container can be changed in place, and two containers can be added:
+
 # %%
 mine.append(nn.Tanh()).insert(0, nn.Flatten())
 del mine[1]
@@ -441,10 +527,16 @@ print(len(mine), mine[0], (mine + mine)[-1])
 #> 4 Flatten(start_dim=1, end_dim=-1) Tanh()
 
 # %% [markdown]
-# In a net of your own, use `nn.Sequential`: other code may look for its class, as `torch.jit.script` does.
+# In a net of your own, use `nn.Sequential`: some code, such as `torch.jit.script`, checks for this class.
 
 # %% [markdown]
 # ### `FixedHiddenMLP`
+#
+# The loop in the sketch never ends if a value is infinite, because half of infinity is still infinity.
+# If a value is `nan`, the loop ends at once and returns `nan`, without an error.
+# The library's block checks for both and raises an error.
+#
+# Source of <code>FixedHiddenMLP</code>:
 #
 # *The library's own source, from `d2lblocks/modules.py`:*
 
@@ -482,13 +574,16 @@ class FixedHiddenMLP(nn.Module):
         return Y.sum()
 
 # %% [markdown]
-# Values that are not finite get an error: halving never brings infinity to 1, and `nan` would end the loop unnoticed.
+# For finite values, the class and the sketch return the same output:
 
 # %%
 sketch, library = fixed, FixedHiddenMLP()
 library.load_state_dict(sketch.state_dict())
 print(torch.equal(library(X), sketch(X)))
 #> True
+
+# %% [markdown]
+# For an infinite input, the error tells you how many values are not finite, and whether they were already in the input:
 
 # %%
 try:
@@ -498,8 +593,9 @@ except ValueError as error:
 #> ValueError: expected finite values to halve until their absolute values sum to at most 1, but got 40 of 40 that are inf or nan, from an input of shape (2, 20) with 40 of them
 
 # %% [markdown]
-# `reset_parameters` fills what the block itself holds.
-# A block made on the `meta` device, where tensors have shapes and no memory, gets memory from `to_empty`, and values from the `reset_parameters` of each of its modules:
+# `reset_parameters` fills the tensors of the block itself with values.
+# You need it for a block made on the `meta` device, where tensors have a shape but no memory.
+# `to_empty` gives such a block memory, and the `reset_parameters` of each of its modules fills it:
 
 # %%
 library = FixedHiddenMLP(device="meta").to_empty(device="cpu")
@@ -510,6 +606,11 @@ print(library(X).shape)
 
 # %% [markdown]
 # ### `NestMLP`
+#
+# The library's `NestMLP` takes the size of its input as an argument.
+# The inner sizes are fixed, as in the sketch.
+#
+# Source of <code>NestMLP</code>:
 #
 # *The library's own source, from `d2lblocks/modules.py`:*
 
@@ -534,9 +635,6 @@ class NestMLP(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         return self.linear(self.net(X))
 
-# %% [markdown]
-# The width of its input is an argument; the inner widths are what makes it `NestMLP`.
-
 # %%
 sketch, library = chimera[0], NestMLP()
 library.load_state_dict(sketch.state_dict())
@@ -549,7 +647,8 @@ print(torch.equal(library(X), sketch(X)))
 # %% [markdown]
 # ### `cannot assign module before Module.__init__() call`
 #
-# The tables of the module do not exist yet: `super().__init__()` is missing, or comes too late.
+# You create your net, and assigning its first layer fails.
+# The tables of the module do not exist yet, because `super().__init__()` is missing or comes too late.
 
 # %%
 class NoInit(nn.Module):
@@ -567,7 +666,7 @@ except AttributeError as error:
 #> AttributeError: cannot assign module before Module.__init__() call
 
 # %% [markdown]
-# A parameter or a buffer gets the same error, with `parameters` or `buffer` in place of `module`:
+# For a parameter or a buffer, the message says `parameters` or `buffer` instead of `module`:
 
 # %%
 class NoInitParameter(nn.Module):
@@ -582,7 +681,7 @@ except AttributeError as error:
 #> AttributeError: cannot assign parameters before Module.__init__() call
 
 # %% [markdown]
-# A class whose attributes are all plain builds without an error, and fails at its first call:
+# If the class assigns neither modules nor parameters nor buffers, creating it works, and its first call fails:
 
 # %%
 class NoInitNoLayers(nn.Module):
@@ -600,8 +699,8 @@ except AttributeError as error:
 #> AttributeError: 'NoInitNoLayers' object has no attribute '_backward_hooks'
 
 # %% [markdown]
-# Fix: `super().__init__()` is the first line of `__init__`.
-# A class without an `__init__` inherits that of `nn.Module`, and needs no line.
+# Fix: make `super().__init__()` the first line of `__init__`.
+# A class without an `__init__` of its own inherits the one of `nn.Module`, and needs no such line.
 
 # %%
 class WithInit(nn.Module):
@@ -619,8 +718,10 @@ print(WithInit()(X).shape)
 # %% [markdown]
 # ### `unhashable type`: a module as a dataclass
 #
-# `@dataclass` gives the class a method `__eq__`, and a class that defines `__eq__` loses its hash.
-# PyTorch collects modules in a set to visit each of them once, so `parameters()` and `zero_grad()` fail, and in a net that has such a module inside, so do `to()` and `eval()`.
+# You decorate a module with `@dataclass`, and `parameters()` fails.
+# `@dataclass` adds a method `__eq__` to the class, and Python removes the hash of a class that defines `__eq__`.
+# PyTorch needs the hash: it collects modules in a set, in order to visit each of them only once.
+# Therefore `parameters()` and `zero_grad()` fail; if the module is inside another net, `to()` and `eval()` of that net fail too.
 
 # %%
 from dataclasses import dataclass
@@ -658,7 +759,8 @@ print([name for name, _ in HashableFields(20).named_parameters()])
 #> ['linear.weight', 'linear.bias']
 
 # %% [markdown]
-# A class that needs an `__eq__` of its own, or inherits one from `collections.abc.Mapping`, gets its hash back by the line `__hash__ = nn.Module.__hash__`:
+# Some classes need their own `__eq__`, or inherit one, for example from `collections.abc.Mapping`.
+# In such a class, the line `__hash__ = nn.Module.__hash__` restores the hash:
 
 # %%
 from collections.abc import Mapping
@@ -685,14 +787,15 @@ print([name for name, _ in Table().named_parameters()])
 #> ['layers.out.weight', 'layers.out.bias']
 
 # %% [markdown]
-# A field that holds a module, a parameter or a buffer is assigned before `__post_init__` runs, and raises `cannot assign module before Module.__init__() call`.
-# Write the `__init__` of such a class by hand.
+# A dataclass cannot have a field for a module, a parameter or a buffer.
+# Fields are assigned before `__post_init__` runs, so you get `cannot assign module before Module.__init__() call`.
+# Write the `__init__` of such a class yourself.
 
 # %% [markdown]
 # ### `optimizer got an empty parameter list`: layers in a Python list
 #
-# A list is a plain attribute, so nothing in it is registered.
-# The net computes, and has no parameters:
+# You keep the layers of a net in a Python list.
+# The net computes its output, but it has no parameters: a list is a plain attribute, and PyTorch does not register the modules in it.
 
 # %%
 class Listed(nn.Module):
@@ -713,8 +816,9 @@ print(net)
 #> Listed()
 
 # %% [markdown]
-# Its layers are not moved by `.to()` and not in `state_dict()`, and loading an empty `state_dict` into it reports success.
-# The optimizer is the first to notice:
+# `.to()` does not move these layers, and `state_dict()` does not contain them.
+# Loading an empty state dict into the net even reports success.
+# The first error comes from the optimizer, which is the object that changes the parameters during training:
 
 # %%
 try:
@@ -724,8 +828,9 @@ except ValueError as error:
 #> ValueError: optimizer got an empty parameter list
 
 # %% [markdown]
-# Next to layers that are registered, even the optimizer is silent.
-# Fix: `nn.ModuleList`, a list that registers.
+# If the net also has registered layers, the optimizer raises no error either.
+#
+# Fix: use an `nn.ModuleList`, a list that registers its modules.
 
 # %%
 net.layers = nn.ModuleList(net.layers)
@@ -733,8 +838,11 @@ print(list(net.state_dict()))
 #> ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
 
 # %% [markdown]
-# For modules by name there is `nn.ModuleDict`; a Python dictionary registers nothing either.
-# Its keys become attributes, so a name that every `ModuleDict` has is refused, and so is one with a dot:
+# To notice it next time, print the net: a layer that is not in the printout is not registered.
+#
+# For modules with names, use `nn.ModuleDict`; a Python dictionary does not register its modules either.
+# The keys of an `nn.ModuleDict` become attributes.
+# It therefore refuses a key that contains a dot, and a key that is already an attribute of every `nn.ModuleDict`:
 
 # %%
 try:
@@ -744,17 +852,18 @@ except KeyError as error:
 #> KeyError: "attribute 'keys' already exists"
 
 # %% [markdown]
-# Fix: another key.
+# Fix: choose another key.
 
 # %%
 print(nn.ModuleDict({"key_layer": nn.ReLU()})["key_layer"])
 #> ReLU()
 
 # %% [markdown]
-# ### The constant that stays behind
+# ### A constant is not saved, cast or moved with the net
 #
-# A tensor as a plain attribute is not registered either.
-# It is not in `state_dict()`, and it does not follow when the net is moved or cast:
+# You save a net and load it again, and the outputs differ.
+# Or you cast the net to another dtype or move it to the GPU, and the next call fails.
+# The reason is a tensor that the net keeps as a plain attribute: it is not registered.
 
 # %%
 class PlainConstant(nn.Module):
@@ -774,8 +883,8 @@ print(torch.equal(net(X), clone(X)))
 #> False
 
 # %% [markdown]
-# "All keys matched", and the outputs differ: each net drew a constant of its own.
-# After a cast, the constant is the only one left behind:
+# `load_state_dict` reports that all keys matched, but the outputs differ: each net has its own random constant, and `state_dict()` does not contain it.
+# After a cast, the constant still has the old dtype:
 
 # %%
 try:
@@ -785,9 +894,9 @@ except RuntimeError as error:
 #> RuntimeError: expected m1 and m2 to have the same dtype, but got: double != float
 
 # %% [markdown]
-# If there is no such constant in your net, the batch has another dtype than the weights: see `mat1 and mat2 must have the same dtype`.
+# If your net has no such constant, the batch and the weights have different dtypes: see `mat1 and mat2 must have the same dtype`.
 #
-# Fix: `register_buffer`, as in `FixedHiddenMLP` above, or its short form, an `nn.Buffer` assigned to an attribute.
+# Fix: use `register_buffer`, as `FixedHiddenMLP` does, or the shorter form, which assigns an `nn.Buffer` to an attribute.
 
 # %%
 class BufferConstant(nn.Module):
@@ -806,13 +915,16 @@ print(torch.equal(net(X), clone(X)), net.double()(X.double()).dtype)
 #> True torch.float64
 
 # %% [markdown]
-# A constant that can be computed again needs no place in a saved file: `nn.Buffer(..., persistent=False)` is moved and cast, and not in `state_dict()`.
+# If you can compute a constant again, you do not need to save it: `nn.Buffer(..., persistent=False)` is moved and cast, but is not in `state_dict()`.
+#
+# To notice it next time, print `list(net.state_dict())` and look for the name of the constant.
 
 # %% [markdown]
-# ### A layer given twice runs once
+# ### A layer used twice in a container runs only once
 #
-# `children()` names every module once, however often it is registered.
-# A container that loops over it leaves out every repetition, silently:
+# You wrote a container and put the same layer into it twice, and the output is wrong.
+# `children()` returns each module only once, even if it is registered under several names.
+# A container whose `forward` loops over `children()` therefore skips the second use, without an error:
 
 # %%
 class ChildrenSequential(MySequential):
@@ -831,8 +943,10 @@ print(MySequential(double, double)(ones).item())
 #> 4.0
 
 # %% [markdown]
+# The layer doubles its input, so two uses must return 4.
+#
 # Fix: loop over the container itself.
-# `for module in self` gives every entry of a `MySequential`, as of an `nn.Sequential` or an `nn.ModuleList`.
+# `for module in self` returns every entry of a `MySequential`, an `nn.Sequential` or an `nn.ModuleList`, including repeated ones.
 
 # %%
 print(len(list(MySequential(double, double))), len(list(MySequential(double, double).children())))
@@ -841,8 +955,9 @@ print(len(list(MySequential(double, double))), len(list(MySequential(double, dou
 # %% [markdown]
 # ### `nn.Sequential(*net.children())` computes something else
 #
-# You want the features in front of the last layer, and build a net from all children but the last.
-# `children()` gives the layers only: whatever `forward` does between them, such as an activation, a flatten or a shortcut, is lost.
+# You want the features that a net computes just before its last layer, so you build a new net from all of its children except the last.
+# But `children()` returns only the layers.
+# Anything that `forward` computes between them is lost, such as an activation function, a flatten operation or a skip connection.
 
 # %%
 class WithFunction(nn.Module):
@@ -860,8 +975,9 @@ print(torch.equal(nn.Sequential(*list(net.children())[:-1])(X), features))
 #> False
 
 # %% [markdown]
-# Only when the shapes no longer fit is there an error, `mat1 and mat2 shapes cannot be multiplied`.
-# Fix: keep the net with its `forward`, and replace its last layer.
+# You get an error only if the shapes no longer fit: `mat1 and mat2 shapes cannot be multiplied`.
+#
+# Fix: keep the net with its `forward`, and replace its last layer with `nn.Identity()`, which returns its input unchanged.
 
 # %%
 net.out = nn.Identity()
@@ -869,12 +985,13 @@ print(torch.equal(net(X), features))
 #> True
 
 # %% [markdown]
-# To keep the last layer as well, read its input with a hook.
+# If you also need the last layer, read its input with a hook.
 
 # %% [markdown]
-# ### The layer that never learns: built in `forward`
+# ### A layer does not learn because `forward` creates it
 #
-# A layer made inside `forward` is a new one, with new random weights, at every call.
+# The loss does not improve as it should, and the same input gives a different output in every call.
+# A layer that is created in `forward` is a new layer with new random weights in every call.
 
 # %%
 class Forgetful(nn.Module):
@@ -893,10 +1010,12 @@ print([name for name, _ in net.named_parameters()])
 #> ['hidden.weight', 'hidden.bias']
 
 # %% [markdown]
-# One input, two results, and no optimizer gets the second layer.
-# Assigning it to `self` inside `forward` only looks better: it is registered then, but every call replaces it, and an optimizer holds one that is gone.
-# Fix: build layers in `__init__`; where an input size is not known there, `nn.LazyLinear` waits for the first batch.
-# An optimizer built before that batch holds its parameters all the same, because they are filled in place.
+# The two calls disagree, and the second layer is not in the list of parameters, so no optimizer can train it.
+# Assigning the layer to `self` in `forward` does not help: it is then registered, but the next call replaces it, and the optimizer still holds the old one.
+#
+# Fix: create layers in `__init__`.
+# If you do not know the input size there, use `nn.LazyLinear`, which takes it from the first batch.
+# You may build the optimizer before that batch: the lazy layer fills its existing parameters in place, so the optimizer holds the right ones.
 
 # %%
 class Learning(nn.Module):
@@ -916,10 +1035,14 @@ print([name for name, _ in net.named_parameters()])
 #> ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
 
 # %% [markdown]
-# ### The replaced layer is still there: a dot in `setattr`
+# To notice it next time, call the net twice in evaluation mode with the same input, and compare the outputs.
+
+# %% [markdown]
+# ### `setattr` with a dotted name does not replace a layer
 #
+# You replace an inner layer with `setattr` and its path, but the net still uses the old layer.
 # `setattr` does not follow a path.
-# A name with a dot becomes a new child of the net itself, without an error, and the old layer stays in use:
+# It adds a new child, whose name contains a dot, to the outer net, and does not touch the old layer:
 
 # %%
 net = NestMLP()
@@ -930,8 +1053,11 @@ print(len(list(net.named_parameters())), len(net.state_dict()))
 #> 8 6
 
 # %% [markdown]
-# Both layers now have parameters called `net.2.weight` and `net.2.bias`, and `state_dict()` holds one tensor for each name, so one of them is not saved.
-# Fix: `set_submodule` follows the path; with `strict=True` it raises an error if there is no layer to replace.
+# Both layers now have parameters called `net.2.weight` and `net.2.bias`.
+# `state_dict()` has room for only one tensor per name, so the parameters of one of the two layers are not saved.
+#
+# Fix: `set_submodule` follows the path.
+# With `strict=True`, it raises an error if there is no layer to replace.
 
 # %%
 net = NestMLP()
@@ -940,29 +1066,30 @@ print(net.net[2], [name for name, _ in net.named_children()])
 #> Identity() ['net', 'linear']
 
 # %% [markdown]
-# Assigning to the parent does the same: `net.net[2] = nn.Identity()`.
-# In the same way, `getattr(net, "net.2")` finds nothing and `net.get_submodule("net.2")` finds the layer.
+# You can also assign to the parent module: `net.net[2] = nn.Identity()`.
+# The same applies when you read a layer: `getattr(net, "net.2")` fails, and `net.get_submodule("net.2")` works.
 
 # %% [markdown]
 # ### `missing the required "forward" function`
 #
-# The method is called `forward`, and is indented inside the class.
-# A misspelt name, or one outside the class, shows only at the call:
+# You wrote a method for the computation, but PyTorch does not find it.
+# Its name must be `forward`, and it must be indented so that it is inside the class.
+# A wrong name or a wrong indentation is noticed only when you call the module:
 
 # %%
-class Misspelt(nn.Module):
+class Misspelled(nn.Module):
     def foward(self, X):
         return X
 
 
 try:
-    Misspelt()(X)
+    Misspelled()(X)
 except NotImplementedError as error:
     print(f"NotImplementedError: {error}")
-#> NotImplementedError: Module [Misspelt] is missing the required "forward" function
+#> NotImplementedError: Module [Misspelled] is missing the required "forward" function
 
 # %% [markdown]
-# The same message, for the same reason, from a container that does not say how its modules are to be run:
+# `nn.ModuleList` and `nn.ModuleDict` raise the same error, because they have no `forward` either: they do not know in which order to run their modules.
 
 # %%
 try:
@@ -972,7 +1099,8 @@ except NotImplementedError as error:
 #> NotImplementedError: Module [ModuleList] is missing the required "forward" function
 
 # %% [markdown]
-# Fix: the right name; loop over an `nn.ModuleList` in your own `forward`, or chain its modules.
+# Fix: correct the name or the indentation.
+# For an `nn.ModuleList`, loop over it in the `forward` of your own module, or chain its modules with `nn.Sequential`.
 
 # %%
 modules = nn.ModuleList([nn.Linear(20, 10), nn.ReLU()])
@@ -980,10 +1108,11 @@ print(nn.Sequential(*modules)(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# ### A class where an instance belongs
+# ### `must be Tensor, not ReLU`: `nn.ReLU(X)` instead of `F.relu(X)`
 #
-# `nn.ReLU` is a class: `nn.ReLU()` makes a module, and `nn.ReLU(X)` makes one whose option `inplace` is `X`.
-# The error comes one step later, from whoever receives a module in place of a tensor:
+# You apply an activation function to a tensor, and the next layer complains about its input.
+# `nn.ReLU` is a class, so `nn.ReLU(X)` creates a module and computes nothing; `X` becomes its option `inplace`.
+# The error comes one step later, from the layer that receives this module instead of a tensor:
 
 # %%
 try:
@@ -993,14 +1122,14 @@ except TypeError as error:
 #> TypeError: linear(): argument 'input' (position 1) must be Tensor, not ReLU
 
 # %% [markdown]
-# Fix: the function `F.relu` on tensors, the module `nn.ReLU()` among modules.
+# Fix: use the function `F.relu` on a tensor, and the module `nn.ReLU()` where a module is expected.
 
 # %%
 print(nn.Linear(20, 10)(F.relu(X)).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# The other way round, a function among modules, is refused at once:
+# The opposite mistake, a function where a module is expected, raises an error at once:
 
 # %%
 try:
@@ -1010,7 +1139,7 @@ except TypeError as error:
 #> TypeError: torch.nn.functional.relu is not a Module subclass
 
 # %% [markdown]
-# A container that writes into `_modules` by hand skips this check, and fails far from the cause:
+# A container that writes into `_modules` directly skips this check, and fails later, in a place that does not show the cause:
 
 # %%
 net = nn.Module()
@@ -1022,7 +1151,7 @@ except AttributeError as error:
 #> AttributeError: 'function' object has no attribute 'state_dict'
 
 # %% [markdown]
-# Fix: `add_module`, which checks.
+# Fix: use `add_module`, which checks the type.
 
 # %%
 try:
@@ -1032,10 +1161,12 @@ except TypeError as error:
 #> TypeError: torch.nn.functional.relu is not a Module subclass
 
 # %% [markdown]
-# ### `has no attribute`, and the property is there
+# ### `has no attribute`, although the property exists
 #
-# The property exists, but something inside it raises an `AttributeError`.
-# Python then asks `nn.Module` for an attribute of the property's name, and its error replaces the real one:
+# The message says that your module has no attribute `width`, but you can see the property `width` in its class.
+# The property is found, and some code inside it raises an `AttributeError`.
+# Python then asks `nn.Module` for an attribute with the name of the property.
+# `nn.Module` raises a new error, which hides the real one:
 
 # %%
 class Slip(nn.Module):
@@ -1056,7 +1187,8 @@ except AttributeError as error:
 #> AttributeError: 'Slip' object has no attribute 'width'
 
 # %% [markdown]
-# To see the real error, call the function of the property (for a `cached_property`, it is `.func` in place of `.fget`):
+# To see the real error, call the function of the property.
+# For a `cached_property`, write `.func` instead of `.fget`.
 
 # %%
 try:
@@ -1081,7 +1213,8 @@ print(Corrected().width)
 # %% [markdown]
 # ### `mat1 and mat2 shapes cannot be multiplied`
 #
-# The last dimension of an input is not what the layer was built for:
+# You call a net, and a linear layer reports two shapes that do not fit.
+# The last dimension of its input is not the size that the layer was built for:
 
 # %%
 import re
@@ -1094,8 +1227,9 @@ except RuntimeError as error:
 #> mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)
 
 # %% [markdown]
-# The numbers are the shapes that met: 56 rows of 28 values, and a weight for rows of 20.
-# Here the images should have been flattened, and the layer built for their 784 values:
+# The message shows the two shapes: the input has 56 rows of 28 values, and the layer expects rows of 20 values.
+#
+# Fix: in this example, flatten the images first, and build the layer for their 784 values.
 
 # %%
 net = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
@@ -1103,13 +1237,14 @@ print(net(torch.rand(2, 28, 28)).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# Inside a longer chain, print the shape after each module, or leave the size to the first batch: lazy initialization.
+# In a longer chain, print the shape of the output of each module, or let the first batch determine the size: see Lazy initialization.
 
 # %% [markdown]
 # ### `mat1 and mat2 must have the same dtype`: a batch from NumPy
 #
-# A layer multiplies only numbers of one dtype.
-# NumPy's numbers are `float64`, and `torch.from_numpy` keeps that; a layer's weights are `float32`.
+# You made a batch from a NumPy array, and the net refuses it.
+# A layer needs a batch with the same dtype (type of numbers) as its weights.
+# NumPy's floating-point numbers are `float64` by default, and `torch.from_numpy` keeps the dtype; the weights of a layer are `float32`.
 
 # %%
 import numpy
@@ -1123,7 +1258,10 @@ except RuntimeError as error:
 #> RuntimeError: mat1 and mat2 must have the same dtype, but got Double and Float
 
 # %% [markdown]
-# The first of the two dtypes is the batch's, the second the weight's: `Float and BFloat16` means that the net was cast to 16 bits and the batch was not, `Long and Float` that the batch holds whole numbers.
+# The message names the dtype of the batch first, and then the dtype of the weight.
+# `Float and BFloat16` means that the net was cast to 16 bits and the batch was not.
+# `Long and Float` means that the batch holds integers.
+#
 # Fix: cast the batch to the dtype of the weights.
 
 # %%
@@ -1131,7 +1269,7 @@ print(net(batch.float()).dtype, net.bfloat16()(batch.to(net.weight.dtype)).dtype
 #> torch.float32 torch.bfloat16
 
 # %% [markdown]
-# A layer without a bias says the same in other words:
+# A layer without a bias reports the same problem in other words:
 
 # %%
 try:
@@ -1151,13 +1289,15 @@ except RuntimeError as error:
 #> RuntimeError: Input type (double) and bias type (float) should be the same
 
 # %% [markdown]
-# If the batch has the right dtype, look for a tensor inside the net that was not cast: the constant that stays behind.
-# On Apple's GPU, cast before moving: `Cannot convert a MPS Tensor to float64 dtype`.
+# If the batch already has the right dtype, look for a tensor in the net that was not cast: see A constant is not saved, cast or moved with the net.
+# On Apple's GPU, cast the batch before you move it: see `Cannot convert a MPS Tensor to float64 dtype`.
 
 # %% [markdown]
-# ### The caller's input has changed
+# ### The net changes its input tensor
 #
-# `X /= 2` writes into the tensor that it was given, and so does `nn.ReLU(inplace=True)` when it comes first in a net.
+# You call a net, and afterwards your input tensor has other values.
+# `X /= 2` does not create a tensor: it writes into the tensor that was passed to `forward`.
+# `nn.ReLU(inplace=True)` does the same if it is the first module of a net.
 
 # %%
 class Halved(nn.Module):
@@ -1172,7 +1312,7 @@ print(ones)
 #> tensor([0.5000, 0.5000, 0.5000])
 
 # %% [markdown]
-# Fix: `X = X / 2` makes a new tensor.
+# Fix: write `X = X / 2`, which creates a new tensor and leaves the input as it was.
 
 # %%
 class HalvedCopy(nn.Module):
@@ -1186,9 +1326,12 @@ print(HalvedCopy()(ones), ones)
 #> tensor([0.5000, 0.5000, 0.5000]) tensor([1., 1., 1.])
 
 # %% [markdown]
-# ### The same input, another output
+# ### The same input gives a different output every time
 #
-# Dropout sets random values to zero in training, and a new module is in training mode.
+# You call a trained net several times with the same input, and get a different output every time.
+# The net contains dropout, and is still in training mode.
+# In <dfn>training mode</dfn>, some layers behave as training requires: dropout sets random values to zero, and batch normalization uses the statistics of the current batch; a new module is in this mode, and `net.train()` returns to it.
+# In <dfn>evaluation mode</dfn>, which `net.eval()` turns on, dropout returns its input unchanged, and batch normalization uses the statistics it has stored.
 
 # %%
 net = nn.Sequential(nn.Linear(20, 256), nn.Dropout(), nn.Linear(256, 10))
@@ -1199,8 +1342,10 @@ print(net.training, torch.equal(net(X), net(X)))
 #> False True
 
 # %% [markdown]
-# Fix: `net.eval()` before you predict, `net.train()` before training continues.
-# Loading weights does not do it for you: the mode is not among the tensors of a state dict, so a new net is in training mode after it was loaded, too.
+# Fix: call `net.eval()` before you predict, and `net.train()` before training continues.
+#
+# Loading weights does not change the mode.
+# The mode is not part of a state dict, so a new net is still in training mode after you load weights into it:
 
 # %%
 loaded = nn.Sequential(nn.Linear(20, 256), nn.Dropout(), nn.Linear(256, 10))
@@ -1211,21 +1356,25 @@ print(torch.equal(loaded.eval()(X), net(X)))
 #> True
 
 # %% [markdown]
-# The function `F.dropout` does not listen to either, unless you write `F.dropout(X, training=self.training)`.
-# Whether gradients are recorded is another switch: `torch.no_grad()`.
+# The function `F.dropout` does not know the mode of your module, and still sets values to zero after `net.eval()`.
+# Write `F.dropout(X, training=self.training)` instead.
+# `net.eval()` does not stop autograd from recording; use `torch.no_grad()` for that.
+#
+# To notice it next time, print `net.training` before you predict.
 
 # %% [markdown]
-# ### The call that never returns
+# ### The call never returns: a loop over infinite values
 #
-# Half of infinity is infinity, so the loop of the sketch of `FixedHiddenMLP` never ends once a value has overflowed:
+# You call a net, and the call never returns.
+# The sketch of `FixedHiddenMLP` halves its values until they are small enough, and half of infinity is still infinity:
 
 # %%
 print(torch.tensor(float("inf")) / 2)
 #> tensor(inf)
 
 # %% [markdown]
-# Fix: before a loop that ends when values are small enough, make sure that they are finite.
-# The library's block does so, and raises the error shown above.
+# Fix: before such a loop, check that all values are finite.
+# The library's block does this, and raises the error shown above.
 
 # %%
 print(bool(torch.tensor([1.0, float("inf"), float("nan")]).isfinite().all()))
@@ -1234,8 +1383,9 @@ print(bool(torch.tensor([1.0, float("inf"), float("nan")]).isfinite().all()))
 # %% [markdown]
 # ### `maximum recursion depth exceeded`: a child that holds its parent
 #
-# A module assigned to an attribute is registered as a child, and a parent is no exception.
-# Each is then inside the other, and everything that goes through the net by recursion, such as `to()`, `train()` or `print`, never reaches an end:
+# A child module needs something from its parent, so you assign the parent to an attribute of the child.
+# This registers the parent as a child of its own child.
+# Operations that go from each module to its children, such as `to()`, `train()` and `print`, then repeat until Python stops them with this error:
 
 # %%
 class Child(nn.Module):
@@ -1258,8 +1408,8 @@ except RecursionError as error:
 #> True
 
 # %% [markdown]
-# Fix: pass what the child needs to its `__init__` or `forward`.
-# If it really needs the parent, a tuple hides the parent from the registration:
+# Fix: pass the value that the child needs to its `__init__` or to its `forward`.
+# If the child really needs the parent itself, put the parent into a tuple, because PyTorch does not register modules in a tuple:
 
 # %%
 class Aware(nn.Module):
@@ -1275,7 +1425,8 @@ print(net.child.parent[0].width)
 # %% [markdown]
 # ### `'DataParallel' object has no attribute`
 #
-# `DataParallel`, `DistributedDataParallel` and `AveragedModel` keep your net in their attribute `module`:
+# You wrapped a net for training, and one of its attributes is gone.
+# `DataParallel`, `DistributedDataParallel` and `AveragedModel` keep your net in their attribute `module`, and do not pass on its other attributes:
 
 # %%
 averaged_net = nn.Sequential(OrderedDict(body=nn.Linear(4, 4)))
@@ -1287,7 +1438,7 @@ except AttributeError as error:
 #> AttributeError: 'AveragedModel' object has no attribute 'body'
 
 # %% [markdown]
-# Fix: go through `module`, or keep a variable for the net itself.
+# Fix: write `.module` before the attribute, or keep a variable that refers to the net itself.
 
 # %%
 print(wrapped.module.body)
@@ -1299,14 +1450,16 @@ print(wrapped.module.body)
 # %% [markdown]
 # ### Exercise 1
 #
-# A net keeps its blocks in a Python list, `self.blocks = blocks`, and calling it works.
-# Show three things that do not work, and repair the net in one line.
+# A net keeps its blocks in a Python list, `self.blocks = blocks`.
+# You can call the net, but three other things do not work.
+# Show them, and repair the net by changing one line.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Nothing in the list is registered, so nothing outside `forward` finds it: not the optimizer, not `.to()`, not `state_dict()`.
+# The blocks in the list are not registered, so only `forward` finds them.
+# The optimizer, `.to()` and `state_dict()` do not.
 
 # %%
 class Tower(nn.Module):
@@ -1329,7 +1482,8 @@ print("saved", list(tower.state_dict()))
 #> saved []
 
 # %% [markdown]
-# `nn.ModuleList` takes the list as it is; in the class, the line is `self.blocks = nn.ModuleList(blocks)`.
+# To repair the net, pass the list to `nn.ModuleList`.
+# In the class, the line becomes `self.blocks = nn.ModuleList(blocks)`.
 
 # %%
 tower.blocks = nn.ModuleList(tower.blocks)
@@ -1343,15 +1497,16 @@ print("saved", list(tower.state_dict())[:2], "and so on")
 # %% [markdown]
 # ### Exercise 2
 #
-# Write a block that takes two nets, gives both the same input, and joins their outputs.
-# Which sizes have to agree?
+# Write a block that takes two nets, gives the same input to both, and joins their outputs.
+# Which sizes must be equal?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Both nets take the same input, and their outputs agree in every size but the one along which they are joined.
-# The block is useful enough to be in the library, for any number of nets; for images, `dim=1` joins channels.
+# Both nets must accept the same input.
+# Their outputs must have equal sizes in every dimension except the one along which they are joined.
+# The library has this block, for any number of nets; for images, `dim=1` joins the channels.
 #
 # *The library's own source, from `d2lblocks/modules.py`:*
 
@@ -1381,16 +1536,17 @@ print(torch.equal(both(X), torch.cat([left(X), right(X)], dim=1)))
 # %% [markdown]
 # ### Exercise 3
 #
-# Write a function that makes `n` blocks of one kind and chains them.
-# Its first argument is a function that makes a block: what would go wrong with a block?
+# Write a function that creates `n` blocks of the same kind and chains them.
+# Its first argument is a function that creates a block.
+# What would go wrong if the first argument were a block?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# A block given once and repeated is one block: its weights are shared by all places.
-# A function that is called `n` times makes `n` blocks.
-# (`copy.deepcopy` would give separate weights too, but all blocks would begin with the same values.)
+# If you pass one block and repeat it, all places in the chain share its weights.
+# If you pass a function and call it `n` times, you get `n` blocks with separate weights.
+# (`copy.deepcopy` creates separate weights too, but all copies start with the same values.)
 
 # %%
 def chain(make_block, n):
@@ -1408,14 +1564,15 @@ print(shared(X).shape, len(list(shared.parameters())))
 # %% [markdown]
 # ### Exercise 4
 #
-# Print the shape of what every layer of `chimera` gives, without changing a line of its classes.
+# Print the shape of the output of every layer in `chimera`, without changing its classes.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# A forward hook sees every output.
-# Layers are the modules without children; the one that `FixedHiddenMLP` uses twice reports twice.
+# A forward hook gets every output of its module.
+# The layers are the modules that have no children.
+# The layer that `FixedHiddenMLP` uses twice prints two lines.
 
 # %%
 def report(name):
@@ -1442,16 +1599,19 @@ for hook in hooks:
 # %% [markdown]
 # ### Exercise 5
 #
-# The loop in `FixedHiddenMLP` keeps it from being compiled as one graph.
-# Write the same function without a loop, and show that both give the same number and the same gradients.
+# `FixedHiddenMLP` cannot be compiled as one graph because of its loop.
+# Write the same function without a loop.
+# Show that both return the same number and the same gradients.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# `torch.frexp` writes a positive, finite sum as `mantissa * 2**exponent`, with a mantissa of at least 0.5 and less than 1.
-# So `exponent` halvings bring it below 1, and one less is enough when the mantissa is 0.5.
-# A factor that is a power of two changes exponents only, so one product gives exactly what the halvings gave, as long as no value becomes too small for its type.
+# `torch.frexp` splits a positive, finite sum into `mantissa * 2**exponent`, where the mantissa is at least 0.5 and less than 1.
+# Therefore `exponent` halvings bring the sum below 1.
+# If the mantissa is exactly 0.5, one halving less is enough.
+# Multiplying by a power of two changes only the exponent of a floating-point number.
+# One multiplication therefore gives exactly the same result as the halvings, unless a value becomes too small for its dtype.
 
 # %%
 class NoLoop(FixedHiddenMLP):
@@ -1477,8 +1637,10 @@ print(torch.equal(compiled(X), looped(X)))
 #> True
 
 # %% [markdown]
-# `torch.ldexp` makes only the factor, from a tensor without gradient: with a whole exponent its own gradient is zero, silently.
-# **The price.** The check for `inf` and `nan` is gone, and a sum that overflows is not halved.
+# `torch.ldexp` creates only the factor, from a tensor that does not require a gradient.
+# It must not be applied to `Y` itself: with an integer exponent, the gradient of `torch.ldexp` is zero, without an error.
+#
+# **The price.** This version does not check for `inf` and `nan`, and it does not halve a sum that overflows.
 
 # %% [markdown]
 # ## In short
@@ -1496,6 +1658,6 @@ print(torch.equal(compiled(X), looped(X)))
 # | every entry of a container | `for module in container`, not `.children()` |
 # | no dropout while predicting | `net.eval()` |
 #
-# The classes of this page: `d2lblocks.modules`.
-# How it is kept true: tested.
-# Next: Parameters.
+# The reference of these classes is `d2lblocks.modules`; Tested explains how this page is kept correct.
+#
+# Next: Parameters, to read, change, freeze and share the numbers that a net learns.

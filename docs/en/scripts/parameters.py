@@ -5,7 +5,15 @@
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# After this page you can find, read, change, freeze and share what a net learns, and you know which changes PyTorch does not notice.
+# You take a trained net, freeze its first layers, replace its last layer, and train again.
+# The net does not get better, or a layer that you froze has changed, and there was no error message.
+# This page shows how to look at the parameters of a net and how to change them, so that you notice such problems.
+#
+# - **What you will be able to do:** find, read, change, freeze and share the parameters of a net, and recognize the changes that PyTorch does not notice.
+# - **What you need:** Layers and modules, up to its section In the library.
+# - **How long it takes:** about 25 minutes up to In the library, which is all the next topic needs; about 55 minutes with everything and the exercises.
+#
+# The first sections use this small net, which returns one number for each example in the batch `X`:
 
 # %%
 import torch
@@ -17,9 +25,10 @@ print(net(X).shape)
 #> torch.Size([2, 1])
 
 # %% [markdown]
-# ## One parameter
+# ## One parameter: its value and its gradient
 #
-# A layer is reached by its index, and its parameters are attributes of the layer:
+# To read a single parameter, take the layer by its index, and the parameter from an attribute of the layer.
+# `net[2]` is the last layer of the net, and `net[2].bias` is its bias:
 
 # %%
 print(net[2].bias.shape, type(net[2].bias))
@@ -28,9 +37,18 @@ print(list(net[2].state_dict()))
 #> ['weight', 'bias']
 
 # %% [markdown]
-# An `nn.Parameter` is a tensor that a module registers when it is assigned to an attribute, and that requires a gradient unless told otherwise.
-# `.detach()` gives its value, without the gradient's book-keeping and in the same memory.
-# `.grad` is its gradient, and there is none before a `backward`:
+# The bias contains one number, and the layer has two parameters, `weight` and `bias`.
+# Their names come from the state dict of the layer.
+# A <dfn>state dict</dfn> is the dictionary that `state_dict()` returns: it maps the path of each parameter and each saved buffer of a module to its tensor.
+#
+# A parameter is an object of the class `nn.Parameter`, a subclass of `torch.Tensor`.
+# It differs from other tensors in two ways.
+# A module registers it when you assign it to an attribute, and it requires a gradient unless you say otherwise.
+#
+# Training changes the parameters so that a number called the loss becomes smaller.
+# The <dfn>loss</dfn> is a single number that measures how far the output of a net is from the desired output.
+# The <dfn>gradient</dfn> of a parameter says how much a result, usually the loss, changes when each number of the parameter changes a little.
+# Calling `backward()` on the result computes the gradient of each parameter and stores it in the attribute `.grad`:
 
 # %%
 print(net[2].bias.requires_grad, net[2].bias.detach().requires_grad)
@@ -42,10 +60,18 @@ print(net[2].bias.grad)
 #> tensor([2.])
 
 # %% [markdown]
-# Two examples went in, and each adds the bias to its output once: the gradient of the sum is 2.
+# Before `backward()`, there is no gradient, and `.grad` is `None`.
+# Afterwards, the gradient of the bias is 2: the result is the sum of two outputs, one per example, and the bias is added to each of them.
 #
-# The next `backward` adds to what is in `.grad`, so the training loop empties it before.
-# `zero_grad` leaves `None` there, not zeros: that frees the memory, and an optimizer skips a parameter without a gradient, whereas a gradient of zeros still lets momentum and weight decay move it.
+# `.detach()` returns a tensor with the values of the parameter, for which autograd records nothing.
+# The values are not copied: both tensors use the same memory.
+
+# %% [markdown]
+# ### Deleting gradients: `zero_grad()`
+#
+# The next `backward()` adds its gradients to those that are already in `.grad`.
+# A training loop therefore calls `zero_grad()` in every step.
+# By default, this sets `.grad` to `None`, not to zeros:
 
 # %%
 net.zero_grad()
@@ -57,12 +83,18 @@ print(net[2].bias.grad)
 #> tensor([0.])
 
 # %% [markdown]
-# Code that reads `.grad` therefore has to expect `None`.
+# `None` has two advantages over zeros.
+# It frees the memory, and it makes the optimizer skip the parameter.
+# An <dfn>optimizer</dfn> is an object that uses the gradients of parameters to change their values, so that the loss becomes smaller.
+# If the gradient is zero instead of `None`, an optimizer with momentum or weight decay still changes the parameter.
+#
+# **The price.** Code that reads `.grad` must expect `None`.
 
 # %% [markdown]
-# ## All of them
+# ## All parameters: `named_parameters()`
 #
-# `named_parameters()` goes through the net and gives each parameter with its path.
+# To see all parameters of a net, loop over `named_parameters()`.
+# It returns each parameter together with its path:
 
 # %%
 for name, parameter in net.named_parameters():
@@ -73,8 +105,9 @@ for name, parameter in net.named_parameters():
 #> 2.bias (1,)
 
 # %% [markdown]
-# `net[1]` is a `ReLU` and has no parameters, so no name begins with `1`.
-# The path reaches the same object that index and attribute reach:
+# No path begins with `1`, because `net[1]` is a `ReLU` and has no parameters.
+#
+# You can also get a single parameter by its path, with `get_parameter` or from the state dict:
 
 # %%
 print(net.get_parameter("2.bias") is net[2].bias)
@@ -83,14 +116,17 @@ print(net.state_dict()["2.bias"].data_ptr() == net[2].bias.data_ptr())
 #> True
 
 # %% [markdown]
-# `state_dict()` makes a dictionary of names and *detached* tensors, that is, without `requires_grad`.
-# They lie in the same memory as the parameters: the dictionary is no copy, and training changes it.
+# `get_parameter` returns the parameter itself.
+# The tensor in the state dict is a different object, and does not require a gradient.
+# It uses the same memory as the parameter, because `data_ptr()`, the address in memory, is the same for both.
+# A state dict is therefore not a copy, and its values change during training.
 
 # %% [markdown]
-# ## What `state_dict` holds and `parameters` does not
+# ## The difference between `state_dict()` and `parameters()`
 #
-# Two kinds of names: those of buffers, and second names of shared parameters.
-# (A third is `_extra_state`, of modules that define it.)
+# Use `parameters()` for training and `state_dict()` for saving.
+# They differ because two kinds of names are in the state dict but not in the list of parameters: the names of buffers, and the second names of shared parameters.
+# This net has both kinds, because it uses one layer twice and contains a batch normalization, a layer that scales its input with the mean and the variance of the batch:
 
 # %%
 shared = nn.Linear(4, 4)
@@ -100,16 +136,25 @@ print([name for name in net.state_dict() if name not in parameters])
 #> ['1.running_mean', '1.running_var', '1.num_batches_tracked', '2.weight', '2.bias']
 
 # %% [markdown]
-# (A picture: A tree. The Sequential has three names, 0, 1 and 2: 0 and 2 lead to one Linear, whose weight and bias are parameters with two names each; 1 leads to a BatchNorm1d with the parameters weight and bias, and the buffers running_mean, running_var and num_batches_tracked.)
+# (A picture: A tree. The Sequential has three names, 0, 1 and 2. The names 0 and 2 lead to the same Linear, whose parameters weight and bias therefore have two names each. The name 1 leads to a BatchNorm1d with the parameters weight and bias and the buffers running_mean, running_var and num_batches_tracked.)
 #
-# The running mean, the running variance and the counter of the batch norm are buffers: saved, moved, not trained.
-# `2.weight` is a second name of `0.weight`, and `2.bias` of `0.bias`.
-# `parameters()` and `named_parameters()` give each object once, as an optimizer needs it; `state_dict()` gives each name, and so does `named_parameters(remove_duplicate=False)`.
+# The first three names are the buffers of the batch normalization: its running mean, its running variance, and a counter of batches.
+# They are saved and moved with the net, but not trained.
+# The last two names are second names: `2.weight` is the same parameter as `0.weight`, and `2.bias` is the same as `0.bias`.
+#
+# `parameters()` and `named_parameters()` return each parameter only once, because an optimizer needs each parameter once.
+# `state_dict()` contains every name, and `named_parameters(remove_duplicate=False)` returns every name of a parameter.
 # Every name in `named_parameters()` is also in `state_dict()`.
-# A buffer registered with `persistent=False` is in neither; `buffers()` gives it.
+#
+# Two special cases remain.
+# A buffer registered with `persistent=False` is in neither of the two; `buffers()` returns it.
+# A module that defines `get_extra_state` adds a third kind of name to the state dict, `_extra_state`.
 
 # %% [markdown]
-# ## Nets in nets
+# ## Parameters of nested modules
+#
+# In a net made of blocks, the path of a parameter shows in which block it is.
+# This net has three blocks with two linear layers each, and one more linear layer:
 
 # %%
 def block1():
@@ -150,8 +195,7 @@ print(rgnet)
 #> )
 
 # %% [markdown]
-# The first part holds three blocks, each of two linear layers.
-# The bias of the first layer of the second block is reached step by step, or by its path:
+# You can reach the bias of the first layer in the second block step by step, or by its path:
 
 # %%
 print(rgnet[0][1][0].bias.shape)
@@ -160,7 +204,9 @@ print(rgnet.get_parameter("0.block 1.0.bias") is rgnet[0][1][0].bias)
 #> True
 
 # %% [markdown]
-# `modules()` gives every module at every depth, each once and the net itself first; `children()` gives the direct parts, each once:
+# Two methods list the modules themselves.
+# `modules()` returns the net and all of its submodules, and `children()` returns only the child modules.
+# Both return each module once.
 
 # %%
 print(len(list(rgnet.modules())), len(list(rgnet.children())))
@@ -169,10 +215,17 @@ print(sum(isinstance(module, nn.Linear) for module in rgnet.modules()))
 #> 7
 
 # %% [markdown]
+# The net consists of 18 modules, including itself, and two of them are its child modules.
+# Seven of the modules are linear layers.
+
+# %% [markdown]
 # ## Changing values
 #
-# Write into a parameter under `torch.no_grad()`, with `copy_`, `fill_` or another method that changes values in place; PyTorch ends their names in `_`.
-# (The functions of `nn.init` do so themselves.)
+# You want to set a parameter to values of your own, for example to values from another program.
+# Use an in-place operation under `torch.no_grad()`.
+# An <dfn>in-place operation</dfn> writes into the memory of an existing tensor instead of creating a new tensor, for example `X += 1`, or a method whose name ends in an underscore, such as `copy_` or `fill_`.
+# `torch.no_grad()` stops autograd from recording the operation.
+# (The functions of `nn.init` use `torch.no_grad()` themselves.)
 
 # %%
 layer = nn.Linear(2, 1)
@@ -183,9 +236,17 @@ print(layer(torch.tensor([10.0, 100.0])).item())
 #> 210.5
 
 # %% [markdown]
-# The parameter stays the same object, so an optimizer that holds it and a layer that shares it see the new values.
-# The right moment is after `backward`, or before the next forward pass.
-# Autograd counts such writes, and a `backward` that still needs the old value says so:
+# The layer computes `1 * 10 + 2 * 100 + 0.5`, so the weight and the bias have their new values.
+# `copy_` converts the new values to the dtype of the parameter.
+# The <dfn>dtype</dfn> of a tensor is the type of its numbers, such as `torch.float32` for floating-point numbers with 32 bits.
+#
+# The parameter is still the same object.
+# An optimizer that holds it, or another layer that shares it, therefore sees the new values.
+#
+# Change values after `backward()` and before the next forward pass, not between a forward pass and its `backward()`.
+# In between, the computation graph may still need the old values.
+# A <dfn>computation graph</dfn> is autograd's record of the operations that produced a tensor, with the values needed for the derivatives; `backward()` goes through it from the result to the parameters.
+# Autograd counts the changes of each tensor, so `backward()` notices that a value it needs has changed:
 
 # %%
 w = nn.Parameter(torch.tensor(2.0))
@@ -201,8 +262,8 @@ except RuntimeError as error:
 #> RuntimeError: one of the variables needed for gradient computation has been modified by an inplace operation: [torch.FloatTensor []] is at version 1; expected version 0 instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False).
 
 # %% [markdown]
-# A write through `.data` is not counted.
-# The derivative of `w**2` at 2 is 4, and `backward` gives 40:
+# **Watch out.** If you change the values through `.data`, autograd does not count the change.
+# The derivative of `w**2` at 2 is 4, but `backward()` computes 40:
 
 # %%
 w = nn.Parameter(torch.tensor(2.0))
@@ -213,15 +274,19 @@ print(w.grad)
 #> tensor(40.)
 
 # %% [markdown]
-# No error, and a wrong gradient: do not use `.data`.
-# Read with `.detach()`, write under `torch.no_grad()`.
-# To keep old values, `.detach().clone()`: without `clone` they change with the parameter.
+# There is no error, and the gradient is wrong.
+# Do not use `.data`: read values with `.detach()`, and change them under `torch.no_grad()`.
+# To keep a copy of the old values, use `.detach().clone()`; without `clone()`, the values change together with the parameter.
 
 # %% [markdown]
-# ## Freezing
+# ## Freezing parameters
 #
-# Autograd computes no gradient for a parameter with `requires_grad=False`, and an optimizer leaves alone what has no gradient.
-# `requires_grad_` on a module sets all of its parameters; here all but the last layer are frozen:
+# You have a trained net and want to train only its last layer.
+# To do so, freeze all other layers.
+# <dfn>Freezing</dfn> a parameter means excluding it from training by setting its `requires_grad` to `False`: autograd then computes no gradient for it, and an optimizer skips a parameter that has no gradient.
+#
+# The method `requires_grad_` of a module sets `requires_grad` for all parameters of the module.
+# Here everything except the last layer is frozen:
 
 # %%
 net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -235,9 +300,11 @@ print([name for name, parameter in net.named_parameters() if parameter.grad is n
 #> ['4.weight', '4.bias']
 
 # %% [markdown]
-# To freeze by name, compare the beginning of each name with a prefix.
-# End the prefix with a dot: `"1"` would also match a layer `10`.
-# A prefix that matches nothing freezes nothing and raises no error, so look at what was frozen:
+# Only the parameters of the last layer have a gradient.
+#
+# To choose parameters by name, compare the beginning of each name with a prefix.
+# End the prefix with a dot, because `"1"` would also match a layer called `10`.
+# If the prefix matches no name, nothing is frozen and there is no error, so print the frozen names:
 
 # %%
 net.requires_grad_(True)
@@ -248,10 +315,14 @@ print([name for name, parameter in net.named_parameters() if not parameter.requi
 #> ['0.weight', '0.bias', '2.weight', '2.bias']
 
 # %% [markdown]
-# **The price.** A gradient from before the freezing is still there, and the next `step()` still uses it: call `net.zero_grad()` after freezing.
-# And buffers are not frozen: a batch norm in training mode goes on adapting its running mean and variance.
-# Its own `eval()` stops that, and it then normalises with the stored mean and variance in place of the batch's.
-# The next `net.train()` undoes both: call `norm.eval()` after it.
+# **Watch out.** Freezing does not affect two things.
+#
+# First, a gradient from before the freezing is still stored, and the next `step()` of the optimizer still uses it.
+# Call `net.zero_grad()` after freezing.
+#
+# Second, buffers are not frozen.
+# A batch normalization in training mode still updates its running mean and variance in every forward pass.
+# To stop the updates, call `eval()` on the batch normalization itself; it then normalizes with its stored mean and variance instead of those of the batch.
 
 # %%
 norm = nn.BatchNorm1d(4).requires_grad_(False)
@@ -264,9 +335,14 @@ print(norm.num_batches_tracked)
 #> tensor(1)
 
 # %% [markdown]
-# ## Sharing
+# The counter of batches stays at 1: the second call did not update the buffers.
+# `net.train()` puts every layer of `net` back into training mode, so call `norm.eval()` again after each `net.train()`.
+
+# %% [markdown]
+# ## Sharing parameters: tied weights
 #
-# A layer that stands in two places is one layer, with one weight:
+# You can use one layer in two places of a net.
+# The net then has one weight for both places, and counts it once:
 
 # %%
 shared = nn.Linear(8, 8, bias=False)
@@ -277,11 +353,15 @@ print(sum(parameter.numel() for parameter in net.parameters()) == 4 * 8 + 8 + 8 
 #> True
 
 # %% [markdown]
-# `is` tells whether two names are one object; equal values do not.
+# The second output confirms that the shared weight counts once: the sum on the right contains `8 * 8` only once.
 #
-# What is the gradient of a weight that is used twice?
-# Take the smallest case, `y = w * (w * x)`.
-# As a function of two weights, `a` inside and `b` outside, its derivatives are `b * x` and `a * x`; at `a = b = w` they add up to `2 * w * x`:
+# `is` tells you whether two names refer to the same object.
+# Comparing values does not tell you: two separate parameters can have equal values.
+#
+# The gradient of a parameter that is used in two places is the sum of the gradients from both places.
+# In the smallest case, one weight is used twice: `y = w * (w * x)`.
+# If the inner weight is called `a` and the outer weight is called `b`, the derivatives of `y` are `b * x` and `a * x`.
+# For `a = b = w`, their sum is `2 * w * x`:
 
 # %%
 double = nn.Linear(1, 1, bias=False)
@@ -292,8 +372,14 @@ print(double.weight.grad, 2 * 3 * 5)
 #> tensor([[30.]]) 30
 
 # %% [markdown]
-# Two different layers can hold one Parameter; their weights are then *tied*.
-# An embedding, a table with one row per word, and the layer that gives each word a score often are:
+# ### Two layers with one weight
+#
+# A language model begins with an embedding, a table with one row of numbers per word.
+# It often ends with a linear layer that computes a score for each word, and the weight of this layer also has one row per word.
+# Many models use the same matrix for both layers, which saves memory.
+# Two layers have <dfn>tied weights</dfn>, also called shared parameters, if an attribute of each layer refers to the same `nn.Parameter` object.
+#
+# To tie the weights of two layers, assign the parameter of one layer to the other layer:
 
 # %%
 table, scores = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
@@ -303,7 +389,16 @@ print(len(list(model.parameters())), list(model.state_dict()))
 #> 1 ['0.weight', '1.weight']
 
 # %% [markdown]
-# **The price.** A tie lives in Python's objects, and a few things undo it without an error:
+# The model has one parameter, and this parameter has two names in the state dict.
+
+# %% [markdown]
+# ### Operations that untie weights
+#
+# Skip this on a first reading: it matters once you load, move or replace tied weights.
+# A few operations give each layer a parameter of its own, without an error.
+# Tie the weights again after each of them.
+#
+# `load_state_dict` with `assign=True` is the first one:
 
 # %%
 state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -312,8 +407,11 @@ print(scores.weight is table.weight)
 #> False
 
 # %% [markdown]
-# `assign=True` gives each *module* a Parameter of its own: a layer used twice stays one, and two layers that held one Parameter come apart.
-# So does `to_empty`, which gives memory to a net made on the meta device, where tensors have shapes and no values:
+# It creates a new parameter for each *module*.
+# One layer in two places is still one layer, but two layers with tied weights get separate parameters.
+#
+# `to_empty` is the second one.
+# It gives memory to a net on the meta device, where tensors have a shape but no values:
 
 # %%
 with torch.device("meta"):
@@ -324,9 +422,9 @@ print(scores.weight is table.weight)
 #> False
 
 # %% [markdown]
-# So does a new Parameter: `table.weight = nn.Parameter(...)` reaches one of the two.
-# Tie them again afterwards.
-# Casts and a `copy.deepcopy` of the whole net keep the tie:
+# The third one is assigning a new parameter: `table.weight = nn.Parameter(...)` changes only one of the two layers.
+#
+# Two other operations keep the weights tied: a cast, such as `model.double()`, and `copy.deepcopy` of the whole net:
 
 # %%
 import copy
@@ -337,10 +435,11 @@ print(scores.weight is table.weight, twin[1].weight is twin[0].weight)
 #> True True
 
 # %% [markdown]
-# ## An optimizer holds objects, not names
+# ## Replacing a layer after the optimizer is built
 #
-# An optimizer takes its parameters when it is built.
-# A layer that replaces another later on is not among them:
+# You build an optimizer, and then replace the last layer of the net.
+# The optimizer got its parameters when you built it, and does not look for new ones.
+# It still holds the parameters of the old layer:
 
 # %%
 net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
@@ -354,8 +453,9 @@ print(torch.equal(net[2].bias, before))
 #> True
 
 # %% [markdown]
-# The new layer got a gradient, and did not move.
-# `add_param_group` tells the optimizer, and may give the layer a learning rate of its own:
+# The new layer has a gradient, but its bias did not change.
+# Use `add_param_group` to add the new parameters to the optimizer.
+# You can give them their own learning rate at the same time:
 
 # %%
 optimizer.add_param_group({"params": net[2].parameters(), "lr": 0.01})
@@ -368,12 +468,20 @@ print([(len(group["params"]), group["lr"]) for group in optimizer.param_groups])
 #> [(4, 0.1), (2, 0.01)]
 
 # %% [markdown]
-# The first group still holds the two parameters of the old layer, and what the optimizer keeps for them; to be rid of them, build the optimizer again.
+# Now the bias changes.
+# The optimizer has two groups of parameters, with two learning rates.
+#
+# **The price.** The first group still contains the two parameters of the old layer, and the optimizer keeps its own data for them.
+# To remove them, build a new optimizer.
+# It is best to build the optimizer last, after every change of the net.
+#
+# **The first reading ends here.** The rest is for readers who want to inspect a large net with helper functions, and for readers who have an error message or a net that does not learn.
 
 # %% [markdown]
 # ## In the library
 #
-# `d2lblocks.parameters` has the few helpers that are missed in daily work.
+# When a net is large, you want to see all of its parameters and buffers in one table.
+# `d2lblocks.parameters` contains this table, and a few more helpers for daily work:
 
 # %%
 from d2lblocks import get_tensor, parameter_table, set_tensor, shared_names
@@ -394,10 +502,13 @@ print(parameter_table(net))
 #> trainable                          80
 
 # %% [markdown]
-# `parameter_table` lists every name of every parameter and buffer.
-# A shared tensor has a row for each of its names and counts once in the totals; a lazy parameter, one that waits for the first batch, is listed without a shape.
-# A sparse tensor counts the values that it stores, and its bytes include those of their indices.
-# In a notebook the last expression of a cell shows it as an HTML table, and a program reads its rows:
+# `parameter_table` has one row for every name of every parameter and buffer.
+# A shared tensor has a row for each of its names, but counts only once in the totals: here `2.weight` is noted as `is 0.weight`.
+# A lazy parameter, which gets its shape from the first batch, has `?` instead of a shape.
+# For a sparse tensor, the table counts only the values that are stored; the bytes also include the indices.
+#
+# If the table is the last expression in a notebook cell, the notebook shows it as an HTML table.
+# A program can read its totals and its rows:
 
 # %%
 table = parameter_table(net)
@@ -407,7 +518,10 @@ print([row.name for row in table if row.kind == "buffer"])
 #> ['3.running_mean', '3.running_var', '3.num_batches_tracked']
 
 # %% [markdown]
-# `shared_names` gives the names that are one tensor, also where two Parameters lie in the same memory, which `is` does not see:
+# ### Finding shared parameters: `shared_names`
+#
+# `shared_names` lists the names that belong to the same memory.
+# It also finds two different parameters that use the same memory, which you cannot find with `is`:
 
 # %%
 a, b = nn.Linear(3, 3), nn.Linear(3, 3)
@@ -416,8 +530,7 @@ print(a.weight is b.weight, shared_names(nn.Sequential(a, b)))
 #> False [['0.weight', '1.weight']]
 
 # %% [markdown]
-# Such a pair is not tied: it has two gradients, and two places in the optimizer.
-# With plain SGD the two steps add up to the same; with Adam or weight decay they do not, and a cast or a `deepcopy` takes the pair apart.
+# Two such parameters are not tied: each has its own gradient, and the optimizer holds both of them.
 
 # %%
 pair = nn.Sequential(a, b)
@@ -426,12 +539,24 @@ print(len(list(pair.parameters())), a.weight.grad is b.weight.grad)
 #> 4 False
 
 # %% [markdown]
-# `get_tensor` and `set_tensor` take a path; `set_tensor` writes in place, and refuses a shape that does not fit.
+# With plain SGD, the two updates add up to the update of a tied weight.
+# With Adam or with weight decay they do not.
+# A cast or `copy.deepcopy` gives each of the two parameters its own memory.
+
+# %% [markdown]
+# ### Reading and writing by path: `get_tensor` and `set_tensor`
+#
+# `get_tensor` and `set_tensor` take the path of a parameter or a buffer.
+# `set_tensor` writes in place, and accepts a tensor only if it has exactly the right shape.
 
 # %%
 set_tensor(net, "0.weight", 0.0)
 print(bool((net[2].weight == 0).all()))
 #> True
+
+# %% [markdown]
+# `0.weight` and `2.weight` are two names of one parameter, so `net[2]` has the new values too.
+# For a wrong path, the error message suggests the nearest name:
 
 # %%
 try:
@@ -441,7 +566,7 @@ except AttributeError as error:
 #> AttributeError: Sequential has no parameter or buffer '0.wieght': the nearest is '0.weight'
 
 # %% [markdown]
-# Their source, docstrings aside:
+# Source of these helpers, without docstrings:
 #
 # *The library's own source, from `d2lblocks/parameters.py`:*
 
@@ -646,7 +771,11 @@ def _hint(net: nn.Module, path: str) -> str:
     return nearest(path, names)
 
 # %% [markdown]
-# When to use something else: `get_parameter`, `get_buffer` and `get_submodule` of `nn.Module` for paths that are known to exist; `torch.nn.utils.parameters_to_vector` for all values as one vector; the package `torchinfo` for the output shape of every layer.
+# For some tasks, use something else:
+#
+# - `get_parameter`, `get_buffer` and `get_submodule` of `nn.Module`, if you know that the path exists;
+# - `torch.nn.utils.parameters_to_vector`, to get all values in one vector;
+# - the package `torchinfo`, to see the output shape of every layer.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -654,7 +783,10 @@ def _hint(net: nn.Module, path: str) -> str:
 # %% [markdown]
 # ### `a leaf Variable that requires grad is being used in an in-place operation`
 #
-# You changed a *leaf* in place, a tensor that no operation made, as every parameter is, while autograd recorded.
+# You change a parameter with an in-place operation, such as `+=`, and get an error.
+# A parameter is a leaf tensor.
+# A <dfn>leaf tensor</dfn> is a tensor that was not produced by a recorded operation; every parameter is a leaf tensor.
+# While autograd is recording, a leaf tensor that requires a gradient cannot be changed in place.
 
 # %%
 layer = nn.Linear(3, 3)
@@ -665,7 +797,7 @@ except RuntimeError as error:
 #> RuntimeError: a leaf Variable that requires grad is being used in an in-place operation.
 
 # %% [markdown]
-# Fix: write under `no_grad`.
+# Fix: change it under `torch.no_grad()`.
 
 # %%
 layer = nn.Linear(3, 3)
@@ -673,7 +805,7 @@ with torch.no_grad():
     layer.weight += 1
 
 # %% [markdown]
-# A part of a parameter is a view of it, and gets the same error in other words:
+# If you change only a part of a parameter, the message is slightly different, because the part is a *view*, a tensor that uses the memory of another tensor:
 
 # %%
 try:
@@ -694,7 +826,8 @@ print(layer.weight[0].tolist())
 # %% [markdown]
 # ### `cannot assign 'torch.FloatTensor' as parameter 'bias'`
 #
-# You assigned a tensor where a Parameter is registered.
+# You want to give a parameter new values, and assign a tensor to its name.
+# This name is registered for a parameter, so PyTorch accepts only an `nn.Parameter` or `None`.
 
 # %%
 try:
@@ -704,8 +837,8 @@ except TypeError as error:
 #> TypeError: cannot assign 'torch.FloatTensor' as parameter 'bias' (torch.nn.Parameter or None expected)
 
 # %% [markdown]
-# Fix: `copy_` keeps the object.
-# A new `nn.Parameter` replaces it: the optimizer has to be told, and a tie is broken.
+# Fix: copy the values with `copy_`, which keeps the parameter object.
+# You could also assign a new `nn.Parameter`, but then the optimizer still holds the old one, and tied weights are no longer tied.
 
 # %%
 with torch.no_grad():
@@ -715,10 +848,11 @@ print(layer.bias)
 #> tensor([0., 0., 0.], requires_grad=True)
 
 # %% [markdown]
-# ### A wrong shape that is noticed late
+# ### Assigning to `.data` hides a wrong shape
 #
-# `.data` takes a tensor of any shape and type.
-# If the shape happens to broadcast there is no error at all; otherwise it comes with the next forward pass, from another line:
+# A layer reports a wrong shape, in a line that has nothing to do with your mistake.
+# You assigned a tensor of a wrong shape to `.data`, which accepts any shape and any dtype.
+# The next forward pass raises an error; if the shape happens to broadcast, there is no error at all:
 
 # %%
 layer = nn.Linear(3, 1)
@@ -730,7 +864,7 @@ except RuntimeError as error:
 #> RuntimeError: The expanded size of the tensor (1) must match the existing size (3) at non-singleton dimension 1.  Target sizes: [2, 1].  Tensor sizes: [3, 3]
 
 # %% [markdown]
-# `copy_` under `no_grad` raises where the mistake is:
+# Fix: use `copy_` under `torch.no_grad()`, which raises the error in the line with the mistake.
 
 # %%
 layer = nn.Linear(3, 1)
@@ -742,14 +876,17 @@ except RuntimeError as error:
 #> RuntimeError: output with shape [1] doesn't match the broadcast shape [3, 3]
 
 # %% [markdown]
-# It still broadcasts a smaller tensor; `set_tensor` wants the exact shape.
+# `copy_` still broadcasts a smaller tensor.
+# `set_tensor` does not: it requires exactly the right shape.
 
 # %% [markdown]
-# ### The gradient is wrong, and nothing complains
+# ### The gradient is wrong, and there is no error
 #
-# A write through `.data` between forward and backward, as shown above: 40 instead of 4.
-# Fix: write after `backward`.
-# Under `torch.no_grad()` a write that comes too early is an error and not a wrong number.
+# Training runs without an error, but a gradient has a wrong value.
+# You changed a weight through `.data` between the forward pass and `backward()`.
+# The example above computes a gradient of 40 instead of 4 for this reason.
+#
+# Fix: change weights after `backward()`, under `torch.no_grad()`.
 
 # %%
 w = nn.Parameter(torch.tensor(2.0))
@@ -761,10 +898,14 @@ print(w.grad)
 #> tensor(4.)
 
 # %% [markdown]
-# ### The new layer never learns
+# To notice it next time, never use `.data`: under `torch.no_grad()`, a change that comes too early raises an error instead of giving a wrong gradient.
+
+# %% [markdown]
+# ### A replaced layer does not learn
 #
-# The optimizer was built before the layer was replaced, as shown above.
-# The same happens after `load_state_dict(..., assign=True)`, which replaces every Parameter:
+# You replaced a layer, and its parameters do not change during training.
+# The optimizer was built before the replacement, and still holds the parameters of the old layer, as shown above.
+# The same happens after `load_state_dict(..., assign=True)`, which replaces every parameter:
 
 # %%
 layer = nn.Linear(2, 2)
@@ -776,11 +917,14 @@ print(any(parameter is layer.weight for parameter in held))
 
 # %% [markdown]
 # Fix: build the optimizer last.
+#
+# To notice it next time, look for the parameter in `optimizer.param_groups`, as this snippet does.
 
 # %% [markdown]
 # ### `optimizer got an empty parameter list`, from a net that has parameters
 #
-# `parameters()` gives a generator, and a generator is used up after one pass:
+# Your net has parameters, but the optimizer says that it got none.
+# `parameters()` returns a generator, and a generator is empty after you have looped over it once:
 
 # %%
 parameters = net[:1].parameters()
@@ -793,7 +937,7 @@ except ValueError as error:
 #> ValueError: optimizer got an empty parameter list
 
 # %% [markdown]
-# Fix: a list, or a new call.
+# Fix: keep a list, or call `parameters()` again.
 
 # %%
 parameters = list(net[:1].parameters())
@@ -803,8 +947,9 @@ print(len(parameters), len(torch.optim.SGD(parameters, lr=0.1).param_groups[0]["
 # %% [markdown]
 # ### `can't optimize a non-leaf Tensor`
 #
-# An optimizer changes *leaves* only, tensors that no operation made, and you gave it what was computed from a parameter.
-# A cast is an operation, and so is `.to(device)` when the tensor has to move:
+# You give a parameter to an optimizer, and it refuses the tensor.
+# An optimizer changes only leaf tensors, and your tensor is the result of an operation on a parameter.
+# A cast is such an operation, and so is `.to(device)` if the tensor has to be moved:
 
 # %%
 weight = nn.Parameter(torch.rand(2)).double()
@@ -815,7 +960,7 @@ except ValueError as error:
 #> ValueError: can't optimize a non-leaf Tensor
 
 # %% [markdown]
-# Fix: first the cast, the move or the arithmetic, then the Parameter.
+# Fix: do the cast, the move or the arithmetic first, and create the `nn.Parameter` last.
 
 # %%
 weight = nn.Parameter(torch.rand(2).double())
@@ -823,12 +968,13 @@ print(torch.optim.SGD([weight], lr=0.1).param_groups[0]["params"][0] is weight)
 #> True
 
 # %% [markdown]
-# Inside a module the same mistake is silent, because the result is not registered: see `nn.Parameter(t) * 0.01` among the mistakes of custom layers.
+# Inside a module there is no error message for this mistake, because the result is not registered: see `nn.Parameter(t) * 0.01` among the mistakes of custom layers.
 
 # %% [markdown]
 # ### `some parameters appear in more than one parameter group`
 #
-# You gave one layer a rate of its own, and left it among the others.
+# You want a different learning rate for one layer, and add a group for it.
+# Its parameters are still in the group of all parameters, too.
 
 # %%
 net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
@@ -839,7 +985,7 @@ except ValueError as error:
 #> ValueError: some parameters appear in more than one parameter group
 
 # %% [markdown]
-# Fix: groups that do not overlap.
+# Fix: build groups that do not overlap.
 
 # %%
 groups = [{"params": net[:2].parameters()}, {"params": net[2].parameters(), "lr": 0.01}]
@@ -847,9 +993,11 @@ print([group["lr"] for group in torch.optim.SGD(groups, lr=0.1).param_groups])
 #> [0.1, 0.01]
 
 # %% [markdown]
-# ### Frozen, and it trains all the same
+# ### A frozen layer still trains: `require_grad`
 #
-# `require_grad` is not an attribute that PyTorch knows; Python makes a new one, and says nothing.
+# You froze a layer, and training still changes it.
+# On a parameter, the attribute is called `requires_grad`, with an `s`.
+# Python creates a new attribute for the wrong name, without an error:
 
 # %%
 net[0].weight.require_grad = False
@@ -857,7 +1005,7 @@ print(net[0].weight.requires_grad)
 #> True
 
 # %% [markdown]
-# On a module even `requires_grad` is a new attribute:
+# A module has no attribute `requires_grad`, so assigning to it creates a new attribute too:
 
 # %%
 net.requires_grad = False
@@ -865,7 +1013,7 @@ print(net[2].weight.requires_grad)
 #> True
 
 # %% [markdown]
-# Fix: the method `requires_grad_`, which parameters and modules both have.
+# Fix: call the method `requires_grad_`, which both parameters and modules have.
 
 # %%
 net[0].weight.requires_grad_(False)
@@ -873,9 +1021,13 @@ print(net[0].weight.requires_grad)
 #> False
 
 # %% [markdown]
+# To notice it next time, print the names of the parameters whose `requires_grad` is `True`.
+
+# %% [markdown]
 # ### `'method' object is not subscriptable`
 #
-# `state_dict` is a method, and the parentheses are missing.
+# You want to read an entry of the state dict, and get an error about a method.
+# `state_dict` is a method, and the parentheses that call it are missing.
 
 # %%
 try:
@@ -885,7 +1037,7 @@ except TypeError as error:
 #> TypeError: 'method' object is not subscriptable
 
 # %% [markdown]
-# Fix: call it.
+# Fix: call the method.
 
 # %%
 print(net.state_dict()["0.weight"].shape)
@@ -894,8 +1046,10 @@ print(net.state_dict()["0.weight"].shape)
 # %% [markdown]
 # ### `Only Tensors created explicitly by the user ... support the deepcopy protocol`
 #
-# `copy.deepcopy` copies a tensor only if no operation made it, and the net holds one that was computed with gradients.
-# The older `nn.utils.weight_norm` and `spectral_norm` keep such a tensor, the computed weight, and so does a module that keeps its last output:
+# You copy a net with `copy.deepcopy`, and get an error about tensors created by the user.
+# `copy.deepcopy` copies only leaf tensors, and the net holds a tensor that was computed from parameters.
+# A module that stores its last output holds such a tensor.
+# The older `nn.utils.weight_norm` and `nn.utils.spectral_norm` also store one, the weight that they compute.
 
 # %%
 class Keeps(nn.Module):
@@ -917,7 +1071,7 @@ except RuntimeError as error:
 #> RuntimeError: Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001
 
 # %% [markdown]
-# Fix: keep the value without its graph.
+# Fix: store the value without its computation graph.
 
 # %%
 keeps.last = keeps.last.detach()
@@ -925,7 +1079,8 @@ print(torch.equal(copy.deepcopy(keeps).last, keeps.last))
 #> True
 
 # %% [markdown]
-# For `weight_norm`, use the newer one of the same name, which computes the weight when it is asked for; a state dict saved with the older one loads into it.
+# For `weight_norm`, use the newer function of the same name in `nn.utils.parametrizations`, which computes the weight whenever it is needed.
+# You can load a state dict that was saved with the older one.
 
 # %%
 normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))
@@ -933,9 +1088,10 @@ print(torch.equal(copy.deepcopy(normed)(X), normed(X)))
 #> True
 
 # %% [markdown]
-# ### Three blocks that are one
+# ### `[layer] * 3` makes one layer, not three
 #
-# `[layer] * 3` is a list of one layer, three times.
+# You build three equal layers, and the net has only as many parameters as one of them.
+# `[layer] * 3` is a list that contains the same layer three times.
 
 # %%
 net = nn.Sequential(*[nn.Linear(4, 4)] * 3)
@@ -943,7 +1099,7 @@ print(len(list(net.parameters())), shared_names(net))
 #> 2 [['0.weight', '1.weight', '2.weight'], ['0.bias', '1.bias', '2.bias']]
 
 # %% [markdown]
-# Fix: a comprehension, which makes three.
+# Fix: use a list comprehension, which creates three layers.
 
 # %%
 net = nn.Sequential(*[nn.Linear(4, 4) for _ in range(3)])
@@ -951,18 +1107,21 @@ print(len(list(net.parameters())), shared_names(net))
 #> 6 []
 
 # %% [markdown]
+# To notice it next time, print `shared_names(net)`: it is empty if nothing is shared.
+
+# %% [markdown]
 # ## Exercises
 
 # %% [markdown]
 # ### Exercise 1
 #
-# Reach every parameter of `NestMLP` in three ways: by attribute and index, by path, and in a loop.
+# Reach every parameter of `NestMLP` in three ways: by attributes and indices, by its path, and in a loop.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The path says which attributes and indices to follow.
+# The path of a parameter tells you which attributes and indices to follow.
 
 # %%
 from d2lblocks import NestMLP
@@ -984,14 +1143,14 @@ for (path, parameter), mine in zip(paths.items(), by_hand):
 # %% [markdown]
 # ### Exercise 2
 #
-# Train an MLP whose two hidden layers are one layer.
-# Watch that layer's weight and gradient at its two places.
+# Train an MLP that uses one layer as both of its hidden layers.
+# Compare the weight and the gradient of the layer at its two places.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Nothing has to be copied between the places: they are two names of one object.
+# Nothing has to be copied from one place to the other, because both names refer to the same object.
 
 # %%
 torch.manual_seed(0)
@@ -1016,15 +1175,16 @@ print(net[2].weight is net[4].weight, net[2].weight.grad is net[4].weight.grad)
 # %% [markdown]
 # ### Exercise 3
 #
-# Why share parameters?
-# Give the numbers for an embedding of 50,000 words in 512 dimensions, and a layer that scores the words.
+# Why are parameters shared?
+# Compute the memory for an embedding of 50,000 words with 512 numbers per word, and for a linear layer that scores the words.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Both tables hold one vector per word, so one can serve both layers; a second costs memory, and has to be learned too.
-# On the meta device the net can be counted without being made.
+# Both layers have a matrix with one row per word, so they can share one matrix.
+# A second matrix costs memory, and it has to be learned too.
+# On the meta device, you can count the parameters of the net without giving it memory.
 
 # %%
 with torch.device("meta"):
@@ -1040,14 +1200,16 @@ print(f"{parameter_table(model).bytes / 2**20:.0f} MiB")
 # %% [markdown]
 # ### Exercise 4
 #
-# Weight decay is meant for matrices, not for biases and the scales of normalisation.
-# Split the parameters of a net of linear, convolution and normalisation layers into two groups accordingly.
+# Weight decay is intended for weight matrices, not for biases or for the scales of normalization layers.
+# Split the parameters of a net into two groups accordingly.
+# The net consists of linear, convolution and normalization layers.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Weights of linear and convolution layers have two dimensions or more; a bias, and a scale over one dimension, have one.
+# The weight of a linear or convolution layer has two or more dimensions.
+# A bias has one dimension, and so does the scale of a layer that normalizes over one dimension.
 
 # %%
 def decay_groups(net, decay):
@@ -1064,20 +1226,23 @@ print([(len(group["params"]), group["weight_decay"]) for group in optimizer.para
 #> [(2, 0.01), (4, 0.0)]
 
 # %% [markdown]
-# **The price.** It is a rule of thumb: an embedding and a `LayerNorm` over two dimensions would be decayed, and a lazy net needs its dry run before.
+# **The price.** This rule is not exact.
+# It applies weight decay to an embedding, and to a `LayerNorm` over two dimensions.
+# A lazy net needs its dry run first.
 
 # %% [markdown]
 # ### Exercise 5
 #
-# A model was tied, and something has untied it.
-# Write the check that a training script runs before its first step.
+# A model had tied weights, and something has untied them.
+# Write a check that a training script can run before its first step.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Tied means one Parameter, so the check groups names by object.
-# `shared_names` would not do: `torch.load` keeps the common memory, and `assign=True` makes two Parameters in it.
+# Tied weights are one `nn.Parameter` object, so the check groups the names by object.
+# `shared_names` is not enough here.
+# `torch.load` keeps the shared memory, and `assign=True` then creates two parameters in this memory.
 
 # %%
 def ties(net):
@@ -1115,9 +1280,9 @@ print(ties(model))
 # | to freeze | `net.requires_grad_(False)` |
 # | to share | one layer in two places, or `b.weight = a.weight` |
 # | to see what is shared | `is`, `shared_names(net)` |
-# | a rate of its own for a layer | `optimizer.add_param_group(...)` |
+# | its own learning rate for a layer | `optimizer.add_param_group(...)` |
 # | an optimizer that holds everything | build it last |
 #
-# The helpers of this page: `d2lblocks.parameters`.
-# Before it: Layers and modules.
-# Next: Initialization.
+# The reference of these helpers is `d2lblocks.parameters`.
+#
+# Next: Initialization, to choose the values that parameters have before training.
