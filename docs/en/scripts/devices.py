@@ -255,10 +255,10 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 # A <dfn>stream</dfn> is a queue of work for a GPU, which the GPU does in the order in which the host added it.
 # A call such as `X @ Y` only adds work to a stream, and Python continues at once with the next line.
 # <dfn>Asynchronous execution</dfn> means that the host does not wait for the GPU to finish an operation before it continues.
-# Python waits only when it needs a value: at `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
+# Python waits when it needs a value: at `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
 #
 # So a clock around a GPU computation measures how long it takes to *ask* for the work.
-# To <dfn>synchronize</dfn> is to wait until the GPU has done all the work in its queues, which `torch.accelerator.synchronize()` does.
+# To <dfn>synchronize</dfn> is to wait until the GPU has finished all the work in its queues, for example with `torch.accelerator.synchronize()`.
 # To measure the work itself, synchronize before each reading of the clock:
 #
 # *Needs a CUDA GPU.*

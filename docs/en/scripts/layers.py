@@ -7,7 +7,7 @@
 #
 # Your net needs an operation that PyTorch does not have as a layer.
 # You write a class of six lines, and it trains.
-# Then you load weights into it that `nn.Linear` saved, call it on 16-bit numbers, or move it to a GPU, and it fails or gives wrong results without an error.
+# Then you load weights that were saved from an `nn.Linear`, or you move the net to a GPU, and your layer fails or gives wrong results without an error.
 #
 # - **What you will be able to do:** write a layer that you can train, save, load, move, compile and copy like the layers of PyTorch, and say what each of its lines is for.
 # - **What you need:** the first readings of Layers and modules, Parameters and Initialization.
@@ -63,7 +63,7 @@ print(torch.equal(center(X)[:1], center(X[:1])))
 #
 # With `keepdim=True` the means have the shape `(2, 1)`: one mean for each row.
 # The subtraction then relies on broadcasting.
-# <dfn>Broadcasting</dfn> means that an elementwise operation on two tensors of different shapes treats the smaller one as if it were repeated along the dimensions where it has size 1 or that it lacks.
+# <dfn>Broadcasting</dfn> means that an elementwise operation on tensors of different shapes works as if each tensor were repeated along every dimension in which its size is 1 or which it lacks, until the shapes are equal.
 # So the mean of a row is subtracted from all five numbers of that row:
 
 # %%
@@ -115,7 +115,7 @@ print(layer.bias.detach())
 # %% [markdown]
 # ### The shape of the weight: outputs first
 #
-# You want to load weights into your layer that somebody saved from an `nn.Linear`.
+# You want your layer to load weights that were saved from an `nn.Linear`.
 # That works only if the shapes are equal.
 # The weight of PyTorch's linear layers and convolutions has the output size first (transposed convolutions are the exception).
 # Use the shape `(out_features, in_features)` as well.
@@ -144,7 +144,7 @@ print(torch.allclose(mine(X), theirs(X)))
 # The next version draws its weights from a range that shrinks with the number of inputs, as `nn.Linear` does.
 #
 # The code for the initial values goes into a method named `reset_parameters`, which the constructor calls.
-# Anybody can then call that method to draw the values again.
+# Users of the layer can then call that method to draw the values again.
 # This is necessary after `to_empty`, which gives a net memory without values.
 #
 # The constructor also takes `device` and `dtype` and passes them on to every tensor that it creates:
@@ -240,7 +240,7 @@ for shape in [(5,), (0, 5), (2, 5), (2, 7, 5)]:
 #
 # <dfn>Mixed precision</dfn> means computing with 16-bit numbers where they are accurate enough and with 32-bit numbers elsewhere, which saves time and memory.
 # In PyTorch you turn it on with [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html).
-# <dfn>Autocast</dfn> chooses a dtype for each operation: matrix products run in a 16-bit dtype, losses in `float32`, and most other operations in the dtype of their inputs.
+# <dfn>Autocast</dfn> is PyTorch's way to mixed precision, which chooses a dtype for each operation: matrix products run in a 16-bit dtype, losses in `float32`, and most other operations in the dtype of their inputs.
 #
 # The layer as written so far does not keep the shorter dtype.
 # Its matrix product gives `bfloat16`, but its bias is `float32`, and the sum of the two is `float32` again:
@@ -492,7 +492,7 @@ print(experts(X, "small").shape)
 #> torch.Size([2, 3])
 
 # %% [markdown]
-# Every parameter has a name that shows where it is in its container.
+# The name of each parameter shows where it is: `experts.small.weight` is the weight of the module `small` in `experts`.
 #
 # **The first reading ends here.** The rest of the page is for layers that take their sizes from the first batch, for compiling and exporting, and for finding out what is wrong with a layer.
 
@@ -599,10 +599,10 @@ print(lazy)
 # ## Compile and export
 #
 # You want your layer to run faster, or to run in a program that does not have your Python class.
-# To <dfn>compile</dfn> a module is to record its `forward` as a graph of operations and turn that graph into faster code, which [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) does.
+# To <dfn>compile</dfn> a module, [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) records its `forward` as a graph of operations and turns that graph into faster code.
 #
 # A layer runs fastest if `torch.compile` can record it as a single graph.
-# With `fullgraph=True` any layer for which this fails raises an error.
+# With `fullgraph=True`, you get an error if it cannot.
 # The backend `"eager"` runs the graph as it is, so you can check that a layer compiles on a machine without a compiler:
 
 # %%
@@ -611,7 +611,7 @@ print(torch.equal(compiled(X), mine(X)))
 #> True
 
 # %% [markdown]
-# To <dfn>export</dfn> a module is to record its `forward` as a program that runs without your Python code, which [`torch.export`](https://docs.pytorch.org/docs/stable/export.html) does.
+# To <dfn>export</dfn> a module, [`torch.export`](https://docs.pytorch.org/docs/stable/export.html) records its `forward` as a program that runs without your Python code.
 # The exported program accepts only inputs of the shape that you give as an example.
 # For other batch sizes, declare the batch dimension as dynamic:
 
@@ -802,7 +802,7 @@ print([name for name, _ in ScaledFirst().named_parameters()])
 # The loss is `nan` or huge from the first step, but perhaps not on every run.
 # `torch.empty(2, 3)` and the older `torch.Tensor(2, 3)` reserve memory and leave in it whatever was there: sometimes zeros, sometimes huge numbers or `nan`.
 #
-# To find a parameter that was never filled, let PyTorch put `nan` into fresh memory while the net is built:
+# To find a parameter that was never filled, build the net under `torch.use_deterministic_algorithms(True)`, which makes PyTorch fill fresh memory with `nan`:
 
 # %%
 class Unfilled(nn.Module):
