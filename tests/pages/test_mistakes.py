@@ -24,7 +24,7 @@ KNOWN = [
     ("parameters", "can't optimize a non-leaf Tensor"),
     ("parameters", "Only Tensors created explicitly by the user"),
     ("layers", "The positions are wrong in 16 bits: a rounded buffer"),
-    ("layers", "The loss is `nan` from the first step: nothing fills the weight"),
+    ("layers", "The loss is `nan` from the first step: a weight that was never filled"),
     ("layers", "The constants are trained: `nn.ParameterList` of buffers"),
     ("layers", "torch._dynamo hit config.recompile_limit"),
     ("layers", "Index put requires the source and destination dtypes match"),

@@ -31,7 +31,7 @@ MISTAKES = [
     ("modules", "object has no attribute '_backward_hooks'"),
     ("modules", "optimizer got an empty parameter list"),
     ("layers", "### Parameters in a Python list"),
-    ("layers", "### `nn.Parameter(t) * 0.01` is no Parameter"),
+    ("layers", "### `nn.Parameter(t) * 0.01` is not a parameter"),
     ("modules", "### A constant is not saved, cast or moved with the net"),
     ("layers", "#> RuntimeError: expected m1 and m2 to have the same dtype"),
     ("layers", "#> RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn"),

@@ -135,7 +135,7 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
         ("weights_only=True", "serialization/#security-pickle-weights_only-and-safetensors"),
         ("weights", "lazy/#weights-only-load-failed-from-a-state-of-your-own"),
         ("torch.load", "serialization/"),
-        ("nn.ModuleList", "layers/#lists-and-dictionaries-of-them"),
+        ("nn.ModuleList", "layers/#lists-and-dictionaries-of-parameters-and-layers"),
         ("LazyLin", "lazy/#a-layer-that-waits"),
         ("initialization", "init/"),
         ("wieghts_only", "serialization/#security-pickle-weights_only-and-safetensors"),

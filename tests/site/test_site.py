@@ -241,6 +241,7 @@ def opened(tab: Page, url: str, seconds: float) -> None:
 def test_source_entry_and_topic_lead_to_each_other(open_page: Open) -> None:
     """From the library's source on a page to its entry in the API, and from there back to the page."""
     tab = open_page("layers/")
+    tab.locator("summary", has_text="Its source").first.click()
     tab.locator(".filename a", has_text="MyLinear").click()
     tab.wait_for_url("**/api/layers/#d2lblocks.layers.MyLinear")
     entry = '.doc-object:has(> [id="d2lblocks.layers.MyLinear"])'
@@ -268,7 +269,7 @@ ENTRY = (
             "[id^=weights-only-load-failed] + p",
         ),
         (
-            ["text=Custom layers", "text=In the library"],
+            ["text=Custom layers", "text=In the library", "summary:has-text('Its source')"],
             ".highlight:has(.filename):has-text('class MyLinear')",
         ),
         (

@@ -4,33 +4,50 @@
 # This is the page "Devices" of d2lblocks as a script: made from the page, and executed.
 # It needs `torch`.
 #
-# After this page you can put tensors and nets where they compute, write code that runs with and without a GPU, and tell what a copy and a wait cost.
+# You have a GPU, but your net trains as slowly as before, because everything still happens on the CPU.
+# Or you moved the net to the GPU, and now it stops with `Expected all tensors to be on the same device`.
+#
+# - **What you will be able to do:** put tensors and nets on a GPU, write code that runs with and without one, and measure how long the GPU takes.
+# - **What you need:** the first reading of Layers and modules, and what a buffer is; you can follow the page without a GPU.
+# - **How long it takes:** about 20 minutes up to Copies and pinned memory, which is all you need to train on one GPU; about 45 minutes with everything and the exercises.
 
 # %%
 import torch
 from torch import nn
 
 # %% [markdown]
-# Some snippets need a GPU: the tests run them where there is one, skip them elsewhere, and tell when they last passed.
+# Some snippets need a GPU.
+# The tests run them on a machine that has one and skip them elsewhere, and a table shows when each of them last passed.
 
 # %% [markdown]
-# ## Names and numbers
+# ## Device names and indices
 #
-# A *device* is where a tensor's numbers are, and the hardware that computes with them.
-# `torch.device` is its name: a type, and for more than one of a kind a number from 0.
+# Before you can put a tensor on a GPU, you have to name the GPU.
+# A <dfn>device</dfn> is hardware that stores tensors in its own memory and computes with them, such as the CPU or a GPU.
+# `torch.device` is the name of a device: a type, and an index if there are several devices of that type.
+# A <dfn>device index</dfn> is the number, counted from 0, that tells devices of one type apart, such as the 1 in `cuda:1`.
 
 # %%
 print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.device("cuda:1"))
 #> cpu cuda cuda:1 cuda:1
 
 # %% [markdown]
-# `"cpu"` means all cores and the main memory.
-# A GPU is one card with its own memory: `cuda` stands for NVIDIA's and AMD's, `mps` for a Mac's, `xpu` for Intel's.
-# `cuda` without a number is the current GPU, which is number 0 unless you change it.
-# A name is only a name; the device need not exist.
+# These are the types that you will meet:
 #
-# One build of PyTorch supports one kind of GPU, its *accelerator*.
-# [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) says which, and how many there are, without asking for a brand:
+# - `cpu` means all cores of the CPU and the main memory.
+# - `cuda` means a GPU from NVIDIA or AMD.
+# - `mps` means the GPU of a Mac.
+# - `xpu` means a GPU from Intel.
+#
+# <dfn>CUDA</dfn> is NVIDIA's software for computing on its GPUs; PyTorch uses the name `cuda` for AMD's GPUs as well.
+#
+# Each GPU is a separate device with its own memory.
+# `cuda` without an index means the current GPU, which is number 0 unless you change it.
+# The device need not exist: `torch.device` only creates a name, so the line above works without a GPU.
+#
+# You do not want to change your code for each brand of GPU.
+# An <dfn>accelerator</dfn> is the type of GPU, or of similar hardware, that a build of PyTorch supports; each build supports at most one.
+# [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you that type and how many such devices there are:
 
 # %%
 accelerator = torch.accelerator.current_accelerator()
@@ -40,7 +57,7 @@ print((torch.accelerator.device_count() > 0) == torch.accelerator.is_available()
 #> True
 
 # %% [markdown]
-# From these, a function that takes the first GPU, and the CPU where there is none:
+# With these functions you can write one that returns the first GPU, or the CPU if there is no GPU:
 
 # %%
 def try_gpu(i=0):
@@ -54,9 +71,10 @@ print(torch.ones(2, device=device).device.type == device.type)
 #> True
 
 # %% [markdown]
-# ## Where a tensor lives
+# ## Create and move tensors
 #
-# `.device` tells; a tensor is made on the CPU unless you say otherwise:
+# PyTorch creates a tensor on the CPU unless you say otherwise.
+# The attribute `device` tells you where a tensor is:
 
 # %%
 X = torch.ones(2, 3)
@@ -64,8 +82,9 @@ print(X.device)
 #> cpu
 
 # %% [markdown]
-# To make it elsewhere, name the device when you make it.
-# A tensor made on the CPU and then moved costs two allocations and a copy.
+# To create a tensor on another device, pass that device when you create it.
+# If you create it on the CPU and move it afterwards, you pay for two allocations and a copy.
+# `with torch.device(...)` sets the device for every tensor created inside the block:
 
 # %%
 Y = torch.ones(2, 3, device=try_gpu())
@@ -75,7 +94,9 @@ print(Y.device == Z.device)
 #> True
 
 # %% [markdown]
-# `.to` gives a tensor on the device; it changes nothing in place:
+# To move an existing tensor, call `.to`.
+# It returns a tensor on the new device and does not change the original.
+# (The device `meta` stands in for a GPU here, so that the snippet runs on every machine; a section below is about it.)
 
 # %%
 meta = X.to("meta")
@@ -83,16 +104,15 @@ print(X.device, meta.device)
 #> cpu meta
 
 # %% [markdown]
-# If the tensor is there already, `.to` copies nothing and returns the same object:
+# If the tensor is already on that device, `.to` copies nothing and returns the same object:
 
 # %%
 print(X.to("cpu") is X, X.to("cpu", copy=True) is X)
 #> True False
 
 # %% [markdown]
-# An operation needs its operands on one device, and its result is there, too.
-# In elementwise operations a Python number may join, and so may a CPU tensor without dimensions.
-# A CPU index, as in `X[index]`, is moved for you, which costs a copy; nothing else is moved behind your back.
+# An operation needs all its tensors on one device, and its result is on that device too.
+# PyTorch does not move a tensor for you, because a hidden copy would be a hidden cost:
 
 # %%
 try:
@@ -102,6 +122,12 @@ except RuntimeError as error:
 #> RuntimeError: Tensor on device meta is not on the expected device cpu!
 
 # %% [markdown]
+# There are two exceptions.
+# An elementwise operation accepts a CPU tensor without dimensions, as it accepts a Python number.
+# In `X[index]`, an index on the CPU is moved for you, at the cost of a copy.
+#
+# On a real GPU it looks like this:
+#
 # *Needs a CUDA GPU.*
 
 # %%
@@ -118,9 +144,11 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# ## A net on a device
+# ## Move a net
 #
-# `net.to(device)` moves every parameter and every buffer, and, unlike a tensor's, it works in place:
+# A net and its batches have to be on the same device.
+# `net.to(device)` moves every parameter and every buffer.
+# Unlike the `.to` of a tensor, it changes the net in place:
 
 # %%
 net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
@@ -130,8 +158,10 @@ print({tensor.device.type for tensor in net.state_dict().values()} == {try_gpu()
 #> True
 
 # %% [markdown]
-# A tensor that is a plain attribute stays where it was.
-# On CPU and GPU the parameters are the same objects afterwards (the meta device makes new ones), so an optimizer made before still holds them; but its own tensors, such as momentum, are made at its first step, so move the net before you train, and load the optimizer's state after you have moved.
+# A tensor that is a plain attribute of a module is not moved.
+#
+# On the CPU and on a GPU, the parameters are the same objects after the move.
+# So an optimizer that you created before the move still holds the right parameters:
 
 # %%
 net = nn.Linear(3, 1)
@@ -141,7 +171,13 @@ print(net.weight is weight)
 #> True
 
 # %% [markdown]
-# The batches have to follow, one by one, in the training loop:
+# (On the meta device `net.to` creates new parameters.)
+#
+# **Watch out.** An optimizer has tensors of its own, such as momentum, and `net.to` does not move them.
+# The optimizer creates them at its first step, on the device where the parameters are at that time.
+# So move the net before you train, and load the state of an optimizer after you have moved the net.
+#
+# In the training loop, move each batch to the device of the net:
 
 # %%
 net = nn.Linear(3, 1).to(device)
@@ -155,10 +191,13 @@ print(net.weight.device.type == device.type)
 #> True
 
 # %% [markdown]
-# ## The GPU that everyone has: meta
+# ## The meta device
 #
-# A tensor on the *meta* device has a shape, a type and a device, and no memory.
-# Operations on it compute the shape and type of the result, and nothing else; so questions about shapes, types and sizes can be answered for nets that fit nowhere.
+# Skip this on a first reading: this section is about asking for shapes and sizes without memory, and about testing device code without a GPU.
+#
+# A tensor on the *meta* device has a shape, a dtype and a device, but no memory and no values.
+# An operation on it computes only the shape and dtype of the result.
+# So you can ask how large a net is even if it fits in no memory that you have:
 
 # %%
 with torch.device("meta"):
@@ -171,7 +210,10 @@ print(f"{gib:.1f} GiB")
 #> 9.3 GiB
 
 # %% [markdown]
-# It also stands in for a GPU in a test: a tensor that was made without a `device`, or with `device="cpu"`, meets a meta tensor, and elementwise operations raise.
+# The net would need 9.3 GiB for its parameters, and this snippet used none of it.
+#
+# The meta device also replaces a GPU in a test.
+# If `forward` creates a tensor without a `device`, or with `device="cpu"`, that tensor meets a meta tensor, and an elementwise operation raises an error:
 
 # %%
 class Noisy(nn.Module):
@@ -186,7 +228,7 @@ except RuntimeError as error:
 #> RuntimeError: Tensor on device cpu is not on the expected device meta!
 
 # %% [markdown]
-# Fix: the input knows its device and its type.
+# Fix: take the device and the dtype from the input.
 
 # %%
 class Follows(nn.Module):
@@ -198,19 +240,26 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 #> meta
 
 # %% [markdown]
-# Matrix products without a bias and convolutions accept the mix (in 2.13), so look at the output's device, too.
+# Matrix products without a bias and convolutions accept a mix of both devices (in PyTorch 2.13).
+# So your test should also check the device of the output.
 #
-# What a meta tensor does not have is values: `.item()`, `.tolist()`, an `if` and `.cpu()` raise, and `print` shows `...`.
-# How to give such a net memory and values: lazy initialization.
+# **The price.** A meta tensor has no values: `.item()`, `.tolist()`, an `if` and `.cpu()` raise an error, and `print` shows `...`.
+# To give such a net memory and values, see lazy initialization.
 
 # %% [markdown]
-# ## What waits for what
+# ## Asynchronous execution: how to measure time
 #
-# A GPU works through a queue.
-# A call such as `X @ Y` only puts work into the queue, and Python goes on at once; it waits when it needs a value: at `.item()`, `.tolist()`, `print`, `if`, `.cpu()`.
+# You measure how long a matrix product takes on a GPU, and the time is impossibly short.
 #
-# So a clock around a GPU computation measures how long it takes to *ask* for it.
-# To measure the work, wait for the queue to be empty, with `torch.accelerator.synchronize()`:
+# The <dfn>host</dfn> is the CPU with the main memory, where Python runs and from where it gives work to the GPU.
+# A <dfn>stream</dfn> is a queue of work for a GPU, which the GPU does in the order in which the host added it.
+# A call such as `X @ Y` only adds work to a stream, and Python continues at once with the next line.
+# <dfn>Asynchronous execution</dfn> means that the host does not wait for the GPU to finish an operation before it continues.
+# Python waits when it needs a value: at `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
+#
+# So a clock around a GPU computation measures how long it takes to *ask* for the work.
+# To <dfn>synchronize</dfn> is to wait until the GPU has finished all the work in its queues, for example with `torch.accelerator.synchronize()`.
+# To measure the work itself, synchronize before each reading of the clock:
 #
 # *Needs a CUDA GPU.*
 
@@ -238,15 +287,24 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# Without a GPU there is nothing to wait for, and the call raises: ask `torch.accelerator.is_available()` first.
+# Asking for the product takes less time than computing it.
+# Speed has the times that we measured on a GPU.
 #
-# For figures that you report use [`torch.utils.benchmark.Timer`](https://docs.pytorch.org/docs/stable/benchmark_utils.html), which waits by itself, warms up and repeats; on the CPU it uses one thread unless `num_threads=` says otherwise.
+# Without a GPU there is nothing to wait for, and `synchronize()` raises an error, so check `torch.accelerator.is_available()` first.
 #
-# Copies from ordinary memory wait as well, and so do `X[mask]`, `nonzero` and `torch.equal`; `torch.cuda.set_sync_debug_mode("warn")` names such places.
-# And an error of the GPU, such as an index out of range, is reported by whatever line waits next: run again with `CUDA_LAUNCH_BLOCKING=1` in the environment to see the right one.
+# For times that you report, use [`torch.utils.benchmark.Timer`](https://docs.pytorch.org/docs/stable/benchmark_utils.html).
+# It synchronizes, warms up and repeats for you.
+# On the CPU it uses one thread unless you set `num_threads=`.
 #
-# **The price of a look.** A training loop that prints its loss at every step waits at every step: the GPU stands still while Python prints, and Python stands still while the GPU computes.
-# Add up on the GPU, and look now and then:
+# **Hidden waits.** A copy from ordinary memory also makes Python wait, and so do `X[mask]`, `nonzero` and `torch.equal`.
+# `torch.cuda.set_sync_debug_mode("warn")` warns at each such place.
+#
+# **Errors appear late.** An error on the GPU, such as an index out of range, is reported by the next line that waits, which is often the wrong one.
+# Run the program again with `CUDA_LAUNCH_BLOCKING=1` in the environment to see the line that caused the error.
+#
+# **The price of printing the loss.** A training loop that prints its loss at every step waits at every step.
+# The GPU does nothing while Python prints, and Python does nothing while the GPU computes.
+# Add up the losses on the GPU instead, and read the sum once in many steps:
 
 # %%
 total = torch.zeros((), device=device)
@@ -260,14 +318,22 @@ for step in range(1, 101):
 #> 100 1.0
 
 # %% [markdown]
-# ## What a copy costs
+# The loop of 100 steps read a value, and waited, only twice.
 #
-# Between main memory and GPU lies a bus, many times slower than the memory on either side.
-# The GPU can fetch data by itself only from *pinned* memory, which the system may not swap out; from ordinary memory it is copied there first.
+# **The first reading ends here.** The rest of the page is for programs that should be faster: cheaper copies, 16-bit products and several GPUs; after that come the functions of the library, common mistakes and exercises.
+
+# %% [markdown]
+# ## Copies and pinned memory
 #
-# (A picture: Two boxes. On the left the CPU and its memory: X stands in ordinary memory, and is copied into pinned memory first, where X.pin_memory() is. From there a long arrow crosses the bus, which is many times slower than the memory on either side, to X.to(device) in the box on the right, the GPU and its memory. There the product of X and the weight is computed, fast, with what is in that memory.)
+# The GPU computes fast, but each batch first has to get there.
+# Main memory and GPU memory are connected by a bus, which is many times slower than either memory.
 #
-# Pinned, and with `non_blocking=True`, a copy to the GPU joins the queue, and Python goes on:
+# <dfn>Pinned memory</dfn> is main memory that the operating system may not swap out, so that a GPU can fetch data from it without the help of the CPU.
+# Data in ordinary memory has to be copied into pinned memory first:
+#
+# (A picture: Two boxes. The left box is the CPU and its memory. It holds X in ordinary memory; an arrow leads from X to a copy in pinned memory, X.pin_memory(). From there a long arrow leads to X.to(device) in the right box, the GPU and its memory. It crosses the bus, which is many times slower than either memory. There the GPU multiplies X and the weight, which is fast because both are in its own memory.)
+#
+# If the source is pinned and you pass `non_blocking=True`, a copy to the GPU only joins the queue, and Python continues at once:
 #
 # *Needs a CUDA GPU.*
 
@@ -281,18 +347,24 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# Pinning is a copy itself, and Python waits for it, so it pays when somebody else does it: `DataLoader(..., pin_memory=True)` pins batches in the background.
-# Which way pays on your machine, a command tells.
+# Pinning is itself a copy that Python has to wait for.
+# So it pays off only if it happens in the background, as with `DataLoader(..., pin_memory=True)`.
+# Speed compares the kinds of copies on one GPU and has the command that measures them on yours.
 #
-# **The price.** Pinned memory is taken away from the rest of the system.
-# Do not write to a pinned tensor before its copy is done: the GPU would get the new values.
-# And the other way, `X.to("cpu", non_blocking=True)` returns before the values are there: reading them without `torch.accelerator.synchronize()` may give what was in the memory before.
+# **The price.** The rest of the system cannot use pinned memory for anything else.
+#
+# **Watch out.** Two mistakes give wrong values without an error:
+#
+# - You write to a pinned tensor before its copy is done. The GPU then gets the new values.
+# - You read the result of `X.to("cpu", non_blocking=True)` too early. This call returns before the values have arrived, so without `torch.accelerator.synchronize()` you may read what was in that memory before.
 
 # %% [markdown]
 # ## Autocast
 #
-# Tensor cores multiply matrices of 16-bit numbers many times faster than of 32-bit ones.
-# Under `torch.autocast`, products run in the shorter type, what needs range and precision, such as a loss, runs in `float32`, and the parameters stay as they are:
+# Many GPUs have special hardware for matrix products, called tensor cores by NVIDIA, which multiplies 16-bit numbers many times faster than 32-bit numbers.
+# Autocast uses this hardware and leaves the parameters in `float32`.
+# Matrix products run in the shorter dtype.
+# Operations that need range and precision, such as a loss, run in `float32`:
 
 # %%
 net, X, Y = nn.Linear(3, 1), torch.rand(2, 3), torch.rand(2, 1)
@@ -306,15 +378,20 @@ print(net.weight.grad.dtype)
 #> torch.float32
 
 # %% [markdown]
-# The forward pass and the loss belong inside, `backward` outside.
-# `bfloat16` has the range of `float32`; `float16` has not, and needs a `torch.amp.GradScaler` that keeps small gradients from becoming 0.
-# Without autocast, `torch.set_float32_matmul_precision("high")` lets products of `float32` use tensor cores with fewer digits.
-# Either way CPU and GPU differ in the last digits: compare their results by `torch.allclose`.
+# The forward pass and the loss belong inside the `with` block, and `backward` belongs outside.
+#
+# `bfloat16` has the same range as `float32`.
+# `float16` has a smaller range, so small gradients become 0: use a `torch.amp.GradScaler` with it, which prevents that.
+#
+# Without autocast, `torch.set_float32_matmul_precision("high")` lets `float32` products use tensor cores, with fewer digits.
+#
+# **The price.** With either method, CPU and GPU differ in the last digits, so compare their results with `torch.allclose`.
 
 # %% [markdown]
 # ## Two GPUs
 #
-# Work for different GPUs goes into different queues, so two GPUs compute at the same time, although Python asks one after the other:
+# Each GPU has its own queues.
+# So two GPUs compute at the same time, although Python gives work to one after the other:
 #
 # *Needs 2 CUDA GPUs.*
 
@@ -331,12 +408,19 @@ else:
     print("skipped: this needs 2 CUDA GPUs")
 
 # %% [markdown]
-# For training on several GPUs use [`DistributedDataParallel`](https://docs.pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html), one process per GPU, or [`fully_shard`](https://docs.pytorch.org/docs/stable/distributed.fsdp.fully_shard.html) for nets that do not fit on one.
+# To train on several GPUs, use [`DistributedDataParallel`](https://docs.pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html) with one process per GPU.
+# If the net does not fit on one GPU, use [`fully_shard`](https://docs.pytorch.org/docs/stable/distributed.fsdp.fully_shard.html).
 
 # %% [markdown]
 # ## In the library
 #
-# `d2lblocks.devices`, docstrings aside:
+# `d2lblocks.devices` has five functions.
+# `cpu` and `gpu` name a device, and `gpu` does so whether or not the device exists.
+# `num_gpus` counts the GPUs.
+# `try_gpu` returns a device that exists: the GPU with this index, or the CPU if there is none.
+# `try_all_gpus` returns all GPUs, or the CPU, so its list is never empty.
+#
+# Its source, docstrings aside:
 #
 # *The library's own source, from `d2lblocks/devices.py`:*
 
@@ -368,14 +452,14 @@ def try_gpu(i: int = 0) -> torch.device:
 def try_all_gpus() -> list[torch.device]:
     return [gpu(i) for i in range(num_gpus())] or [cpu()]
 
-# %% [markdown]
-# `gpu` names a device, `try_gpu` gives one that exists, and `try_all_gpus` never gives an empty list:
-
 # %%
 print(cpu(), gpu(2).index, len(try_all_gpus()) == max(num_gpus(), 1))
 #> cpu 2 True
 print(try_gpu(num_gpus()))
 #> cpu
+
+# %% [markdown]
+# Unlike the sketch above, `try_gpu` also refuses an index that cannot be meant:
 
 # %%
 try:
@@ -385,7 +469,8 @@ except ValueError as error:
 #> ValueError: expected the number of a GPU, 0 or larger, but got -1
 
 # %% [markdown]
-# When to use something else: a program for one kind of device should name it, `torch.device("cuda")`, and fail where there is none; falling back to a much slower CPU can be the worse surprise.
+# When to use something else: a program that is meant for one kind of device should name it, as in `torch.device("cuda")`, and fail if it does not exist.
+# An error is often better than hours of training on a much slower CPU that nobody noticed.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -393,7 +478,8 @@ except ValueError as error:
 # %% [markdown]
 # ### `Expected one of cpu, cuda, ...`
 #
-# There is no device type `"gpu"`.
+# You asked for the device `"gpu"`.
+# PyTorch has no device type of that name:
 
 # %%
 try:
@@ -403,7 +489,7 @@ except RuntimeError as error:
 #> True
 
 # %% [markdown]
-# Fix: the type's name, or the function `gpu`.
+# Fix: use the name of the type, such as `cuda`, or the function `gpu`, which finds the type for you.
 
 # %%
 print(gpu(0).type in ("cuda", "mps", "xpu"))
@@ -412,8 +498,8 @@ print(gpu(0).type in ("cuda", "mps", "xpu"))
 # %% [markdown]
 # ### `Torch not compiled with CUDA enabled`
 #
-# You asked for a GPU that this build of PyTorch does not support.
-# A build that does support it, without a driver or with too few GPUs, raises a `RuntimeError` in other words:
+# You asked for a GPU, and this build of PyTorch does not support it.
+# With a build that does support it, but no driver or too few GPUs, you get a `RuntimeError` with a different message:
 
 # %%
 try:
@@ -423,7 +509,8 @@ except (AssertionError, RuntimeError):
 #> no such device
 
 # %% [markdown]
-# Fix: `try_gpu()`, or the [build](https://pytorch.org/get-started/locally/) for your GPU.
+# Fix: use `try_gpu()`, or install the [build](https://pytorch.org/get-started/locally/) for your GPU.
+# Next time: print `torch.accelerator.is_available()` before you start a long run.
 
 # %%
 print(torch.ones(2, device=try_gpu(num_gpus())).device)
@@ -432,7 +519,8 @@ print(torch.ones(2, device=try_gpu(num_gpus())).device)
 # %% [markdown]
 # ### The tensor did not move
 #
-# `X.to(device)` returns a tensor, and you dropped it.
+# You called `X.to(device)`, and `X` is still on the old device.
+# `.to` returns a new tensor and leaves `X` as it is:
 
 # %%
 X = torch.ones(2, 3)
@@ -442,7 +530,7 @@ print(X.device)
 
 # %% [markdown]
 # Fix: assign the result.
-# (A *net* moves in place: `net.to(device)` is enough.)
+# (A *net* moves in place, so `net.to(device)` is enough.)
 
 # %%
 X = X.to("meta")
@@ -452,9 +540,10 @@ print(X.device)
 # %% [markdown]
 # ### `Expected all tensors to be on the same device`
 #
-# The net is on the GPU and the batch is not, or a tensor was made in `forward` without a device.
+# An operation got tensors from two devices.
+# Either the net is on the GPU and the batch is not, or `forward` creates a tensor without naming a device.
 # (If the error comes from `optimizer.step()`, see the next entry.)
-# The meta device often finds both without a GPU, in other words:
+# The meta device often shows the same mistake without a GPU, with a different message:
 
 # %%
 try:
@@ -464,7 +553,9 @@ except RuntimeError as error:
 #> RuntimeError: Tensor on device meta is not on the expected device cpu!
 
 # %% [markdown]
-# Fix: move the batch; in `forward`, make tensors with `rand_like`, `X.new_zeros(...)`, or `device=X.device`.
+# Fix: move the batch.
+# In `forward`, create tensors with `rand_like`, `X.new_zeros(...)` or `device=X.device`.
+# Next time: test the module on the meta device, as in exercise 6.
 
 # %%
 print(torch.empty(2, 3, device="meta").new_zeros(5).device)
@@ -473,9 +564,12 @@ print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 # %% [markdown]
 # ### `Expected all tensors to be on the same device` at `optimizer.step()`
 #
-# `net.to(device)` moves the net and not what the optimizer keeps, such as momentum.
-# `optimizer.load_state_dict` puts that state where each parameter is *at that moment*; if the net moves later, the two are on different devices at the next step.
-# Here the net is on the meta device when the state is loaded, and the momentum goes there too:
+# You resume a training run, and the first step of the optimizer fails.
+# An optimizer keeps tensors of its own, such as momentum, and `net.to(device)` does not move them.
+# `optimizer.load_state_dict` puts each of them on the device where its parameter is *at that moment*.
+# If you move the net later, the parameters and the momentum are on different devices at the next step.
+#
+# Here the net is on the meta device when the state is loaded, so the momentum goes there too:
 
 # %%
 def resumed(device):
@@ -494,7 +588,7 @@ print(optimizer.state[net.weight]["momentum_buffer"].device)
 #> meta
 
 # %% [markdown]
-# Fix: in this order, move the net, make the optimizer, load its state.
+# Fix: move the net, then create the optimizer, then load its state.
 
 # %%
 net, optimizer = resumed("cpu")
@@ -505,13 +599,15 @@ print(optimizer.state[net.weight]["momentum_buffer"].device == net.weight.device
 #> True
 
 # %% [markdown]
-# If the net has moved already, load the state once more: `optimizer.load_state_dict(optimizer.state_dict())`.
+# If you have already moved the net, load the state again: `optimizer.load_state_dict(optimizer.state_dict())`.
 
 # %% [markdown]
 # ### `Cannot convert a MPS Tensor to float64 dtype`
 #
-# Apple's GPU (`mps`) has no `float64`, and NumPy's numbers are `float64`.
-# Fix: cast first, on the CPU, and then move.
+# You move a batch that came from NumPy to the GPU of a Mac.
+# NumPy's numbers are `float64` by default, and Apple's GPU (`mps`) has no `float64`.
+#
+# Fix: cast on the CPU first, and then move.
 
 # %%
 batch = torch.ones(2, 3, dtype=torch.float64)
@@ -519,13 +615,15 @@ print(batch.float().to(device).dtype)
 #> torch.float32
 
 # %% [markdown]
-# Elsewhere the same batch gets to the net, and fails there: `mat1 and mat2 must have the same dtype`.
+# On other devices the move succeeds and the net then fails: see `mat1 and mat2 must have the same dtype`.
 
 # %% [markdown]
-# ### A number that never changes device: the plain attribute
+# ### The constant stays on the CPU: a plain attribute
 #
-# A constant kept as a plain attribute stays on the CPU when the net moves.
-# Fix: a buffer.
+# You moved the net, and one of its tensors is still on the CPU.
+# A module moves only its parameters and buffers, and a tensor in a plain attribute is neither.
+#
+# Fix: use a buffer.
 
 # %%
 class Constant(nn.Module):
@@ -540,16 +638,19 @@ print(constant.plain.device, constant.buffer.device)
 #> cpu meta
 
 # %% [markdown]
-# ### The timing is too good to be true
+# ### The measured time is too short: no `synchronize`
 #
-# The clock stopped before the GPU had begun: see what waits for what.
-# Fix: synchronise before each reading of the clock.
+# You measure a time that is too short for the work, and your GPU seems to be faster than any GPU can be.
+# The clock was read before the GPU had finished, because execution is asynchronous.
+#
+# Fix: call `torch.accelerator.synchronize()` before each reading of the clock, or use `torch.utils.benchmark.Timer`.
 
 # %% [markdown]
 # ### `CUDA out of memory`: memory grows with every step
 #
+# Training runs for a while, and then the GPU raises `torch.OutOfMemoryError: CUDA out of memory`.
 # A loss refers to the whole graph that it was computed with.
-# A sum of losses refers to all of them, so memory grows until the GPU raises `torch.OutOfMemoryError: CUDA out of memory`:
+# A sum of losses refers to the graphs of all of them, so none of that memory can be freed:
 
 # %%
 layer, total = nn.Linear(4, 1), 0.0
@@ -559,7 +660,9 @@ print(total.requires_grad)
 #> True
 
 # %% [markdown]
-# Fix: detach what you only want to look at. `item()` waits for the GPU, and `detach()` does not.
+# Fix: detach a value that you only want to look at.
+# `detach()` does not wait for the GPU, and `item()` does.
+# Next time: check that `total.requires_grad` is `False`.
 
 # %%
 layer, total = nn.Linear(4, 1), torch.zeros(())
@@ -577,13 +680,15 @@ print(total.requires_grad)
 # %% [markdown]
 # ### Exercise 1
 #
-# How much faster is a GPU, for a large product of matrices and for a small one?
+# How much faster is a GPU than a CPU for a large matrix product, and for a small one?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Each call costs some microseconds to ask for, whatever its size; a small product is over before the GPU has been told of it.
+# It takes some microseconds to give a product of any size to the GPU.
+# The CPU finishes a small product before the GPU has even received it.
+# So the larger the product, the more the GPU gains (measured on one GPU).
 #
 # *Needs a CUDA GPU.*
 
@@ -606,14 +711,14 @@ else:
 # %% [markdown]
 # ### Exercise 2
 #
-# Read and write the parameters of a net on the GPU.
+# Read and write the parameters of a net that is on the GPU.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# As on the CPU: a parameter is on its device, and so is what is computed from it.
-# Reading a value copies it to the CPU, and waits for it.
+# The code is the same as on the CPU: a parameter is on its device, and so is every tensor computed from it.
+# Reading a value copies it to the CPU, and Python waits for the copy.
 
 # %%
 net = nn.Linear(3, 1).to(try_gpu())
@@ -626,13 +731,15 @@ print(net.weight.tolist(), net.weight.device == net.bias.device)
 # %% [markdown]
 # ### Exercise 3
 #
-# Compute 1,000 products of matrices, and log the norm of each: once after each product, and once with all norms kept on the GPU and read at the end.
+# Compute 1,000 matrix products and log the norm of each.
+# Compare two ways: read each norm after its product, or keep all norms on the GPU and read them at the end.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Reading 1,000 times waits 1,000 times.
+# If you read 1,000 times, Python waits 1,000 times.
+# If you read once at the end, it waits once.
 #
 # *Needs a CUDA GPU.*
 
@@ -662,13 +769,13 @@ else:
 # %% [markdown]
 # ### Exercise 4
 #
-# Compute two products on two equal GPUs at the same time, and compare with both on one.
+# Compute two products on two equal GPUs at the same time, and compare the time with that of both on one GPU.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Both are asked for before either is waited for.
+# Ask for both products before you wait for either.
 #
 # *Needs 2 CUDA GPUs.*
 
@@ -700,14 +807,15 @@ else:
 # %% [markdown]
 # ### Exercise 5
 #
-# Will it fit?
-# Give the memory that training takes for a net, without building it: parameters, gradients, and the two moments of Adam.
+# Will a net fit into memory for training?
+# Compute how much memory training needs for parameters, gradients, and the two moments of Adam, without building the net.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Each is as large as the parameters, so the sum is four times that; activations come on top, and grow with the batch.
+# Gradients and both moments are each as large as the trained parameters, so these need four times the memory of the parameters.
+# Activations come on top of that, and they grow with the batch.
 
 # %%
 def training_bytes(make):
@@ -729,14 +837,15 @@ print(f"{training_bytes(model) / 2**30:.1f} GiB")
 # %% [markdown]
 # ### Exercise 6
 #
-# Write a test that fails when a module of yours makes a tensor on the wrong device, and that needs no GPU.
+# Write a test that fails if a module of yours creates a tensor on the wrong device.
+# The test must not need a GPU.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Build it on the meta device, call it with a meta input, and look at the output.
-# A tensor made on the CPU raises when it meets a meta tensor, or is the output itself.
+# Build the module on the meta device, call it with a meta input, and check the device of the output.
+# A tensor created on the CPU either raises an error when it meets a meta tensor, or it is the output, and the check finds it.
 
 # %%
 def check_devices(make, *shape):
@@ -754,7 +863,8 @@ except RuntimeError:
 #> caught
 
 # %% [markdown]
-# **The price.** A module that looks at values cannot run on the meta device, and a product of a CPU and a meta tensor is not refused.
+# **The price.** This test does not work for a module that reads values, because a meta tensor has none.
+# It also misses a matrix product of a CPU tensor and a meta tensor, which PyTorch accepts.
 
 # %% [markdown]
 # ## In short
@@ -764,16 +874,17 @@ except RuntimeError:
 # | the first GPU, or the CPU | `try_gpu()` |
 # | all GPUs, or the CPU | `try_all_gpus()` |
 # | to know where a tensor is | `X.device` |
-# | a tensor made there | `torch.ones(2, 3, device=device)` |
+# | to create a tensor on a device | `torch.ones(2, 3, device=device)` |
 # | to move a tensor | `X = X.to(device)` |
 # | to move a net | `net.to(device)` |
-# | a tensor where another one is | `torch.rand_like(X)`, `X.new_zeros(...)`, `device=X.device` |
+# | to create a tensor where another one is | `torch.rand_like(X)`, `X.new_zeros(...)`, `device=X.device` |
 # | shapes without memory | `with torch.device("meta")` |
 # | to measure time | `torch.accelerator.synchronize()` before each reading of the clock |
-# | a loop that does not wait | add up on the device, call `.item()` now and then |
+# | a loop that does not wait | add up on the device, and call `.item()` once in many steps |
 # | a copy that does not wait | `DataLoader(..., pin_memory=True)`, then `X.to(device, non_blocking=True)` |
 # | 16-bit products | `with torch.autocast(device.type, dtype=torch.bfloat16)` |
 #
 # The functions of this page: `d2lblocks.devices`.
-# Before it: File I/O.
 # All tables on one page: Cheat sheet.
+#
+# Next: When it goes wrong, the mistakes of all topics by message and by symptom, because this was the last topic.

@@ -5,7 +5,13 @@
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# After this page you can write a layer that trains, saves, moves, compiles and copies like those of PyTorch, and you know what each line of it is for.
+# Your net needs an operation that PyTorch does not have as a layer.
+# You write a class of six lines, and it trains.
+# Then you load weights that were saved from an `nn.Linear`, or you move the net to a GPU, and your layer fails or gives wrong results without an error.
+#
+# - **What you will be able to do:** write a layer that you can train, save, load, move, compile and copy like the layers of PyTorch, and say what each of its lines is for.
+# - **What you need:** the first readings of Layers and modules, Parameters and Initialization.
+# - **How long it takes:** about 20 minutes up to A lazy layer of your own, which is all the next topic needs; about 55 minutes with everything and the exercises.
 
 # %%
 import torch
@@ -18,8 +24,10 @@ X = torch.rand(2, 5)
 # %% [markdown]
 # ## A layer without parameters
 #
-# A layer is a module: `forward` says what it computes.
-# This one subtracts the mean:
+# You want to subtract the mean from the output of a layer.
+# PyTorch has no layer for that, so you write a custom layer.
+# A <dfn>custom layer</dfn> is a subclass of `nn.Module` that you write yourself and then use like any layer of PyTorch.
+# Its method `forward` computes the output from the input:
 
 # %%
 class CenteredLayer(nn.Module):
@@ -31,7 +39,9 @@ print(CenteredLayer()(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])))
 #> tensor([-2., -1.,  0.,  1.,  2.])
 
 # %% [markdown]
-# It needs no `__init__`, since there is nothing to set up, and works in a chain like any other layer:
+# The mean of the five numbers is 3, so the output is each number minus 3.
+# The class needs no `__init__`, because there is nothing to set up.
+# It works in a chain of layers like any other layer:
 
 # %%
 net = nn.Sequential(nn.Linear(5, 64), CenteredLayer())
@@ -39,7 +49,8 @@ print(bool(net(X).mean().abs() < 1e-6))
 #> True
 
 # %% [markdown]
-# **The price.** The mean is taken over all examples of the batch, which couples them: the result for one example depends on its neighbours.
+# **The price.** `X.mean()` is the mean over the whole batch, so the result for one example depends on the other examples in its batch.
+# Here the first example gets one result as part of the batch and a different one alone:
 
 # %%
 center = CenteredLayer()
@@ -47,8 +58,13 @@ print(torch.equal(center(X)[:1], center(X[:1])))
 #> False
 
 # %% [markdown]
-# A prediction that changes with the batch is rarely wanted.
-# With a mean over the last dimension, each example is centred by itself; `keepdim=True` keeps the shape `(2, 1)`, so that each row loses its own mean.
+# You rarely want a prediction that changes with the rest of the batch.
+# Take the mean over the last dimension instead, so that each example is centered separately.
+#
+# With `keepdim=True` the means have the shape `(2, 1)`: one mean for each row.
+# The subtraction then relies on broadcasting.
+# <dfn>Broadcasting</dfn> means that an elementwise operation on tensors of different shapes works as if each tensor were repeated along every dimension in which its size is 1 or which it lacks, until the shapes are equal.
+# So the mean of a row is subtracted from all five numbers of that row:
 
 # %%
 by_itself = X - X.mean(dim=-1, keepdim=True)
@@ -59,7 +75,8 @@ print(torch.equal(by_itself[:1], alone))
 # %% [markdown]
 # ## A layer with parameters
 #
-# Six lines in a class make a linear layer:
+# Most layers have values to learn.
+# A linear layer needs six lines in the body of its class:
 
 # %%
 class MyLinear(nn.Module):
@@ -77,7 +94,8 @@ print(layer(X).shape)
 #> torch.Size([2, 3])
 
 # %% [markdown]
-# It computes, and it trains: an `nn.Parameter` that is assigned to an attribute is registered, so an optimizer gets it, and autograd does the rest.
+# An `nn.Parameter` that you assign to an attribute is registered with the module: `layer.parameters()` contains it, so an optimizer can update it.
+# Autograd computes its gradient without any code of yours:
 
 # %%
 layer(X).sum().backward()
@@ -88,14 +106,20 @@ print(layer.bias.detach())
 #> tensor([-0.2000, -0.2000, -0.2000])
 
 # %% [markdown]
-# What is missing is everything else that PyTorch's users expect of a layer.
-# The next sections add it, a line or two at a time.
+# Both rows of the batch add 1 to the gradient of each bias, so the gradient is 2.
+# A step with the learning rate 0.1 then changes the bias by -0.2.
+#
+# This layer trains.
+# It still lacks what PyTorch's users expect of a layer, and the next sections add that, a line or two at a time.
 
 # %% [markdown]
-# ### The shape that everybody expects
+# ### The shape of the weight: outputs first
 #
-# The weights of PyTorch's linear layers and convolutions have their output size first (only transposed convolutions have not).
-# With `(out_features, in_features)` the layer loads what an `nn.Linear` has saved, and the functions of `nn.init` see the right fan-in.
+# You want your layer to load weights that were saved from an `nn.Linear`.
+# That works only if the shapes are equal.
+# The weight of PyTorch's linear layers and convolutions has the output size first (transposed convolutions are the exception).
+# Use the shape `(out_features, in_features)` as well.
+# Your layer then loads what an `nn.Linear` has saved, and the functions of `nn.init` compute the right fan-in.
 
 # %%
 class MyLinear(nn.Module):
@@ -114,12 +138,16 @@ print(torch.allclose(mine(X), theirs(X)))
 #> True
 
 # %% [markdown]
-# ### Values in a method of their own
+# ### Initial values: `reset_parameters`
 #
-# `torch.randn` makes the outputs larger, the more inputs there are.
-# Put the initial values into a method `reset_parameters`, and call it in the constructor.
-# Then they can be drawn again, for example after `to_empty`, which gives memory without values.
-# The constructor takes `device` and `dtype`, and passes them to every tensor that it makes.
+# `torch.randn` draws weights of the same spread for every layer, so the outputs get larger as the number of inputs grows.
+# The next version draws its weights from a range that shrinks with the number of inputs, as `nn.Linear` does.
+#
+# The code for the initial values goes into a method named `reset_parameters`, which the constructor calls.
+# Users of the layer can then call that method to draw the values again.
+# This is necessary after `to_empty`, which gives a net memory without values.
+#
+# The constructor also takes `device` and `dtype` and passes them on to every tensor that it creates:
 
 # %%
 class MyLinear(nn.Module):
@@ -148,10 +176,15 @@ print(bool((empty.weight.abs() <= 5**-0.5).all()))
 #> True
 
 # %% [markdown]
-# ### A bias that may be absent
+# The first line of output shows that the layer was made with the dtype that you asked for.
+# The second shows that `reset_parameters` filled a layer whose memory had no values: every weight is within the bound.
+
+# %% [markdown]
+# ### An optional bias
 #
-# A bias that is switched off is registered as `None`.
-# It then has a name and no tensor: `layer.bias` is `None`, and `state_dict` has no entry for it.
+# `nn.Linear(5, 3, bias=False)` has no bias, and your layer should offer the same choice.
+# Do not leave the attribute out: register it as `None`.
+# The name then exists without a tensor: `layer.bias` is `None`, and `state_dict` has no entry for it.
 
 # %%
 class Biasless(nn.Module):
@@ -164,13 +197,14 @@ print(Biasless().bias, list(Biasless().state_dict()))
 #> None []
 
 # %% [markdown]
-# Because the name is registered, a plain tensor assigned to it later is refused, as for every parameter.
+# Because the name is registered, you cannot assign a plain tensor to it later by accident: PyTorch refuses that, as it does for every parameter.
 
 # %% [markdown]
-# ### What it prints
+# ### What `print` shows: `extra_repr`
 #
-# `extra_repr` fills the parentheses behind the class's name.
-# By custom it gives the arguments of the constructor:
+# `print(net)` shows each layer with the name of its class and a pair of parentheses.
+# `extra_repr` returns the text between the parentheses.
+# By convention that text lists the arguments of the constructor:
 
 # %%
 class Named(nn.Module):
@@ -186,7 +220,8 @@ print(nn.Sequential(Named()))
 # %% [markdown]
 # ### Inputs of any batch shape
 #
-# `X @ weight.T` takes any number of leading dimensions, none of them included, and a batch of no examples:
+# Your layer may get one example, a batch of examples or a batch of sequences.
+# `X @ weight.T` accepts any number of leading dimensions, including none, and also a batch with no examples:
 
 # %%
 layer = MyLinear(5, 3)
@@ -198,13 +233,17 @@ for shape in [(5,), (0, 5), (2, 5), (2, 7, 5)]:
 #> (2, 7, 5) (2, 7, 3)
 
 # %% [markdown]
-# Do not write the batch size into `forward`, and all these shapes work.
+# All these shapes work as long as you do not write the batch size into `forward`.
 
 # %% [markdown]
 # ### Autocast
 #
-# Under [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html) matrix products run in a shorter type, losses in `float32`, and most other operations in the type of their inputs.
-# The product gives `bfloat16`, the bias is `float32`, and their sum is `float32` again:
+# <dfn>Mixed precision</dfn> means computing with 16-bit numbers where they are accurate enough and with 32-bit numbers elsewhere, which saves time and memory.
+# In PyTorch you turn it on with [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html).
+# <dfn>Autocast</dfn> is PyTorch's way to mixed precision, which chooses a dtype for each operation: matrix products run in a 16-bit dtype, losses in `float32`, and most other operations in the dtype of their inputs.
+#
+# The layer as written so far does not keep the shorter dtype.
+# Its matrix product gives `bfloat16`, but its bias is `float32`, and the sum of the two is `float32` again:
 
 # %%
 with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -212,8 +251,8 @@ with torch.autocast("cpu", dtype=torch.bfloat16):
 #> torch.float32 torch.bfloat16
 
 # %% [markdown]
-# `F.linear` does product and bias in one operation, which autocast knows.
-# So the last step is to call it:
+# `F.linear` computes the product and adds the bias in a single operation that autocast knows.
+# So the last step is to call `F.linear`:
 
 # %%
 with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -223,9 +262,15 @@ print(torch.allclose(F.linear(X, layer.weight, layer.bias), layer(X)))
 #> True
 
 # %% [markdown]
+# The output is now `bfloat16` under autocast and the same as before without it.
+
+# %% [markdown]
 # ### Hooks
 #
-# A layer that is made of layers calls them, `self.linear(X)`, and never their `forward`: only a call runs hooks, and with them pruning, profiling, `fully_shard`, and lazy initialization.
+# A layer may contain other layers.
+# A <dfn>hook</dfn> is a function registered on a module that runs when the module is called, before or after `forward`, or during the backward pass.
+# Call the inner layer as `self.linear(X)`, and never as `self.linear.forward(X)`, because only a call runs its hooks.
+# Pruning, profiling, `fully_shard` and lazy initialization all rely on hooks:
 
 # %%
 class Calls(nn.Module):
@@ -247,9 +292,17 @@ except ValueError as error:
 #> Attempted to use an uninitialized parameter
 
 # %% [markdown]
+# The lazy layer learns its input size in a hook.
+# The first net calls the lazy layer, so the hook runs.
+# The second net calls `forward` directly, so the hook does not run and the layer still has no weight.
+
+# %% [markdown]
 # ## In the library
 #
-# All of these steps together, in `d2lblocks.layers`, docstrings aside:
+# `d2lblocks.layers` has both layers with all the steps above.
+# Its `CenteredLayer` also takes the dimension over which to compute the mean.
+#
+# Its source, docstrings aside:
 #
 # *The library's own source, from `d2lblocks/layers.py`:*
 
@@ -305,7 +358,7 @@ class MyLinear(nn.Module):
         )
 
 # %% [markdown]
-# With one seed it is `nn.Linear`, to the bit in `float32`:
+# With the same seed, `MyLinear` and `nn.Linear` have equal weights, and their outputs in `float32` are equal to the last bit:
 
 # %%
 torch.manual_seed(0)
@@ -320,9 +373,25 @@ print(mine)
 #> MyLinear(in_features=5, out_features=3, bias=True)
 
 # %% [markdown]
-# [`torch.autograd.gradcheck`](https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html) compares the gradients with slopes that it measures by a small step, (f(x + h) - f(x - h)) / 2h.
-# It wants `float64`; in `float32` the slopes are too coarse.
-# `functional_call` runs a module with the parameters that you pass:
+# You can stack custom layers like any others:
+
+# %%
+net = nn.Sequential(MyLinear(5, 64), nn.ReLU(), CenteredLayer(dim=-1), MyLinear(64, 1))
+print(net(X).shape)
+#> torch.Size([2, 1])
+
+# %% [markdown]
+# When to use something else: for a linear layer always use `nn.Linear`.
+# Write a layer of your own only for an operation that PyTorch does not have as a layer.
+
+# %% [markdown]
+# ### Check the gradients: `gradcheck`
+#
+# Skip this on a first reading: autograd computes correct gradients for a layer that is made of PyTorch's operations, so you need this check only when you are in doubt or write your own backward pass.
+#
+# [`torch.autograd.gradcheck`](https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html) compares the gradients with slopes that it measures by a small step h: (f(x + h) - f(x - h)) / 2h.
+# It needs `float64`, because slopes measured in `float32` are too inaccurate.
+# `gradcheck` expects a function of tensors, so the snippet uses `functional_call`, which runs a module with the parameters that you pass:
 
 # %%
 from torch.autograd import gradcheck
@@ -341,20 +410,16 @@ print(gradcheck(output, (X64, *exact.parameters())))
 #> True
 
 # %% [markdown]
-# Custom layers are stacked like others:
-
-# %%
-net = nn.Sequential(MyLinear(5, 64), nn.ReLU(), CenteredLayer(dim=-1), MyLinear(64, 1))
-print(net(X).shape)
-#> torch.Size([2, 1])
-
-# %% [markdown]
-# When to use something else: `nn.Linear` for a linear layer, always; write a layer for what it does not do.
-
-# %% [markdown]
 # ## Parameter, buffer, attribute
 #
-# A layer has four kinds of tensors, and it matters which one you choose:
+# Your layer holds a table of constants.
+# Should an optimizer change it, should a checkpoint contain it, and should it move to the GPU with the net?
+# That depends on how you store it.
+#
+# A <dfn>buffer</dfn> is a tensor that is registered with a module and moves with it, but is not trained.
+# A <dfn>persistent buffer</dfn> is a buffer that `state_dict` contains, so it is saved with the module; buffers are persistent by default.
+# A <dfn>non-persistent buffer</dfn>, made with `persistent=False`, moves with the module but is not saved.
+# This class has one tensor of each kind:
 
 # %%
 class Kinds(nn.Module):
@@ -379,23 +444,29 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 #> plain      trained: False  saved: False  moved: False
 
 # %% [markdown]
-# | Kind | Trained | Saved | Moved and cast | For |
+# The last column comes from `kinds.double()`, which casts a module to `float64`.
+# It changed the parameter and both buffers, and left the plain tensor alone; a move to another device does the same.
+# Use each kind for a different purpose:
+#
+# | Kind | Trained | Saved | Moved and cast | Use it for |
 # |---|---|---|---|---|
-# | `nn.Parameter` | yes | yes | yes | what is learned |
-# | `nn.Buffer` | no | yes | yes | constants and statistics that belong to the result |
-# | `nn.Buffer(..., persistent=False)` | no | no | yes | what can be computed again: masks, whole numbers |
+# | `nn.Parameter` | yes | yes | yes | values that are learned |
+# | `nn.Buffer` | no | yes | yes | constants and statistics that the saved net needs |
+# | `nn.Buffer(..., persistent=False)` | no | no | yes | values that can be computed again, such as masks and indices |
 # | plain tensor | no | no | no | nothing that `forward` computes with |
 #
-# `register_buffer("name", tensor)` is the longer form of `nn.Buffer`.
+# `self.register_buffer("name", tensor)` does the same as `self.name = nn.Buffer(tensor)`.
 #
-# "Cast" has a price: `net.bfloat16()` and `net.half()` round every floating-point buffer, and casting back does not undo it.
-# A mask or a whole number comes to no harm; a table of positions does, as shown below.
+# **The price.** `net.bfloat16()` and `net.half()` round every floating-point buffer, and casting the net back does not restore the lost digits.
+# A mask or a whole number is not affected.
+# A table of positions is, as shown below.
 
 # %% [markdown]
-# ### Lists and dictionaries of them
+# ### Lists and dictionaries of parameters and layers
 #
-# A Python list hides what is in it, as it hides layers.
-# `nn.ParameterList` and `nn.ParameterDict` register parameters, `nn.ModuleList` and `nn.ModuleDict` modules:
+# You want several layers under one name.
+# A Python list does not register what is in it, neither parameters nor layers.
+# Use PyTorch's own containers: `nn.ParameterList` and `nn.ParameterDict` register parameters, and `nn.ModuleList` and `nn.ModuleDict` register modules.
 
 # %%
 class Experts(nn.Module):
@@ -421,9 +492,51 @@ print(experts(X, "small").shape)
 #> torch.Size([2, 3])
 
 # %% [markdown]
+# The name of each parameter shows where it is: `experts.small.weight` is the weight of the module `small` in `experts`.
+#
+# **The first reading ends here.** The rest of the page is for layers that take their sizes from the first batch, for compiling and exporting, and for finding out what is wrong with a layer.
+
+# %% [markdown]
 # ## A lazy layer of your own
 #
-# `LazyModuleMixin` brings the hook of the lazy layers; what is left to write is which parameters wait, and how they get their shapes:
+# You want users of your layer to leave out the input size, as they can with PyTorch's lazy layers.
+# `LazyModuleMixin` provides the hook that runs before the first call.
+# You write two things: which parameters have no shape yet, and a method `initialize_parameters` that gives them their shapes:
+
+# %%
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import UninitializedParameter
+
+
+class LazyScale(LazyModuleMixin, nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = UninitializedParameter()
+
+    def initialize_parameters(self, X):
+        if self.has_uninitialized_params():
+            self.scale.materialize((X.shape[-1],))
+            nn.init.ones_(self.scale)
+
+    def forward(self, X):
+        return X * self.scale
+
+
+scale = LazyScale()
+print(scale.scale)
+#> <UninitializedParameter>
+print(scale(X).shape, scale.scale.shape)
+#> torch.Size([2, 5]) torch.Size([5])
+
+# %% [markdown]
+# The parameter has no shape at first.
+# The first batch has five columns, so the parameter then has five values.
+# The `if` skips that step for a layer that already has values, because they were loaded from a file.
+#
+# `MyLazyLinear` in `d2lblocks.layers` does the same for a weight and a bias.
+# It also sets `cls_to_become`, the class that the layer has after the first batch.
+#
+# Its source, docstrings aside:
 #
 # *The library's own source, from `d2lblocks/layers.py`:*
 
@@ -477,14 +590,20 @@ print(lazy)
 #> MyLinear(in_features=5, out_features=3, bias=True)
 
 # %% [markdown]
-# `cls_to_become` is the class after the first batch.
-# `reset_parameters` must do nothing when it is called before the first batch, as the constructor of `MyLinear` does.
+# After the first batch the layer is a `MyLinear`.
+#
+# **Watch out.** Somebody may call `reset_parameters` on every layer of a net before the first batch, when the parameters of a lazy layer have no shape to fill.
+# So the lazy class overrides `reset_parameters` to do nothing until then.
 
 # %% [markdown]
 # ## Compile and export
 #
-# [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) records `forward` as a graph, and `fullgraph=True` insists on a single one.
-# The backend `"eager"` runs the graph as it is, so this checks that a layer *can* be compiled, without a compiler:
+# You want your layer to run faster, or to run in a program that does not have your Python class.
+# To <dfn>compile</dfn> a module, [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) records its `forward` as a graph of operations and turns that graph into faster code.
+#
+# A layer runs fastest if `torch.compile` can record it as a single graph.
+# With `fullgraph=True`, you get an error if it cannot.
+# The backend `"eager"` runs the graph as it is, so you can check that a layer compiles on a machine without a compiler:
 
 # %%
 compiled = torch.compile(mine, backend="eager", fullgraph=True)
@@ -492,8 +611,9 @@ print(torch.equal(compiled(X), mine(X)))
 #> True
 
 # %% [markdown]
-# [`torch.export`](https://docs.pytorch.org/docs/stable/export.html) gives the graph as a program that needs none of your code.
-# It takes the shapes of its example for the only ones, unless a dimension is declared to be dynamic:
+# To <dfn>export</dfn> a module, [`torch.export`](https://docs.pytorch.org/docs/stable/export.html) records its `forward` as a program that runs without your Python code.
+# The exported program accepts only inputs of the shape that you give as an example.
+# For other batch sizes, declare the batch dimension as dynamic:
 
 # %%
 batch = torch.export.Dim("batch")
@@ -502,8 +622,10 @@ print(program.module()(torch.rand(7, 5)).shape)
 #> torch.Size([7, 3])
 
 # %% [markdown]
-# What breaks the graph is Python that has to know a value.
-# The loop of `FixedHiddenMLP` asks after every turn whether the sum is small enough, and a graph holds no values:
+# The program was exported with 2 rows and runs with 7.
+#
+# Neither works if Python has to know a value to decide what to do next, because the recorded graph has no values.
+# For example, the loop of `FixedHiddenMLP` checks after every turn whether the sum is small enough:
 
 # %%
 from d2lblocks import FixedHiddenMLP
@@ -516,9 +638,11 @@ except Exception as error:
 #> Unsupported
 
 # %% [markdown]
-# Without `fullgraph=True` it runs, in pieces, and goes back to Python between them.
-# Other causes: an `if` on a tensor's value, `print` of a tensor, `.tolist()` of floating-point numbers.
-# What depends on *shapes* only is no obstacle, and the loop itself can often be replaced by arithmetic: exercise 5 of the first page does it.
+# Without `fullgraph=True`, `torch.compile` accepts this layer, at the price of graph breaks.
+# A <dfn>graph break</dfn> is a place where `torch.compile` ends one graph, lets Python run the code that it cannot record, and begins another graph.
+# Other code that causes a graph break is an `if` on a tensor's value, `print` of a tensor, and `.tolist()` of floating-point numbers.
+# Code that depends only on *shapes* causes none.
+# You can often replace such a loop by arithmetic, as exercise 5 of the first topic does.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -526,8 +650,9 @@ except Exception as error:
 # %% [markdown]
 # ### Gradients are None: `.data` in `forward`
 #
-# `.data` is the value without autograd, so the weights get no gradient.
-# Alone, the layer says so at `backward`:
+# The net trains, but one of its layers never changes, and the gradient of that layer's weight is `None`.
+# Its `forward` uses `.data`, which gives the values of a tensor without autograd.
+# If the layer is alone, `backward` raises an error:
 
 # %%
 class Detached(nn.Module):
@@ -546,7 +671,7 @@ except RuntimeError as error:
 #> RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn
 
 # %% [markdown]
-# In a net with other layers nothing complains, and the layer never learns:
+# In a net with other layers there is no error, and the layer never learns:
 
 # %%
 net = nn.Sequential(nn.Linear(5, 5), Detached(), nn.Linear(5, 1))
@@ -555,9 +680,10 @@ print([name for name, parameter in net.named_parameters() if parameter.grad is N
 #> ['1.weight']
 
 # %% [markdown]
-# (The first layer has a gradient, and it is zero: it came through a weight of zeros.)
+# (The first layer does have a gradient, but the gradient is zero, because it passed through a weight of zeros.)
+#
 # Fix: use the parameter itself.
-# A test that every parameter has a gradient after `backward` finds this mistake in any layer:
+# Next time: test after `backward` that every parameter has a gradient, which finds this mistake in any layer.
 
 # %%
 class Attached(Detached):
@@ -572,6 +698,8 @@ print([name for name, parameter in net.named_parameters() if parameter.grad is N
 
 # %% [markdown]
 # ### Parameters in a Python list
+#
+# Your layer has parameters in a list, but `parameters()` does not contain them, so an optimizer never gets them:
 
 # %%
 class Hidden(nn.Module):
@@ -584,8 +712,12 @@ print(list(Hidden().parameters()))
 #> []
 
 # %% [markdown]
-# No error: `Module` looks at what is assigned to its attributes, and a list is neither Parameter, Buffer nor Module.
-# Fix: `nn.ParameterList`.
+# There is no error.
+# A module registers a parameter, buffer or module when you assign it to an attribute.
+# A list is none of these, so the module does not look inside it.
+#
+# Fix: use `nn.ParameterList`.
+# Next time: compare `len(list(layer.parameters()))` with the number of parameters that you expect.
 
 # %%
 class Listed(nn.Module):
@@ -600,7 +732,8 @@ print(len(list(Listed().parameters())))
 # %% [markdown]
 # ### The constants are trained: `nn.ParameterList` of buffers
 #
-# `nn.ParameterList` and `nn.ParameterDict` make an `nn.Parameter` of every tensor, also of a buffer, and also of the result of an operation, which then no longer depends on what it was computed from.
+# You put constants into an `nn.ParameterList`, and training changes them.
+# `nn.ParameterList` and `nn.ParameterDict` turn every tensor into an `nn.Parameter`, including a buffer:
 
 # %%
 held = nn.ParameterList([torch.zeros(2), nn.Buffer(torch.zeros(2))])
@@ -608,8 +741,11 @@ print([(name, parameter.requires_grad) for name, parameter in held.named_paramet
 #> [('0', True), ('1', True)] []
 
 # %% [markdown]
+# They do the same to the result of an operation, which then no longer depends on the tensors that it was computed from.
+#
 # PyTorch has no list of buffers.
-# Fix: one buffer with a dimension more, or, if the shapes differ, a registered buffer for each.
+# Fix: use one buffer that has one more dimension, or, if the shapes differ, register a buffer for each constant.
+# Next time: look for names in `named_parameters()` that should not be trained.
 
 # %%
 class Constants(nn.Module):
@@ -627,9 +763,10 @@ print([name for name, _ in Constants().named_buffers()], list(Constants().parame
 #> ['pair', 'constant0', 'constant1'] []
 
 # %% [markdown]
-# ### `nn.Parameter(t) * 0.01` is no Parameter
+# ### `nn.Parameter(t) * 0.01` is not a parameter
 #
-# What is computed from a Parameter is a plain tensor, and so is what `.to(dtype)` returns when it has to convert:
+# You scale a parameter in the line that creates it, and then it is missing from `parameters()`.
+# An operation on a parameter returns a plain tensor, and so does `.to(dtype)` when it has to convert:
 
 # %%
 class Scaled(nn.Module):
@@ -643,7 +780,7 @@ print(list(Scaled().parameters()))
 #> []
 
 # %% [markdown]
-# Fix: first the arithmetic, then the Parameter.
+# Fix: do the arithmetic first, and call `nn.Parameter` on the result.
 
 # %%
 class ScaledFirst(nn.Module):
@@ -657,13 +794,15 @@ print([name for name, _ in ScaledFirst().named_parameters()])
 #> ['weight', 'other']
 
 # %% [markdown]
-# Given to an optimizer, such a tensor raises `can't optimize a non-leaf Tensor`.
+# If you give such a tensor to an optimizer, it raises `can't optimize a non-leaf Tensor`.
 
 # %% [markdown]
-# ### The loss is `nan` from the first step: nothing fills the weight
+# ### The loss is `nan` from the first step: a weight that was never filled
 #
-# `torch.empty(2, 3)`, like the older `torch.Tensor(2, 3)`, takes memory as it is: sometimes zeros, sometimes huge numbers or `nan`.
-# To find a parameter that nothing fills, let PyTorch put `nan` into fresh memory while the net is built:
+# The loss is `nan` or huge from the first step, but perhaps not on every run.
+# `torch.empty(2, 3)` and the older `torch.Tensor(2, 3)` reserve memory and leave in it whatever was there: sometimes zeros, sometimes huge numbers or `nan`.
+#
+# To find a parameter that was never filled, build the net under `torch.use_deterministic_algorithms(True)`, which makes PyTorch fill fresh memory with `nan`:
 
 # %%
 class Unfilled(nn.Module):
@@ -683,7 +822,7 @@ print([name for name, parameter in net.named_parameters() if parameter.isnan().a
 #> ['weight']
 
 # %% [markdown]
-# Fix: a method of its own fills every parameter, and `__init__` calls it.
+# Fix: fill every parameter in `reset_parameters`, and call that method in `__init__`.
 
 # %%
 class Filled(Unfilled):
@@ -700,9 +839,10 @@ print(bool(Filled()(X).isfinite().all()))
 #> True
 
 # %% [markdown]
-# ### The constant stays behind
+# ### The constant is not cast or moved: a plain tensor attribute
 #
-# A plain tensor in a layer is not cast, moved or saved:
+# After you cast or move the net, a layer complains about two dtypes or two devices.
+# The layer keeps a constant as a plain attribute, which is not cast, moved or saved with it:
 
 # %%
 class Shifted(nn.Module):
@@ -721,9 +861,8 @@ except RuntimeError as error:
 #> RuntimeError: expected m1 and m2 to have the same dtype, but got: double != float
 
 # %% [markdown]
-# If every tensor of the layer was cast, the batch has another dtype than the weights: see `mat1 and mat2 must have the same dtype`.
-#
-# Fix: a buffer.
+# Fix: use a buffer.
+# Next time: list the registered tensors with `list(layer.state_dict())`; a non-persistent buffer appears in `named_buffers()` only.
 
 # %%
 class Buffered(nn.Module):
@@ -739,10 +878,14 @@ print(Buffered().double()(X.double()).dtype)
 #> torch.float64
 
 # %% [markdown]
+# If every tensor of the layer is registered and you still get an error about dtypes, the batch has a different dtype than the weights: see `mat1 and mat2 must have the same dtype`.
+
+# %% [markdown]
 # ### The positions are wrong in 16 bits: a rounded buffer
 #
-# A cast of the net casts its floating-point buffers as well, without an error, and what was rounded stays rounded after a cast back.
-# A table of frequencies, as used for the positions of words, does not survive it: multiplied by a large position, a small error becomes a wrong angle.
+# A model that works in `float32` gives bad results after `net.bfloat16()`, even if you cast it back.
+# Casting the net casts its floating-point buffers too, without an error, and rounding them cannot be undone.
+# A table of frequencies, such as those that encode the positions of words, becomes useless: the model multiplies each frequency by a position, so for a large position a small rounding error becomes a wrong angle.
 
 # %%
 class Rounded(nn.Module):
@@ -763,7 +906,7 @@ print(bool((rounded.float()(2048) - exact).abs().max() > 0.3))
 #> True
 
 # %% [markdown]
-# Fix: a cast to a floating-point type leaves whole numbers alone, so keep those in the buffer and compute the frequencies in `float32` inside `forward`.
+# Fix: keep whole numbers in the buffer, because a cast to a floating-point type does not change them, and compute the frequencies from them in `float32` inside `forward`.
 
 # %%
 class Exact(nn.Module):
@@ -781,13 +924,14 @@ print(torch.equal(Exact().bfloat16()(2048), exact))
 #> True
 
 # %% [markdown]
-# Or leave the net in `float32` and use autocast, which casts no buffer.
-# To see the dtype of every buffer, print `parameter_table(net)`.
+# Alternatively, leave the net in `float32` and use autocast, which does not cast buffers.
+# Next time: print `parameter_table(net)`, which shows the dtype of every buffer.
 
 # %% [markdown]
 # ### `Index put requires the source and destination dtypes match`
 #
-# Under autocast the output of a linear layer is 16-bit, and `torch.zeros` still makes `float32`.
+# Your layer works until you turn on autocast.
+# Under autocast the output of a linear layer is 16-bit, but `torch.zeros` still creates `float32`.
 # Writing one into the other by index needs equal dtypes:
 
 # %%
@@ -811,7 +955,7 @@ except RuntimeError as error:
 #> RuntimeError: Index put requires the source and destination dtypes match, got Float for the destination and BFloat16 for the source.
 
 # %% [markdown]
-# Fix: compute first, then make the result with the dtype and the device of what goes into it.
+# Fix: compute the values first, then create the result with their dtype and device.
 
 # %%
 class ScatterAny(Scatter):
@@ -827,7 +971,7 @@ with torch.autocast("cpu", dtype=torch.bfloat16):
 #> torch.bfloat16
 
 # %% [markdown]
-# `scatter_`, `scatter_add_`, `index_add_` and `index_copy_` have the same cause and the same fix:
+# `scatter_`, `scatter_add_`, `index_add_` and `index_copy_` fail for the same reason and have the same fix:
 
 # %%
 H = torch.ones(2, 3, dtype=torch.bfloat16)
@@ -838,10 +982,14 @@ except RuntimeError as error:
 #> RuntimeError: scatter(): Expected self.dtype to be equal to src.dtype
 
 # %% [markdown]
+# Next time: call each new layer once under autocast in its test.
+
+# %% [markdown]
 # ### `self` and the input in the wrong order
 #
-# `self` is the first argument of every method, and the input the second.
-# In the wrong order each gets the other's place:
+# The message says that your module lacks a method that every tensor has.
+# Python passes the module as the first argument of every method, whatever its name.
+# With the arguments in the wrong order, `X` is the module and `self` is the input:
 
 # %%
 class Swapped(nn.Module):
@@ -856,7 +1004,7 @@ except AttributeError as error:
 #> AttributeError: 'Swapped' object has no attribute 'relu'
 
 # %% [markdown]
-# Fix: `forward(self, X)`.
+# Fix: write `forward(self, X)`.
 
 # %%
 class Ordered(nn.Module):
@@ -870,8 +1018,9 @@ print(Ordered()(X).shape)
 # %% [markdown]
 # ### `Trying to backward through the graph a second time`: a state that is kept
 #
-# `backward` frees the graph it went through.
-# A module that keeps its output for the next call keeps that graph too, and the second `backward` runs into it:
+# The first training step works, and the second raises.
+# `backward` frees the graph that it has gone through.
+# A module that keeps its output for the next call also keeps the graph of that output, so the second `backward` reaches a graph that has been freed:
 
 # %%
 class Cell(nn.Module):
@@ -894,7 +1043,10 @@ except RuntimeError as error:
 #> RuntimeError: Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.
 
 # %% [markdown]
-# `retain_graph=True` does not help: the graph then grows with every step, and with it the time and the memory, and once the optimizer has changed the weights, `backward` may raise `modified by an inplace operation`.
+# `retain_graph=True` does not help.
+# The graph then grows with every step, and so do the time and the memory.
+# Once the optimizer has changed the weights, `backward` may also raise `modified by an inplace operation`.
+#
 # Fix: keep the value without its graph.
 
 # %%
@@ -912,13 +1064,16 @@ print(cell.state.requires_grad)
 #> False
 
 # %% [markdown]
-# The same happens with anything computed before the loop and used in each step, and with losses that are added up: add `loss.item()`, and compute inside the loop what depends on parameters.
+# The same happens if you compute a tensor from parameters before the loop and use it in each step: compute it inside the loop instead.
+# It also happens if you add up losses: add `loss.item()`.
+# Next time: check that `requires_grad` is `False` for every tensor that the module keeps between steps.
 
 # %% [markdown]
 # ### `Inference tensors cannot be saved for backward`
 #
-# A tensor made under `torch.inference_mode()` can never take part in training.
-# A module that makes a buffer at its first call keeps such a tensor if that call was an evaluation:
+# You evaluate the net once, and then training fails.
+# A tensor created under `torch.inference_mode()` can never take part in training.
+# If a module creates a buffer at its first call, and that call is an evaluation, the module keeps such a tensor:
 
 # %%
 class MadeLate(nn.Module):
@@ -943,8 +1098,8 @@ except RuntimeError as error:
 #> RuntimeError: Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.
 
 # %% [markdown]
-# Fix: make the buffer in `__init__`.
-# If its size is not known there, make the first call under `torch.no_grad()`, or leave inference mode where the tensor is made:
+# Fix: create the buffer in `__init__`.
+# If its size is not known there, make the first call under `torch.no_grad()`, or leave inference mode for the line that creates the tensor:
 
 # %%
 class MadeNormally(MadeLate):
@@ -963,7 +1118,7 @@ print(net.scale.is_inference())
 #> False
 
 # %% [markdown]
-# A net that was *built* under `torch.inference_mode()` has such tensors as parameters, and writing into them fails:
+# If you *build* a net under `torch.inference_mode()`, all its parameters are such tensors, and writing into them fails:
 
 # %%
 with torch.inference_mode():
@@ -975,14 +1130,17 @@ except RuntimeError as error:
 #> RuntimeError: Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.
 
 # %% [markdown]
-# Fix: build the net outside, and only predict inside.
+# Fix: build the net outside `torch.inference_mode()`, and use that mode only for predictions.
+# Next time: `tensor.is_inference()` tells you whether a tensor has this problem.
 
 # %% [markdown]
 # ### `torch._dynamo hit config.recompile_limit`: a counter that is an `int`
 #
-# `torch.compile` takes the Python numbers of a module for constants of the graph.
-# If one changes at each call, each call compiles anew; after eight times PyTorch warns, and runs the module without compiling it.
-# A backend that counts shows it:
+# A compiled module is slow, and PyTorch warns that it hit a limit.
+# `torch.compile` treats the Python numbers of a module as constants of the graph.
+# If such a number changes at each call, each call compiles the module again.
+# After eight compilations PyTorch warns, and from then on it runs the module without compiling it.
+# A backend that counts its calls shows this:
 
 # %%
 graphs = []
@@ -1010,7 +1168,7 @@ print(len(graphs))
 #> 4
 
 # %% [markdown]
-# Fix: a buffer, which is part of the graph's input and not of its constants.
+# Fix: count in a buffer, which is an input of the graph and not a constant.
 
 # %%
 class CountsInBuffer(nn.Module):
@@ -1032,10 +1190,13 @@ print(len(graphs), net.calls.item())
 #> 1 4
 
 # %% [markdown]
-# To see why a module is compiled again, set the environment variable `TORCH_LOGS=recompiles`.
+# Next time: set the environment variable `TORCH_LOGS=recompiles` to see why a module is compiled again.
 
 # %% [markdown]
 # ### `Only Tensors of floating point and complex dtype can require gradients`
+#
+# You store indices, a mask or a count as a parameter.
+# A parameter requires a gradient by default, and whole numbers and booleans cannot have one:
 
 # %%
 try:
@@ -1045,7 +1206,7 @@ except RuntimeError as error:
 #> RuntimeError: Only Tensors of floating point and complex dtype can require gradients
 
 # %% [markdown]
-# Fix: indices, masks and counts are buffers: saved and moved with the net, never trained.
+# Fix: use a buffer, which is saved and moved with the net and never trained.
 
 # %%
 print(nn.Buffer(torch.tensor([0, 1])))
@@ -1057,17 +1218,18 @@ print(nn.Buffer(torch.tensor([0, 1])))
 # %% [markdown]
 # ### Exercise 1
 #
-# Write a layer that takes x and gives the quadratic forms y_k = Σ_i Σ_j W_kij x_i x_j, for k from 1 to `out_features`.
-# What are the shapes, and which layer of PyTorch computes the same?
+# Write a layer that takes x and computes the quadratic forms y_k = Σ_i Σ_j W_kij x_i x_j, for k from 1 to `out_features`.
+# What shape do its weights have, and which layer of PyTorch computes the same?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# W holds one square matrix per output: `(out_features, in_features, in_features)`.
-# `...` stands for all leading dimensions, so any batch shape will do.
-# There are n² products in a sum, so for inputs of mean 0 and variance 1 a standard deviation of 1/n in the weights keeps the scale.
-# `nn.Bilinear` takes two inputs, and gives the same if they are one.
+# W has one square matrix for each output, so its shape is `(out_features, in_features, in_features)`.
+# In the formula for `einsum`, `...` stands for all leading dimensions, so the layer accepts any batch shape.
+# Each output is a sum of n² products.
+# For inputs of mean 0 and variance 1, weights with a standard deviation of 1/n therefore keep the scale of the values.
+# `nn.Bilinear` takes two inputs, and computes the same if you pass the same tensor twice.
 
 # %%
 class QuadraticForm(nn.Module):
@@ -1100,15 +1262,17 @@ print(torch.allclose(bilinear(X, X), quadratic(X)))
 # %% [markdown]
 # ### Exercise 2
 #
-# Write a layer that returns the leading half of the Fourier coefficients of its input.
+# Write a layer that returns the first half of the Fourier coefficients of its input.
 # Why is half enough?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# For real inputs of n values, coefficient n - k is the complex conjugate of coefficient k.
-# So the coefficients from 0 to n // 2 hold everything; `torch.fft.rfft` computes no others, and `torch.fft.irfft` gives the input back (`n=5`, since 3 coefficients can come from 4 values or 5).
+# If the n input values are real, coefficient n - k is the complex conjugate of coefficient k.
+# So the coefficients from 0 to n // 2 contain everything, and `torch.fft.rfft` computes only those.
+# `torch.fft.irfft` turns them back into the input.
+# It needs `n=5`, because 3 coefficients can come from 4 values or from 5.
 
 # %%
 class HalfFourier(nn.Module):
@@ -1125,19 +1289,20 @@ print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
 #> True
 
 # %% [markdown]
-# The result is complex; a layer that needs real numbers can take `torch.view_as_real`, which puts real and imaginary parts into a last dimension of 2.
+# The result is complex.
+# If the next layer needs real numbers, use `torch.view_as_real`, which puts the real and the imaginary part into a last dimension of size 2.
 
 # %% [markdown]
 # ### Exercise 3
 #
-# Centre by the mean of the whole batch in training, and by a running mean in evaluation, so that a prediction depends on its own input only.
+# Center by the mean of the whole batch in training, and by a running mean in evaluation, so that each prediction depends only on its own input.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The running mean is part of the result and not trained: a buffer.
-# It is updated in place, under `no_grad`, so that it moves and is saved with the layer.
+# The saved net needs the running mean, and no optimizer should change it, so it is a buffer.
+# `lerp_` updates it in place, so it remains the registered buffer, and `no_grad` keeps the update out of autograd.
 
 # %%
 class RunningCenter(nn.Module):
@@ -1165,16 +1330,17 @@ print(torch.equal(center(X)[:1], center(X[:1])), center.running_mean.round(decim
 # %% [markdown]
 # ### Exercise 4
 #
-# Your layer used to keep its weight as `(in, out)`, and there are checkpoints of it.
-# Turn to `(out, in)` without breaking them.
+# Your layer used to store its weight as `(in, out)`, and there are checkpoints of it.
+# Change the shape to `(out, in)` so that the old checkpoints still load.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# `_version` is saved with each module, and `_load_from_state_dict` sees it when a state comes back; PyTorch's own layers do so.
-# The entry is replaced in a copy, so that the caller's dictionary stays what it was.
-# A state without metadata counts as version 1.
+# A state dict records the `_version` of each module, and `_load_from_state_dict` receives it when the state is loaded.
+# PyTorch's own layers use this for the same purpose.
+# The method replaces the entry in a copy, so that the caller's dictionary does not change.
+# A state without a version counts as version 1.
 
 # %%
 class OldLinear(nn.Module):
@@ -1214,20 +1380,22 @@ print(torch.equal(again(X), new(X)))
 #> True
 
 # %% [markdown]
-# **The price.** Only the version tells the two layouts of a square weight apart, and it is lost in a dictionary of your own making and in a safetensors file, which `load_parameters` reads without asking this method.
-# A new name, `weight_out_in`, is safer than a new layout under the old one.
+# **The price.** Only the version tells the two layouts of a square weight apart.
+# The version is lost in a dictionary that you build yourself.
+# It is also lost in a safetensors file, and `load_parameters` reads such a file without calling this method.
+# It is safer to give the new layout a new name, such as `weight_out_in`.
 
 # %% [markdown]
 # ### Exercise 5
 #
-# Give the gradient of every single example of a batch, not their sum, without a loop.
+# Compute the gradient of each single example of a batch, instead of their sum, without a loop.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# A layer without hidden state is a function of its parameters, and functions can be differentiated and vectorised.
-# `grad` gives the gradient for one example, `vmap` maps it over the batch.
+# A layer that keeps no state between calls is a function of its parameters, and functions can be differentiated and vectorized.
+# `grad` computes the gradient for one example, and `vmap` applies it to every example of the batch at once.
 
 # %%
 from torch.func import grad, vmap
@@ -1254,20 +1422,20 @@ print(torch.allclose(each["weight"].sum(dim=0), layer.weight.grad))
 # | You want | Write |
 # |---|---|
 # | a layer | a subclass of `nn.Module` with `forward(self, X)` |
-# | what is learned | `self.weight = nn.Parameter(torch.empty(out, in, device=device, dtype=dtype))` |
+# | values that are learned | `self.weight = nn.Parameter(torch.empty(out, in, device=device, dtype=dtype))` |
 # | initial values | `reset_parameters`, called by `__init__` |
 # | a constant or a statistic | `nn.Buffer`, with `persistent=False` if it can be computed again |
-# | a bias that is off | `self.register_parameter("bias", None)` |
-# | several parameters, several layers | `nn.ParameterList`, `nn.ModuleList`, and their `Dict`s |
-# | to print its arguments | `extra_repr` |
-# | to use a layer inside | `self.linear(X)`, never `.forward` |
-# | autocast that works | `F.linear` and other whole operations |
-# | each example by itself | no mean over the batch |
+# | a bias that can be turned off | `self.register_parameter("bias", None)` |
+# | several parameters or layers | `nn.ParameterList`, `nn.ModuleList`, `nn.ParameterDict`, `nn.ModuleDict` |
+# | to print the arguments of the constructor | `extra_repr` |
+# | to use a layer inside a layer | `self.linear(X)`, never `self.linear.forward(X)` |
+# | to keep 16 bits under autocast | `F.linear` and other single operations |
+# | each example on its own | no mean over the batch |
 # | to check gradients | `torch.autograd.gradcheck`, in `float64` |
 # | to check that it compiles | `torch.compile(layer, backend="eager", fullgraph=True)` |
 # | sizes from the first batch | `LazyModuleMixin` |
 #
 # The layers of this page: `d2lblocks.layers`.
-# Before it: Lazy initialization.
-# Next: File I/O.
 # All tables on one page: Cheat sheet.
+#
+# Next: File I/O, to save the layers that you have written and trained, or Devices, to run them on a GPU.
