@@ -32,7 +32,7 @@ KNOWN = [
     ("layers", "Trying to backward through the graph a second time"),
     ("devices", "Cannot convert a MPS Tensor to float64 dtype"),
     ("devices", "`Expected all tensors to be on the same device` at `optimizer.step()`"),
-    ("init", "`apply`, and nothing has changed"),
+    ("init", "`net.apply(f)` runs, but the weights do not change"),
     ("init", "The row of `padding_idx` is not zero"),
     ("lazy", "`apply` skipped the lazy layers"),
     (

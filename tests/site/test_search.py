@@ -140,7 +140,7 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
         ("initialization", "init/"),
         ("wieghts_only", "serialization/#weights-only-load-failed-a-whole-module-a-numpy-scalar"),
         ("LazyLinaer", "lazy/#a-layer-that-waits"),
-        ("a net is never without values", "init/#what-a-layer-does-by-itself"),
+        ("a net is never without values", "init/#default-initialization-of-each-layer"),
         ("+forward: *hooks* ~pre^2", "layers/#hooks"),
     ],
 )  # fmt: skip

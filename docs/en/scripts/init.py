@@ -5,7 +5,14 @@
 # It needs `d2lblocks`, `matplotlib` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# After this page you can choose the values a net begins with, layer by layer, and you notice when a choice did not reach its layer.
+# You stack 20 layers and start training, but the loss barely moves: the starting weights are so small that almost nothing of the input reaches the last layer.
+# Or you write a function that sets better starting weights, and one layer silently keeps its old ones.
+#
+# - **What you will be able to do:** choose the starting values of a whole net, of one layer or of one tensor; pick a scale that suits the depth and the activation function; check that every layer got the values you chose.
+# - **What you need:** Layers and modules and Parameters.
+# - **How long it takes:** about 30 minutes up to In the library, which is all the next topic needs; about 60 minutes with everything and the exercises.
+#
+# The examples on this page start with this net and this batch:
 
 # %%
 import torch
@@ -15,15 +22,22 @@ net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
 X = torch.rand(2, 4)
 
 # %% [markdown]
-# ## What a layer does by itself
+# ## Default initialization of each layer
 #
-# A layer fills its parameters when it is built, so a net is never without values.
-# `nn.Linear` draws both weight and bias from U(-a, a), which gives every number between -a and a the same chance:
+# <dfn>Initialization</dfn> is the step that gives the parameters of a net the values they have before training starts.
+# PyTorch does it for you: each layer fills its parameters when you build it, so a net is never without values.
+#
+# `nn.Linear` draws both its weight and its bias at random from this uniform distribution:
 #
 # $$ U({-a}, a), \quad a = \frac{1}{\sqrt{\mathrm{fan\_in}}} $$
 #
-# *Fan-in* is the number of inputs that one output takes, here `in_features`; *fan-out*, which comes later, is the number of outputs that one input reaches, here `out_features`.
-# If values fill the range from -a to a evenly, their standard deviation is near a/√3:
+# A <dfn>uniform distribution</dfn>, written U(-a, a), gives every number between -a and a the same chance.
+# The <dfn>fan-in</dfn> of a layer is the number of inputs that each of its outputs is computed from; for `nn.Linear` it is `in_features`.
+# The more inputs a layer adds up, the smaller its weights start.
+# Formulas later on this page also use the <dfn>fan-out</dfn>, which is the number of outputs that each input of a layer contributes to; for `nn.Linear` it is `out_features`.
+#
+# Does `nn.Linear` really do this?
+# Values that fill the range from -a to a evenly have a standard deviation close to a/√3, so the next snippet checks the largest value and the standard deviation:
 
 # %%
 def looks_uniform(values, bound):
@@ -36,18 +50,27 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 #> True True
 
 # %% [markdown]
-# The defaults of other layers, from PyTorch's documentation; for attention, from its source:
+# The weight of this layer passes both checks.
+# The bias has too few values to measure its standard deviation, so the snippet only checks that all of them are within the bound.
+#
+# Other layers have other defaults.
+# Two more terms appear in the table.
+# A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with the standard deviation `std`; its second number is the variance, which is the square of the standard deviation.
+# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the row for the filler token that brings short sequences to a common length; this row starts at 0 and is not trained.
+# The defaults come from PyTorch's documentation; those of attention come from its source code.
 #
 # | Layer | Weight | Bias |
 # |---|---|---|
-# | [`nn.Linear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html) | U(-a, a), a = 1/√`in_features` | as the weight |
-# | [`nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html), also 1d and 3d | U(-a, a), a = 1/√(`in_channels / groups` · kernel size) | as the weight |
-# | [`nn.ConvTranspose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html), also 1d and 3d | U(-a, a), a = 1/√(`out_channels / groups` · kernel size) | as the weight |
-# | [`nn.RNN`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html), `nn.LSTM`, `nn.GRU` | U(-a, a), a = 1/√`hidden_size` | as the weight |
-# | [`nn.MultiheadAttention`](https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html) | input: Xavier's uniform; output: as `nn.Linear` | 0 |
+# | [`nn.Linear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html) | U(-a, a), a = 1/√`in_features` | same as the weight |
+# | [`nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html), also 1d and 3d | U(-a, a), a = 1/√(`in_channels / groups` · kernel size) | same as the weight |
+# | [`nn.ConvTranspose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html), also 1d and 3d | U(-a, a), a = 1/√(`out_channels / groups` · kernel size) | same as the weight |
+# | [`nn.RNN`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html), `nn.LSTM`, `nn.GRU` | U(-a, a), a = 1/√`hidden_size` | same as the weight |
+# | [`nn.MultiheadAttention`](https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html) | input: `xavier_uniform_` (below); output: same as `nn.Linear` | 0 |
 # | [`nn.Embedding`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html) | N(0, 1); the row of `padding_idx` is 0 | none |
 # | [`nn.LayerNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html), `nn.BatchNorm2d`, `nn.GroupNorm` | 1 | 0 |
 # | [`nn.RMSNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html) | 1 | none |
+#
+# The next snippet checks one layer from most rows:
 
 # %%
 convolution = nn.Conv2d(8, 40, 5, groups=2)
@@ -69,21 +92,32 @@ print(nn.GroupNorm(1, 3).weight.tolist(), nn.GroupNorm(1, 3).bias.tolist())
 #> [1.0, 1.0, 1.0] [0.0, 0.0, 0.0]
 
 # %% [markdown]
-# Where do they come from?
-# The values of linear and convolution layers are older than PyTorch; one of its authors names *Efficient BackProp* (LeCun, Bottou, Orr and Müller, 1998) as [their source](https://github.com/pytorch/pytorch/issues/5168).
-# In that paper 1/√fan_in is the standard deviation; in PyTorch it is the bound, and the standard deviation is smaller by √3.
-# They are kept for [backward compatibility](https://github.com/pytorch/pytorch/issues/1667).
-# PyTorch's source writes them as `kaiming_uniform_(weight, a=math.sqrt(5))`.
-# That `a` is the slope of a leaky ReLU and no bound: it makes a gain of √(2 / (1 + 5)) = 1/√3, and √3 times that over √fan_in is [1/√fan_in](https://github.com/pytorch/pytorch/issues/57109).
-# For a deep net with ReLU they are too small, as the second plot shows.
-#
-# `layer.reset_parameters()` draws the defaults again, for the layers that have this method.
+# `layer.reset_parameters()` draws the default values again, if the layer has this method.
 
 # %% [markdown]
-# ## One tensor: the functions of `nn.init`
+# ### Where the defaults come from
 #
-# A function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html) fills a tensor in place, under `no_grad`, and returns it.
-# PyTorch ends the names of functions that change their tensor in `_`.
+# Skip this on a first reading: it explains why PyTorch's defaults for linear layers and convolutions are smaller than you might expect.
+#
+# These defaults are older than PyTorch.
+# One of PyTorch's authors names *Efficient BackProp* (LeCun, Bottou, Orr and Müller, 1998) as [their source](https://github.com/pytorch/pytorch/issues/5168).
+# In that paper, 1/√fan_in is the standard deviation.
+# In PyTorch it is the bound, so the standard deviation is smaller by a factor of √3.
+# PyTorch keeps these values for [backward compatibility](https://github.com/pytorch/pytorch/issues/1667).
+#
+# PyTorch's source code writes the default as `kaiming_uniform_(weight, a=math.sqrt(5))`.
+# This `a` is not the bound of the distribution, but the slope of a leaky ReLU.
+# A slope of √5 gives a gain of √(2 / (1 + 5)) = 1/√3.
+# The bound is √3 times the gain, divided by √fan_in, which makes [1/√fan_in](https://github.com/pytorch/pytorch/issues/57109).
+#
+# For a deep net with ReLU, the defaults are too small: the second plot shows the effect.
+
+# %% [markdown]
+# ## Initialize one tensor: the functions of `torch.nn.init`
+#
+# To give one tensor other values, call a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html) with it.
+# The function overwrites the values in place, under `torch.no_grad()`, and returns the same tensor.
+# In PyTorch, a name that ends in `_` marks a function that changes its tensor in place.
 
 # %%
 print(nn.init.constant_(net[2].bias, 0.5))
@@ -93,25 +127,38 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 #> True
 
 # %% [markdown]
-# | Function | Distribution | When | Source |
+# The first call sets the bias to 0.5.
+# The last line shows that the returned tensor is the weight itself, not a copy.
+#
+# The functions differ in how they choose the scale of random weights.
+# With `normal_` and `uniform_` you choose the scale yourself.
+# Two families compute the scale from the shape of the weight:
+#
+# - <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from both fan-in and fan-out, so that values keep their size on the way forward and gradients keep theirs on the way back, as far as both are possible at once.
+# - <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in (or the fan-out) and the activation function, so that values keep their size in a deep net with ReLU.
+#
+# An activation function changes the size of the values that pass through it: ReLU, for example, halves their mean square.
+# The <dfn>gain</dfn> of an activation function is the factor by which random weights are made larger, so that values keep their size when they pass through the activation function; for ReLU it is √2.
+#
+# | Function | Distribution | When to use it | Source |
 # |---|---|---|---|
 # | `uniform_`<br>`normal_` | U(a, b), by default U(0, 1)<br>N(mean, std²), by default N(0, 1) | you know the scale you want | |
-# | `trunc_normal_` | N(mean, std²), drawn again outside [a, b] | embeddings, transformers | |
-# | `zeros_`, `ones_`<br>`constant_` | one value | biases; scales of normalisation; the end of a residual branch | |
+# | `trunc_normal_` | N(mean, std²); values outside [a, b] are drawn again | embeddings, transformers | |
+# | `zeros_`, `ones_`<br>`constant_` | one value | biases; scales of normalization; the end of a residual branch | |
 # | `xavier_uniform_` | U(-a, a), a = gain · √(6 / (fan_in + fan_out)) | tanh; attention | [Glorot and Bengio, 2010](https://proceedings.mlr.press/v9/glorot10a.html) |
-# | `xavier_normal_` | N(0, std²), std = gain · √(2 / (fan_in + fan_out)) | as `xavier_uniform_` | the same paper |
+# | `xavier_normal_` | N(0, std²), std = gain · √(2 / (fan_in + fan_out)) | same as `xavier_uniform_` | the same paper |
 # | `kaiming_uniform_` | U(-a, a), a = gain · √(3 / fan) | ReLU and similar | [He et al., 2015](https://arxiv.org/abs/1502.01852) |
-# | `kaiming_normal_` | N(0, std²), std = gain / √fan | as `kaiming_uniform_` | the same paper |
-# | `orthogonal_` | perpendicular rows of length gain; with more rows than columns, such columns | recurrent weights; very deep nets | [Saxe et al., 2013](https://arxiv.org/abs/1312.6120) |
-# | `sparse_` | N(0, std²), a share `sparsity` of each column 0 | each input is to reach few outputs | [Martens, 2010](https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf) |
-# | `eye_`<br>`dirac_` | the identity, as a matrix<br>and as a convolution | a layer that begins by passing its input on | |
+# | `kaiming_normal_` | N(0, std²), std = gain / √fan | same as `kaiming_uniform_` | the same paper |
+# | `orthogonal_` | perpendicular rows of length `gain`; if there are more rows than columns, perpendicular columns | recurrent weights; very deep nets | [Saxe et al., 2013](https://arxiv.org/abs/1312.6120) |
+# | `sparse_` | N(0, std²); in each column, the share `sparsity` is 0 | each input should reach only a few outputs | [Martens, 2010](https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf) |
+# | `eye_`<br>`dirac_` | the identity as a matrix<br>the identity as a convolution | a layer that should start by passing its input on unchanged | |
 #
-# The limits of `trunc_normal_` are numbers, -2 and 2 by default, and not multiples of `std`: with `std=0.02` they lie 100 standard deviations away, and nothing is cut.
+# In the rows of `kaiming_*`, `fan` is the fan-in; with `mode="fan_out"` it is the fan-out.
 #
-# `fan` is the fan-in, or with `mode="fan_out"` the fan-out.
-# The *gain* is the factor that keeps the scale through an activation: ReLU halves the mean square of what it gets, so its gain is √2.
-# [`nn.init.calculate_gain`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) returns it; for tanh it returns 5/3.
-# `xavier_*` take the number, 1 by default; `kaiming_*` take the name of the activation, and use the gain of ReLU by default.
+# [`nn.init.calculate_gain`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) returns the gain of an activation function; for tanh it returns 5/3.
+# `xavier_*` take the gain as a number, 1 by default.
+# `kaiming_*` take the name of the activation function, and use the gain of ReLU by default.
+# This snippet measures what two of the functions draw, and prints the value of the formula next to it:
 
 # %%
 w = torch.empty(256, 512)
@@ -124,14 +171,21 @@ print(f"{largest:.3f} {5 / 3 * (6 / (512 + 256)) ** 0.5:.3f}")
 #> 0.147 0.147
 
 # %% [markdown]
-# ### Fan-in and fan-out, and which is which
+# **Watch out.** The limits of `trunc_normal_` are -2 and 2 by default.
+# They are plain numbers, not multiples of `std`: with `std=0.02` they are 100 standard deviations away, and nothing is cut off.
+
+# %% [markdown]
+# ### Fan-in and fan-out: which dimension is which
 #
-# A weight of PyTorch has the shape `(out_features, in_features)`: fan-in is its *second* size.
-# For a convolution, both count the kernel: fan-in is `in_channels / groups` times the kernel's size.
+# Skip this on a first reading: you need it when you write a layer that stores its own weight.
 #
-# Xavier gives the same scale for a weight and its transpose; Kaiming does not.
-# So a layer of your own that keeps its weight as `(in, out)`, to compute `X @ weight`, gets the wrong scale.
-# Fix: `mode="fan_out"`, or fill the transposed view, which lies in the same memory.
+# PyTorch stores the weight of a linear layer with the shape `(out_features, in_features)`, so the fan-in is the *second* size.
+# For a convolution, both fan-in and fan-out count the kernel: the fan-in is `in_channels / groups` times the kernel's size.
+#
+# If your own layer stores its weight as `(in, out)`, to compute `X @ weight`, the functions of `torch.nn.init` mistake the fan-out for the fan-in.
+# Xavier initialization still gives the right scale, because it treats both alike.
+# Kaiming initialization gives the wrong scale.
+# There are two fixes: pass `mode="fan_out"`, or fill the transposed view, which shares its memory with the weight.
 
 # %%
 mine = torch.empty(800, 8)  # X @ mine takes 800 inputs
@@ -145,13 +199,19 @@ print(f"{mine.std().item():.2f}")
 #> 0.05
 
 # %% [markdown]
-# `nn.ConvTranspose2d` keeps its weight as `(in, out / groups, ...)`: `mode="fan_out"` is right for it without groups and with stride 1, and otherwise the number of inputs is for you to count.
+# The standard deviation should be √(2 / 800) = 0.05.
+# The first call gives 0.5, which is ten times too large; both fixes give 0.05.
+#
+# `nn.ConvTranspose2d` stores its weight as `(in, out / groups, ...)`.
+# Without groups and with stride 1, `mode="fan_out"` gives it the right scale.
+# In all other cases you have to count yourself how many inputs each output is computed from.
 
 # %% [markdown]
 # ### Standard deviation, not variance
 #
+# The second number in a paper is often the variance, but `normal_` expects the standard deviation.
 # `normal_(w, 0, 0.01)` draws from N(0, 0.01²).
-# Where a paper writes N(0, 0.01), the second number is the variance, and the function needs its root:
+# If a paper writes N(0, 0.01), its second number is the variance, so pass the square root:
 
 # %%
 w = torch.empty(256, 512)
@@ -161,9 +221,9 @@ print(f"{nn.init.normal_(w, 0, 0.01**0.5).std().item():.1f}")
 #> 0.1
 
 # %% [markdown]
-# ### Values of your own
+# ### Set your own values
 #
-# A value is set directly under `torch.no_grad()`, as on the page about parameters:
+# To set values that you know, assign them under `torch.no_grad()`, as shown in Parameters:
 
 # %%
 with torch.no_grad():
@@ -173,9 +233,10 @@ print(net[0].weight[0].detach())
 #> tensor([1., 2., 3., 4.])
 
 # %% [markdown]
-# ## A whole net: `apply`
+# ## Initialize a whole net: `net.apply`
 #
-# `net.apply(f)` calls `f` with every module of the net, the innermost first and the net itself last, and returns the net.
+# A net has too many layers to fill each one by hand.
+# `net.apply(f)` calls `f` once for every module of the net:
 
 # %%
 done = net.apply(lambda module: print(type(module).__name__))
@@ -187,7 +248,11 @@ print(done is net)
 #> True
 
 # %% [markdown]
-# `f` is called with modules of all kinds, so it asks first what it was given:
+# The innermost modules come first and the net itself comes last.
+# `apply` returns the net.
+#
+# `apply` passes modules of every kind to `f`, including activation functions and containers.
+# So `f` first checks what it got:
 
 # %%
 def init_normal(module):
@@ -202,12 +267,14 @@ print(net[0].bias.tolist(), bool((net[0].weight.abs() < 0.1).all()))
 #> [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0] True
 
 # %% [markdown]
-# **The price.** A function that tests for the wrong class does nothing, and no error tells you: below.
+# Both linear layers got new weights and a bias of 0; the `nn.ReLU` and the `nn.Sequential` were left alone.
+#
+# **The price.** A function that checks for the wrong class does nothing, and no error tells you: see When it goes wrong.
 
 # %% [markdown]
-# ### Different layers, different functions
+# ### Initialize each layer differently
 #
-# `apply` is a method of every module, so a part of a net can have a function of its own, and a single layer as well:
+# Every module has the method `apply`, so you can call it on a part of a net, or on a single layer:
 
 # %%
 def init_xavier(module):
@@ -228,9 +295,13 @@ print(net[2].weight.tolist())
 #> [[42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0]]
 
 # %% [markdown]
-# Xavier's paper calls it a normalised initialization; the old values are not rescaled, new ones are drawn from U(-a, a).
+# The first layer now has weights within Xavier's bound, and every weight of the last layer is 42.
 #
-# To choose by name, for example every bias:
+# The paper behind Xavier initialization calls it "normalized initialization".
+# Despite this name, the old values are not rescaled: new ones are drawn from U(-a, a).
+#
+# To choose parameters by name, loop over `named_parameters()`.
+# This loop fills every bias:
 
 # %%
 for name, parameter in net.named_parameters():
@@ -240,10 +311,12 @@ print(net[2].bias.tolist())
 #> [0.0]
 
 # %% [markdown]
-# ### A distribution of your own
+# ### Draw from your own distribution
 #
-# Each weight is to be drawn from U(5, 10) with probability 1/4, to be 0 with probability 1/2, and to be drawn from U(-10, -5) with probability 1/4.
-# That is U(-10, 10) with everything nearer to 0 than 5 set to 0:
+# Skip this on a first reading: it shows how to build a distribution that `torch.nn.init` does not have.
+#
+# Suppose you want each weight to come from U(5, 10) with probability 1/4, to be 0 with probability 1/2, and to come from U(-10, -5) with probability 1/4.
+# That is the same as drawing from U(-10, 10) and setting every value closer to 0 than 5 to 0:
 
 # %%
 def my_init(module):
@@ -263,10 +336,14 @@ print(bool((weight.abs() <= 10).all()))
 #> True
 
 # %% [markdown]
-# ## Why not a constant
+# The printed shares are 1/4, 2/4 and 1/4, as wanted.
+
+# %% [markdown]
+# ## Why weights must not all be equal: symmetry
 #
-# Give all neurons of a hidden layer the same weights and bias, and they compute the same.
-# If the next layer weighs them all alike, too, `backward` gives them the same gradient, and every step keeps them the same:
+# If all neurons of a hidden layer have the same weights and the same bias, they all compute the same value.
+# If the next layer also gives their outputs equal weights, `backward` gives all these neurons the same gradient.
+# Then every training step keeps them equal:
 
 # %%
 def init_constant(module):
@@ -287,14 +364,23 @@ print(bool((rows == rows[0]).all()), bool((same[0].weight == same[0].weight[0]).
 #> True True
 
 # %% [markdown]
-# Eight neurons that compute one value are one neuron, however long the net trains.
-# Random weights break this symmetry, in one of the two layers at least; a bias can be 0, because the weights have broken it already.
+# After ten steps, all rows of the gradient are still the same, and so are all rows of the weight.
+# Eight neurons that compute the same value are worth no more than one, however long the net trains.
+#
+# The neurons of a layer have <dfn>symmetry</dfn> if they have equal weights and get equal gradients, so that training never makes them different; giving them different random weights is called breaking the symmetry.
+# It is enough if the weights of one of the two layers are random.
+# Biases can start at 0, because the random weights already break the symmetry.
 
 # %% [markdown]
 # ## What the distributions look like
 #
-# Here a weight of 256 outputs and 256 inputs is filled in six ways.
-# The dashed lines are ±1/√256, the bound of `nn.Linear`.
+# A picture shows how much the distributions differ.
+# The next snippet fills a weight with 256 outputs and 256 inputs in six ways, and draws a histogram of each.
+# The dashed lines are at ±1/√256, the bound of `nn.Linear`.
+#
+# In the snippet, `torch.manual_seed(0)` makes every run draw the same weights: it sets the seed of PyTorch's default generator.
+# A random number <dfn>generator</dfn> is an object that produces random numbers; unless you pass your own, PyTorch uses its default generator.
+# A <dfn>seed</dfn> is the number that a random number generator starts from: after the same seed, it produces the same numbers in the same order.
 
 # %%
 import matplotlib.pyplot as plt
@@ -328,16 +414,21 @@ for axis, (title, weight) in zip(axes.flat, weights.items()):
 figure.savefig("plot-initializers.svg", metadata={"Date": None})
 
 # %% [markdown]
-# (A picture: Six histograms with the same axes. nn.Linear is a flat block between minus and plus 1/16. normal_ with std 0.01 is a needle at 0, cut off at the top. xavier_uniform_ is a flat block, wider than that of nn.Linear by a factor of 1.7. xavier_normal_ and orthogonal_ are bells of the same width, kaiming_normal_ is a bell wider by a factor of 1.4.)
+# (A picture: Six histograms with the same axes. nn.Linear is a flat block between minus 1/16 and plus 1/16. normal_ with std 0.01 is a needle at 0 that is cut off at the top. xavier_uniform_ is a flat block that is 1.7 times as wide as the block of nn.Linear. xavier_normal_ and orthogonal_ are bell curves of the same width. kaiming_normal_ is a bell curve that is 1.4 times as wide as those two.)
 #
-# `orthogonal_` looks like `xavier_normal_`; the difference does not show in single values, but in the rows, which are perpendicular.
+# `orthogonal_` looks the same as `xavier_normal_`, because a histogram shows only single values.
+# The difference is between the rows: those of `orthogonal_` are perpendicular to each other.
 
 # %% [markdown]
-# ## How large the activations are after 20 layers
+# ## Vanishing and exploding activations
 #
-# A layer multiplies the scale of what passes through it by some factor.
-# One factor of 1/2 does little; twenty of them make 10⁻⁶.
-# Here 256 random inputs go through 20 layers of width 256, each followed by a ReLU:
+# Each layer multiplies the size of the values that pass through it by some factor.
+# A single factor of 1/2 does little, but twenty of them make 10⁻⁶.
+# <dfn>Vanishing activations</dfn> are outputs of layers that get smaller from layer to layer, until almost nothing of the input is left.
+# <dfn>Exploding activations</dfn> are outputs of layers that get larger from layer to layer, until the numbers are too large to train with.
+#
+# The next snippet sends 256 random inputs through 20 layers of width 256, each followed by a ReLU.
+# After each layer it computes the root mean square, which is the square root of the mean of all squared values and measures how large they are:
 
 # %%
 def scales(fill, layers=20, width=256):
@@ -372,18 +463,23 @@ axis.legend(loc="lower left")
 figure.savefig("plot-activations.svg", metadata={"Date": None})
 
 # %% [markdown]
-# (A picture: A plot with the layer from 1 to 20 on one axis and the root mean square of the activations on a logarithmic other one. The line of kaiming_normal_ stays level near 1. The others are straight and fall: xavier_normal_ to one thousandth, nn.Linear to two parts in 10 to the 8, normal_ with std 0.01 to one part in 10 to the 19.)
+# (A picture: A plot with the layer, from 1 to 20, on the horizontal axis and the root mean square of the activations on a logarithmic vertical axis. The line of kaiming_normal_ stays level near 1. The other lines are straight and fall: xavier_normal_ to one thousandth, nn.Linear to two parts in 10 to the 8, and normal_ with std 0.01 to one part in 10 to the 19.)
 #
-# The slopes are what the formulas say.
+# Only `kaiming_normal_` keeps the size of the activations.
+# With the default weights of `nn.Linear`, almost nothing is left after 20 layers.
+#
+# The formulas explain the slopes.
 # A sum of n products has n times the mean square of one product, and ReLU keeps half of it.
-# So with a weight of variance v, a ReLU layer of width n multiplies the mean square by n · v / 2:
+# So a ReLU layer of width n, whose weights have the variance v, multiplies the mean square by n · v / 2:
 #
-# | Initialization | factor of the mean square | root mean square after 20 layers |
+# | Initialization | factor of the mean square per layer | root mean square after 20 layers |
 # |---|---|---|
 # | Kaiming: v = 2 / n | 1 | 1 |
 # | Xavier: v = 2 / (n + n) | 1/2 | 10⁻³ |
 # | `nn.Linear`: v = 1 / (3n) | 1/6 | 2 · 10⁻⁸ |
 # | std 0.01, n = 256 | 0.0128 | 10⁻¹⁹ |
+#
+# The last column is the square root of twenty such factors:
 
 # %%
 for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
@@ -394,8 +490,12 @@ for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
 #> 1e-19
 
 # %% [markdown]
-# On its way back, a gradient shrinks by the same factors.
-# The gradient of a weight is the product of what came in and what comes back: one is small in the last layers, the other in the first, and the product is about equally small in all of them.
+# <dfn>Vanishing gradients</dfn> get smaller from layer to layer on the way back through a net, and <dfn>exploding gradients</dfn> get larger.
+# In this net, gradients shrink by the same factors as activations.
+# The gradient of a weight is the product of two things: the input of its layer, and the gradient that comes back to the output of its layer.
+# In the first layers the input is still large, but the gradient that comes back is tiny.
+# In the last layers it is the other way around.
+# So the product is about equally small in all layers:
 
 # %%
 def gradients(fill, layers=20, width=256):
@@ -418,19 +518,29 @@ print(first > 100, last > 100)
 #> True True
 
 # %% [markdown]
-# Too large a factor is no better: with `std=0.2` the activations grow to ten million.
+# With the default weights, the gradient is below 0.01 in both the first and the last layer; with Kaiming initialization, it is above 100 in both.
+#
+# A factor that is too large is no better.
+# With `std=0.2`, the activations grow to ten million; the snippet checks that they pass one million:
 
 # %%
 print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #> True
 
 # %% [markdown]
-# A shallow net multiplies few factors, and a normalisation layer sets the scale anew: both train from the defaults.
+# You can keep the defaults in two cases.
+# A shallow net multiplies only a few factors, and a normalization layer sets the scale again, whatever came before.
+#
+# **The first reading ends here.** What follows is for you if you want a report of what was filled, results that you can repeat, or the fix for a problem.
 
 # %% [markdown]
 # ## In the library
 #
-# The functions that the page has sketched, and a tensor function in the manner of `torch.nn.init`, are in `d2lblocks.init`:
+# Import these functions instead of copying them from the page.
+# `d2lblocks.init` has the functions that you saw above, and `hardshrink_uniform_`, which does to one tensor what `my_init` does to a linear layer.
+# They work with any subclass of `nn.Linear`, with or without a bias, and those that draw random numbers accept a generator.
+#
+# Source of these functions, without docstrings:
 #
 # *The library's own source, from `d2lblocks/init.py`:*
 
@@ -480,8 +590,9 @@ def hardshrink_uniform_(
     return tensor.masked_fill_(tensor.abs() < threshold, 0)
 
 # %% [markdown]
-# They work with any subclass of `nn.Linear`, with and without a bias, and take a generator.
-# `get_parameter("weight")` is `weight`, and an error where the weight is no parameter: `weight_norm` and its relatives compute it at every access, and what fills it is lost.
+# The functions refuse a weight that is not a parameter.
+# `weight_norm` and its relatives compute the weight each time you access it, so the values you fill in would be lost.
+# Therefore the functions call `get_parameter("weight")`, which raises an error for such a weight:
 
 # %%
 try:
@@ -493,8 +604,8 @@ except AttributeError as error:
 # %% [markdown]
 # ### `init_by_type`
 #
-# `apply` does not say which layers it reached.
-# `init_by_type` takes rules, fills what they name, and reports every parameter of the net:
+# `net.apply` does not tell you which layers it reached.
+# `init_by_type` takes one rule per class of layer, fills the parameters that the rules name, and reports on every parameter of the net:
 
 # %%
 from d2lblocks import init_by_type
@@ -515,10 +626,18 @@ for name, function in init_by_type(tower, rules).items():
 #> 3.bias zeros_
 
 # %% [markdown]
-# Any function that fills a tensor will do; `functools.partial` gives it its arguments.
-# A layer follows the rule of its own class or of the nearest base class, a shared tensor is filled once, and parameters that no rule names keep their values.
-# If an embedding has a `padding_idx`, its row is 0 again afterwards, and `skip=("head",)` leaves out the layer `head` with everything inside it.
-# A rule that reaches no layer is an error, and nothing has changed after it:
+# The report shows that the two parameters of the batch norm, `1.weight` and `1.bias`, were not filled.
+#
+# You can use any function that fills a tensor; bind its other arguments with `functools.partial`.
+# These are the details:
+#
+# - A layer follows the rule of its own class, or else of its nearest base class.
+# - A tensor that several layers share is filled once.
+# - Parameters that no rule names keep their values.
+# - If an embedding has a `padding_idx`, that row is set to 0 again afterwards.
+# - `skip=("head",)` leaves out the layer `head` and everything inside it.
+#
+# A rule that reaches no layer is an error, and after the error the net is unchanged:
 
 # %%
 zero = {"weight": nn.init.zeros_}
@@ -533,7 +652,7 @@ print(bool((tower[3].weight == 0).any()))
 #> False
 
 # %% [markdown]
-# On the meta device it checks the rules of a net that is too large to build here:
+# To check the rules for a net that is too large for your machine, build the net on the meta device:
 
 # %%
 with torch.device("meta"):
@@ -542,9 +661,9 @@ print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 #> zeros_
 
 # %% [markdown]
-# **The price.** To undo everything after an error, it copies the net's values, and keeps the copy until it is done.
+# **The price.** To be able to undo everything after an error, `init_by_type` copies the values of the net and keeps the copy until it is done.
 #
-# Its source, docstrings aside:
+# Source of `init_by_type`, without docstrings:
 #
 # *The library's own source, from `d2lblocks/init.py`:*
 
@@ -718,8 +837,10 @@ def _text(function: Callable[..., Any]) -> str:
 # %% [markdown]
 # ## Reproducibility
 #
-# All of the above draws from PyTorch's default generator, which `torch.manual_seed` sets.
-# The values of a layer depend on everything drawn before it, so one more layer at the front changes all that come after:
+# You set a seed to get the same weights every time, and then a small change to the net changes all of them.
+# The reason is that every function above draws from PyTorch's default generator, whose seed `torch.manual_seed` sets.
+# So the values of a layer depend on everything that was drawn before it.
+# If you add a layer at the front, all layers after it get other values:
 
 # %%
 torch.manual_seed(0)
@@ -732,9 +853,11 @@ print(torch.equal(first.weight, again.weight), torch.equal(first.weight, later.w
 #> True False
 
 # %% [markdown]
-# A [`torch.Generator`](https://docs.pytorch.org/docs/stable/generated/torch.Generator.html) is a stream of its own.
-# Every function of `nn.init` that draws takes one, and leaves the default generator where it was.
-# (Not quite `sparse_`: it places its zeros by the default generator.)
+# The same seed gave the same weight for the same code, but not after an additional layer.
+#
+# A [`torch.Generator`](https://docs.pytorch.org/docs/stable/generated/torch.Generator.html) of your own produces its own sequence of numbers.
+# Every function of `torch.nn.init` that draws random numbers accepts one, and then leaves the default generator as it was.
+# (`sparse_` is an exception: it still uses the default generator to choose where the zeros go.)
 
 # %%
 def filled(seed):
@@ -746,7 +869,8 @@ print(torch.equal(filled(0), filled(0)), torch.equal(filled(0), filled(1)))
 #> True False
 
 # %% [markdown]
-# `net.apply` gives its function the module and nothing else; `functools.partial(init_normal, generator=...)` brings the generator along, and `init_by_type` has an argument for it:
+# `net.apply` passes only the module to its function.
+# To pass a generator too, use `functools.partial(init_normal, generator=...)`, or use `init_by_type`, which has an argument for it:
 
 # %%
 def seeded(seed):
@@ -759,8 +883,10 @@ print(torch.equal(seeded(0), seeded(0)), torch.equal(seeded(0), seeded(1)))
 #> True False
 
 # %% [markdown]
-# Two more things change the numbers under one seed.
-# From 16 values on, `normal_` draws by another algorithm on the CPU, so a wider layer does not begin with the values of a narrower one:
+# Two more things change the values although the seed is the same.
+#
+# The first is the size of the tensor.
+# On the CPU, `normal_` uses a different algorithm for 16 values or more, so a wider layer does not start with the values of a narrower one:
 
 # %%
 torch.manual_seed(0)
@@ -771,8 +897,9 @@ print(torch.equal(narrow, wide[:15]))
 #> False
 
 # %% [markdown]
-# And a GPU draws by an algorithm of its own: the same seed gives other values there.
-# For one net on all devices, build it on the CPU and move it.
+# The second is the device.
+# A GPU has an algorithm of its own, so the same seed gives other values there.
+# To get the same values on all devices, build the net on the CPU and then move it:
 #
 # *Needs a CUDA GPU.*
 
@@ -794,10 +921,12 @@ else:
 # ## When it goes wrong
 
 # %% [markdown]
-# ### `apply`, and nothing has changed
+# ### `net.apply(f)` runs, but the weights do not change
 #
-# `type(module) == nn.Linear` is false for every subclass.
-# Lazy layers are of another class until their first batch; the output layer of `nn.MultiheadAttention` always is:
+# You apply an initialization function and get no error, but some layers keep their old weights.
+# The function checks `type(module) == nn.Linear`, which is false for every subclass of `nn.Linear`.
+# A lazy layer has a class of its own until its first batch.
+# The output layer of `nn.MultiheadAttention` is always an instance of a subclass:
 
 # %%
 def init_exactly_linear(module):
@@ -817,11 +946,11 @@ for name, parameter in net.named_parameters():
 #> 2.out_proj.weight False
 
 # %% [markdown]
-# No error, and two of the three linear layers, `1` and `2.out_proj`, keep their own values.
-# `in_proj_weight` belongs to no linear layer, but to the attention itself.
+# Only one of the three linear layers was filled: `1` and `2.out_proj` kept their own values.
+# `in_proj_weight` belongs to the attention itself, not to a linear layer.
 #
-# How to notice: fill with a value that you recognise, as above, or use `init_by_type`, which reports.
-# Fix: `isinstance`, after the first batch.
+# Fix: check with `isinstance`, and call `apply` after the first batch.
+# For the parameter of the attention, use a rule:
 
 # %%
 net.apply(init_42)
@@ -833,9 +962,13 @@ print([name for name, function in report.items() if function])
 #> ['2.in_proj_weight']
 
 # %% [markdown]
+# To notice it: fill with a value that you recognize, such as the 42 above, or use `init_by_type`, which reports what it filled.
+
+# %% [markdown]
 # ### `Attempted to use an uninitialized parameter`
 #
-# With `isinstance` a lazy layer is recognised, and cannot be filled before its first batch:
+# You initialize a net that has a lazy layer, and the function raises an error.
+# A check with `isinstance` finds the lazy layer, but before the first batch the layer has nothing that could be filled:
 
 # %%
 try:
@@ -845,7 +978,7 @@ except ValueError as error:
 #> Attempted to use an uninitialized parameter
 
 # %% [markdown]
-# Fix: a dry run first.
+# Fix: do a dry run first.
 
 # %%
 from d2lblocks import apply_init
@@ -855,9 +988,13 @@ print(apply_init(nn.LazyLinear(1), torch.rand(1, 2), init=init_42).weight)
 #> tensor([[42., 42.]], requires_grad=True)
 
 # %% [markdown]
+# To notice it: before you initialize, check that `uninitialized_names(net)` is empty; Lazy initialization shows this function.
+
+# %% [markdown]
 # ### `Fan in and fan out can not be computed`
 #
-# You gave a bias to a function that needs fan-in and fan-out; a bias has one dimension, and neither.
+# You initialize all parameters in a loop.
+# The function computes the scale from fan-in and fan-out, but a bias has one dimension and therefore neither of them:
 
 # %%
 try:
@@ -868,7 +1005,7 @@ except ValueError as error:
 #> ValueError: Fan in and fan out can not be computed for tensor with fewer than 2 dimensions
 
 # %% [markdown]
-# Fix: choose by the number of dimensions, or by type and name.
+# Fix: choose the function by the number of dimensions, or by the type of the layer and the name of the parameter.
 
 # %%
 for parameter in nn.Linear(4, 8).parameters():
@@ -880,7 +1017,8 @@ for parameter in nn.Linear(4, 8).parameters():
 # %% [markdown]
 # ### `'NoneType' object has no attribute 'zero_'`
 #
-# A layer built with `bias=False` still has the attribute `bias`: it is `None`.
+# You fill the bias of a layer that has none.
+# A layer built with `bias=False` still has the attribute `bias`, but its value is `None`:
 
 # %%
 try:
@@ -890,7 +1028,7 @@ except AttributeError as error:
 #> AttributeError: 'NoneType' object has no attribute 'zero_'
 
 # %% [markdown]
-# Fix: ask before.
+# Fix: check before you fill it.
 
 # %%
 layer = nn.Linear(4, 8, bias=False)
@@ -900,7 +1038,8 @@ if layer.bias is not None:
 # %% [markdown]
 # ### `Unsupported nonlinearity gelu`
 #
-# `calculate_gain` and `kaiming_*` know sigmoid, tanh, ReLU, leaky ReLU and SELU.
+# You ask for the gain of an activation function that PyTorch does not know.
+# Of the common activation functions, `calculate_gain` and `kaiming_*` know only sigmoid, tanh, ReLU, leaky ReLU and SELU:
 
 # %%
 try:
@@ -910,17 +1049,18 @@ except ValueError as error:
 #> ValueError: Unsupported nonlinearity gelu
 
 # %% [markdown]
-# Fix: the gain of ReLU for a shallow net, or your own as `gain / √fan_in`.
+# Fix: for a shallow net, use the gain of ReLU.
+# For a deep one, compute the gain yourself and draw with the standard deviation `gain / √fan_in`.
 
 # %%
 print(nn.init.kaiming_normal_(torch.empty(8, 8), nonlinearity="relu").shape)
 #> torch.Size([8, 8])
 
 # %% [markdown]
-# ### The net learns, but no better than one of width 1
+# ### The hidden units stay equal: constant weights
 #
-# A constant has filled a hidden layer and the layer after it, as shown above.
-# The sign is a gradient whose rows are all the same:
+# Your net learns, but no better than a net whose hidden layer has a width of 1.
+# A hidden layer and the layer after it were filled with a constant, so all hidden units have the same gradient, as shown in symmetry:
 
 # %%
 hidden, out = nn.Linear(4, 3), nn.Linear(3, 1)
@@ -932,7 +1072,7 @@ print(bool((hidden.weight.grad == hidden.weight.grad[0]).all()))
 #> True
 
 # %% [markdown]
-# Fix: draw the weights.
+# Fix: draw the weights at random.
 
 # %%
 pair.apply(init_normal).zero_grad()
@@ -941,9 +1081,13 @@ print(bool((hidden.weight.grad == hidden.weight.grad[0]).all()))
 #> False
 
 # %% [markdown]
-# ### All layers begin with the same values
+# To notice it: compare the rows of the weight's gradient, as above; they should differ.
+
+# %% [markdown]
+# ### All layers start with the same weights: a seed set too often
 #
-# You set the seed inside the function, and every layer begins the stream anew:
+# You set the seed inside the function that fills a layer.
+# Then the generator starts over for each layer, and layers of the same shape get the same values:
 
 # %%
 def init_seeded(module):
@@ -956,8 +1100,9 @@ print(torch.equal(net[0].weight, net[1].weight))
 #> True
 
 # %% [markdown]
-# The same comes from `copy.deepcopy` of one layer.
-# Fix: the seed once, before the net.
+# `copy.deepcopy` of a single layer has the same effect.
+#
+# Fix: set the seed once, before you build or fill the net.
 
 # %%
 torch.manual_seed(0)
@@ -966,10 +1111,17 @@ print(torch.equal(net[0].weight, net[1].weight))
 #> False
 
 # %% [markdown]
-# ### The numbers are ten times too large, or too small
+# To notice it: compare two layers of the same shape with `torch.equal`.
+
+# %% [markdown]
+# ### The weights are ten times too large or too small
 #
-# 0.01 was meant as a variance and given as a standard deviation, or the other way round: see above.
-# How to notice: measure.
+# You took a number such as 0.01 from a paper or from other code.
+# It was meant as a variance and you passed it as a standard deviation, or the other way around.
+#
+# Fix: pass the standard deviation, as shown in Standard deviation, not variance.
+#
+# To notice it: measure the standard deviation of a layer that you have filled.
 
 # %%
 print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
@@ -978,8 +1130,9 @@ print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
 # %% [markdown]
 # ### The row of `padding_idx` is not zero
 #
-# `nn.Embedding` sets that row to 0 when it is built, and every function of `nn.init` overwrites it.
-# It gets no gradient, so training does not change it back:
+# You initialize an embedding, and from then on padding changes the results of your net.
+# `nn.Embedding` sets the row of `padding_idx` to 0 when you build it, but every function of `torch.nn.init` overwrites the whole weight.
+# Training does not repair the row, because it gets no gradient:
 
 # %%
 embedding = nn.Embedding(4, 3, padding_idx=0)
@@ -988,7 +1141,7 @@ print(bool(embedding(torch.tensor([0])).any()))
 #> True
 
 # %% [markdown]
-# Fix: set it to 0 again, or fill with `init_by_type`.
+# Fix: set the row to 0 again, or fill the embedding with `init_by_type`.
 
 # %%
 with torch.no_grad():
@@ -998,19 +1151,25 @@ print(bool(embedding(torch.tensor([0])).any()))
 #> False
 
 # %% [markdown]
+# To notice it: pass the padding index to the embedding, as above, and check that the result is 0.
+
+# %% [markdown]
 # ## Exercises
 
 # %% [markdown]
 # ### Exercise 1
 #
-# Look up the other initializers.
-# Show one property of `orthogonal_`, `trunc_normal_`, `dirac_` and `sparse_` that you can check.
+# Look up the other initialization functions.
+# For each of `orthogonal_`, `trunc_normal_`, `dirac_` and `sparse_`, show one property that you can check.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# An orthogonal matrix keeps lengths; a truncated normal distribution has no value outside its limits; a convolution with a Dirac kernel passes its input on; a sparse weight has as many zeros in every column as was asked for.
+# - An orthogonal matrix does not change the length of a vector.
+# - A truncated normal distribution has no values outside its limits.
+# - A convolution with a Dirac kernel returns its input.
+# - A sparse weight has as many zeros in every column as you asked for.
 
 # %%
 w = nn.init.orthogonal_(torch.empty(8, 8))
@@ -1035,14 +1194,15 @@ print((nn.init.sparse_(torch.empty(10, 3), sparsity=0.8) == 0).sum(dim=0))
 # ### Exercise 2
 #
 # Your net uses GELU, and `calculate_gain` does not know it.
-# Find the gain, and show that it keeps the scale through 20 layers.
+# Compute the gain, and show that it keeps the size of the activations through 20 layers.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# A layer without activation keeps the mean square of its input when its weights have the variance 1 / n.
-# The activation f multiplies it by E[f(z)²], where z is drawn from N(0, 1); the gain undoes that: it is 1 / √E[f(z)²].
+# A layer without an activation function keeps the mean square of its input if its weights have the variance 1 / n.
+# The activation function f then multiplies the mean square by E[f(z)²], the mean of f(z)² for z drawn from N(0, 1).
+# The gain has to undo that, so it is 1 / √E[f(z)²].
 
 # %%
 def gain(activation):
@@ -1055,6 +1215,10 @@ print(f"{gain(torch.relu):.2f} {nn.init.calculate_gain('relu'):.2f}")
 #> 1.42 1.41
 print(f"{gain(nn.functional.gelu):.2f}")
 #> 1.54
+
+# %% [markdown]
+# For ReLU, the measured gain is close to the exact one, so the method works.
+# Now send values through 20 layers with three different gains:
 
 # %%
 def last_scale(gain):
@@ -1074,22 +1238,24 @@ for each in (gain(nn.functional.gelu), 2**0.5, 1.0):
 #> 1.00 2e-06
 
 # %% [markdown]
-# With its own gain the scale triples over 20 layers, with that of ReLU it falls to 7 %, without any it is gone.
-# It does not stay exactly: GELU(2x) is not 2 · GELU(x), so the right gain depends on the scale, and ours is right for 1.
+# With its own gain, the size of the activations grows to three times its value over 20 layers.
+# With the gain of ReLU it falls to 7 %, and without a gain it vanishes.
+# Even its own gain does not keep the size exactly.
+# The reason is that GELU(2x) is not 2 · GELU(x), so the right gain depends on the size of the values, and ours is right for size 1.
 
 # %% [markdown]
 # ### Exercise 3
 #
 # A residual block computes `X + f(X)`.
-# Give the last layer of f such values that a net of ten blocks begins as the identity, and show that it learns all the same.
+# Initialize the last layer of f such that a net of ten blocks starts as the identity, and show that the net still learns.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# With a weight and a bias of 0 the last layer gives 0, and each block passes X on.
-# The gradient of that layer is not 0: it depends on what comes in, and on the gradient from above, which the sum passes on unchanged.
-# After the first step the other layers get one, too.
+# If the last layer of f has a weight and a bias of 0, its output is 0 and the block passes X on unchanged.
+# The gradient of that layer is not 0, because it depends on the input of the layer and on the gradient from the blocks above, which the sum passes on unchanged.
+# After the first step that layer is no longer 0, and then the other layer of f gets a gradient as well.
 
 # %%
 class Residual(nn.Module):
@@ -1114,21 +1280,24 @@ print(bool(net[0].f[2].weight.grad.any()), bool(net[0].f[0].weight.grad.any()))
 #> True False
 
 # %% [markdown]
-# Had both layers of f been 0, no gradient would reach either weight.
+# If both layers of f started at 0, neither weight would get a gradient.
 
 # %% [markdown]
 # ### Exercise 4
 #
-# In the manner of [GPT-2](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf), draw the weights of all linear layers of a transformer from N(0, 0.02²), set their biases to 0, and divide the standard deviation of the layers that end a residual branch by √N, where N is the number of such branches: two per block.
-# Do it for blocks of `nn.TransformerEncoderLayer`, and make sure that nothing was missed.
+# Initialize a transformer in the manner of [GPT-2](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf):
+# Draw the weights of all linear layers from N(0, 0.02²) and set their biases to 0.
+# For the layers at the end of a residual branch, divide the standard deviation by √N, where N is the number of such branches, two per block.
+# Do this for blocks of `nn.TransformerEncoderLayer`, and make sure that no parameter was missed.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Branches end in `self_attn.out_proj` and in `linear2`: a role that only the name tells.
-# So the types come first, and the names after them.
-# The query, key and value weights are parameters of `nn.MultiheadAttention` itself, and have their own rule; the normalisation layers keep what they have.
+# The residual branches end in `self_attn.out_proj` and in `linear2`.
+# Only the names tell you which layers these are, so initialize by type first and by name afterwards.
+# The weights for query, key and value are parameters of `nn.MultiheadAttention` itself and need a rule of their own.
+# The normalization layers keep their default values.
 
 # %%
 from functools import partial
@@ -1154,15 +1323,15 @@ print(f"{ratio.item():.0f} {(2 * blocks) ** 0.5:.0f}")
 # %% [markdown]
 # ### Exercise 5
 #
-# A colleague adds a layer at the front, and all your seeded results change.
-# Write an initialization in which the values of a parameter depend on the seed and on its name, and on nothing else.
+# A colleague adds a layer at the front of the net, and all your seeded results change.
+# Write an initialization in which the values of a parameter depend only on the seed and on the name of the parameter.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Each parameter gets a generator of its own, whose seed is made from both.
-# `zlib.crc32` is the same in every process; Python's `hash` of a string is not.
+# Give each parameter its own generator, with a seed made from your seed and the name.
+# `zlib.crc32` returns the same number in every process; Python's `hash` of a string does not.
 
 # %%
 import zlib
@@ -1190,7 +1359,7 @@ print(torch.equal(short["out"].weight, long["out"].weight))
 #> False
 
 # %% [markdown]
-# **The price.** Scales and other vectors that should not be 0, as those of a normalisation, need a rule of their own.
+# **The price.** Scales and other vectors that should not start at 0, such as those of normalization layers, need a rule of their own.
 
 # %% [markdown]
 # ## In short
@@ -1198,18 +1367,18 @@ print(torch.equal(short["out"].weight, long["out"].weight))
 # | You want | Write |
 # |---|---|
 # | the default of `nn.Linear` | nothing: U(-a, a), a = 1/√fan_in |
-# | to fill one tensor | `nn.init.normal_(layer.weight, std=0.01)`: the standard deviation |
-# | to fill a net by a function | `net.apply(f)`, where `f` asks `isinstance(module, nn.Linear)` |
+# | to fill one tensor | `nn.init.normal_(layer.weight, std=0.01)`, where `std` is the standard deviation |
+# | to fill a whole net with a function | `net.apply(f)`, where `f` checks `isinstance(module, nn.Linear)` |
 # | to know what was filled | `init_by_type(net, {nn.Linear: {"weight": nn.init.xavier_uniform_}})` |
 # | a scale for ReLU | `nn.init.kaiming_normal_(weight)` |
 # | a scale for tanh or attention | `nn.init.xavier_uniform_(weight)` |
 # | the right fan for a weight of shape `(in, out)` | `mode="fan_out"` |
-# | values of your own | `with torch.no_grad(): weight.copy_(...)` |
-# | biases, the end of a residual branch | `nn.init.zeros_` |
+# | to set your own values | `with torch.no_grad(): weight.copy_(...)` |
+# | biases, or the end of a residual branch, at 0 | `nn.init.zeros_` |
 # | hidden neurons that differ | random weights, not a constant |
 # | the same values again | `torch.manual_seed`, or `generator=` |
-# | to fill a lazy net | the dry run first: `apply_init(net, X, init=f)` |
+# | to fill a lazy net | a dry run first: `apply_init(net, X, init=f)` |
 #
-# The functions of this page: `d2lblocks.init`.
-# Before it: Parameters.
-# Next: Lazy initialization.
+# The functions of this page are in `d2lblocks.init`.
+#
+# Next: Lazy initialization, to leave input sizes to the first batch; or File I/O, to save what a net has learned.
