@@ -33,7 +33,7 @@ X = torch.rand(2, 4)
 #
 # A <dfn>uniform distribution</dfn>, written U(-a, a), gives every number between -a and a the same chance.
 # The <dfn>fan-in</dfn> of a layer is the number of inputs that each of its outputs is computed from; for `nn.Linear` it is `in_features`.
-# The more inputs a layer adds up, the smaller its weights start.
+# The more inputs a layer adds up, the smaller its starting weights are.
 # Formulas later on this page also use the <dfn>fan-out</dfn>, which is the number of outputs that each input of a layer contributes to; for `nn.Linear` it is `out_features`.
 #
 # Does `nn.Linear` really do this?
@@ -53,11 +53,11 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # The weight of this layer passes both checks.
 # The bias has too few values to measure its standard deviation, so the snippet only checks that all of them are within the bound.
 #
-# Other layers have other defaults.
-# Two more terms appear in the table.
+# Other layers have other defaults, which the table below lists.
+# They come from PyTorch's documentation, except those of attention, which come from its source code.
+#
 # A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with the standard deviation `std`; its second number is the variance, which is the square of the standard deviation.
-# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the row for the filler token that brings short sequences to a common length; this row starts at 0 and is not trained.
-# The defaults come from PyTorch's documentation; those of attention come from its source code.
+# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of the filler token that brings short sequences to a common length; the row of this token starts at 0 and is not trained.
 #
 # | Layer | Weight | Bias |
 # |---|---|---|
@@ -115,7 +115,7 @@ print(nn.GroupNorm(1, 3).weight.tolist(), nn.GroupNorm(1, 3).bias.tolist())
 # %% [markdown]
 # ## Initialize one tensor: the functions of `torch.nn.init`
 #
-# To give one tensor other values, call a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html) with it.
+# To give one tensor other values, pass it to a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html).
 # The function overwrites the values in place, under `torch.no_grad()`, and returns the same tensor.
 # In PyTorch, a name that ends in `_` marks a function that changes its tensor in place.
 
@@ -134,7 +134,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # With `normal_` and `uniform_` you choose the scale yourself.
 # Two families compute the scale from the shape of the weight:
 #
-# - <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from both fan-in and fan-out, so that values keep their size on the way forward and gradients keep theirs on the way back, as far as both are possible at once.
+# - <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from both fan-in and fan-out, as a compromise between keeping the size of the values on the way forward and the size of the gradients on the way back.
 # - <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in (or the fan-out) and the activation function, so that values keep their size in a deep net with ReLU.
 #
 # An activation function changes the size of the values that pass through it: ReLU, for example, halves their mean square.
@@ -157,7 +157,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 #
 # [`nn.init.calculate_gain`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) returns the gain of an activation function; for tanh it returns 5/3.
 # `xavier_*` take the gain as a number, 1 by default.
-# `kaiming_*` take the name of the activation function, and use the gain of ReLU by default.
+# `kaiming_*` take the name of the activation function as `nonlinearity`, and use the gain of ReLU by default.
 # This snippet measures what two of the functions draw, and prints the value of the formula next to it:
 
 # %%
@@ -183,7 +183,7 @@ print(f"{largest:.3f} {5 / 3 * (6 / (512 + 256)) ** 0.5:.3f}")
 # For a convolution, both fan-in and fan-out count the kernel: the fan-in is `in_channels / groups` times the kernel's size.
 #
 # If your own layer stores its weight as `(in, out)`, to compute `X @ weight`, the functions of `torch.nn.init` mistake the fan-out for the fan-in.
-# Xavier initialization still gives the right scale, because it treats both alike.
+# Xavier initialization still gives the right scale, because its formula contains only the sum of fan-in and fan-out.
 # Kaiming initialization gives the wrong scale.
 # There are two fixes: pass `mode="fan_out"`, or fill the transposed view, which shares its memory with the weight.
 
@@ -235,7 +235,7 @@ print(net[0].weight[0].detach())
 # %% [markdown]
 # ## Initialize a whole net: `net.apply`
 #
-# A net has too many layers to fill each one by hand.
+# In a large net, you do not want to fill every layer by hand.
 # `net.apply(f)` calls `f` once for every module of the net:
 
 # %%
@@ -295,7 +295,7 @@ print(net[2].weight.tolist())
 #> [[42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0]]
 
 # %% [markdown]
-# The first layer now has weights within Xavier's bound, and every weight of the last layer is 42.
+# The weights of the first layer are now within the bound of Xavier initialization, and every weight of the last layer is 42.
 #
 # The paper behind Xavier initialization calls it "normalized initialization".
 # Despite this name, the old values are not rescaled: new ones are drawn from U(-a, a).
@@ -479,7 +479,7 @@ figure.savefig("plot-activations.svg", metadata={"Date": None})
 # | `nn.Linear`: v = 1 / (3n) | 1/6 | 2 · 10⁻⁸ |
 # | std 0.01, n = 256 | 0.0128 | 10⁻¹⁹ |
 #
-# The last column is the square root of twenty such factors:
+# The last column is the square root of twenty such factors multiplied together:
 
 # %%
 for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
@@ -837,7 +837,7 @@ def _text(function: Callable[..., Any]) -> str:
 # %% [markdown]
 # ## Reproducibility
 #
-# You set a seed to get the same weights every time, and then a small change to the net changes all of them.
+# You set a seed so that you can repeat your results, but after a small change to the net almost all weights are different.
 # The reason is that every function above draws from PyTorch's default generator, whose seed `torch.manual_seed` sets.
 # So the values of a layer depend on everything that was drawn before it.
 # If you add a layer at the front, all layers after it get other values:

@@ -911,7 +911,7 @@ print(list(torch.load("net.pt")))
 #> ['0.weight', '0.bias']
 
 # %% [markdown]
-# ### The same seed gives different weights
+# ### The same seed, but not the same weights
 #
 # You set the same seed for a lazy net and for the same net with sizes, and their weights differ.
 # There are three possible causes:
