@@ -528,17 +528,18 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #> True
 
 # %% [markdown]
-# You can keep the defaults in two cases.
-# A shallow net multiplies only a few factors, and a normalization layer sets the scale again, whatever came before.
+# You can keep the defaults in two kinds of nets.
+# A shallow net multiplies only a few factors.
+# In a net with normalization layers, each of these layers sets the scale again, whatever came before.
 #
 # **The first reading ends here.** What follows is for you if you want a report of what was filled, results that you can repeat, or the fix for a problem.
 
 # %% [markdown]
 # ## In the library
 #
-# Import these functions instead of copying them from the page.
-# `d2lblocks.init` has the functions that you saw above, and `hardshrink_uniform_`, which does to one tensor what `my_init` does to a linear layer.
-# They work with any subclass of `nn.Linear`, with or without a bias, and those that draw random numbers accept a generator.
+# You do not have to copy the functions from this page: import them from `d2lblocks.init`.
+# The module also has `hardshrink_uniform_`, which does to one tensor what `my_init` does to a linear layer.
+# The functions work with any subclass of `nn.Linear`, with or without a bias, and those that draw random numbers accept a generator.
 #
 # Source of these functions, without docstrings:
 #
@@ -628,8 +629,8 @@ for name, function in init_by_type(tower, rules).items():
 # %% [markdown]
 # The report shows that the two parameters of the batch norm, `1.weight` and `1.bias`, were not filled.
 #
-# You can use any function that fills a tensor; bind its other arguments with `functools.partial`.
-# These are the details:
+# A rule can use any function that fills a tensor; set the other arguments of the function with `functools.partial`.
+# The rules work as follows:
 #
 # - A layer follows the rule of its own class, or else of its nearest base class.
 # - A tensor that several layers share is filled once.
@@ -840,7 +841,7 @@ def _text(function: Callable[..., Any]) -> str:
 # You set a seed so that you can repeat your results, but after a small change to the net almost all weights are different.
 # The reason is that every function above draws from PyTorch's default generator, whose seed `torch.manual_seed` sets.
 # So the values of a layer depend on everything that was drawn before it.
-# If you add a layer at the front, all layers after it get other values:
+# If you add a layer at the front, all layers after it get different values:
 
 # %%
 torch.manual_seed(0)
@@ -898,7 +899,7 @@ print(torch.equal(narrow, wide[:15]))
 
 # %% [markdown]
 # The second is the device.
-# A GPU has an algorithm of its own, so the same seed gives other values there.
+# A GPU uses an algorithm of its own, so the same seed gives different values there.
 # To get the same values on all devices, build the net on the CPU and then move it:
 #
 # *Needs a CUDA GPU.*
@@ -926,7 +927,7 @@ else:
 # You apply an initialization function and get no error, but some layers keep their old weights.
 # The function checks `type(module) == nn.Linear`, which is false for every subclass of `nn.Linear`.
 # A lazy layer has a class of its own until its first batch.
-# The output layer of `nn.MultiheadAttention` is always an instance of a subclass:
+# The class of the output layer of `nn.MultiheadAttention` is always a subclass:
 
 # %%
 def init_exactly_linear(module):
@@ -1017,7 +1018,7 @@ for parameter in nn.Linear(4, 8).parameters():
 # %% [markdown]
 # ### `'NoneType' object has no attribute 'zero_'`
 #
-# You fill the bias of a layer that has none.
+# You fill the bias of a layer that you built without one.
 # A layer built with `bias=False` still has the attribute `bias`, but its value is `None`:
 
 # %%

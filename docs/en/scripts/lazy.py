@@ -5,7 +5,7 @@
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# You put a linear layer after a stack of convolutions, and to build it you have to compute by hand how many values padding, stride and pooling leave over.
+# You put a linear layer after a stack of convolutions, and to build it you have to compute by hand how many values padding, stride and pooling leave.
 # A lazy layer reads this number from the first batch instead.
 # Until that batch, some operations on the net fail, and a few give wrong answers without an error.
 #
@@ -103,7 +103,7 @@ import copy
 
 attempts = {
     "names": lambda layer: list(layer.state_dict()),
-    "another type": lambda layer: layer.double(),
+    "another dtype": lambda layer: layer.double(),
     "an optimizer": lambda layer: torch.optim.SGD(layer.parameters()),
     "a copy": copy.deepcopy,
     "loading": lambda layer: layer.load_state_dict(nn.Linear(20, 3).state_dict()),
@@ -119,7 +119,7 @@ for what, action in attempts.items():
     except Exception as error:
         print(f"{what:16} {type(error).__name__}")
 #> names            works
-#> another type     works
+#> another dtype    works
 #> an optimizer     works
 #> a copy           works
 #> loading          works
@@ -129,8 +129,9 @@ for what, action in attempts.items():
 #> freezing         ValueError
 
 # %% [markdown]
-# Anything that needs only names, types or objects works.
-# Anything that needs a shape or values fails, with few exceptions.
+# The first five operations work, because they need only names, dtypes or objects.
+# The last four fail, because they need a shape or values.
+# The same holds for other operations, with few exceptions.
 #
 # The optimizer does more than accept the layer: it trains the parameters once they have values.
 # Freezing with `layer.requires_grad_(False)` fails, but setting `parameter.requires_grad = False` on each parameter works.
@@ -231,8 +232,8 @@ print(net)
 # `apply_init` changes two things:
 #
 # - Parameters and buffers that were uninitialized have shapes and values.
-# - The random number generator moves as far as building the layers with their sizes would have moved it, plus whatever `init` draws.
-#   Random numbers drawn by dropout or noise in the dry run do not count.
+# - The random number generator has drawn as many numbers as it would have drawn for the same layers with sizes, plus those that `init` draws.
+#   Numbers that dropout or noise draws in the dry run do not count.
 #
 # It leaves everything else unchanged: the training mode of every module, running statistics and other buffers, gradients, all parameters that already had values, and the input.
 # The next snippet checks this:
@@ -333,7 +334,7 @@ print(net[5])
 # The dry run found 3 channels for the convolution, 16 for the batch norm, and 784 inputs for the linear layer.
 #
 # After the dry run, the convolution accepts images of any size with 3 channels.
-# The linear layer does not: 784 is the number of values left over from a 32 x 32 image, so the net now needs images for which the same number is left.
+# The linear layer does not: 784 is the number of values that are left of a 32 x 32 image, so the net now needs images of which the same number of values is left.
 #
 # **The price.** You can no longer read the sizes from the code.
 # PyTorch calls lazy modules [experimental](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html), so their interface may change.
@@ -460,7 +461,7 @@ except ValueError as error:
 # %% [markdown]
 # ## Meta device and `skip_init`
 #
-# Even if you know all sizes, you may not want memory and values yet: because you only want to count the parameters, or because a file is about to replace the values.
+# Sometimes you know all sizes but do not want memory and values yet: you only want to count the parameters, or you are about to load values from a file.
 #
 # The <dfn>meta device</dfn> is a device on which tensors have a shape and a dtype, but no memory and no values.
 # You can count the parameters of a net there, check the net with an input from the meta device, and fill it later:
@@ -911,7 +912,7 @@ print(list(torch.load("net.pt")))
 #> ['0.weight', '0.bias']
 
 # %% [markdown]
-# ### The same seed, but not the same weights
+# ### The same seed, but not the same values
 #
 # You set the same seed for a lazy net and for the same net with sizes, and their weights differ.
 # There are three possible causes:
