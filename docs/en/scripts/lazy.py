@@ -130,11 +130,13 @@ for what, action in attempts.items():
 
 # %% [markdown]
 # The first five operations work, because they need only names, dtypes or objects.
-# The last four fail, because they need a shape or values.
-# The same holds for other operations, with few exceptions.
+# The next three fail, because they need a shape or values.
+# Most other operations follow the same rule.
 #
-# The optimizer does more than accept the layer: it trains the parameters once they have values.
-# Freezing with `layer.requires_grad_(False)` fails, but setting `parameter.requires_grad = False` on each parameter works.
+# Freezing is an exception: `layer.requires_grad_(False)` fails although it needs neither a shape nor values.
+# Setting `parameter.requires_grad = False` on each parameter works.
+#
+# An optimizer that you build before the first batch also trains the parameters once they have values.
 #
 # **Watch out.** Two answers are wrong without an error.
 # The weight of this layer will have two dimensions and more than 0 values:
@@ -365,8 +367,7 @@ print(torch.equal(half_lazy[1].weight, sized[1].weight))
 #> False
 
 # %% [markdown]
-# No error or warning tells you.
-# The values are equally good, but they are not the same.
+# There is no error or warning, because the values are equally good; they are only not the same.
 # Exercise 5 makes the weights of two such nets equal.
 
 # %% [markdown]
@@ -428,7 +429,7 @@ print(torch.equal(net[0].weight, before))
 #
 # - Some optimizers create tensors with each parameter's shape as soon as you build them.
 #   They refuse uninitialized parameters; of the four in the next snippet, `Adagrad` does.
-# - If you choose parameters by their shape, uninitialized ones are chosen wrongly, without an error.
+# - If you choose parameters by their shape, the choice is wrong for uninitialized ones, and no error tells you.
 #   For example, weight decay for parameters with `p.ndim >= 2` leaves out every uninitialized parameter, because its `ndim` is 1.
 
 # %%
@@ -479,7 +480,7 @@ print(net(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# Messages of `torch.compile` use a related term.
+# You may see a related term in messages of `torch.compile`.
 # A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` uses fake tensors to trace a net without computing it.
 #
 # [`torch.nn.utils.skip_init`](https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.skip_init.html) builds a single module with memory but without drawing values.
