@@ -963,7 +963,7 @@ print([name for name, function in report.items() if function])
 #> ['2.in_proj_weight']
 
 # %% [markdown]
-# To notice it: fill with a value that you recognize, such as the 42 above, or use `init_by_type`, which reports what it filled.
+# How to notice it next time: fill with a value that you recognize, such as the 42 above, or use `init_by_type`, which reports what it filled.
 
 # %% [markdown]
 # ### `Attempted to use an uninitialized parameter`
@@ -989,7 +989,7 @@ print(apply_init(nn.LazyLinear(1), torch.rand(1, 2), init=init_42).weight)
 #> tensor([[42., 42.]], requires_grad=True)
 
 # %% [markdown]
-# To notice it: before you initialize, check that `uninitialized_names(net)` is empty; Lazy initialization shows this function.
+# How to notice it next time: before you initialize, check that `uninitialized_names(net)` is empty; Lazy initialization shows this function.
 
 # %% [markdown]
 # ### `Fan in and fan out can not be computed`
@@ -1082,7 +1082,7 @@ print(bool((hidden.weight.grad == hidden.weight.grad[0]).all()))
 #> False
 
 # %% [markdown]
-# To notice it: compare the rows of the weight's gradient, as above; they should differ.
+# How to notice it next time: compare the rows of the weight's gradient, as above; they should differ.
 
 # %% [markdown]
 # ### All layers start with the same weights: a seed set too often
@@ -1112,7 +1112,7 @@ print(torch.equal(net[0].weight, net[1].weight))
 #> False
 
 # %% [markdown]
-# To notice it: compare two layers of the same shape with `torch.equal`.
+# How to notice it next time: compare two layers of the same shape with `torch.equal`.
 
 # %% [markdown]
 # ### The weights are ten times too large or too small
@@ -1122,7 +1122,7 @@ print(torch.equal(net[0].weight, net[1].weight))
 #
 # Fix: pass the standard deviation, as shown in Standard deviation, not variance.
 #
-# To notice it: measure the standard deviation of a layer that you have filled.
+# How to notice it next time: measure the standard deviation of a layer that you have filled.
 
 # %%
 print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
@@ -1152,7 +1152,7 @@ print(bool(embedding(torch.tensor([0])).any()))
 #> False
 
 # %% [markdown]
-# To notice it: pass the padding index to the embedding, as above, and check that the result is 0.
+# How to notice it next time: pass the padding index to the embedding, as above, and check that the result is 0.
 
 # %% [markdown]
 # ## Exercises

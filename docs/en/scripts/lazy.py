@@ -828,7 +828,7 @@ print(sum(parameter.numel() for parameter in apply_init(nn.LazyLinear(3), X).par
 #> 63
 
 # %% [markdown]
-# To notice it: `uninitialized_names(net)` must be empty before you use shapes.
+# How to notice it next time: `uninitialized_names(net)` must be empty before you use shapes.
 
 # %% [markdown]
 # ### `apply` skipped the lazy layers
@@ -863,7 +863,7 @@ print(bool((apply_init(nn.LazyLinear(3), X, init=zero_linear).weight == 0).all()
 #> True
 
 # %% [markdown]
-# To notice it: fill with a value that you recognize, such as 0, and look for it after the first batch.
+# How to notice it next time: fill with a value that you recognize, such as 0, and look for it after the first batch.
 
 # %% [markdown]
 # ### `'Parameter' object has no attribute 'materialize'`
@@ -902,7 +902,7 @@ print(nn.Sequential(layer, layer)(X).shape)
 # Do not set `weights_only=False` to load it anyway: you would get parameters without values, and it would run whatever code is in the file.
 #
 # Fix: do a dry run before you save.
-# To notice it: before you save, check that `uninitialized_names(net)` is empty.
+# How to notice it next time: before you save, check that `uninitialized_names(net)` is empty.
 
 # %%
 net = nn.Sequential(nn.LazyLinear(3))
@@ -933,7 +933,7 @@ print(torch.equal(first[2].weight, second[2].weight))
 #> True
 
 # %% [markdown]
-# To notice it: compare the weights with `torch.equal`, as above.
+# How to notice it next time: compare the weights with `torch.equal`, as above.
 
 # %% [markdown]
 # ### `Attempted to use an uninitialized parameter`, from `requires_grad_`
@@ -997,7 +997,7 @@ print(tuple(layer.weight.shape))
 #> (3, 20)
 
 # %% [markdown]
-# To notice it: print the shapes; a parameter of shape `(0,)` is wrong.
+# How to notice it next time: print the shapes of the parameters; none of them should be `(0,)`.
 
 # %% [markdown]
 # ### `in_channels` is 0 after loading
@@ -1083,7 +1083,7 @@ print(torch.equal(net(X), sized(X)))
 
 # %% [markdown]
 # If you still get the same error, a buffer that is not saved is still on the meta device.
-# To notice it: after loading, check that no parameter and no buffer has `is_meta`.
+# How to notice it next time: after loading, check that `is_meta` is false for every parameter and every buffer.
 
 # %% [markdown]
 # ### `SymIntArrayRef expected to contain only concrete integers`
