@@ -52,7 +52,7 @@ MISTAKES = [
     ("init", "### `net.apply(f)` runs, but the weights do not change"),
     ("lazy", "#> AttributeError: 'Parameter' object has no attribute 'materialize'"),
     ("lazy", "#> Weights only load failed"),
-    ("lazy", "### The same seed, other weights"),
+    ("lazy", "### The same seed, but not the same values"),
     ("serialization", "a whole module: Unsupported global"),
     ("serialization", "numpy.float64: Unsupported global"),
     ("serialization", "#> TypeError: Expected state_dict to be dict-like, got <class 'str'>."),

@@ -5,7 +5,15 @@
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# After this page you can leave input sizes to the first batch, tell what a net can and cannot do until then, and give it its shapes without training a step.
+# You put a linear layer after a stack of convolutions, and to build it you have to compute by hand how many values padding, stride and pooling leave.
+# A lazy layer reads this number from the first batch instead.
+# Until that batch, some operations on the net fail, and a few give wrong answers without an error.
+#
+# - **What you will be able to do:** build a net without computing input sizes; tell what works before the first batch; get all shapes without a training step; build and check a large net without using memory for it.
+# - **What you need:** Initialization, up to the end of its first reading.
+# - **How long it takes:** about 15 minutes up to Seeds and partly lazy nets, which is all the next topic needs; about 55 minutes with everything and the exercises.
+#
+# The examples on this page use this batch of two examples with 20 numbers each:
 
 # %%
 import torch
@@ -14,9 +22,10 @@ from torch import nn
 X = torch.rand(2, 20)
 
 # %% [markdown]
-# ## A layer that waits
+# ## `nn.LazyLinear`: the input size comes from the first batch
 #
-# `nn.LazyLinear(256)` knows how many values it gives, and not how many it takes:
+# A <dfn>lazy layer</dfn> is a layer that you build without its input size; it reads the size from the first batch.
+# For `nn.LazyLinear(256)` you give only the number of outputs:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(256), nn.ReLU(), nn.LazyLinear(10))
@@ -30,8 +39,10 @@ print(net[0].weight)
 #> <UninitializedParameter>
 
 # %% [markdown]
-# Its weight is there, as an object with a name, and has neither shape nor values.
-# The first batch brings them:
+# The printed `in_features=0` means that the size is not known yet.
+# An <dfn>uninitialized parameter</dfn> is the placeholder for a parameter of a lazy layer before the first batch: it is an object with a name, but without a shape or values.
+#
+# The first batch sets the sizes:
 
 # %%
 Y = net(X)
@@ -45,8 +56,9 @@ print(net[0].weight.shape)
 #> torch.Size([256, 20])
 
 # %% [markdown]
-# The layers are plain `nn.Linear` now.
-# So a lazy layer does not take inputs of any size: it takes those of the size that came first.
+# Both layers are now plain `nn.Linear` layers.
+# This also means that a lazy layer does not accept inputs of any size.
+# After the first batch, it accepts only the size of that batch:
 
 # %%
 try:
@@ -56,11 +68,21 @@ except RuntimeError as error:
 #> RuntimeError 20
 
 # %% [markdown]
-# (A picture: Three stages from left to right. Before: a LazyLinear whose weight and bias are uninitialized Parameters without shape or values. The first batch, of shape (2, 20): a hook reads the last size, makes the memory, draws the values, and removes itself. After: a Linear whose weight is the same Parameter object, now of shape (256, 20).)
+# The layer expects 20 numbers per example and got 30, so it raises an error like any other `nn.Linear`.
 #
-# A lazy layer registers a hook on itself, a function that PyTorch calls before `forward`.
-# At the first call the hook reads the size from the input, gives the parameters memory, and calls `reset_parameters`; then it removes itself, and changes the class of the layer.
-# The parameters are the same objects before and after; their class changes from `UninitializedParameter` to `Parameter`:
+# (A picture: Three stages from left to right. Before: a LazyLinear whose weight and bias are uninitialized parameters, without shape or values. The first batch, of shape (2, 20): a hook reads the last size, creates the memory, draws the values, and removes itself. After: a Linear whose weight is the same Parameter object, now of shape (256, 20).)
+#
+# How does it work?
+# A lazy layer registers a hook on itself, which is a function that PyTorch calls before `forward`.
+# At the first call, the hook does the following:
+#
+# 1. It reads the size from the input.
+# 2. It materializes the parameters: to <dfn>materialize</dfn> an uninitialized parameter means to give it a shape and memory.
+# 3. It calls `reset_parameters`, which draws the values.
+# 4. It removes itself and changes the class of the layer from `nn.LazyLinear` to `nn.Linear`.
+#
+# The parameters are the same objects before and after.
+# Only their class changes, from `UninitializedParameter` to `Parameter`:
 
 # %%
 layer = nn.LazyLinear(256)
@@ -70,10 +92,10 @@ print(layer.weight is weight, type(weight) is nn.Parameter, type(layer) is nn.Li
 #> True True True
 
 # %% [markdown]
-# ## Until the first batch
+# ## What works before the first batch
 #
-# What asks for names, types or objects works; what asks for a shape or for values does not, with few exceptions.
-# Each attempt gets a new layer:
+# You may want to use a lazy net before its first batch, for example to count its parameters or to build an optimizer.
+# The next snippet tries nine operations, each on a new layer:
 
 # %%
 import copy
@@ -81,7 +103,7 @@ import copy
 
 attempts = {
     "names": lambda layer: list(layer.state_dict()),
-    "another type": lambda layer: layer.double(),
+    "another dtype": lambda layer: layer.double(),
     "an optimizer": lambda layer: torch.optim.SGD(layer.parameters()),
     "a copy": copy.deepcopy,
     "loading": lambda layer: layer.load_state_dict(nn.Linear(20, 3).state_dict()),
@@ -97,7 +119,7 @@ for what, action in attempts.items():
     except Exception as error:
         print(f"{what:16} {type(error).__name__}")
 #> names            works
-#> another type     works
+#> another dtype    works
 #> an optimizer     works
 #> a copy           works
 #> loading          works
@@ -107,15 +129,24 @@ for what, action in attempts.items():
 #> freezing         ValueError
 
 # %% [markdown]
-# An optimizer that is built now learns, and `requires_grad_` refuses although `parameter.requires_grad = False` works.
-# Two answers are wrong without an error, since the weight will have two dimensions:
+# The first five operations work, because they need only names, dtypes or objects.
+# The next three fail, because they need a shape or values.
+# Most other operations follow the same rule.
+#
+# Freezing is an exception: `layer.requires_grad_(False)` fails although it needs neither a shape nor values.
+# Setting `parameter.requires_grad = False` on each parameter works.
+#
+# An optimizer that you build before the first batch also trains the parameters once they have values.
+#
+# **Watch out.** Two answers are wrong without an error.
+# The weight of this layer will have two dimensions and more than 0 values:
 
 # %%
 print(nn.LazyLinear(3).weight.size(), nn.LazyLinear(3).weight.ndim)
 #> torch.Size([0]) 1
 
 # %% [markdown]
-# `uninitialized_names` lists what a net is still waiting for; a table of its parameters shows `?` in place of such a shape.
+# To list the parameters and buffers of a net that are still uninitialized, call `uninitialized_names`:
 
 # %%
 from d2lblocks import uninitialized_names
@@ -125,14 +156,20 @@ print(uninitialized_names(net))
 #> ['2.weight', '2.bias']
 
 # %% [markdown]
+# A table of the net's parameters shows `?` for a shape that is not known yet.
+
+# %% [markdown]
 # ## The dry run
 #
-# To count, to initialize, to freeze, you need the shapes before training begins.
-# A *dry run* sends a batch through the net for its shapes, and forgets the result.
-# The batch has to have the right shape and type, and one example is enough; the values do not matter, unless they are indices for an embedding.
+# To count, initialize or freeze the parameters, you need their shapes before training starts.
+# So you send a batch through the net only to set the shapes.
+# A <dfn>dry run</dfn> is a forward pass that gives lazy layers their shapes; its result is thrown away.
 #
-# A forward pass in training mode changes more than shapes.
-# Batch normalisation updates its running mean and variance:
+# The batch needs the right shape and the right dtype, and one example is enough.
+# The values do not matter, unless they are indices for an embedding.
+#
+# A plain forward pass in training mode changes more than shapes.
+# Batch normalization, for example, updates its running mean and variance:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d())
@@ -141,7 +178,10 @@ print(net[1].num_batches_tracked, bool((net[1].running_mean == 0).all()))
 #> tensor(1) False
 
 # %% [markdown]
-# And dropout draws random numbers, from the stream that the next lazy layer uses for its weights:
+# The batch norm has counted one batch, and its running mean is no longer 0.
+#
+# Dropout draws random numbers, from the same generator that the next lazy layer uses for its weights.
+# The next snippet builds the same net three times after the same seed: with sizes, lazy with a dry run in training mode, and lazy with a dry run in evaluation mode.
 
 # %%
 def lazy():
@@ -167,14 +207,17 @@ print(torch.equal(in_evaluation[2].weight, with_sizes[2].weight))
 #> True
 
 # %% [markdown]
-# The net that ran in training mode has other weights than the net with sizes.
-# So a dry run by hand sets evaluation mode, switches gradients off, and goes back to training mode.
-# `torch.no_grad()` is right here, and `torch.inference_mode()` is not: parameters made in it cannot be trained.
+# The net that ran in training mode has different weights than the net with sizes.
+# The net that ran in evaluation mode has the same.
+#
+# So if you do a dry run by hand, switch to evaluation mode, turn gradients off, and switch back to training mode afterwards.
+# Turn gradients off with `torch.no_grad()`, not with `torch.inference_mode()`: parameters created in inference mode cannot be trained.
 
 # %% [markdown]
 # ## `apply_init`
 #
-# `apply_init` does a dry run, and then, if you want, initializes:
+# A dry run by hand takes four steps and is easy to get wrong.
+# `apply_init` does the dry run for you and then, if you pass `init`, initializes the net:
 
 # %%
 from d2lblocks import apply_init, init_xavier
@@ -188,11 +231,14 @@ print(net)
 #> )
 
 # %% [markdown]
-# What changes: parameters and buffers that waited have shapes and values.
-# The random stream has moved as far as building the layers with their sizes would have moved it, and by what `init` draws.
+# `apply_init` changes two things:
 #
-# What must not change, and does not: the training mode of every module, running statistics and other buffers, gradients, all parameters that had values, and the input.
-# What dropout or noise draws in the dry run is forgotten: the stream does not move for it.
+# - Parameters and buffers that were uninitialized have shapes and values.
+# - The random number generator has drawn as many numbers as it would have drawn for the same layers with sizes, plus those that `init` draws.
+#   Numbers that dropout or noise draws in the dry run do not count.
+#
+# It leaves everything else unchanged: the training mode of every module, running statistics and other buffers, gradients, all parameters that already had values, and the input.
+# The next snippet checks this:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.LazyLinear(3))
@@ -211,7 +257,11 @@ print(torch.equal(torch.rand(1), after_sized))
 #> True
 
 # %% [markdown]
-# A wrong input leaves everything as it was, the random stream too, and the error says where it stopped:
+# The net is still in training mode, the batch norm has counted no batch, and there is no gradient.
+# After the same seed, the lazy net has the same weights as the net with sizes, and the next random number is the same too.
+#
+# A wrong input raises an error that names the layer where it stopped.
+# In this net, the second convolution expects 9 channels but gets 8:
 
 # %%
 net = nn.Sequential(nn.LazyConv2d(8, kernel_size=3), nn.ReLU(), nn.Conv2d(9, 4, kernel_size=3))
@@ -221,36 +271,44 @@ except RuntimeError as error:
     print(f"RuntimeError: {error}")
 #> RuntimeError: the dry run failed in '2', Conv2d(9, 4, kernel_size=(3, 3), stride=(1, 1)): it got shape (1, 8, 30, 30), and expects shape (N, 9, H, W): RuntimeError: Given groups=1, weight of size [4, 9, 3, 3], expected input[1, 8, 30, 30] to have 9 channels, but got 8 channels instead
 
+# %% [markdown]
+# After the error, the net and the random number generator are as they were before:
+
 # %%
 print(uninitialized_names(net))
 #> ['0.weight', '0.bias']
 
 # %% [markdown]
-# The same call by hand would have left the first layer with a size, chosen by a batch that was wrong.
-# A layer that the forward pass does not reach is an error as well, because it would be lazy still.
-# For a net without lazy layers, the dry run checks the input and changes nothing.
+# If you had called `net(...)` by hand, the first layer would have kept a size from a wrong batch.
 #
-# If your net takes its inputs by name, pass them by name, as in `apply_init(net, input_ids=ids)`; only `init` is not passed on to the net.
-# Lazy layers of other libraries, such as PyTorch Geometric, get their shapes too, because `apply_init` repeats the hooks that initialize them.
+# Some more details:
 #
-# **The price.** `apply_init` copies what the net holds, and keeps the copy until it is done.
+# - It is also an error if the forward pass does not reach a lazy layer, because that layer would still be lazy.
+# - For a net without lazy layers, the dry run checks the input and changes nothing.
+# - If your net takes its inputs by name, pass them by name, as in `apply_init(net, input_ids=ids)`.
+#   Only `init` is not passed on to the net.
+# - Lazy layers of other libraries, such as PyTorch Geometric, get their shapes too, because `apply_init` repeats the hooks that initialize them.
+#
+# **The price.** `apply_init` copies what the net holds and keeps the copy until it is done.
 
 # %% [markdown]
-# ## Convolutions and normalisation
+# ## Lazy convolutions and normalization layers
 #
-# | Lazy class | Takes from the first batch | Becomes |
+# Not only linear layers have a lazy form:
+#
+# | Lazy class | Reads from the first batch | Becomes |
 # |---|---|---|
 # | `nn.LazyLinear(out_features)` | the last size | `nn.Linear` |
-# | `nn.LazyConv2d(out_channels, kernel_size)` | the channels | `nn.Conv2d` |
-# | `nn.LazyConvTranspose2d(out_channels, kernel_size)` | the channels | `nn.ConvTranspose2d` |
-# | `nn.LazyBatchNorm2d()` | the channels | `nn.BatchNorm2d` |
-# | `nn.LazyInstanceNorm2d()` | the channels | `nn.InstanceNorm2d` |
+# | `nn.LazyConv2d(out_channels, kernel_size)` | the number of channels | `nn.Conv2d` |
+# | `nn.LazyConvTranspose2d(out_channels, kernel_size)` | the number of channels | `nn.ConvTranspose2d` |
+# | `nn.LazyBatchNorm2d()` | the number of channels | `nn.BatchNorm2d` |
+# | `nn.LazyInstanceNorm2d()` | the number of channels | `nn.InstanceNorm2d` |
 #
-# All but the first have a 1d and a 3d form, too.
-# A lazy instance norm has a weight, a bias and running statistics by default, which `nn.InstanceNorm2d` has not.
-# `nn.LayerNorm`, `nn.Embedding`, recurrent and attention layers have no lazy form.
+# All of these except `nn.LazyLinear` also have a 1d and a 3d form.
+# By default, a lazy instance norm has a weight, a bias and running statistics, but a plain `nn.InstanceNorm2d` has none of them.
+# `nn.LayerNorm`, `nn.Embedding`, recurrent layers and attention layers have no lazy form.
 #
-# They help most after a stack of convolutions, where the number of values is what padding, stride and pooling have left:
+# Lazy layers help most after a stack of convolutions, where the number of values depends on padding, stride and pooling:
 
 # %%
 def small_convnet():
@@ -275,19 +333,27 @@ print(net[5])
 #> Linear(in_features=784, out_features=10, bias=True)
 
 # %% [markdown]
-# A convolution takes the channels, and images of any size may follow; the linear layer has counted what was left of a 32 x 32 image, and takes no other.
+# The dry run found 3 channels for the convolution, 16 for the batch norm, and 784 inputs for the linear layer.
 #
-# **The price.** You cannot read the sizes from the code.
-# PyTorch calls lazy modules [experimental](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html): their interface may change.
+# After the dry run, the convolution accepts images of any size with 3 channels.
+# The linear layer does not: 784 is the number of values that are left of a 32 x 32 image, so the net now needs images of which the same number of values is left.
+#
+# **The price.** You can no longer read the sizes from the code.
+# PyTorch calls lazy modules [experimental](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html), so their interface may change.
 # `DistributedDataParallel` and `weight_norm` refuse them before the first batch.
-# When a design is settled, print the net after the dry run and write the sizes down.
+# Once your design is settled, print the net after the dry run and write the sizes into your code.
+#
+# **The first reading ends here.** The rest is for you if you need repeatable weights, save or copy lazy nets, build nets that are too large for memory, or look for the fix for an error.
 
 # %% [markdown]
-# ## Seeds, and the half-lazy net
+# ## Seeds and partly lazy nets
 #
-# An all-lazy chain gets the values that the same chain with sizes gets, as shown above: its layers draw one after the other, only later.
-# That holds as long as nothing else draws between the seed and the first batch: make `X` before you set the seed.
-# If some layers have sizes, they draw when they are built, and before all others:
+# After the same seed, a chain of lazy layers gets the same values as the same chain with sizes, as shown above.
+# The layers draw in the same order, only later.
+# This holds as long as nothing else draws random numbers between the seed and the first batch, so create `X` before you set the seed.
+#
+# A net in which only some layers are lazy gets different values.
+# The layers with sizes draw when they are built, before all lazy layers:
 
 # %%
 torch.manual_seed(0)
@@ -301,14 +367,14 @@ print(torch.equal(half_lazy[1].weight, sized[1].weight))
 #> False
 
 # %% [markdown]
-# Nothing complains; the values are as good, and not the same.
-# Exercise 5 makes the two equal.
+# There is no error or warning, because the values are equally good; they are only not the same.
+# Exercise 5 makes the weights of two such nets equal.
 
 # %% [markdown]
 # ## Saving and loading
 #
-# The state of a net that has not seen a batch holds parameters without values.
-# `torch.save` writes it, and `torch.load` does not read it:
+# You save a lazy net before its first batch, and later the file cannot be loaded.
+# The state dict of such a net holds parameters without values: `torch.save` writes it, but `torch.load` refuses to read it:
 
 # %%
 import pickle
@@ -321,8 +387,10 @@ except pickle.UnpicklingError as error:
 #> Weights only load failed
 
 # %% [markdown]
-# Save after the first batch.
-# Loading the other way round works: a state with values gives a lazy layer its shapes.
+# So save a lazy net only after its first batch.
+#
+# The other direction works.
+# If you load a state dict with values into a lazy layer, the layer gets its shapes from the state dict:
 
 # %%
 sized, waiting = nn.Linear(20, 3), nn.LazyLinear(3)
@@ -333,15 +401,17 @@ print(torch.equal(waiting(X), sized(X)), type(waiting).__name__)
 #> True Linear
 
 # %% [markdown]
-# The class is the lazy one until the first call.
+# The weight has its shape right after loading.
+# The class is still `LazyLinear` and changes at the first call.
 
 # %% [markdown]
-# ## What lazy nets can do
+# ## Optimizers and copies before the first batch
 #
-# Three things that are often denied.
+# You may have read that a lazy net cannot be given to an optimizer, copied or loaded before its first batch.
+# All three work, with a few exceptions; loading is shown above.
 #
-# **An optimizer need not wait for the dry run.**
-# It holds the parameters as objects, and these are filled in place:
+# **You can build the optimizer before the dry run.**
+# An optimizer holds the parameters as objects, and the first batch fills the same objects in place:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(1))
@@ -353,8 +423,14 @@ print(torch.equal(net[0].weight, before))
 #> False
 
 # %% [markdown]
-# The exceptions are optimizers that make something of each parameter's shape at once, and choices by shape: weight decay for `p.ndim >= 2` leaves out every parameter that waits, silently.
-# So build the optimizer after the dry run when you can.
+# The step changed the weight, so the optimizer trains it.
+#
+# There are two exceptions:
+#
+# - Some optimizers create tensors with each parameter's shape as soon as you build them.
+#   They refuse uninitialized parameters; of the four in the next snippet, `Adagrad` does.
+# - If you choose parameters by their shape, the choice is wrong for uninitialized ones, and no error tells you.
+#   For example, weight decay for parameters with `p.ndim >= 2` leaves out every uninitialized parameter, because its `ndim` is 1.
 
 # %%
 refused = []
@@ -367,8 +443,11 @@ print(refused)
 #> ['Adagrad']
 
 # %% [markdown]
-# **A lazy net can be copied**, unless it holds running statistics that wait, as those of a lazy batch norm.
-# The copy is lazy, too, and gets its own shapes:
+# So build the optimizer after the dry run when you can.
+#
+# **You can copy a lazy net.**
+# The copy is lazy too and gets its own shapes.
+# The exception is a net with uninitialized running statistics, such as those of a lazy batch norm:
 
 # %%
 twin = copy.deepcopy(nn.LazyLinear(3))
@@ -381,15 +460,12 @@ except ValueError as error:
 #> Attempted to use an uninitialized parameter
 
 # %% [markdown]
-# **A saved state can be loaded**, as shown.
-
-# %% [markdown]
-# ## Other ways to postpone
+# ## Meta device and `skip_init`
 #
-# With sizes that are known, memory and values can still wait.
+# Sometimes you know all sizes but do not want memory and values yet: you only want to count the parameters, or you are about to load values from a file.
 #
-# On the *meta device* a tensor has a shape and a type, and no memory.
-# A net made there can be counted, checked with an input from there, and filled later:
+# The <dfn>meta device</dfn> is a device on which tensors have a shape and a dtype, but no memory and no values.
+# You can count the parameters of a net there, check the net with an input from the meta device, and fill it later:
 
 # %%
 with torch.device("meta"):  # every tensor made here is a meta tensor
@@ -404,7 +480,11 @@ print(net(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# [`torch.nn.utils.skip_init`](https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.skip_init.html) makes one module with memory and without drawing values, for weights that are about to be loaded:
+# You may see a related term in messages of `torch.compile`.
+# A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` uses fake tensors to trace a net without computing it.
+#
+# [`torch.nn.utils.skip_init`](https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.skip_init.html) builds a single module with memory but without drawing values.
+# Use it for weights that you are about to load:
 
 # %%
 before = torch.get_rng_state()
@@ -416,15 +496,19 @@ print(torch.equal(layer(X), sized(X)))
 #> True
 
 # %% [markdown]
+# The state of the random number generator did not change, so no values were drawn.
+#
+# The three ways differ in when a tensor gets its shape, its memory and its values:
+#
 # | Way | Shape | Memory | Values |
 # |---|---|---|---|
 # | lazy layer | first batch | first batch | first batch |
-# | meta device | at once | `to_empty`, or `load_state_dict(..., assign=True)` | by you, or with the loaded state |
-# | `skip_init` | at once | at once | by you, or with the loaded state |
+# | meta device | when built | `to_empty`, or `load_state_dict(..., assign=True)` | you fill them, or they come with the loaded state |
+# | `skip_init` | when built | when built | you fill them, or they come with the loaded state |
 #
-# **The price.** Until you have filled it, a tensor from `to_empty` or `skip_init` holds whatever was in the memory.
-# Not every module has `reset_parameters`, and what it misses looks like a number.
-# Under `torch.use_deterministic_algorithms(True)` fresh memory is filled with nan, and what was missed can be seen:
+# **The price.** Until you fill it, a tensor from `to_empty` or `skip_init` holds whatever was in the memory before, which looks like ordinary numbers.
+# Not every module has `reset_parameters`, so a loop such as the one above can miss some tensors.
+# To find them, call `torch.use_deterministic_algorithms(True)`: PyTorch then fills new memory with nan, and the tensors that you missed still hold nan.
 
 # %%
 torch.use_deterministic_algorithms(True)
@@ -437,10 +521,15 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 #> ['in_proj_weight', 'in_proj_bias']
 
 # %% [markdown]
+# `nn.MultiheadAttention` has no `reset_parameters`, so the loop did not fill its own two parameters.
+
+# %% [markdown]
 # ### From the meta device to a working net
 #
-# You build a large net on the meta device to load it without drawing values that the file replaces anyway.
-# `load_state_dict` copies into memory, and a meta net has none, so give it `assign=True`: the net then takes the tensors of the state as its parameters.
+# You build a large net on the meta device and load its weights from a file, so that no time is spent on values that the file replaces anyway.
+# By default, `load_state_dict` copies values into the memory of the parameters, but a meta net has no memory.
+# Pass `assign=True`: the net then takes the tensors of the state dict as its parameters.
+#
 # Two things are missing afterwards: ties between weights, and buffers that are not saved.
 # This net has both:
 
@@ -468,7 +557,10 @@ print([name for name, tensor in (*net.named_parameters(), *net.named_buffers()) 
 #> ['scale']
 
 # %% [markdown]
-# Tie the weights again, fill what is still on the meta device, and build the optimizer only now, because the parameters are new objects:
+# After loading, the two weights are no longer tied, and the buffer `scale` is still on the meta device.
+#
+# Tie the weights again and fill whatever is still on the meta device.
+# Build the optimizer only now, because the parameters are new objects:
 
 # %%
 net.scores.weight = net.table.weight
@@ -477,8 +569,10 @@ print(torch.equal(net(words), trained(words)))
 #> True
 
 # %% [markdown]
-# The other way is `to_empty`, which gives every parameter and buffer memory of its own, so it unties weights as well.
-# Tie again before you load; then `load_state_dict` and `load_parameters` copy as usual, and the buffer still has to be filled:
+# Alternatively, use `to_empty`.
+# It gives each parameter and buffer its own memory, so it unties weights as well.
+# Tie them again before you load.
+# Then `load_state_dict` and `load_parameters` copy as usual, and you still have to fill the buffer:
 
 # %%
 from d2lblocks import load_parameters, save_parameters
@@ -496,9 +590,8 @@ print(torch.equal(net(words), trained(words)))
 #> True
 
 # %% [markdown]
-# **The price.** With `assign=True` the net shares memory with the state, and so do two nets that are filled from one state.
-# PyTorch 2.13 also notes the choice in the state: if you load it again without `assign=True`, it is assigned all the same.
-# So load the file again for each net:
+# **The price.** With `assign=True`, the net shares memory with the state dict, and so do two nets that you fill from the same state dict.
+# PyTorch 2.13 also records the choice in the state dict: if you load the same state dict again without `assign=True`, its tensors are still assigned.
 
 # %%
 state = torch.load("tied.pt")
@@ -509,10 +602,18 @@ print(first.table.weight.data_ptr() == second.table.weight.data_ptr())
 #> True
 
 # %% [markdown]
+# The two nets share one table.
+# To avoid this, read the file again for each net.
+
+# %% [markdown]
 # ## In the library
 #
-# The source of `d2lblocks.lazy`, docstrings aside.
-# A way to see what waits:
+# This section is for you if you want to know how `apply_init` works.
+# The source of `d2lblocks.lazy` has three parts.
+#
+# The first part is `uninitialized_names`:
+#
+# Source of `uninitialized_names`, without docstrings:
 #
 # *The library's own source, from `d2lblocks/lazy.py`:*
 
@@ -528,9 +629,12 @@ def uninitialized_names(net: nn.Module) -> list[str]:
     return [name for name, tensor in named_tensors(net) if is_lazy(tensor)]
 
 # %% [markdown]
-# `apply_init` takes a snapshot of the net, does the dry run, and restores the snapshot, whatever happened.
-# Only then does it initialize the lazy modules: it calls their hooks once more, with the inputs that the dry run brought them.
+# The second part is `apply_init`.
+# It takes a snapshot of the net, does the dry run, and then restores the snapshot, whether or not the dry run failed.
+# Only then does it initialize the lazy modules: it calls their hooks again, with the inputs that they got in the dry run.
 # If that fails, it restores the snapshot again.
+#
+# Source of `apply_init`, without docstrings:
 #
 # *The library's own source, from `d2lblocks/lazy.py`:*
 
@@ -577,8 +681,11 @@ def apply_init(
     return net
 
 # %% [markdown]
-# The dry run adds two hooks to every module, which note the call under way for the error message.
-# It also wraps the hooks that the modules have, and notes those after which a lazy tensor has its shape.
+# The third part is the dry run.
+# It adds two hooks to every module, which keep track of the current call for the error message.
+# It also wraps the hooks that the modules already have, and records those that give a lazy tensor its shape.
+#
+# Source of the dry run, without docstrings:
 #
 # *The library's own source, from `d2lblocks/lazy.py`:*
 
@@ -679,7 +786,7 @@ def _expected(module: nn.Module) -> str:
     return ""
 
 # %% [markdown]
-# It agrees with the dry run by hand:
+# The result is the same as that of the dry run by hand:
 
 # %%
 torch.manual_seed(0)
@@ -694,7 +801,7 @@ print(all(torch.equal(mine, theirs) for mine, theirs in pairs))
 # %% [markdown]
 # ### `Can't access the shape of an uninitialized parameter`
 #
-# You asked a lazy layer for its shape before its first batch:
+# You ask a lazy layer for the shape of a parameter before its first batch:
 
 # %%
 try:
@@ -704,7 +811,7 @@ except RuntimeError as error:
 #> RuntimeError: Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before accessing their attributes.
 
 # %% [markdown]
-# Most other questions give a `ValueError` that names the function:
+# If you ask for something else, such as the number of values, you usually get a `ValueError` that names the function you called:
 
 # %%
 try:
@@ -714,16 +821,20 @@ except ValueError as error:
 #> ValueError: Attempted to use an uninitialized parameter in <method 'numel' of 'torch._C.TensorBase' objects>. This error happens when you are using a `LazyModule` or explicitly manipulating `torch.nn.parameter.UninitializedParameter` objects. When using LazyModules Call `forward` with a dummy batch to initialize the parameters before calling torch functions
 
 # %% [markdown]
-# Fix: the dry run.
+# Fix: do a dry run first.
 
 # %%
 print(sum(parameter.numel() for parameter in apply_init(nn.LazyLinear(3), X).parameters()))
 #> 63
 
 # %% [markdown]
+# How to notice it next time: `uninitialized_names(net)` must be empty before you use shapes.
+
+# %% [markdown]
 # ### `apply` skipped the lazy layers
 #
-# `type(module) == nn.Linear` is false for an `nn.LazyLinear`, and the function does nothing, silently.
+# You initialize a lazy net with `apply` and get no error, but the lazy layers have their default values after the first batch.
+# The function checks `type(module) == nn.Linear`, which is false for an `nn.LazyLinear`:
 
 # %%
 def zero_exactly_linear(module):
@@ -737,8 +848,10 @@ print(bool((net[0].weight == 0).all()))
 #> False
 
 # %% [markdown]
-# After the first batch, `type(module) == nn.LazyLinear` is false instead, because the layer is an `nn.Linear` by then.
-# Fix: `isinstance`, which finds the lazy layer, and `apply` after the first batch; before it, filling the layer raises `Attempted to use an uninitialized parameter`.
+# Checking `type(module) == nn.LazyLinear` after the first batch does not work either, because the layer is an `nn.Linear` by then.
+#
+# Fix: check with `isinstance`, which is true for the lazy layer too, and call `apply` after the first batch.
+# Before the first batch, filling the layer raises `Attempted to use an uninitialized parameter`.
 
 # %%
 def zero_linear(module):
@@ -750,10 +863,14 @@ print(bool((apply_init(nn.LazyLinear(3), X, init=zero_linear).weight == 0).all()
 #> True
 
 # %% [markdown]
+# How to notice it next time: fill with a value that you recognize, such as 0, and look for it after the first batch.
+
+# %% [markdown]
 # ### `'Parameter' object has no attribute 'materialize'`
 #
-# You tied the weights of two lazy layers before the first batch.
-# The first layer fills the common parameter, and the second finds nothing that waits:
+# You tie the weights of two lazy layers before the first batch.
+# The first layer materializes the shared parameter.
+# Then the second layer tries to materialize it again and fails:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(20), nn.LazyLinear(20))
@@ -765,7 +882,7 @@ except AttributeError as error:
 #> AttributeError: 'Parameter' object has no attribute 'materialize'
 
 # %% [markdown]
-# Fix: tie after the dry run, or put one layer in two places.
+# Fix: tie the weights after the dry run, or use one layer in both places.
 
 # %%
 net = apply_init(nn.Sequential(nn.LazyLinear(20), nn.LazyLinear(20)), X)
@@ -780,9 +897,12 @@ print(nn.Sequential(layer, layer)(X).shape)
 # %% [markdown]
 # ### `Weights only load failed`, from a state of your own
 #
-# You saved a net before its first batch, as shown above.
-# Loading without `weights_only` would bring back parameters without values, and run whatever code is in the file.
-# Fix: check before you save.
+# You cannot load a file that you saved yourself.
+# You saved the net before its first batch, so the file holds parameters without values, as shown in Saving and loading.
+# Do not set `weights_only=False` to load it anyway: you would get parameters without values, and it would run whatever code is in the file.
+#
+# Fix: do a dry run before you save.
+# How to notice it next time: before you save, check that `uninitialized_names(net)` is empty.
 
 # %%
 net = nn.Sequential(nn.LazyLinear(3))
@@ -793,10 +913,16 @@ print(list(torch.load("net.pt")))
 #> ['0.weight', '0.bias']
 
 # %% [markdown]
-# ### The same seed, other weights
+# ### The same seed, but not the same values
 #
-# Your net is half lazy, its dry run ran dropout, or something drew between the seed and the first batch: seeds, the dry run.
-# Fix: all layers lazy or none, the input before the seed, and `apply_init`.
+# You set the same seed for a lazy net and for the same net with sizes, and their weights differ.
+# There are three possible causes:
+#
+# - The net is only partly lazy.
+# - Dropout drew random numbers in the dry run.
+# - Something else drew random numbers between the seed and the first batch.
+#
+# Fix: make all layers lazy or none, create the input before you set the seed, and use `apply_init`.
 
 # %%
 torch.manual_seed(0)
@@ -807,9 +933,12 @@ print(torch.equal(first[2].weight, second[2].weight))
 #> True
 
 # %% [markdown]
+# How to notice it next time: compare the weights with `torch.equal`, as above.
+
+# %% [markdown]
 # ### `Attempted to use an uninitialized parameter`, from `requires_grad_`
 #
-# You froze a net that still waits.
+# You freeze a lazy net before its first batch:
 
 # %%
 try:
@@ -819,7 +948,7 @@ except ValueError as error:
 #> Attempted to use an uninitialized parameter
 
 # %% [markdown]
-# Fix: freeze after the dry run.
+# Fix: freeze it after the dry run.
 
 # %%
 print(apply_init(nn.LazyLinear(3), X).requires_grad_(False).weight.requires_grad)
@@ -828,7 +957,8 @@ print(apply_init(nn.LazyLinear(3), X).requires_grad_(False).weight.requires_grad
 # %% [markdown]
 # ### `Expected more than 1 value per channel when training`
 #
-# One example is enough for shapes, and not for the variance of a batch.
+# You do a dry run with one example, and a batch norm refuses it.
+# One example is enough to set the shapes, but in training mode a batch norm also computes the variance of the batch, and it needs more than one value for that:
 
 # %%
 try:
@@ -838,7 +968,7 @@ except ValueError as error:
 #> ValueError: Expected more than 1 value per channel when training, got input size torch.Size([1, 4])
 
 # %% [markdown]
-# Fix: evaluation mode for the dry run.
+# Fix: do the dry run in evaluation mode, as `apply_init` does, or use a larger batch.
 
 # %%
 net = apply_init(nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d()), X[:1])
@@ -848,7 +978,8 @@ print(net[1].num_features)
 # %% [markdown]
 # ### The lazy layer has shape `(0,)`
 #
-# `.to("meta")` turns parameters that wait into empty ones, for good:
+# You move a lazy layer to the meta device.
+# `.to("meta")` replaces its uninitialized parameters by empty ones, and no later batch changes that:
 
 # %%
 layer = nn.LazyLinear(3).to("meta")
@@ -856,7 +987,7 @@ print(uninitialized_names(layer), tuple(layer.weight.shape))
 #> [] (0,)
 
 # %% [markdown]
-# Fix: make it on the meta device, and give it a meta input.
+# Fix: build the layer on the meta device, and give it an input from the meta device.
 
 # %%
 with torch.device("meta"):
@@ -866,10 +997,14 @@ print(tuple(layer.weight.shape))
 #> (3, 20)
 
 # %% [markdown]
+# How to notice it next time: print the shapes of the parameters; none of them should be `(0,)`.
+
+# %% [markdown]
 # ### `in_channels` is 0 after loading
 #
-# The state brings the weight, so the first batch has nothing left to initialize, and most lazy classes then leave `in_channels` or `num_features` at 0.
-# The layer computes correctly, but whatever reads the attribute is wrong.
+# You load a state dict into a lazy net, and printing the net shows sizes of 0.
+# The state dict already brings the weight, so there is nothing left to initialize at the first batch, and most lazy classes then leave `in_channels` or `num_features` at 0.
+# The layer computes correctly, but code that reads the attribute gets a wrong number:
 
 # %%
 conv = nn.LazyConv2d(4, kernel_size=3)
@@ -879,7 +1014,8 @@ print(conv)
 #> Conv2d(0, 4, kernel_size=(3, 3), stride=(1, 1))
 
 # %% [markdown]
-# A file of other sizes is also accepted: this layer should have 3 outputs and has 5.
+# There is a second problem: the layer also accepts a state dict of different sizes.
+# This layer should have 3 outputs, but has 5 after loading:
 
 # %%
 layer = nn.LazyLinear(3)
@@ -888,7 +1024,7 @@ print(layer.load_state_dict(nn.Linear(20, 5).state_dict()), layer(X).shape)
 
 # %% [markdown]
 # Fix: do the dry run first.
-# `load_state_dict` then compares, and the attributes are right:
+# Then `load_state_dict` compares the sizes, and the attributes are right:
 
 # %%
 try:
@@ -900,7 +1036,7 @@ except RuntimeError as error:
 #>     size mismatch for bias: copying a param with shape torch.Size([5]) from checkpoint, the shape in current model is torch.Size([3]).
 
 # %% [markdown]
-# Or use `load_parameters`, which does both without a batch:
+# Or use `load_parameters`, which compares the sizes and sets the attributes without a batch:
 
 # %%
 save_parameters(nn.Conv2d(3, 4, kernel_size=3), "conv.safetensors")
@@ -910,8 +1046,9 @@ print(load_parameters(nn.LazyConv2d(4, kernel_size=3), "conv.safetensors").in_ch
 # %% [markdown]
 # ### `Cannot copy out of meta tensor; no data!`
 #
-# `load_state_dict` reports that all keys match, but nothing is loaded.
-# PyTorch only warns, once for each tensor:
+# You build a net on the meta device and load a state dict into it.
+# `load_state_dict` reports that all keys match, but it has loaded nothing.
+# PyTorch only gives a warning, one per tensor:
 
 # %%
 import warnings
@@ -927,7 +1064,7 @@ print(report, net.weight.device)
 #> <All keys matched successfully> meta
 
 # %% [markdown]
-# The error comes when the net is moved:
+# The error comes later, when you move the net:
 
 # %%
 try:
@@ -937,7 +1074,7 @@ except NotImplementedError as error:
 #> NotImplementedError: Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a different device.
 
 # %% [markdown]
-# Fix: `assign=True`, and what else is missing.
+# Fix: load with `assign=True`, and then tie weights again and fill the buffers that are not saved.
 
 # %%
 net.load_state_dict(sized.state_dict(), assign=True)
@@ -945,13 +1082,15 @@ print(torch.equal(net(X), sized(X)))
 #> True
 
 # %% [markdown]
-# If the same message comes after that, a buffer that is not saved is still on the meta device.
+# If you still get the same error, a buffer that is not saved is still on the meta device.
+# How to notice it next time: after loading, check that `is_meta` is false for every parameter and every buffer.
 
 # %% [markdown]
 # ### `SymIntArrayRef expected to contain only concrete integers`
 #
-# The compiler replaces a size that can change by a symbol, with `dynamic=True` at once, and otherwise when a second net of the same code has another size.
-# A lazy layer needs the number.
+# You compile a lazy net and call it.
+# The compiler can replace a size that may change by a symbol, but a lazy layer needs the number.
+# With `dynamic=True`, the compiler uses symbols from the start; otherwise it does so when a second net with the same code has a different size.
 
 # %%
 net = torch.compile(nn.Sequential(nn.LazyLinear(3)), backend="eager", dynamic=True)
@@ -962,8 +1101,8 @@ except Exception as error:  # InternalTorchDynamoError
 #> SymIntArrayRef expected to contain only concrete integers
 
 # %% [markdown]
-# Fix: the dry run first.
-# `apply_init` also takes the compiled net.
+# Fix: do the dry run first.
+# `apply_init` also accepts the compiled net.
 
 # %%
 net = torch.compile(nn.Sequential(nn.LazyLinear(3)), backend="eager", dynamic=True)
@@ -973,7 +1112,8 @@ print(apply_init(net, X)(X).shape)
 # %% [markdown]
 # ### `Modules with uninitialized parameters can't be used with DistributedDataParallel`
 #
-# The wrapper sends the parameters of the first process to all others, so it needs their shapes.
+# You wrap a lazy net for training in several processes.
+# The wrapper sends the parameters of the first process to all others, so it needs their shapes:
 
 # %%
 import torch.distributed as dist
@@ -986,7 +1126,7 @@ except RuntimeError as error:
 #> RuntimeError: Modules with uninitialized parameters can't be used with `DistributedDataParallel`. Run a dummy forward pass to correctly initialize the modules
 
 # %% [markdown]
-# Fix: the dry run first.
+# Fix: do the dry run in each process before you wrap the net.
 
 # %%
 net = nn.parallel.DistributedDataParallel(apply_init(nn.LazyLinear(3), X))
@@ -1000,15 +1140,15 @@ dist.destroy_process_group()
 # %% [markdown]
 # ### Exercise 1
 #
-# You give the input size to the first layer, and leave all others lazy.
-# What is initialized, and when?
+# You give the first layer its input size and leave all other layers lazy.
+# Which parameters are initialized, and when?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The first layer when it is built; the others with the first batch, although their sizes would follow from those before them.
-# A layer knows its input, not its neighbours.
+# The first layer is initialized when you build it, and the others at the first batch.
+# Their sizes would follow from the layers before them, but a layer knows only its own input, not its neighbors.
 
 # %%
 net = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.LazyLinear(32), nn.LazyLinear(10))
@@ -1021,14 +1161,15 @@ print(uninitialized_names(net))
 # %% [markdown]
 # ### Exercise 2
 #
-# You give sizes that do not match.
+# You give a layer an input size that does not match the layer before it.
 # What happens to the layers in front of the mismatch?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The forward pass stops at the mismatch, and whatever came before it has its shapes by then:
+# The forward pass stops at the mismatch.
+# By then, the layers in front of it already have their shapes:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10))
@@ -1039,20 +1180,21 @@ except RuntimeError:
 #> Linear(in_features=20, out_features=64, bias=True) ['3.weight', '3.bias']
 
 # %% [markdown]
-# Under `apply_init` nothing has its shape afterwards, and the error names the layer.
+# After an error in `apply_init`, all lazy layers are still lazy, and the error names the layer that failed.
 
 # %% [markdown]
 # ### Exercise 3
 #
 # Your inputs vary in size.
-# Which layers mind, and what can be done?
+# Which layers cannot handle that, and what can you do?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# A linear layer minds the last size, a convolution the channels; batch size, height and width may vary for a convolution.
-# In front of a linear layer, `nn.AdaptiveAvgPool2d` brings images of every size to one.
+# A linear layer needs a fixed last size, and a convolution needs a fixed number of channels.
+# Batch size, height and width may vary for a convolution.
+# In front of a linear layer, `nn.AdaptiveAvgPool2d` turns images of any size into images of one size.
 
 # %%
 net = nn.Sequential(
@@ -1067,7 +1209,7 @@ print(net(torch.rand(8, 3, 64, 48)).shape)
 #> torch.Size([8, 10])
 
 # %% [markdown]
-# Sequences of different lengths are padded to one.
+# Sequences of different lengths are padded to the same length.
 
 # %% [markdown]
 # ### Exercise 4
@@ -1079,7 +1221,7 @@ print(net(torch.rand(8, 3, 64, 48)).shape)
 # #### Solution
 
 # %% [markdown]
-# On the meta device the dry run costs nothing, and the sizes are the true ones.
+# Do the dry run on the meta device: it uses no memory for the parameters, and the sizes are the real ones.
 
 # %%
 from d2lblocks import parameter_table
@@ -1095,15 +1237,16 @@ for size in (32, 64, 224):
 # %% [markdown]
 # ### Exercise 5
 #
-# A colleague's net has sizes, yours is half lazy, and both set the same seed.
-# Make the weights equal without touching the nets' code.
+# A colleague's net has sizes, yours is partly lazy, and both of you set the same seed.
+# Make the weights equal without changing the code of the nets.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# After the dry run both have the same layers; let them all draw again, in the order of the modules, from the same seed.
-# That is the order in which a chain draws when it is built.
+# After the dry run, both nets have the same layers.
+# Set the seed again and let all layers of your net draw again, in the order of the modules.
+# That is the order in which the layers of a chain draw when it is built.
 
 # %%
 def draw_again(net, seed):
@@ -1122,26 +1265,25 @@ print(all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters
 #> True
 
 # %% [markdown]
-# **The price.** Modules with parameters of their own and no `reset_parameters` are left out, and a net that sets its values in `__init__` loses them.
+# **The price.** Modules that have parameters of their own but no `reset_parameters` are left out, and a net that sets values in its `__init__` loses them.
 
 # %% [markdown]
 # ## In short
 #
 # | You want | Write |
 # |---|---|
-# | a layer that takes its input size from the first batch | `nn.LazyLinear(256)`, `nn.LazyConv2d(16, 3)`, `nn.LazyBatchNorm2d()` |
-# | to see what still waits | `uninitialized_names(net)` |
+# | a layer that reads its input size from the first batch | `nn.LazyLinear(256)`, `nn.LazyConv2d(16, 3)`, `nn.LazyBatchNorm2d()` |
+# | to see what is still uninitialized | `uninitialized_names(net)` |
 # | the shapes before training | `apply_init(net, X)` |
 # | to initialize a lazy net | `apply_init(net, X, init=f)` |
-# | the dry run by hand | `net.eval()`, `torch.no_grad()`, `net(X)`, `net.train()` |
-# | to count, freeze, tie, save | do it after the dry run |
-# | an optimizer | after it; before it works for most |
-# | the weights of the net with sizes, under one seed | all layers lazy, or none |
-# | to load a saved state | `load_state_dict`, before or after it |
+# | to do the dry run by hand | `net.eval()`, `torch.no_grad()`, `net(X)`, `net.train()` |
+# | to count, freeze, tie or save | do it after the dry run |
+# | an optimizer | build it after the dry run; building it before works for most |
+# | the same weights as a net with sizes, after the same seed | make all layers lazy, or none |
+# | to load a saved state | `load_state_dict`, best after the dry run |
 # | sizes without memory | `with torch.device("meta")` |
 # | a module without drawn values | `nn.utils.skip_init(nn.Linear, 20, 3)` |
 #
-# The functions of this page: `d2lblocks.lazy`.
-# Before it: Initialization.
-# Next: Custom layers.
-# All tables on one page: Cheat sheet.
+# The functions of this page are in `d2lblocks.lazy`, and the tables of all topics are on the Cheat sheet.
+#
+# Next: Custom layers, to write a layer of your own; or File I/O, to save what a net has learned.
