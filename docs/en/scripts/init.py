@@ -33,7 +33,7 @@ X = torch.rand(2, 4)
 #
 # A <dfn>uniform distribution</dfn>, written U(-a, a), gives every number between -a and a the same chance.
 # The <dfn>fan-in</dfn> of a layer is the number of inputs that each of its outputs is computed from; for `nn.Linear` it is `in_features`.
-# The more inputs a layer adds up, the smaller its weights start.
+# The more inputs a layer adds up, the smaller its starting weights are.
 # Formulas later on this page also use the <dfn>fan-out</dfn>, which is the number of outputs that each input of a layer contributes to; for `nn.Linear` it is `out_features`.
 #
 # Does `nn.Linear` really do this?
@@ -53,11 +53,11 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # The weight of this layer passes both checks.
 # The bias has too few values to measure its standard deviation, so the snippet only checks that all of them are within the bound.
 #
-# Other layers have other defaults.
-# Two more terms appear in the table.
+# Other layers have other defaults, which the table below lists.
+# They come from PyTorch's documentation, except those of attention, which come from its source code.
+#
 # A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with the standard deviation `std`; its second number is the variance, which is the square of the standard deviation.
-# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the row for the filler token that brings short sequences to a common length; this row starts at 0 and is not trained.
-# The defaults come from PyTorch's documentation; those of attention come from its source code.
+# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of the filler token that brings short sequences to a common length; the row of this token starts at 0 and is not trained.
 #
 # | Layer | Weight | Bias |
 # |---|---|---|
@@ -115,7 +115,7 @@ print(nn.GroupNorm(1, 3).weight.tolist(), nn.GroupNorm(1, 3).bias.tolist())
 # %% [markdown]
 # ## Initialize one tensor: the functions of `torch.nn.init`
 #
-# To give one tensor other values, call a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html) with it.
+# To give one tensor other values, pass it to a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html).
 # The function overwrites the values in place, under `torch.no_grad()`, and returns the same tensor.
 # In PyTorch, a name that ends in `_` marks a function that changes its tensor in place.
 
@@ -134,7 +134,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # With `normal_` and `uniform_` you choose the scale yourself.
 # Two families compute the scale from the shape of the weight:
 #
-# - <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from both fan-in and fan-out, so that values keep their size on the way forward and gradients keep theirs on the way back, as far as both are possible at once.
+# - <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from both fan-in and fan-out, as a compromise between keeping the size of the values on the way forward and the size of the gradients on the way back.
 # - <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in (or the fan-out) and the activation function, so that values keep their size in a deep net with ReLU.
 #
 # An activation function changes the size of the values that pass through it: ReLU, for example, halves their mean square.
@@ -157,7 +157,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 #
 # [`nn.init.calculate_gain`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) returns the gain of an activation function; for tanh it returns 5/3.
 # `xavier_*` take the gain as a number, 1 by default.
-# `kaiming_*` take the name of the activation function, and use the gain of ReLU by default.
+# `kaiming_*` take the name of the activation function as `nonlinearity`, and use the gain of ReLU by default.
 # This snippet measures what two of the functions draw, and prints the value of the formula next to it:
 
 # %%
@@ -183,7 +183,7 @@ print(f"{largest:.3f} {5 / 3 * (6 / (512 + 256)) ** 0.5:.3f}")
 # For a convolution, both fan-in and fan-out count the kernel: the fan-in is `in_channels / groups` times the kernel's size.
 #
 # If your own layer stores its weight as `(in, out)`, to compute `X @ weight`, the functions of `torch.nn.init` mistake the fan-out for the fan-in.
-# Xavier initialization still gives the right scale, because it treats both alike.
+# Xavier initialization still gives the right scale, because its formula contains only the sum of fan-in and fan-out.
 # Kaiming initialization gives the wrong scale.
 # There are two fixes: pass `mode="fan_out"`, or fill the transposed view, which shares its memory with the weight.
 
@@ -235,7 +235,7 @@ print(net[0].weight[0].detach())
 # %% [markdown]
 # ## Initialize a whole net: `net.apply`
 #
-# A net has too many layers to fill each one by hand.
+# In a large net, you do not want to fill every layer by hand.
 # `net.apply(f)` calls `f` once for every module of the net:
 
 # %%
@@ -295,7 +295,7 @@ print(net[2].weight.tolist())
 #> [[42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0]]
 
 # %% [markdown]
-# The first layer now has weights within Xavier's bound, and every weight of the last layer is 42.
+# The weights of the first layer are now within the bound of Xavier initialization, and every weight of the last layer is 42.
 #
 # The paper behind Xavier initialization calls it "normalized initialization".
 # Despite this name, the old values are not rescaled: new ones are drawn from U(-a, a).
@@ -479,7 +479,7 @@ figure.savefig("plot-activations.svg", metadata={"Date": None})
 # | `nn.Linear`: v = 1 / (3n) | 1/6 | 2 · 10⁻⁸ |
 # | std 0.01, n = 256 | 0.0128 | 10⁻¹⁹ |
 #
-# The last column is the square root of twenty such factors:
+# The last column is the square root of twenty such factors multiplied together:
 
 # %%
 for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
@@ -528,91 +528,34 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #> True
 
 # %% [markdown]
-# You can keep the defaults in two cases.
-# A shallow net multiplies only a few factors, and a normalization layer sets the scale again, whatever came before.
+# You can keep the defaults in two kinds of nets.
+# A shallow net multiplies only a few factors.
+# In a net with normalization layers, each of these layers sets the scale again, whatever came before.
 
 # %% [markdown]
 # ### Try it: gain, activation and depth
 #
 # How large a gain does your activation function need?
-# Here it multiplies the standard deviation 1/√n of the weights, where n is the fan-in.
-# Change it in the picture, and watch what happens to the activations on their way to the last layer, and to the gradient on its way back:
+# In this picture, the gain multiplies the standard deviation 1/√n of the weights, where n is the fan-in.
+# Change it, and watch what happens to the activations on their way to the last layer, and to the gradient on its way back:
 #
 # <details class="scales" markdown="1"><summary>The same numbers in two tables</summary>
-#
-# The size of the activations, after this many layers:
-#
-# | activation | gain | 1 | 2 | 5 | 10 | 20 | 50 |
-# |---|---|--:|--:|--:|--:|--:|--:|
-# | none | 0.5 | 5.0e-01 | 2.5e-01 | 3.1e-02 | 9.8e-04 | 9.5e-07 | 8.9e-16 |
-# | none | 0.8 | 8.0e-01 | 6.4e-01 | 3.3e-01 | 1.1e-01 | 1.2e-02 | 1.4e-05 |
-# | none | 0.9 | 9.0e-01 | 8.1e-01 | 5.9e-01 | 3.5e-01 | 1.2e-01 | 5.2e-03 |
-# | none | 1.0 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
-# | none | 1.1 | 1.1e+00 | 1.2e+00 | 1.6e+00 | 2.6e+00 | 6.7e+00 | 1.2e+02 |
-# | none | 1.2 | 1.2e+00 | 1.4e+00 | 2.5e+00 | 6.2e+00 | 3.8e+01 | 9.1e+03 |
-# | none | √2 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
-# | none | 2.0 | 2.0e+00 | 4.0e+00 | 3.2e+01 | 1.0e+03 | 1.0e+06 | 1.1e+15 |
-# | tanh | 0.5 | 4.2e-01 | 2.0e-01 | 2.5e-02 | 7.7e-04 | 7.5e-07 | 7.0e-16 |
-# | tanh | 0.8 | 5.6e-01 | 3.8e-01 | 1.7e-01 | 5.3e-02 | 5.6e-03 | 7.0e-06 |
-# | tanh | 0.9 | 6.0e-01 | 4.4e-01 | 2.4e-01 | 1.3e-01 | 4.1e-02 | 1.7e-03 |
-# | tanh | 1.0 | 6.3e-01 | 4.9e-01 | 3.2e-01 | 2.3e-01 | 1.6e-01 | 1.0e-01 |
-# | tanh | 1.1 | 6.6e-01 | 5.3e-01 | 3.9e-01 | 3.3e-01 | 3.1e-01 | 3.1e-01 |
-# | tanh | 1.2 | 6.8e-01 | 5.7e-01 | 4.6e-01 | 4.2e-01 | 4.2e-01 | 4.2e-01 |
-# | tanh | √2 | 7.2e-01 | 6.3e-01 | 5.7e-01 | 5.6e-01 | 5.6e-01 | 5.6e-01 |
-# | tanh | 2.0 | 8.0e-01 | 7.5e-01 | 7.3e-01 | 7.3e-01 | 7.3e-01 | 7.3e-01 |
-# | ReLU | 0.5 | 3.5e-01 | 1.2e-01 | 5.5e-03 | 3.1e-05 | 9.3e-10 | 2.6e-23 |
-# | ReLU | 0.8 | 5.7e-01 | 3.2e-01 | 5.8e-02 | 3.4e-03 | 1.1e-05 | 4.3e-13 |
-# | ReLU | 0.9 | 6.4e-01 | 4.0e-01 | 1.0e-01 | 1.1e-02 | 1.2e-04 | 1.5e-10 |
-# | ReLU | 1.0 | 7.1e-01 | 5.0e-01 | 1.8e-01 | 3.1e-02 | 9.8e-04 | 3.0e-08 |
-# | ReLU | 1.1 | 7.8e-01 | 6.0e-01 | 2.8e-01 | 8.1e-02 | 6.6e-03 | 3.5e-06 |
-# | ReLU | 1.2 | 8.5e-01 | 7.2e-01 | 4.4e-01 | 1.9e-01 | 3.7e-02 | 2.7e-04 |
-# | ReLU | √2 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
-# | ReLU | 2.0 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
-#
-# The size of the gradient, back through this many layers:
-#
-# | activation | gain | 1 | 2 | 5 | 10 | 20 | 50 |
-# |---|---|--:|--:|--:|--:|--:|--:|
-# | none | 0.5 | 5.0e-01 | 2.5e-01 | 3.1e-02 | 9.8e-04 | 9.5e-07 | 8.9e-16 |
-# | none | 0.8 | 8.0e-01 | 6.4e-01 | 3.3e-01 | 1.1e-01 | 1.2e-02 | 1.4e-05 |
-# | none | 0.9 | 9.0e-01 | 8.1e-01 | 5.9e-01 | 3.5e-01 | 1.2e-01 | 5.2e-03 |
-# | none | 1.0 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
-# | none | 1.1 | 1.1e+00 | 1.2e+00 | 1.6e+00 | 2.6e+00 | 6.7e+00 | 1.2e+02 |
-# | none | 1.2 | 1.2e+00 | 1.4e+00 | 2.5e+00 | 6.2e+00 | 3.8e+01 | 9.1e+03 |
-# | none | √2 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
-# | none | 2.0 | 2.0e+00 | 4.0e+00 | 3.2e+01 | 1.0e+03 | 1.0e+06 | 1.1e+15 |
-# | tanh | 0.5 | 4.2e-01 | 2.0e-01 | 2.5e-02 | 7.8e-04 | 7.7e-07 | 7.1e-16 |
-# | tanh | 0.8 | 5.9e-01 | 4.1e-01 | 1.8e-01 | 5.7e-02 | 6.1e-03 | 7.5e-06 |
-# | tanh | 0.9 | 6.4e-01 | 4.8e-01 | 2.7e-01 | 1.4e-01 | 4.6e-02 | 1.9e-03 |
-# | tanh | 1.0 | 6.8e-01 | 5.4e-01 | 3.7e-01 | 2.7e-01 | 1.9e-01 | 1.2e-01 |
-# | tanh | 1.1 | 7.2e-01 | 6.1e-01 | 4.8e-01 | 4.2e-01 | 4.2e-01 | 4.8e-01 |
-# | tanh | 1.2 | 7.6e-01 | 6.7e-01 | 5.9e-01 | 6.0e-01 | 7.0e-01 | 1.1e+00 |
-# | tanh | √2 | 8.4e-01 | 8.0e-01 | 8.6e-01 | 1.1e+00 | 1.8e+00 | 8.1e+00 |
-# | tanh | 2.0 | 1.0e+00 | 1.1e+00 | 1.8e+00 | 3.8e+00 | 1.8e+01 | 1.9e+03 |
-# | ReLU | 0.5 | 3.5e-01 | 1.2e-01 | 5.5e-03 | 3.1e-05 | 9.3e-10 | 2.6e-23 |
-# | ReLU | 0.8 | 5.7e-01 | 3.2e-01 | 5.8e-02 | 3.4e-03 | 1.1e-05 | 4.3e-13 |
-# | ReLU | 0.9 | 6.4e-01 | 4.0e-01 | 1.0e-01 | 1.1e-02 | 1.2e-04 | 1.5e-10 |
-# | ReLU | 1.0 | 7.1e-01 | 5.0e-01 | 1.8e-01 | 3.1e-02 | 9.8e-04 | 3.0e-08 |
-# | ReLU | 1.1 | 7.8e-01 | 6.1e-01 | 2.8e-01 | 8.1e-02 | 6.6e-03 | 3.5e-06 |
-# | ReLU | 1.2 | 8.5e-01 | 7.2e-01 | 4.4e-01 | 1.9e-01 | 3.7e-02 | 2.7e-04 |
-# | ReLU | √2 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
-# | ReLU | 2.0 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
 #
 # Three settings are worth trying.
 # With ReLU, a gain of √2 keeps both sizes, because ReLU loses half of the mean square in each layer; this is Kaiming initialization.
 # With tanh, a gain of 1 loses a little in each layer, and a gain of 2 is treacherous: the activations look fine, because tanh never exceeds 1, but the gradients explode.
 # Without an activation function, only a gain of exactly 1 keeps the sizes, however deep the net is.
 #
-# The numbers are those of very wide layers; the code that computes them is at the end of this page.
+# The numbers are those of very wide layers, and code further below computes them.
 #
 # **The first reading ends here.** What follows is for you if you want a report of what was filled, results that you can repeat, or the fix for a problem.
 
 # %% [markdown]
 # ## In the library
 #
-# Import these functions instead of copying them from the page.
-# `d2lblocks.init` has the functions that you saw above, and `hardshrink_uniform_`, which does to one tensor what `my_init` does to a linear layer.
-# They work with any subclass of `nn.Linear`, with or without a bias, and those that draw random numbers accept a generator.
+# You do not have to copy the functions from this page: import them from `d2lblocks.init`.
+# The module also has `hardshrink_uniform_`, which does to one tensor what `my_init` does to a linear layer.
+# The functions work with any subclass of `nn.Linear`, with or without a bias, and those that draw random numbers accept a generator.
 #
 # Source of these functions, without docstrings:
 #
@@ -702,8 +645,8 @@ for name, function in init_by_type(tower, rules).items():
 # %% [markdown]
 # The report shows that the two parameters of the batch norm, `1.weight` and `1.bias`, were not filled.
 #
-# You can use any function that fills a tensor; bind its other arguments with `functools.partial`.
-# These are the details:
+# A rule can use any function that fills a tensor; set the other arguments of the function with `functools.partial`.
+# The rules work as follows:
 #
 # - A layer follows the rule of its own class, or else of its nearest base class.
 # - A tensor that several layers share is filled once.
@@ -911,10 +854,10 @@ def _text(function: Callable[..., Any]) -> str:
 # %% [markdown]
 # ## Reproducibility
 #
-# You set a seed to get the same weights every time, and then a small change to the net changes all of them.
+# You set a seed so that you can repeat your results, but after a small change to the net almost all weights are different.
 # The reason is that every function above draws from PyTorch's default generator, whose seed `torch.manual_seed` sets.
 # So the values of a layer depend on everything that was drawn before it.
-# If you add a layer at the front, all layers after it get other values:
+# If you add a layer at the front, all layers after it get different values:
 
 # %%
 torch.manual_seed(0)
@@ -972,7 +915,7 @@ print(torch.equal(narrow, wide[:15]))
 
 # %% [markdown]
 # The second is the device.
-# A GPU has an algorithm of its own, so the same seed gives other values there.
+# A GPU uses an algorithm of its own, so the same seed gives different values there.
 # To get the same values on all devices, build the net on the CPU and then move it:
 #
 # *Needs a CUDA GPU.*
@@ -1092,7 +1035,7 @@ print(all(0.8 < a / b < 1.25 for a, b in zip(measured, computed[1:])))
 # You apply an initialization function and get no error, but some layers keep their old weights.
 # The function checks `type(module) == nn.Linear`, which is false for every subclass of `nn.Linear`.
 # A lazy layer has a class of its own until its first batch.
-# The output layer of `nn.MultiheadAttention` is always an instance of a subclass:
+# The class of the output layer of `nn.MultiheadAttention` is always a subclass:
 
 # %%
 def init_exactly_linear(module):
@@ -1128,7 +1071,7 @@ print([name for name, function in report.items() if function])
 #> ['2.in_proj_weight']
 
 # %% [markdown]
-# To notice it: fill with a value that you recognize, such as the 42 above, or use `init_by_type`, which reports what it filled.
+# How to notice it next time: fill with a value that you recognize, such as the 42 above, or use `init_by_type`, which reports what it filled.
 
 # %% [markdown]
 # ### `Attempted to use an uninitialized parameter`
@@ -1154,7 +1097,7 @@ print(apply_init(nn.LazyLinear(1), torch.rand(1, 2), init=init_42).weight)
 #> tensor([[42., 42.]], requires_grad=True)
 
 # %% [markdown]
-# To notice it: before you initialize, check that `uninitialized_names(net)` is empty; Lazy initialization shows this function.
+# How to notice it next time: before you initialize, check that `uninitialized_names(net)` is empty; Lazy initialization shows this function.
 
 # %% [markdown]
 # ### `Fan in and fan out can not be computed`
@@ -1183,7 +1126,7 @@ for parameter in nn.Linear(4, 8).parameters():
 # %% [markdown]
 # ### `'NoneType' object has no attribute 'zero_'`
 #
-# You fill the bias of a layer that has none.
+# You fill the bias of a layer that you built without one.
 # A layer built with `bias=False` still has the attribute `bias`, but its value is `None`:
 
 # %%
@@ -1247,7 +1190,7 @@ print(bool((hidden.weight.grad == hidden.weight.grad[0]).all()))
 #> False
 
 # %% [markdown]
-# To notice it: compare the rows of the weight's gradient, as above; they should differ.
+# How to notice it next time: compare the rows of the weight's gradient, as above; they should differ.
 
 # %% [markdown]
 # ### All layers start with the same weights: a seed set too often
@@ -1277,7 +1220,7 @@ print(torch.equal(net[0].weight, net[1].weight))
 #> False
 
 # %% [markdown]
-# To notice it: compare two layers of the same shape with `torch.equal`.
+# How to notice it next time: compare two layers of the same shape with `torch.equal`.
 
 # %% [markdown]
 # ### The weights are ten times too large or too small
@@ -1287,7 +1230,7 @@ print(torch.equal(net[0].weight, net[1].weight))
 #
 # Fix: pass the standard deviation, as shown in Standard deviation, not variance.
 #
-# To notice it: measure the standard deviation of a layer that you have filled.
+# How to notice it next time: measure the standard deviation of a layer that you have filled.
 
 # %%
 print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
@@ -1317,7 +1260,7 @@ print(bool(embedding(torch.tensor([0])).any()))
 #> False
 
 # %% [markdown]
-# To notice it: pass the padding index to the embedding, as above, and check that the result is 0.
+# How to notice it next time: pass the padding index to the embedding, as above, and check that the result is 0.
 
 # %% [markdown]
 # ## Exercises

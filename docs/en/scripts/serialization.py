@@ -122,6 +122,8 @@ print(torch.allclose(program(X), Y))
 #> True
 
 # %% [markdown]
+#     PyTorch 2.11 and 2.12 also warn here that a buffer is not writable; you can ignore that.
+#
 # 3. **Save the whole object**, with `torch.save(net, "net.pt")`.
 #    The file does not hold your class, only its name, so loading works only while a class of that name can be imported from the same module.
 #    To load it, PyTorch also has to run instructions from the file, which may be dangerous.
