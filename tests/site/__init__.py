@@ -3,6 +3,8 @@
 test_site.py                 page by page in a browser: private, light, accessible, as wide as the screen
 test_keyboard.py             without a mouse
 test_search.py               the search, in a browser
+test_scales.py               the picture with sliders
+test_print.py                a page on paper
 test_html.py                 the HTML: its code is the pages', its links lead somewhere, it is valid
 test_markdown_extensions.py  what the site's own extensions make of a page
 test_llms.py                 the site as plain text

@@ -34,7 +34,8 @@ X = torch.rand(2, 4)
 # A <dfn>uniform distribution</dfn>, written U(-a, a), gives every number between -a and a the same chance.
 # The <dfn>fan-in</dfn> of a layer is the number of inputs that each of its outputs is computed from; for `nn.Linear` it is `in_features`.
 # The more inputs a layer adds up, the smaller its starting weights are.
-# Formulas later on this page also use the <dfn>fan-out</dfn>, which is the number of outputs that each input of a layer contributes to; for `nn.Linear` it is `out_features`.
+# The <dfn>fan-out</dfn> of a layer is the number of outputs that each of its inputs contributes to; for `nn.Linear` it is `out_features`.
+# Formulas later on this page use both.
 #
 # Does `nn.Linear` really do this?
 # Values that fill the range from -a to a evenly have a standard deviation close to a/√3, so the next snippet checks the largest value and the standard deviation:
@@ -540,6 +541,64 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 # Change it, and watch what happens to the activations on their way to the last layer, and to the gradient on its way back:
 #
 # <details class="scales" markdown="1"><summary>The same numbers in two tables</summary>
+#
+# The size of the activations, after this many layers:
+#
+# | activation | gain | 1 | 2 | 5 | 10 | 20 | 50 |
+# |---|---|--:|--:|--:|--:|--:|--:|
+# | none | 0.5 | 5.0e-01 | 2.5e-01 | 3.1e-02 | 9.8e-04 | 9.5e-07 | 8.9e-16 |
+# | none | 0.8 | 8.0e-01 | 6.4e-01 | 3.3e-01 | 1.1e-01 | 1.2e-02 | 1.4e-05 |
+# | none | 0.9 | 9.0e-01 | 8.1e-01 | 5.9e-01 | 3.5e-01 | 1.2e-01 | 5.2e-03 |
+# | none | 1.0 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
+# | none | 1.1 | 1.1e+00 | 1.2e+00 | 1.6e+00 | 2.6e+00 | 6.7e+00 | 1.2e+02 |
+# | none | 1.2 | 1.2e+00 | 1.4e+00 | 2.5e+00 | 6.2e+00 | 3.8e+01 | 9.1e+03 |
+# | none | √2 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
+# | none | 2.0 | 2.0e+00 | 4.0e+00 | 3.2e+01 | 1.0e+03 | 1.0e+06 | 1.1e+15 |
+# | tanh | 0.5 | 4.2e-01 | 2.0e-01 | 2.5e-02 | 7.7e-04 | 7.5e-07 | 7.0e-16 |
+# | tanh | 0.8 | 5.6e-01 | 3.8e-01 | 1.7e-01 | 5.3e-02 | 5.6e-03 | 7.0e-06 |
+# | tanh | 0.9 | 6.0e-01 | 4.4e-01 | 2.4e-01 | 1.3e-01 | 4.1e-02 | 1.7e-03 |
+# | tanh | 1.0 | 6.3e-01 | 4.9e-01 | 3.2e-01 | 2.3e-01 | 1.6e-01 | 1.0e-01 |
+# | tanh | 1.1 | 6.6e-01 | 5.3e-01 | 3.9e-01 | 3.3e-01 | 3.1e-01 | 3.1e-01 |
+# | tanh | 1.2 | 6.8e-01 | 5.7e-01 | 4.6e-01 | 4.2e-01 | 4.2e-01 | 4.2e-01 |
+# | tanh | √2 | 7.2e-01 | 6.3e-01 | 5.7e-01 | 5.6e-01 | 5.6e-01 | 5.6e-01 |
+# | tanh | 2.0 | 8.0e-01 | 7.5e-01 | 7.3e-01 | 7.3e-01 | 7.3e-01 | 7.3e-01 |
+# | ReLU | 0.5 | 3.5e-01 | 1.2e-01 | 5.5e-03 | 3.1e-05 | 9.3e-10 | 2.6e-23 |
+# | ReLU | 0.8 | 5.7e-01 | 3.2e-01 | 5.8e-02 | 3.4e-03 | 1.1e-05 | 4.3e-13 |
+# | ReLU | 0.9 | 6.4e-01 | 4.0e-01 | 1.0e-01 | 1.1e-02 | 1.2e-04 | 1.5e-10 |
+# | ReLU | 1.0 | 7.1e-01 | 5.0e-01 | 1.8e-01 | 3.1e-02 | 9.8e-04 | 3.0e-08 |
+# | ReLU | 1.1 | 7.8e-01 | 6.0e-01 | 2.8e-01 | 8.1e-02 | 6.6e-03 | 3.5e-06 |
+# | ReLU | 1.2 | 8.5e-01 | 7.2e-01 | 4.4e-01 | 1.9e-01 | 3.7e-02 | 2.7e-04 |
+# | ReLU | √2 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
+# | ReLU | 2.0 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
+#
+# The size of the gradient, back through this many layers:
+#
+# | activation | gain | 1 | 2 | 5 | 10 | 20 | 50 |
+# |---|---|--:|--:|--:|--:|--:|--:|
+# | none | 0.5 | 5.0e-01 | 2.5e-01 | 3.1e-02 | 9.8e-04 | 9.5e-07 | 8.9e-16 |
+# | none | 0.8 | 8.0e-01 | 6.4e-01 | 3.3e-01 | 1.1e-01 | 1.2e-02 | 1.4e-05 |
+# | none | 0.9 | 9.0e-01 | 8.1e-01 | 5.9e-01 | 3.5e-01 | 1.2e-01 | 5.2e-03 |
+# | none | 1.0 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
+# | none | 1.1 | 1.1e+00 | 1.2e+00 | 1.6e+00 | 2.6e+00 | 6.7e+00 | 1.2e+02 |
+# | none | 1.2 | 1.2e+00 | 1.4e+00 | 2.5e+00 | 6.2e+00 | 3.8e+01 | 9.1e+03 |
+# | none | √2 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
+# | none | 2.0 | 2.0e+00 | 4.0e+00 | 3.2e+01 | 1.0e+03 | 1.0e+06 | 1.1e+15 |
+# | tanh | 0.5 | 4.2e-01 | 2.0e-01 | 2.5e-02 | 7.8e-04 | 7.7e-07 | 7.1e-16 |
+# | tanh | 0.8 | 5.9e-01 | 4.1e-01 | 1.8e-01 | 5.7e-02 | 6.1e-03 | 7.5e-06 |
+# | tanh | 0.9 | 6.4e-01 | 4.8e-01 | 2.7e-01 | 1.4e-01 | 4.6e-02 | 1.9e-03 |
+# | tanh | 1.0 | 6.8e-01 | 5.4e-01 | 3.7e-01 | 2.7e-01 | 1.9e-01 | 1.2e-01 |
+# | tanh | 1.1 | 7.2e-01 | 6.1e-01 | 4.8e-01 | 4.2e-01 | 4.2e-01 | 4.8e-01 |
+# | tanh | 1.2 | 7.6e-01 | 6.7e-01 | 5.9e-01 | 6.0e-01 | 7.0e-01 | 1.1e+00 |
+# | tanh | √2 | 8.4e-01 | 8.0e-01 | 8.6e-01 | 1.1e+00 | 1.8e+00 | 8.1e+00 |
+# | tanh | 2.0 | 1.0e+00 | 1.1e+00 | 1.8e+00 | 3.8e+00 | 1.8e+01 | 1.9e+03 |
+# | ReLU | 0.5 | 3.5e-01 | 1.2e-01 | 5.5e-03 | 3.1e-05 | 9.3e-10 | 2.6e-23 |
+# | ReLU | 0.8 | 5.7e-01 | 3.2e-01 | 5.8e-02 | 3.4e-03 | 1.1e-05 | 4.3e-13 |
+# | ReLU | 0.9 | 6.4e-01 | 4.0e-01 | 1.0e-01 | 1.1e-02 | 1.2e-04 | 1.5e-10 |
+# | ReLU | 1.0 | 7.1e-01 | 5.0e-01 | 1.8e-01 | 3.1e-02 | 9.8e-04 | 3.0e-08 |
+# | ReLU | 1.1 | 7.8e-01 | 6.1e-01 | 2.8e-01 | 8.1e-02 | 6.6e-03 | 3.5e-06 |
+# | ReLU | 1.2 | 8.5e-01 | 7.2e-01 | 4.4e-01 | 1.9e-01 | 3.7e-02 | 2.7e-04 |
+# | ReLU | √2 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
+# | ReLU | 2.0 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
 #
 # Three settings are worth trying.
 # With ReLU, a gain of √2 keeps both sizes, because ReLU loses half of the mean square in each layer; this is Kaiming initialization.

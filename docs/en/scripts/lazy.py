@@ -1091,6 +1091,7 @@ print(torch.equal(net(X), sized(X)))
 # You compile a lazy net and call it.
 # The compiler can replace a size that may change by a symbol, but a lazy layer needs the number.
 # With `dynamic=True`, the compiler uses symbols from the start; otherwise it does so when a second net with the same code has a different size.
+# PyTorch 2.13 and older stop here with an error; 2.14 and newer compile the net:
 
 # %%
 net = torch.compile(nn.Sequential(nn.LazyLinear(3)), backend="eager", dynamic=True)

@@ -154,7 +154,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # "Missing" names are in the net but not in the file; "unexpected" names are in the file but not in the net.
-# <dfn>Strict loading</dfn>, the default of `load_state_dict`, raises an error for every name that is in only one of the two; `strict=False` ignores such names.
+# <dfn>Strict loading</dfn>, the default of `load_state_dict`, raises an error for every name that only the net or only the state dict has; `strict=False` ignores such names.
 # A wrong shape is an error in both cases.
 #
 # **The price.** The error comes *after* everything that fits has been copied.
