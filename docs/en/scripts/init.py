@@ -133,10 +133,10 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 #
 # The functions differ in how they choose the scale of random weights.
 # With `normal_` and `uniform_` you choose the scale yourself.
-# Two families compute the scale from the shape of the weight:
+# Two families compute the scale from the shape of the weight.
 #
-# - <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from both fan-in and fan-out, as a compromise between keeping the size of the values on the way forward and the size of the gradients on the way back.
-# - <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in (or the fan-out) and the activation function, so that values keep their size in a deep net with ReLU.
+# <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from both fan-in and fan-out, as a compromise between keeping the size of the values on the way forward and the size of the gradients on the way back.
+# <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in (or the fan-out) and the activation function, so that values keep their size in a deep net with ReLU.
 #
 # An activation function changes the size of the values that pass through it: ReLU, for example, halves their mean square.
 # The <dfn>gain</dfn> of an activation function is the factor by which random weights are made larger, so that values keep their size when they pass through the activation function; for ReLU it is √2.
@@ -491,7 +491,8 @@ for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
 #> 1e-19
 
 # %% [markdown]
-# <dfn>Vanishing gradients</dfn> get smaller from layer to layer on the way back through a net, and <dfn>exploding gradients</dfn> get larger.
+# <dfn>Vanishing gradients</dfn> are gradients that get smaller from layer to layer on their way back through a net.
+# <dfn>Exploding gradients</dfn> are gradients that get larger from layer to layer on their way back through a net.
 # In this net, gradients shrink by the same factors as activations.
 # The gradient of a weight is the product of two things: the input of its layer, and the gradient that comes back to the output of its layer.
 # In the first layers the input is still large, but the gradient that comes back is tiny.

@@ -74,10 +74,11 @@ except RuntimeError as error:
 #
 # How does it work?
 # A lazy layer registers a hook on itself, which is a function that PyTorch calls before `forward`.
-# At the first call, the hook does the following:
+# To <dfn>materialize</dfn> an uninitialized parameter means to give it a shape and memory.
+# At the first call of the layer, the hook does the following:
 #
 # 1. It reads the size from the input.
-# 2. It materializes the parameters: to <dfn>materialize</dfn> an uninitialized parameter means to give it a shape and memory.
+# 2. It materializes the parameters.
 # 3. It calls `reset_parameters`, which draws the values.
 # 4. It removes itself and changes the class of the layer from `nn.LazyLinear` to `nn.Linear`.
 #
