@@ -1,4 +1,4 @@
-"""The initializers: which values they draw, which tensors they leave alone, and how a net is filled by types."""
+"""The initializers: the values they draw, the tensors they leave alone, and filling a net by types."""
 
 import inspect
 import math
@@ -407,7 +407,7 @@ def test_a_function_is_asked_once_for_its_arguments(monkeypatch: pytest.MonkeyPa
 
 
 def test_functions_of_every_kind() -> None:
-    """Lambdas, methods, objects and nested partials work. Only functions with a `generator` argument receive it."""
+    """Lambdas, methods, objects and nested partials work. A function without `generator` gets none."""
 
     class Sevens:
         def __call__(self, tensor: Tensor) -> None:
