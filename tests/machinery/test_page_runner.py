@@ -130,7 +130,7 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", modules("tests/page_runner"), ids=lambda path: path.name)
 def test_it_knows_nothing_of_this_project(path: Path) -> None:
-    """It does not mention this project's name or folders, or any files generated from pages."""
+    """The runner does not mention this project's name or folders, or any files generated from pages."""
     text = path.read_text("utf-8")
     assert not [word for word in ("d2lblocks", "docs/en", "make update", "notebook") if word in text.lower()]
     assert not [name for name in imports(path) if name.partition(".")[0] in ("tests", "tools", "d2lblocks")]

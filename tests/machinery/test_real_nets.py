@@ -327,7 +327,7 @@ def test_a_failure_without_an_explanation_is_an_error(
 
 
 def test_an_explanation_of_nothing_is_an_error(project: Path, capsys: pytest.CaptureFixture) -> None:
-    """This holds for complete runs; a partial run may leave out the explained failure."""
+    """After a complete run, an explanation without its failure is an error. A partial run may lack it."""
     assert run(project, [sound], number=1) == 0
     assert run(project, [sound]) == 1
     said = "explained.toml explains what no longer fails: first: the shape is computed\n"
@@ -404,7 +404,7 @@ def test_every_library_has_its_file() -> None:
 
 
 def test_every_explanation_is_on_the_page() -> None:
-    """This shows that the table was written after the last explanation was added."""
+    """The table was written after the last explanation was added."""
     page = (ROOT / command.PAGE).read_text("utf-8")
     known = command.explanations(ROOT / "tools" / "real_nets" / "explained.toml")
     assert known

@@ -50,7 +50,7 @@ def test_update_rewrites_what_is_shown_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_update_leaves_a_page_alone_when_a_snippet_fails(tmp_path: Path) -> None:
-    """This includes an exception, a name that the library does not have, and a wrong fence."""
+    """Causes are an exception, a name that the library does not have, and a wrong fence."""
     stale = fence("print(1)", "#> 2")
     pages = {
         "docs/en/raises.md": stale + fence("1 / 0"),

@@ -46,7 +46,7 @@ YES, NO = (True, False), (False, True)
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
 def test_what_has_not_changed_is_not_tested_again(workers: list[str], toy: Path) -> None:
-    """They run on request, by an option or by their folder, and again after a change of a tool."""
+    """The tests run on request, by an option or by their folder, and again after a change of a tool."""
     assert [ran(toy, *workers), ran(toy, *workers)] == [YES, NO]
     assert ran(toy, *workers, "--machinery") == YES
     assert ran(toy, *workers, "tests/machinery") == YES

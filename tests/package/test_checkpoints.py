@@ -194,7 +194,7 @@ def test_ctrl_c_waits_for_the_values(checkpoint: bool, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("interrupted")
 def test_ctrl_c_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
-    """This is the case in a background job of a shell."""
+    """A background job of a shell ignores Ctrl-C, for example."""
     save_checkpoint(tmp_path, 1, net=net(1.0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     assert load_checkpoint(tmp_path, net=net(2.0)) == 1
@@ -212,7 +212,7 @@ def test_a_load_in_another_thread_is_like_any_other(tmp_path: Path) -> None:
 
 
 def test_a_copy_that_fails_puts_the_rest_back(tmp_path: Path, monkeypatch: Any) -> None:
-    """This can happen when a GPU runs out of memory."""
+    """One cause is a GPU that runs out of memory."""
     save_checkpoint(tmp_path, 1, **parts(1))
     mine = parts(2)
     before = look(mine)
@@ -267,9 +267,7 @@ def test_a_part_that_is_broken_halfway_is_put_back(tmp_path: Path) -> None:
 
 
 def test_tensors_shared_by_two_nets_stay_shared(tmp_path: Path) -> None:
-    """They are stored once, and one of the two nets can be loaded alone. Nets that share differently are
-    refused.
-    """
+    """Shared tensors are stored once, and one net can be loaded alone. Different sharing is an error."""
 
     def pair(shared: bool) -> Parts:
         encoder = nn.Linear(2, 2)
@@ -325,7 +323,7 @@ class Failing:
 
 
 def test_an_optimizer_that_loads_in_place_is_put_back(tmp_path: Path) -> None:
-    """It has been loaded when another part fails."""
+    """The optimizer has been loaded when another part fails."""
 
     def stepped(gradient: float) -> Overwriting:
         weight = nn.Parameter(torch.ones(2))

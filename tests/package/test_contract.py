@@ -177,7 +177,7 @@ def test_device_and_dtype_reach_every_tensor(block: Block) -> None:
 
 
 @every_block
-def test_device_context_is_honoured(block: Block) -> None:
+def test_device_context_is_honored(block: Block) -> None:
     """`with torch.device(...)` sets the device of every tensor."""
     with torch.device("meta"):
         net = block.ready()

@@ -50,6 +50,6 @@ def test_what_is_found_can_be_used() -> None:
     (None, TypeError, "'NoneType' object cannot be interpreted as an integer"),
 ])  # fmt: skip
 def test_a_wrong_number_is_told(function: object, i: object, error: type[Exception], message: str) -> None:
-    """It is not taken for some other device."""
+    """A wrong number is an error instead of a name of some other device."""
     with pytest.raises(error, match=message):
         function(i)  # type: ignore[operator]

@@ -105,7 +105,7 @@ def test_a_write_that_fails_midway_leaves_the_old_file() -> None:
 
 
 def test_a_killed_writer_leaves_the_old_file(folder: Path) -> None:
-    """It is killed while two new files are half written. The temporary files stay until the next saves."""
+    """The writer is killed with two new files half written. Temporary files stay until the next saves."""
     write_torch(1, "x")
     write_safetensors(1, "y")
     half_written = """if True:
@@ -137,7 +137,7 @@ def test_a_path_that_will_not_do_is_named(write: str, path: str, code: int) -> N
 
 @both
 def test_a_reader_finds_the_old_or_the_new(write: str) -> None:
-    """This holds even if the file is replaced many times during reading."""
+    """A reader gets a complete file even if the file is replaced many times during reading."""
     globals()[write](0, "x")
     done, seen = threading.Event(), []
 

@@ -78,7 +78,7 @@ def test_what_another_program_has_left_out_may_be_one_of_many() -> None:
     net[3].bias = net[1].bias
     save_model(net, "whole.st")
     tensors = load_file("whole.st")
-    save_file(tensors, "x.st")  # without the metadata, which hold the other names
+    save_file(tensors, "x.st")  # without the metadata, which holds the other names
     other = nn.ModuleList([nn.Linear(3, 3) for _ in range(5)])
     other[2].weight = other[4].weight = other[0].weight
     other[3].bias = other[1].bias
@@ -204,7 +204,7 @@ def test_a_buffer_that_is_none_is_told() -> None:
 
 
 def test_the_nearest_names_are_looked_for_in_large_nets_as_well() -> None:
-    """They are searched for as many names as time allows, and the message says how many."""
+    """Similar names are searched for as many names as time allows, and the message says how many."""
     names = [f"layer{at}" for at in range(2000)]
     save_file({f"{name}.weigth": torch.ones(1) for name in names}, "x.st")
     net = nn.ModuleDict({name: nn.PReLU() for name in names})
@@ -246,7 +246,7 @@ def test_a_size_that_a_lazy_layer_knows_is_compared(
 
 
 def test_the_tensors_of_a_lazy_norm_have_one_size() -> None:
-    """It can be any size."""
+    """Any size fits if all tensors have it."""
     tensors = nn.BatchNorm1d(3).state_dict()
     save_file(tensors | {"running_var": torch.ones(4)}, "x.st")
     with pytest.raises(
@@ -448,7 +448,7 @@ def test_each_of_our_readers_names_the_other(scripted: bytes) -> None:
 
 
 def test_what_is_cut_off_is_damaged() -> None:
-    """This is a file of the right kind that is incomplete."""
+    """A file of the right kind that is incomplete is called damaged."""
     save_parameters(nn.Linear(2, 1), "x.st")
     save(torch.ones(30), "x.pt")
     for read, name in ((partial(load_parameters, nn.Linear(2, 1)), "x.st"), (load, "x.pt")):

@@ -288,9 +288,7 @@ PADDED: dict[str, tuple[Callable[[], nn.Module], Any]] = {
 
 @pytest.mark.parametrize(("make", "rules"), PADDED.values(), ids=PADDED)
 def test_the_row_of_padding_stays_zero(make: Callable[[], nn.Module], rules: Any) -> None:
-    """This holds whichever layer's rule fills the weight. The other rows are filled, and the weight can be
-    trained.
-    """
+    """The rule of any layer keeps the row at 0. The other rows are filled, and the weight can be trained."""
     for device in ("cpu", "meta"):
         with torch.device(device):
             net = make()
@@ -438,7 +436,7 @@ def shuffled(tensor: Tensor) -> None:
 @pytest.mark.parametrize("generator", [None, seeded(1)], ids=["global", "generator"])
 @pytest.mark.parametrize("function", [*RANDOM, hardshrink_uniform_, SPARSE, shuffled])
 def test_nothing_is_drawn_on_meta(function: Init, generator: torch.Generator | None) -> None:
-    """This holds for nets made on meta by argument or by context, and for calls inside the context."""
+    """The net is made on meta by argument or by context; the call may be inside the context."""
     net, state = nn.Linear(3, 2, device="meta"), torch.get_rng_state()
     init_by_type(net, {nn.Linear: {"weight": function}}, generator=generator)
     with torch.device("meta"):
@@ -528,7 +526,7 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
 
 
 def test_an_error_takes_back_what_was_drawn() -> None:
-    """This holds for the default generator and for a given one."""
+    """Both the default generator and a given one are restored."""
     rules = {nn.Linear: {"weight": nn.init.normal_, "bias": nn.init.xavier_uniform_}}
     generator = torch.Generator().manual_seed(3)
     for chosen in (None, generator):

@@ -87,7 +87,7 @@ def test_examples_are_coupled_unless_each_has_its_own_mean() -> None:
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_lazy_layer_becomes_a_linear_one(bias: bool) -> None:
-    """It gets the same values as a layer with sizes gets from the same seed. Until then nothing is drawn."""
+    """The same seed gives a lazy layer the values of a layer with sizes. Until then nothing is drawn."""
     X = torch.rand(4, 3)
     torch.manual_seed(1)
     sized = MyLinear(3, 2, bias=bias)

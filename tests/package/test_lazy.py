@@ -438,7 +438,7 @@ class Named(nn.Module):
 
 
 def test_inputs_may_have_names() -> None:
-    """They are copied like inputs without names."""
+    """Inputs with names are copied like those without."""
     X, mask, extra = (
         torch.ones(2, 4, requires_grad=True),
         torch.ones(3),
@@ -491,7 +491,7 @@ def test_a_failure_shows_the_shapes_of_inputs_with_names(kwargs: Any, message: s
 
 
 def test_init_runs_after_the_dry_run() -> None:
-    """It runs on every module, in the order of `net.apply`, and with the net's own modes."""
+    """The function runs on every module, in the order of `net.apply`, and with the net's own modes."""
     net, seen = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d()), []
     apply_init(net, rows, init=lambda module: seen.append((type(module), module.training)))
     assert seen == [(nn.Linear, True), (nn.BatchNorm1d, True), (nn.Sequential, True)]
@@ -512,7 +512,7 @@ def test_what_was_made_before_stays_in_use() -> None:
 
 
 def test_a_net_on_meta_takes_meta_inputs() -> None:
-    """It gets its shapes there, and nothing is drawn."""
+    """The net gets its shapes on meta, and nothing is drawn."""
     before = torch.get_rng_state()
     net = nn.Sequential(MLP(device="meta"), nn.LazyBatchNorm1d(device="meta"))
     apply_init(net, torch.rand(2, 4, device="meta"))
@@ -544,9 +544,7 @@ def test_a_net_without_lazy_parameters_is_only_checked() -> None:
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_run_is_without_training_and_gradients(enabled: bool) -> None:
-    """This holds in every module. `train` is not called, because it may do more. Afterwards the modes are as
-    before.
-    """
+    """The modes of all modules are changed without calling `train`, which may do more, and are restored."""
 
     class Strict(nn.Sequential):
         def train(self, mode: bool = True) -> Any:
@@ -577,7 +575,7 @@ WRITES: dict[str, tuple[Tensor, Callable[[Any], Any]]] = {
 
 @pytest.mark.parametrize(("count", "write"), WRITES.values(), ids=WRITES)
 def test_buffers_are_left(count: Tensor, write: Callable[[Any], Any]) -> None:
-    """They are the same objects with the same values, however the forward pass writes to them."""
+    """Buffers are the same objects with the same values, however the forward pass writes to them."""
     net = Run(lambda net, X: (write(net), net.a(X)), a=nn.LazyLinear(3))
     net.register_buffer("count", count)
     apply_init(net, rows)
@@ -586,7 +584,7 @@ def test_buffers_are_left(count: Tensor, write: Callable[[Any], Any]) -> None:
 
 
 def test_parameters_are_left() -> None:
-    """This includes the parameters of a layer that scales its weight when it is called."""
+    """Parameters keep their values even if a layer scales its weight when it is called."""
     net = nn.Sequential(nn.Embedding(5, 3, max_norm=0.1), nn.LazyLinear(2))
     before = net[0].weight.tolist()
     apply_init(net, torch.tensor([1, 2]))
@@ -695,7 +693,7 @@ def test_a_layer_that_is_called_by_keyword_gets_its_shape() -> None:
 
 
 def test_a_failure_frees_the_memory_of_what_is_lazy_again() -> None:
-    """It has no values, as before, but keeps its type and device."""
+    """A parameter has no values again, and has kept its type and device."""
     net = nn.Sequential(nn.LazyLinear(3), nn.Linear(4, 2)).double()
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
         apply_init(net, rows.double())
@@ -717,7 +715,7 @@ CONVS = [
 
 @pytest.mark.parametrize(("layer", "shape"), CONVS, ids=[type(layer).__name__ for layer, _ in CONVS])
 def test_the_expected_shape_of_a_convolution_has_all_its_channels(layer: nn.Module, shape: str) -> None:
-    """It counts the channels of all groups, though the weight has those of one, and names each dimension."""
+    """The shape has the channels of all groups, although the weight has those of one group."""
     d = len(layer.kernel_size)
     with pytest.raises(
         RuntimeError, match=rf"it got shape \(2, 5(, 4){{{d}}}\), and expects shape {shape}: "
@@ -805,7 +803,7 @@ def test_buffers_of_any_kind_are_left(make: Callable[[], Tensor], values: Callab
     ],
 )
 def test_a_net_that_was_scripted_is_refused(make: Make, where: str) -> None:
-    """It takes no hooks, and changes could not be undone. The order named by the error works."""
+    """Scripted modules take no hooks, and changes could not be undone. The order named by the error works."""
     net = make()
     with pytest.raises(RuntimeError, match=f"^apply_init is not supported on ScriptModules, {where}: "):
         apply_init(net, rows)
@@ -904,7 +902,7 @@ def test_init_runs_in_the_callers_grad_mode(mode: Callable[[], Any]) -> None:
 
 
 def test_a_net_of_inference_mode_is_served_too() -> None:
-    """Such a net can be written only in inference mode, wherever the dry run is called."""
+    """A net made in inference mode can be written only in that mode, wherever the dry run is called."""
     with torch.inference_mode():
         inside, outside = nn.LazyLinear(3), nn.LazyLinear(3)
         assert apply_init(inside, rows, init=init_42)(rows).shape == (2, 3)

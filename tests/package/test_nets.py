@@ -85,7 +85,7 @@ def test_a_net_comes_back(layers: list[tuple[Make, Make]], data: st.DataObject) 
 @settings(deadline=None, max_examples=60)
 @given(values=st.lists(tensors(), max_size=4))
 def test_tensors_of_all_kinds_come_back(values: list[Tensor]) -> None:
-    """They come back as buffers, and other readers of safetensors read the same values."""
+    """Buffers of all kinds come back, and other readers of safetensors read the same values."""
     plain = [value.detach() for value in values]
     save_parameters(buffers(*plain), "x.st")
     net = load_parameters(buffers(*(torch.zeros(v.shape, dtype=v.dtype) for v in plain)), "x.st")
@@ -117,7 +117,7 @@ def test_every_tensor_begins_at_a_multiple_of_its_width() -> None:
 
 
 def test_types_of_several_numbers_in_a_byte_come_back() -> None:
-    """They keep their own shape: a file counts each number, but torch counts each byte."""
+    """The shape of such a tensor is kept: a file counts each number, but torch counts each byte."""
     packed = torch.arange(6, dtype=torch.uint8).view(2, 3)
     save_parameters(buffers(packed.view(torch.float4_e2m1fn_x2)), "x.st")
     net = buffers(torch.zeros_like(packed).view(torch.float4_e2m1fn_x2))
@@ -314,7 +314,7 @@ def test_what_an_error_recommends_works() -> None:
 
 
 def test_a_tensor_larger_than_what_is_written_at_once_comes_back() -> None:
-    """It is written in chunks."""
+    """Large tensors are written in chunks."""
     saved, net = (nn.Linear(700, 1200) for _ in range(2))
     save_parameters(saved, "x.st")
     assert same([*load_parameters(net, "x.st").state_dict().values()], [*saved.state_dict().values()])
@@ -333,7 +333,7 @@ def test_steps_that_nobody_takes_do_not_tell_views_apart() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.uint8])
 def test_overlapping_parts_of_any_type_are_told_apart(dtype: torch.dtype) -> None:
-    """They can be loaded only if the values they share are equal in the file."""
+    """Overlapping parts can be loaded only if the values they share are equal in the file."""
     numbers = torch.arange(1, 7).to(dtype)
     others = numbers[2:] + (1e-12 if dtype is torch.float64 else 1)
     save_parameters(buffers(numbers[:4], numbers[2:]), "shared.st")

@@ -89,7 +89,7 @@ def test_the_order_of_one_net_among_others_is_its_own(tmp_path: Path) -> None:
 
 
 def test_a_shared_parameter_has_all_its_names(tmp_path: Path) -> None:
-    """It is still matched if another of its names is now the first."""
+    """The parameter is still matched if another of its names is now the first."""
 
     def tied(order: str) -> nn.ModuleDict:
         net = layers(order)
@@ -111,7 +111,7 @@ def test_a_shared_parameter_has_all_its_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("with_nets", [True, False])
 def test_names_that_an_optimizer_was_given_count(with_nets: bool, tmp_path: Path) -> None:
-    """They count even if the nets are not loaded, and afterwards they are in the optimizer's own order."""
+    """The optimizer's names count even if the nets are not loaded; afterwards they are in its own order."""
     saved, other = layers("qk"), layers("kq")
     optimizers = [optim.Adam(net.named_parameters()) for net in (saved, other)]
     train(optimizers[0])
@@ -217,7 +217,7 @@ def test_of_other_numbers_no_sizes_are_compared(tmp_path: Path) -> None:
 
 
 def test_parameters_without_a_shape_have_their_place(tmp_path: Path) -> None:
-    """They belong to a lazy layer that is not saved itself."""
+    """The parameters belong to a lazy layer that is not saved itself."""
     saved, other = (optim.SGD(nn.LazyLinear(2).parameters(), lr=lr) for lr in (0.5, 0.1))
     save_checkpoint(tmp_path, 1, optimizer=saved)
     assert load_checkpoint(tmp_path, optimizer=other) == 1

@@ -97,9 +97,7 @@ def test_shared_names_are_one_object(net: nn.Module) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_two_parameters_in_one_memory_are_shared(device: str) -> None:
-    """This includes transposed tensors and the meta device, but not parts that overlap only partly or not
-    at all.
-    """
+    """Transposed tensors and tensors on meta are shared. Parts that overlap partly or not at all are not."""
     assert shared_names(tied_by_memory()) == [["0.weight", "1.weight"]]
     assert shared_names(transposed()) == [["0.weight", "1.weight"]]
     with torch.device(device):
@@ -251,7 +249,7 @@ def test_tensors_of_other_kinds_are_counted_as_they_are_stored(
 
 
 def test_a_sparse_parameter_is_listed() -> None:
-    """It has a gradient flag, like any parameter."""
+    """A sparse parameter has a gradient flag, like any parameter."""
     net = nn.ParameterList([nn.Parameter(sparse(9))])
     row = parameter_table(net)[0]
     assert (row.kind, row.trainable, row.values, row.bytes) == ("parameter", True, 1, 20)
@@ -312,7 +310,7 @@ def test_a_table_says_what_was_found_and_cannot_be_changed() -> None:
 
 
 def test_a_module_that_has_a_tensor_under_two_names_shows_both() -> None:
-    """This holds for parameters and buffers."""
+    """Parameters and buffers are both shown under both names."""
     net = nn.Module()
     net.a = net.b = nn.Parameter(torch.zeros(2))
     net.c = net.d = nn.Buffer(torch.zeros(3))
@@ -455,9 +453,7 @@ def test_autograd_notices_a_value_that_is_set() -> None:
 
 
 def test_a_tensor_made_in_inference_mode_is_set_wherever_it_is_asked_for() -> None:
-    """It stays an inference tensor, which PyTorch's own `copy_` refuses outside. A normal tensor stays
-    trainable.
-    """
+    """An inference tensor stays one, even where `copy_` refuses it. A normal tensor stays trainable."""
     with torch.inference_mode():
         inside = nn.Linear(2, 1)
     normal = nn.Linear(2, 1)

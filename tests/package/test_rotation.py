@@ -102,7 +102,7 @@ def test_without_a_loss_the_last_is_the_best(tmp_path: Path) -> None:
 
 
 def test_what_was_just_saved_stays(tmp_path: Path) -> None:
-    """It stays even if the run has gone back to an earlier step after damaged or unwanted checkpoints."""
+    """A new checkpoint stays even if the run has gone back to an earlier step."""
     save(tmp_path, 100, 200, 300, 400, 500, keep=5)
     damage(tmp_path, 500)
     assert load(tmp_path, 200) == 200

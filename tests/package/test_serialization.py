@@ -50,7 +50,7 @@ NESTED = st.recursive(
 @settings(deadline=None, max_examples=150)
 @given(nested=NESTED)
 def test_values_come_back(nested: Any) -> None:
-    """This holds for any nesting, and torch itself can read the file too."""
+    """All nested values come back, and torch itself can read the file too."""
     save(nested, "x.pt")
     assert same(load("x.pt"), nested)
     assert same(torch.load("x.pt", weights_only=True), nested)
@@ -97,7 +97,7 @@ def test_parts_of_several_tensors_are_stored_without_the_rest() -> None:
 
 
 def test_a_frozen_part_stays_frozen() -> None:
-    """This includes a Parameter that is stored without the rest of its tensor."""
+    """A frozen Parameter stays frozen, even if it is stored without the rest of its tensor."""
     for requires_grad in (False, True):
         save(nn.Parameter(torch.ones(1000)[:2], requires_grad=requires_grad), "x.pt")
         assert load("x.pt").requires_grad is requires_grad

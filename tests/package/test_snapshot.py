@@ -369,7 +369,7 @@ SPARE: list[Net] = []  # restored nets, which other tests can use again
 
 @pytest.mark.parametrize("mischief", MISCHIEF.values(), ids=MISCHIEF)
 def test_everything_is_put_back(mischief: Callable[[Any], Any]) -> None:
-    """It works in the same objects, bit for bit, any number of times, and in inference mode."""
+    """A snapshot restores the same objects, bit for bit, any number of times, and also in inference mode."""
     net = SPARE.pop() if SPARE else Net()
     before = look(net)
     snapshot = Snapshot(net)
@@ -614,7 +614,7 @@ def test_inference_mode_has_no_part_in_it(modes: tuple[bool, bool]) -> None:
 
 
 def test_the_memory_is_copied_once() -> None:
-    """It does not matter how many tensors share it, or whether one tensor covers all of it."""
+    """Any number of tensors may share the memory, whether or not one of them covers all of it."""
     probe = """
 import sys, torch
 from pathlib import Path
@@ -667,7 +667,7 @@ OTHERS: dict[str, tuple[Callable[[], Tensor], Callable[[Any], Any]]] = {
 def test_tensors_of_other_kinds_are_put_back(
     make: Callable[[], Tensor], values: Callable[[Any], Any]
 ) -> None:
-    """They are restored as attributes, and computed tensors keep their graph."""
+    """Other tensors are restored as attributes, and computed tensors keep their graph."""
     net = nn.Module()
     net.cache = cache = make()
     graph, before = cache.grad_fn, repr(values(cache))
@@ -730,7 +730,7 @@ def test_a_net_on_a_gpu_is_put_back() -> None:
 @pytest.mark.parametrize("start", [0, 1, 2, 4])
 @pytest.mark.parametrize("length", [9000, 9001, 9002, 9004])
 def test_memory_of_any_length_is_put_back(start: int, length: int) -> None:
-    """This includes memory that cannot be compared as wide integers. The memory around it does not change."""
+    """The length may prevent a comparison as wide integers. The memory around the tensor does not change."""
     whole = torch.arange(10_000).to(torch.uint8)
     snapshot, before = Snapshot(whole[start : start + length]), whole.clone()
     whole += 1

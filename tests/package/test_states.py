@@ -81,7 +81,7 @@ TENSORS: dict[str, Tensor] = {
 
 @pytest.mark.parametrize("tensor", TENSORS.values(), ids=TENSORS)
 def test_a_tensor_keeps_its_strides(tensor: Tensor, tmp_path: Path) -> None:
-    """This means that the order of its values in memory is kept."""
+    """Strides determine the order of the values in memory."""
     part = Stating()
     save_checkpoint(tmp_path, 1, part=Stating([tensor]))
     load_checkpoint(tmp_path, part=part)
@@ -113,7 +113,7 @@ ARRAYS = [
 
 @pytest.mark.parametrize("array", ARRAYS, ids=repr)
 def test_an_array_comes_back(array: Any, tmp_path: Path) -> None:
-    """It is always writable afterwards."""
+    """An array comes back with its type, shape and values, and is always writable."""
     part = Stating()
     save_checkpoint(tmp_path, 1, part=Stating({"x": array}))
     load_checkpoint(tmp_path, part=part)
@@ -123,7 +123,7 @@ def test_an_array_comes_back(array: Any, tmp_path: Path) -> None:
 
 
 def test_tensors_that_are_one_stay_one(tmp_path: Path) -> None:
-    """They are stored once. Another view of the same memory is a separate tensor."""
+    """A tensor is stored once. Another view of the same memory is a separate tensor."""
     tensor = torch.rand(300, 300)
     part = Stating()
     path = save_checkpoint(
@@ -199,7 +199,7 @@ PARTS: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize(("saved", "mine"), PARTS.values(), ids=PARTS)
 def test_a_container_is_filled(saved: Any, mine: Any, tmp_path: Path) -> None:
-    """It is filled in place, so everything that refers to it sees the loaded entries."""
+    """A container is filled in place, so everything that refers to it sees the loaded entries."""
     part, before = copy.deepcopy(mine), copy.deepcopy(saved)
     save_checkpoint(tmp_path, 1, part=saved)
     load_checkpoint(tmp_path, part=part)

@@ -203,7 +203,7 @@ def test_a_sweep_between_making_and_locking_is_noticed(tmp_path: Path, monkeypat
 
 
 def test_what_another_process_removes_is_no_error(tmp_path: Path, monkeypatch: Any) -> None:
-    """It may remove a file during the search for the best one, and one that this process would remove."""
+    """Another process may remove a file that this one reads, or that this one is about to remove."""
     real = _folder._loss
 
     def loss(path: Path, if_damaged: float) -> float:

@@ -50,7 +50,7 @@ def test_every_topic_has_a_notebook_and_nothing_else_has() -> None:
 
 @every_topic
 def test_a_notebook_is_valid(page: Page) -> None:
-    """It follows the format, every cell has an id, and there are no traces of the machine that made it."""
+    """A notebook follows the format, every cell has an id, and nothing tells which machine made it."""
     notebook = read(page)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
@@ -61,7 +61,7 @@ def test_a_notebook_is_valid(page: Page) -> None:
 
 @every_topic
 def test_a_notebook_is_plain_markdown(page: Page) -> None:
-    """It contains no markup that only the site understands, and no link to a missing file."""
+    """A notebook contains no markup that only the site understands, and no link to a missing file."""
     assert {text: found for text in prose(read(page)) if (found := leftovers(text))} == {}
 
 
@@ -124,7 +124,7 @@ def test_solutions_are_folded(page: Page) -> None:
 
 @every_topic
 def test_a_notebook_shows_what_the_page_shows(page: Page) -> None:
-    """It has every line of output, in order, and no other."""
+    """A notebook has every line of output, in order, and no other."""
     shown = [line for snippet in page.snippets for line in snippet.outputs()]
     outputs = [output for cell in code(read(page)) for output in cell.outputs]
     texts = [output.get("text") or "\n".join(output.traceback) + "\n" for output in outputs]

@@ -27,7 +27,7 @@ def folders() -> list[Path]:
 
 
 def test_every_path_in_contributing_is_there() -> None:
-    """This covers all text in backticks that looks like a path."""
+    """All text in backticks that looks like a path names a file or folder."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     named = {name.replace("NAME", "modules").replace("TOPIC", "modules") for name in PATH.findall(text)}
     assert len(named) > 20
@@ -43,7 +43,7 @@ def places(name: str) -> list[str]:
 
 
 def test_the_map_comes_first() -> None:
-    """It is on the first screen of CONTRIBUTING."""
+    """The map is on the first screen of CONTRIBUTING."""
     lines = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("\n")
     assert lines.index("| you want to ... | look in ... |") < 6
 

@@ -87,7 +87,7 @@ def test_uv_on_the_path_makes_the_environment(
 
 @needs_scripts
 def test_a_group_can_have_pins_of_its_own(project: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    """They are added to the project's pins. The group's separate environment is updated when they change."""
+    """The group's pins are added to the project's. Its separate environment is updated when they change."""
     uv, pins = stand_in(tmp_path / "uv"), project / "tools" / "real_nets" / "constraints.txt"
     pins.parent.mkdir()
     installed = []

@@ -61,7 +61,7 @@ def test_imports_point_one_way(file: Path) -> None:
 
 
 def test_the_topics_are_those_of_the_package() -> None:
-    """They are in the order of the site."""
+    """The topics are listed in the order of the site."""
     there = {file.relative_to(PACKAGE).parts[0].removesuffix(".py") for file in FILES}
     assert set(TOPICS) == {name for name in there if not name.startswith("_")}
     assert (TOPICS[0], TOPICS[-1]) == ("modules", "devices")

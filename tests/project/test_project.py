@@ -87,7 +87,7 @@ def test_every_package_is_pinned() -> None:
 
 
 def test_the_wheel_is_complete(tmp_path: Path) -> None:
-    """It contains `py.typed`, and the package can be imported from the wheel alone."""
+    """The wheel contains `py.typed`, and the package can be imported from it alone."""
     run(sys.executable, "-m", "flit_core.wheel", "--outdir", tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     assert "d2lblocks/py.typed" in zipfile.ZipFile(wheel).namelist()

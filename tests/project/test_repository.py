@@ -85,7 +85,7 @@ def test_only_jobs_that_publish_may_write() -> None:
 
 
 def test_the_package_is_tested_with_what_it_allows() -> None:
-    """This covers the oldest and the newest torch, and every Python in pyproject.toml, on every system."""
+    """The tests use the oldest and the newest torch, and every Python in pyproject.toml, on every system."""
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     oldest_torch = re.search(r'"torch>=([\d.]+)"', project)[1]
     pythons = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)

@@ -78,7 +78,7 @@ def test_nothing_is_fetched_from_elsewhere(page: str, site: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_topic_offers_its_notebook_and_its_script(page: str, site: Path) -> None:
-    """They can be downloaded, and equal the files in the repository. Other pages offer none."""
+    """Both files can be downloaded, and equal those in the repository. Other pages offer none."""
     stem = page.removesuffix(".md")
     files = [name for name in (f"notebooks/{stem}.ipynb", f"scripts/{stem}.py") if (DOCS / name).is_file()]
     place = html(site, page)
@@ -109,7 +109,7 @@ def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:8000/", PUBLISHED], ids=["at home", "published"])
 def test_every_link_leads_somewhere(address: str, site: Path, published: Path) -> None:
-    """This covers pages, anchors, pictures, the search and the sitemap. Every id is unique on its page."""
+    """Links of pages, pictures, the search and the sitemap work. Every id is unique on its page."""
     found = list(defects(published if address == PUBLISHED else site, address))
     assert not found, "\n".join(found)
 

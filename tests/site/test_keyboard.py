@@ -108,7 +108,7 @@ def test_the_navigation_leads_to_a_page(tab: Page) -> None:
     tab.wait_for_url("**/parameters/")
 
 
-def test_the_colours_can_be_switched(tab: Page) -> None:
+def test_the_colors_can_be_switched(tab: Page) -> None:
     """Switching works in both directions, and the choice is kept."""
     body = tab.locator("body")
     for scheme in ("slate", "default", "slate"):
@@ -200,7 +200,7 @@ def test_the_drawer_is_for_small_screens(tab: Page) -> None:
 
 
 def test_the_drawer_has_the_table_of_contents(open_page: Open) -> None:
-    """It leads to a section, closes, and shows the section."""
+    """The table of contents leads to a section, and the drawer closes and shows the section."""
     tab = open_page("modules/", PHONE)
     focus(tab, "button.md-header__button")
     tab.keyboard.press("Enter")

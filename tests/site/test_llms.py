@@ -27,7 +27,7 @@ def full_text(site: Path, address: str = "") -> dict[str, str]:
 
 @pytest.mark.parametrize("address", ["", PUBLISHED], ids=["at home", "published"])
 def test_the_list_has_every_page(address: str, site: Path, published: Path) -> None:
-    """It has the title, address and first sentence; test_html.py checks that the addresses exist."""
+    """An entry has the title, address and first sentence; test_html.py checks that the addresses exist."""
     folder = published if address else site
     text = (folder / "llms.txt").read_text("utf-8")
     assert re.match(r"# \S+\n\n> \S.*\n\n", text)

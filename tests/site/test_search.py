@@ -59,7 +59,7 @@ def asked_for(server: Server) -> list[str]:
 
 
 def test_it_is_fetched_when_it_is_opened(newcomer: Page, server: Server) -> None:
-    """It is not fetched earlier, because most readers of a page do not search."""
+    """The search is not fetched earlier, because most readers of a page do not search."""
     server.sent.clear()
     newcomer.goto(f"{server.address}modules/")
     newcomer.mouse.wheel(0, 5000)

@@ -140,7 +140,7 @@ def test_the_console_is_silent(page: str, visit: Visits) -> None:
 
 @pytest.mark.parametrize("page", ALL)
 def test_a_page_is_light(page: str, visit: Visits) -> None:
-    """This counts everything that a reader fetches, on a first visit and when coming from another page."""
+    """The limits cover all that a reader fetches, on a first visit and when coming from another page."""
     assert visit(page).following < visit(page).first
     assert visit(page).first <= FIRST
     assert visit(page).following <= FOLLOWING
@@ -176,8 +176,8 @@ def test_nobody_is_kept_out_of_what_opens(scheme: str, width: int, axe: str, ope
         assert tab.evaluate(AXE) == []
 
 
-def test_pictures_follow_the_colours_of_the_page(open_page: Open) -> None:
-    """This includes switching by hand to other colors than the system's."""
+def test_pictures_follow_the_colors_of_the_page(open_page: Open) -> None:
+    """Pictures also follow if the colors are switched by hand to other colors than the system's."""
 
     def picture(system: str, clicks: int) -> bytes:
         tab = open_page("modules/", color_scheme=system, reduced_motion="reduce")
@@ -278,7 +278,7 @@ ENTRY = (
     ],
 )
 def test_three_clicks_from_home_are_enough(clicks: list[str], found: str, open_page: Open) -> None:
-    """They lead to the fix of an error, and to the source of a layer, on its page and in the API."""
+    """Three clicks lead to the fix of an error, and to the source of a layer, on its page and in the API."""
     tab = open_page()
     for each in clicks:
         tab.locator(each).locator("visible=true").first.click()
@@ -286,7 +286,7 @@ def test_three_clicks_from_home_are_enough(clicks: list[str], found: str, open_p
 
 
 def test_a_notebook_is_two_clicks_from_home(open_page: Open) -> None:
-    """It is downloaded under its own name."""
+    """The notebook is downloaded under its own name."""
     tab = open_page()
     tab.get_by_role("link", name="Lazy initialization").first.click()
     with tab.expect_download() as download:

@@ -20,7 +20,8 @@ def candidates(folder: Path, which: int | str) -> list[Path]:
         return [path_of(folder, which)]
     paths = [path for _, path in _steps(folder)]
     if which == "best":
-        return sorted(paths, key=partial(_loss, if_damaged=-math.inf))  # so loading warns of them
+        # Damaged ones come first, so that loading warns about them.
+        return sorted(paths, key=partial(_loss, if_damaged=-math.inf))
     if which != "last":
         raise ValueError(f'expected which to be "last", "best" or the number of a step, but got {which!r}')
     return paths

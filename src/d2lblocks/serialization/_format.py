@@ -1,6 +1,6 @@
 """Named tensors in a safetensors file with checksums, which show whether it is damaged.
 
-The file is plain safetensors, which many programs read. Its metadata hold the further names of shared
+The file is plain safetensors, which many programs read. Its metadata holds the further names of shared
 tensors, as `safetensors.torch.save_model` writes them. The key `d2lblocks` holds our own data: the same
 names, the checksums of the tensors, and the notes. Another key holds the checksum of that text.
 """

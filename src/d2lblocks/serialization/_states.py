@@ -269,7 +269,7 @@ def _tie(name: str, first: str) -> str:
 
 
 def _is_read_only(tensor: Tensor) -> bool:
-    """Whether several values share a place in memory, or torch cannot write to the tensor with others."""
+    """Whether several values share a place in memory, or `_foreach_copy_` cannot write to the tensor."""
     if tensor.is_conj() or tensor.is_neg():
         return True
     if tensor.is_contiguous():  # as for nearly all tensors, and for all without values
