@@ -157,7 +157,7 @@ def test_a_reader_finds_the_old_or_the_new(write: str) -> None:
 
 
 def test_numpy_is_not_needed(folder: Path) -> None:
-    """The package needs only torch and safetensors, without their optional dependencies."""
+    """The package works without NumPy, an optional dependency of torch and safetensors."""
     script = """if True:
         import sys, warnings
         sys.modules["numpy"] = None

@@ -89,7 +89,7 @@ DISTRIBUTIONS = [
 
 @pytest.mark.parametrize(("fill", "variance", "kurtosis", "bound"), DISTRIBUTIONS)
 def test_weights_have_their_distribution(fill: Init, variance: float, kurtosis: float, bound: float) -> None:
-    """Mean and variance are within four standard errors. Values nearly reach the bound and stay below it."""
+    """Mean and variance are within four standard errors. Values nearly reach the bound."""
     weight = nn.Linear(300, 500).apply(fill).weight.double()
     n = weight.numel()
     assert abs(weight.mean()) < 4 * math.sqrt(variance / n)
@@ -288,7 +288,7 @@ PADDED: dict[str, tuple[Callable[[], nn.Module], Any]] = {
 
 @pytest.mark.parametrize(("make", "rules"), PADDED.values(), ids=PADDED)
 def test_the_row_of_padding_stays_zero(make: Callable[[], nn.Module], rules: Any) -> None:
-    """The rule of any layer keeps the row at 0. The other rows are filled, and the weight can be trained."""
+    """The row stays 0 whichever layer's rule fills the weight. The weight can be trained."""
     for device in ("cpu", "meta"):
         with torch.device(device):
             net = make()
@@ -349,7 +349,7 @@ def test_a_layer_that_has_no_such_parameter_can_be_left_out() -> None:
 
 
 def test_a_shared_layer_is_left_out_by_any_of_its_paths() -> None:
-    """A tensor that it shares with another layer is still filled through that layer."""
+    """A tensor that the layer shares with another one is still filled through the other layer."""
     layer, other = nn.Linear(2, 2), Scores(2, 2)
     other.bias = layer.bias
     net = nn.Sequential(layer, other, layer)
@@ -392,7 +392,7 @@ def test_a_path_to_skip_has_to_be_one(skip: Any, error: type[Exception], message
 
 
 def test_a_function_is_asked_once_for_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of parameters does not matter. Without a generator, it is not inspected at all."""
+    """The number of parameters does not matter. Without a generator, no function is inspected."""
     asked: list[Any] = []
     monkeypatch.setattr(inspect, "signature", lambda function: asked.append(function) or signature(function))
     net = nn.Sequential(*(kind(3, 3) for kind in (nn.Linear, Scores) * 3))
@@ -449,7 +449,7 @@ def test_nothing_is_drawn_on_meta(function: Init, generator: torch.Generator | N
 
 @pytest.mark.parametrize("function", [*RANDOM, hardshrink_uniform_, *METHODS])
 def test_the_generator_reaches_every_function(function: Init) -> None:
-    """Equal seeds give equal values, whatever the global random state or a surrounding meta context is."""
+    """Equal seeds give equal values. The global random state and a meta context make no difference."""
     net, drawn = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), []
     state = torch.get_rng_state()
     for seed, device in ((1, "cpu"), (1, "meta"), (2, "cpu")):
@@ -629,7 +629,7 @@ def test_an_error_takes_back_what_was_drawn_on_gpus(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_error_takes_back_what_a_function_did_elsewhere() -> None:
-    """Restored are gradients, the contents of attributes, and Python's random numbers."""
+    """Gradients, the contents of attributes, and Python's random state are restored."""
     net = nn.Linear(4, 2)
     net.seen = []
     net(torch.ones(4)).sum().backward()

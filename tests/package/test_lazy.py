@@ -774,7 +774,7 @@ BESIDE: dict[str, tuple[Callable[[], Tensor], Callable[[Any], Tensor]]] = {
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("make", "values"), BESIDE.values(), ids=BESIDE)
 def test_buffers_of_any_kind_are_left(make: Callable[[], Tensor], values: Callable[[Any], Tensor]) -> None:
-    """The forward pass writes to them, and fails or not."""
+    """Buffers are restored after the forward pass writes to them, whether or not it fails."""
 
     def write(net: Any, X: Tensor) -> Tensor:
         values(net.other).zero_()
@@ -875,7 +875,7 @@ def test_what_forward_sets_is_forgotten() -> None:
 
 
 def test_what_forward_does_elsewhere_is_undone() -> None:
-    """Restored are lists in attributes, gradients, and the random numbers of Python and NumPy."""
+    """Lists in attributes, gradients, and the random states of Python and NumPy are restored."""
 
     def spread(net: Any, X: Tensor) -> Tensor:
         net.seen.append(X + random.random() + np.random.rand())

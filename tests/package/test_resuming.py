@@ -25,7 +25,7 @@ step_lr = partial(schedulers.StepLR, step_size=2)
 
 
 class Run:
-    """A training run with all kinds of random numbers: for its data, for dropout, from Python and NumPy."""
+    """A training run that draws random numbers for its data and for dropout, from torch, Python and NumPy."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ RUNS = [
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     optimizer: Make, scheduler: Make, scaled: bool, tmp_path: Path
 ) -> None:
-    """Equal are all later losses, all values and states, and the next random numbers."""
+    """All later losses, all values and states, and the next random numbers are equal."""
     unstopped = Run(optimizer, scheduler, scaled).go(9).look()
     save_checkpoint(tmp_path, 4, **Run(optimizer, scheduler, scaled).go(4).parts)
     resumed = Run(optimizer, scheduler, scaled, seed=1).go(2)

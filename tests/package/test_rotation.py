@@ -71,7 +71,7 @@ def test_the_best_one_stays(tmp_path: Path) -> None:
 
 
 def test_a_damaged_one_is_not_the_best(tmp_path: Path) -> None:
-    """Otherwise it would be kept instead of the best readable one."""
+    """Otherwise a damaged checkpoint would be kept instead of the best readable one."""
     save(tmp_path, 1, loss=0.0)
     (tmp_path / "step-1.safetensors").write_bytes(b"")
     save(tmp_path, 2, loss=0.5)
@@ -96,7 +96,7 @@ def test_the_loss_of_each_file_is_read_once(tmp_path: Path, monkeypatch: Any) ->
 
 
 def test_without_a_loss_the_last_is_the_best(tmp_path: Path) -> None:
-    """So no other checkpoint is kept for its loss."""
+    """No other checkpoint is kept for its loss."""
     assert save(tmp_path, 1, 2, 3, keep=2, loss=math.nan) == [2, 3]
     assert load(tmp_path, "best") == 3
 
@@ -153,7 +153,7 @@ def test_numbers_that_make_no_sense_are_refused(step: int, keep: int, tmp_path: 
 
 
 def test_a_damaged_checkpoint_is_skipped(tmp_path: Path) -> None:
-    """A warning names it. If it was requested by its step, or if all are damaged, there is an error."""
+    """A warning names the checkpoint. A request by step is an error, and so are only damaged checkpoints."""
     for step in (1, 2, 3):
         save(tmp_path, step, loss=1 / step)
     damage(tmp_path, 3)

@@ -539,7 +539,7 @@ def test_whatever_is_done_is_undone(net: nn.Module, changes: list[Any], deeds: l
 
 
 def test_optimizers_and_inputs_are_put_back() -> None:
-    """Restored are an optimizer with its state, and tensors in a net's inputs."""
+    """An optimizer with its state and the tensors in a net's inputs are restored."""
     net = nn.Linear(4, 4)
     optimizer = torch.optim.Adam(net.parameters())
     inputs = {"X": torch.ones(2, 4), "parts": [torch.ones(2)]}

@@ -284,7 +284,7 @@ def test_a_value_that_cannot_change_is_refused(value: Any, tmp_path: Path) -> No
 
 
 def test_parts_of_all_kinds_are_put_back(tmp_path: Path) -> None:
-    """One of the parts cannot be loaded."""
+    """All parts are restored if one of them cannot be loaded."""
 
     class Broken(Stating):
         def load_state_dict(self, state: Any) -> None:

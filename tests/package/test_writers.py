@@ -222,7 +222,7 @@ def test_what_another_process_removes_is_no_error(tmp_path: Path, monkeypatch: A
 
 
 def test_a_file_that_is_removed_while_it_is_replaced_is_no_error(tmp_path: Path, monkeypatch: Any) -> None:
-    """Another process removes a checkpoint of the same step."""
+    """Another process may remove a checkpoint of the same step."""
     real = _files._create
 
     def create(folder: str) -> Any:
@@ -313,7 +313,7 @@ def test_without_locks_a_file_is_closed_before_it_is_replaced(tmp_path: Path) ->
     ("name", "end"), [("two_at_once", "nothing left"), ("load_while_saving", "all whole")]
 )
 def test_without_locks_no_writer_is_in_the_way(name: str, end: str) -> None:
-    """Another process saves, or another thread loads."""
+    """Another process may save, or another thread may load, at the same time."""
     (printed,) = python(f"print({name}(40))", before=windows)
     assert printed.endswith(end)
 
