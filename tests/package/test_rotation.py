@@ -153,7 +153,7 @@ def test_numbers_that_make_no_sense_are_refused(step: int, keep: int, tmp_path: 
 
 
 def test_a_damaged_checkpoint_is_skipped(tmp_path: Path) -> None:
-    """A warning names the checkpoint. A request by step is an error, and so are only damaged checkpoints."""
+    """A warning names the checkpoint. Loading it by its step is an error, and so is having no other."""
     for step in (1, 2, 3):
         save(tmp_path, step, loss=1 / step)
     damage(tmp_path, 3)
