@@ -1,13 +1,13 @@
-# Every target says in its ## comment what it does; `make` alone lists them.
+# Each target is described by its ## comment; `make` alone lists them.
 # PORT=8001 make serve          another port
-# PYTHON=python3.12 make test   another Python; without it the one that made .venv, else python3
-# UV= make test                 pip, even where uv is on the path
+# PYTHON=python3.12 make test   another Python; the default is the one that made .venv, or python3
+# UV= make test                 pip, even if uv is on the path
 
 PORT ?= 8000
 BIN := .venv/bin
 PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 
-# mkdocs-material announces the end of mkdocs 1 in every build; pyproject.toml knows.
+# mkdocs-material announces the end of mkdocs 1 in every build; its successor is on trial in pyproject.toml.
 export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: help serve test test-fast site offline zensical update gpu-record site-record bench torture mutants real-nets clean docs-venv test-venv bench-venv zensical-venv real-nets-venv
@@ -20,38 +20,38 @@ serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a 
 	  { echo "Port $(PORT) cannot be had on 127.0.0.1 (is it taken?): choose another, as in \`make serve PORT=8001\`." >&2; exit 1; }
 	@$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
-# A test run starts many Pythons: they read what one of them has compiled, whatever the caller's shell says.
-test: test-venv ## run every check there is: lint, types, unit tests, every snippet, the site
+# A test run starts many Pythons: let them share compiled files, whatever the settings of the shell are.
+test: test-venv ## run all checks: lint, types, unit tests, every snippet, the site
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 test-fast: test-venv ## test the pages and topics that differ from the last commit, or from another: SINCE=main
 	@$(BIN)/python tools/fast_tests.py $(SINCE)
 
-site: docs-venv ## build the site into site/, any warning an error
+site: docs-venv ## build the site into site/; any warning is an error
 	@$(BIN)/python -m mkdocs build
 
-offline: docs-venv ## build the site to be read from a disk, without a server, and zip it: dist/d2lblocks-offline.zip
+offline: docs-venv ## build and zip the site so that it can be read from a disk without a server: dist/d2lblocks-offline.zip
 	@$(BIN)/python tools/offline_site.py
 
 zensical: zensical-venv ## build the same site with Zensical, the successor of MkDocs, into dist/zensical/
 	@.venv-zensical/bin/python -m zensical build --clean --strict --config-file mkdocs.zensical.yml
 
-update: test-venv ## rewrite shown outputs, embedded definitions, notebooks and scripts from what really happens
+update: test-venv ## rewrite outputs, embedded definitions, notebooks and scripts from real runs
 	@$(BIN)/python -m pytest tests/pages/test_docs.py --update-examples
 
-gpu-record: test-venv ## run every snippet on this machine's GPUs and put on record which passed
+gpu-record: test-venv ## run every snippet on this machine's GPUs and record which passed
 	@$(BIN)/python -m pytest tests/pages/test_docs.py --gpu-record
 
-site-record: test-venv ## read every page in a browser and put on record what it weighs
+site-record: test-venv ## read every page in a browser and record its size
 	@$(BIN)/python -m pytest tests/site/test_site.py --site-record
 
-bench: bench-venv ## measure what is claimed about speed, beside the peers, and write the tables (an hour)
+bench: bench-venv ## measure all claims about speed, also for other tools, and write the tables (an hour)
 	@for file in $(filter-out %/measure.py,$(wildcard benchmarks/*.py)); do .venv-bench/bin/python $$file --write || exit 1; done
 
-torture: test-venv ## damage files in 20,000 ways, kill 300 writers, see what loads, and write the table
+torture: test-venv ## damage files in 20,000 ways, kill 300 writers, count the outcomes, and write the table
 	@$(BIN)/python -m tests.package.torture
 
-mutants: test-venv ## change the package in 100 random ways and see whether its tests notice: N=200 SEED=1 TOPICS="init lazy"
+mutants: test-venv ## change the package in 100 random ways and check whether its tests notice: N=200 SEED=1 TOPICS="init lazy"
 	@$(BIN)/python -m tools.mutants.command $(or $(N),100) $(or $(SEED),0) $(TOPICS)
 
 real-nets: real-nets-venv ## try the package on nets of other libraries (an hour), and write the table: N=20 LIBRARIES="timm monai"

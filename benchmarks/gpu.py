@@ -1,9 +1,9 @@
-"""What does the package cost on a GPU, what does a copy to it, and what do the devices page's exercises give?
+"""What do the package, copies to a GPU, and the exercises of the devices page cost on a GPU?
 
 python benchmarks/gpu.py [--rounds N] [--write]
 
-It needs a CUDA GPU; without one it says so, and changes nothing. Each round is a fresh process, which
-waits for the GPU before it reads a clock.
+The script needs a CUDA GPU; without one it says so and changes nothing. Each round is a fresh process,
+which waits for the GPU before it reads a clock.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from tools.pages import project, topics
 DEVICE = "cuda"
 MODES = ["eager", "compiled", "CUDA graph"]
 SIZES = [(64, 16), (64, 1024), (4096, 4096)]  # batch, width
-LOOPS = ["FixedHiddenMLP"]  # a value decides when it ends, and no graph of kernels can hold that
+LOOPS = ["FixedHiddenMLP"]  # the number of iterations depends on values, which a CUDA graph does not support
 COPIED = {"1 MiB": 2**20, "64 MiB": 2**26, "1 GiB": 2**30}
 PRODUCTS = [16, 256, 1024, 4096]
 TURNS = 11  # of each copy
-TRIES = 5  # of which the page takes the fastest
-# Gigabytes per second and lane, by PCIe's generation: transfers, and how many of their bits are data.
+TRIES = 5  # the page takes the fastest of these
+# Gigabytes per second and lane, by the generation of PCIe: transfers, and the share of bits that are data.
 LANE = {
     generation: transfers * data / 8
     for generation, transfers, data in (
@@ -76,7 +76,7 @@ def graph(net: Any, X: Any) -> Callable[[], None]:
 
 
 def calls(batch: int, width: int, mode: str) -> dict[str, list[float]]:
-    """Of each block: the seconds of a call, and of the same net written with torch.nn."""
+    """For each block: the seconds of a call, and those of the same net written with torch.nn."""
     import torch
 
     def call(net: Any, X: Any) -> Callable[[], object]:
@@ -92,7 +92,7 @@ def calls(batch: int, width: int, mode: str) -> dict[str, list[float]]:
 
 
 def copies(size: int) -> dict[str, dict[str, float]]:
-    """Of each way to copy so many bytes: the seconds until Python goes on, and until the copy is there."""
+    """For each way to copy this many bytes: the seconds until Python goes on and until the copy is done."""
     import torch
 
     here = torch.rand(size // 4)
@@ -117,7 +117,7 @@ def copies(size: int) -> dict[str, dict[str, float]]:
         asked = time.perf_counter() - start
         wait()
         done = time.perf_counter() - start
-        del copy  # until here its memory is in use
+        del copy  # its memory is in use until here
         return asked, done
 
     for way in ways.values():
@@ -130,7 +130,7 @@ def copies(size: int) -> dict[str, dict[str, float]]:
 
 
 def exercises() -> dict[str, list[float]]:
-    """The seconds of what the devices page compares, by the code of its own snippets."""
+    """The seconds of the comparisons on the devices page, measured with the code of its own snippets."""
     import torch
 
     gpus = torch.accelerator.device_count()
@@ -171,7 +171,7 @@ def exercises() -> dict[str, list[float]]:
 
 
 def bus() -> tuple[str, float | None]:
-    """What the driver says of itself and of the way to the first GPU, and what that can carry per second."""
+    """The driver and the connection to the first GPU, in words, and the limit in bytes per second."""
     import torch
 
     query = "--query-gpu=driver_version,pcie.link.gen.max,pcie.link.width.max"

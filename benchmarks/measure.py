@@ -1,4 +1,4 @@
-"""What the benchmarks share: ways that take turns, each in a fresh process, and tables on pages."""
+"""Functions shared by the benchmarks: ways that take turns, each in a fresh process, and tables on pages."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ _Result = TypeVar("_Result")
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """What every benchmark is told."""
+    """The arguments that every benchmark has."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often the ways take turns")
     parser.add_argument("--write", action="store_true", help="put the tables on their pages")
@@ -36,7 +36,7 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 def take_turns(
     ways: Iterable[_Way], once: Callable[[_Way], _Result], rounds: int
 ) -> dict[_Way, list[_Result]]:
-    """What each way gave in each round; so what slows the machine for a while slows all of them."""
+    """Run the ways in turn, so that a slow moment of the machine affects all of them; return the results."""
     found: dict[_Way, list[_Result]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, results in found.items():
@@ -45,7 +45,7 @@ def take_turns(
 
 
 def fresh(file: str, *arguments: str) -> Any:
-    """What a script prints, as JSON, when a fresh process runs it."""
+    """Run a script in a fresh process, and return the JSON that it prints."""
     done = subprocess.run([sys.executable, file, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -63,10 +63,10 @@ def spread(values: list[float]) -> float:
 
 
 def seconds(values: list[float], with_spread: bool = False) -> str:
-    """The median, in a unit that fits, and the spread of the values, if wanted."""
+    """The median in a suitable unit, with the spread of the values if wanted."""
     median, factor = statistics.median(values), 1
     for unit in ("s", "ms", "µs"):
-        if abs(median * factor) >= 0.9995 or unit == "µs":  # what would be written as 1000 of the next unit
+        if abs(median * factor) >= 0.9995 or unit == "µs":  # rounds to at least 1.000
             break
         factor *= 1000
     if not with_spread:
@@ -75,20 +75,20 @@ def seconds(values: list[float], with_spread: bool = False) -> str:
 
 
 def with_its_spread(values: list[float]) -> str:
-    """The median and the spread, with as many digits as three places have room for."""
+    """The median and the spread, with about three digits."""
     median, half = statistics.median(values), spread(values)
     decimals = 0 if max(abs(median), half) >= 100 else 1 if max(abs(median), half) >= 10 else 2
     return f"{median:.{decimals}f} ± {half:.{decimals}f}"
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
-    """Markdown: the first column is a name, the others are numbers."""
+    """A Markdown table: the first column has names, the others have numbers."""
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def origin(rounds: int, *packages: str) -> str:
-    """Where and when the numbers of a table were measured."""
+    """A sentence on where and when the numbers of a table were measured."""
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     cores = f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}"
     versions = ", ".join(f"{name} {version(name).partition('+')[0]}" for name in packages)
@@ -99,11 +99,11 @@ def origin(rounds: int, *packages: str) -> str:
 
 
 def show(tables: Mapping[tuple[str, str], list[str]], write: bool) -> None:
-    """Print tables, and perhaps write them; each has a page and a name there."""
+    """Print tables and, if wanted, write them; the key of a table is its page and its name there."""
     for (page, name), lines in tables.items():
         print(f"\n{name}\n", *lines, sep="\n")
         if write:
             print(GeneratedPart(ROOT, f"docs/en/{page}", name, lines, "make bench").show())
     if write:
-        for part in generated(project().pages(), ROOT):  # notebooks have the tables of their pages
+        for part in generated(project().pages(), ROOT):  # notebooks contain the tables of their pages
             part.show()

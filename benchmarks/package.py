@@ -1,8 +1,8 @@
-"""What does the package cost, beside torch.nn and a few lines of one's own?
+"""What does the package cost, compared with torch.nn and a few lines of custom code?
 
 python benchmarks/package.py [--rounds N] [--write]
 
-Each round is a fresh process, in which both sides take turns, some milliseconds each.
+Each round is a fresh process, in which both sides take turns of some milliseconds.
 """
 
 import collections
@@ -17,14 +17,14 @@ from typing import Any
 
 from measure import arguments, fresh, origin, ratio, seconds, show, table, take_turns
 
-os.environ["KINETO_LOG_LEVEL"] = "99"  # the profiler says no more than it is asked
+os.environ["KINETO_LOG_LEVEL"] = "99"  # keep the profiler quiet
 SIZES = [(1, 16), (64, 16), (1, 1024), (64, 1024)]  # batch, width
 TURN = 0.01  # seconds
 TURNS = 21
 
 
 def blocks(width: int) -> dict[str, tuple[Any, Any]]:
-    """Each block, and the same net of torch.nn; what torch.nn has no class for is a function."""
+    """Each block, and the same net with torch.nn, or a custom module if torch.nn has none."""
     from torch import cat, nn
 
     import d2lblocks
@@ -33,7 +33,7 @@ def blocks(width: int) -> dict[str, tuple[Any, Any]]:
         return [nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)]
 
     class Fixed(nn.Module):
-        """What one would write at first; the library's asks whether the values are finite, too."""
+        """The obvious implementation; the library's also checks that the values are finite."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -72,21 +72,21 @@ def blocks(width: int) -> dict[str, tuple[Any, Any]]:
 
 
 def pairs(batch: int, width: int, device: str = "cpu") -> Iterator[tuple[str, list[Any], Any]]:
-    """Each block beside its net of torch.nn, both with the same tensors, and a batch for them."""
+    """Yield each block and its net of torch.nn, both with the same tensors, and a batch for them."""
     import torch
 
     for name, (ours, theirs) in blocks(width).items():
         X = torch.rand(batch, width, device=device)
         for net in (ours, theirs):
             net.to(device)(X)
-        # What a net does may depend on its values, and how fast on where they lie.
+        # The work of a net may depend on its values, and its speed on their place in memory.
         same = dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True))
         theirs.load_state_dict(same, assign=True)
         yield name, [ours, theirs], X
 
 
 def in_turns(*sides: Callable[[], object], wait: Callable[[], object] = lambda: None) -> list[float]:
-    """The seconds of one call of each side: the median of its turns. A turn is over when `wait` returns."""
+    """The seconds of one call of each side: the median of its turns. A turn ends when `wait` returns."""
     counts = []
     for side in sides:
         side()
@@ -107,7 +107,7 @@ def in_turns(*sides: Callable[[], object], wait: Callable[[], object] = lambda: 
 
 
 def allocated(call: Callable[[], object]) -> int:
-    """Bytes of tensors that one call makes."""
+    """The bytes of all tensors that one call creates."""
     from torch.profiler import profile
 
     with profile(profile_memory=True) as profiler:
@@ -127,7 +127,7 @@ def calls(batch: int, width: int, compiled: bool) -> dict[str, dict[str, list[fl
 
 
 def importing(*packages: str) -> list[dict[str, float]]:
-    """The seconds since the start, and the modules that are there, after each import."""
+    """The seconds since the start and the number of loaded modules, after each import."""
     import importlib
     import sys
 
@@ -140,7 +140,7 @@ def importing(*packages: str) -> list[dict[str, float]]:
 
 
 def tools() -> dict[str, list[float]]:
-    """A tool, and what one would write instead."""
+    """Each tool, compared with the code that one would write instead."""
     import torch
     from torch import nn
 

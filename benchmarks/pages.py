@@ -1,10 +1,10 @@
-"""How long does it take to prove pages, over executing their code, and beside other tools?
+"""How long does it take to test pages, compared with executing their code, and with other tools?
 
 python benchmarks/pages.py [--sizes N ...] [--rounds N] [--write]
 
-The real pages are those of the site, the README and the docstrings; other sites have N snippets over six
-pages, each of which prints a number. Bare Python executes the same code, in one process, and compares
-nothing. All import torch. Times are those of a whole command; processor time is that of all its processes.
+The real pages are those of the site, the README and the docstrings. The other sites have N snippets on six
+pages, each of which prints a number. Bare Python executes the same code in one process, and compares
+nothing. All import torch. Times are for a whole command; processor time includes all of its processes.
 """
 
 import ctypes
@@ -26,8 +26,8 @@ from tests.machinery.toy_project import fence, prepare
 from tools.pages import project
 
 PAGES = 6
-PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-TOO_LONG = 120  # seconds: what takes longer is not tried on larger sites
+PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h
+TOO_LONG = 120  # seconds: a slower tool is not run on larger sites
 
 BARE = """
 import json
@@ -88,14 +88,14 @@ pytest_collect_file = Sybil([PythonCodeBlockParser()], pattern="*.md").pytest()
 
 
 def snippets(page: int, count: int) -> list[list[str]]:
-    """Short and all different; each stands alone."""
+    """Short snippets, all different and independent of each other."""
     first = ["import torch", f"print({page})", f"#> {page}"]
     others = [[f"x = {n} * {page}", "print(x)", f"#> {n * page}"] for n in range(1, count)]
     return [first, *others]
 
 
 def site(folder: Path, size: int) -> None:
-    """The same snippets as pages, as one program each, as notebooks, and as doctests."""
+    """Write the same snippets as pages, as one program per page, as notebooks, and as doctests."""
     docs, doctests = folder / "ours" / "docs" / "en", folder / "doctests"
     for place in (docs, doctests):
         place.mkdir(parents=True)
@@ -120,7 +120,7 @@ def site(folder: Path, size: int) -> None:
 
 
 def real(folder: Path) -> int:
-    """The code of the real pages, one program after the other."""
+    """Write the code of the real pages, one program after the other; return the number of snippets."""
     programs: dict[str, list[tuple[str, bool]]] = {}
     for page in project().pages():
         for snippet in page.snippets:
@@ -132,8 +132,8 @@ def real(folder: Path) -> int:
 
 
 def command(*arguments: str | Path, cwd: Path) -> dict[str, float]:
-    """Seconds until a command ends, and seconds of processor of all that it has started."""
-    # Its own temporary folder, or pytest would remove what the runs of others have left.
+    """The seconds until a command ends, and the processor seconds of all processes that it has started."""
+    # Use a separate temporary folder: pytest removes the folders of earlier runs from a shared one.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         done = subprocess.run(
@@ -149,7 +149,7 @@ def command(*arguments: str | Path, cwd: Path) -> dict[str, float]:
         raise RuntimeError(f"{arguments} in {cwd}: {done.stdout}")
     try:
         while True:
-            os.wait()  # for processes that a command has left, as this one inherits them
+            os.wait()  # processes that the command has left belong to this process now
     except ChildProcessError:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -211,7 +211,7 @@ def main() -> None:
     smallest, largest = options.sizes[0], options.sizes[-1]
 
     def one_more(way: str, key: str) -> str:
-        """The milliseconds that one more snippet takes, beyond what the way takes anyway."""
+        """The milliseconds for each additional snippet, without the fixed cost."""
         if largest not in costs[way]:
             return ""
         sides = zip(costs[way][smallest], costs[way][largest], strict=True)

@@ -1,10 +1,10 @@
-"""How fast are parameters saved and loaded, beside the peers and the limits of the machine?
+"""How fast are parameters saved and loaded, compared with other libraries and the limits of the machine?
 
 python benchmarks/serialization.py [--cases CASE ...] [--rounds N] [--write]
 
-Every time is the median of the calls of a fifth of a second, or of a hundred, in a process of its own, after
-two that are not counted. The first way to load, and the first to save, is
-the limit: a cell has the ratio to the limit of the same round, and the time.
+Every time is the median of the calls within a fifth of a second, or of a hundred calls, in a separate
+process, after two calls that are not counted. The first way to load and the first way to save are the
+limits: a cell has the ratio to the limit of the same round, and the time.
 """
 
 import gc
@@ -26,18 +26,18 @@ from torch import Tensor, nn
 
 from d2lblocks import load_parameters, save_parameters
 
-CASES = {  # layers, and their width
+CASES = {  # the number of layers, and their width
     "1 MiB": (4, 256),
     "100 MiB": (25, 1024),
     "1 GiB": (256, 1024),
     "2,000 layers": (2000, 4),
 }
 Action = Callable[[nn.Module, Path], object]
-Way = Callable[[nn.Module, Path], Any]  # an action, or what prepares one and gives it
+Way = Callable[[nn.Module, Path], Any]  # an action, or a function that prepares and returns one
 
 
 def make(case: str, device: str = "cpu") -> nn.Module:
-    """A net whose memory is really there."""
+    """A net whose memory is really allocated."""
     layers, width = CASES[case]
     with torch.device("meta"):
         net = nn.Sequential(*(nn.Linear(width, width) for _ in range(layers)))
@@ -149,7 +149,7 @@ def torch_save(net: nn.Module, folder: Path) -> None:
     torch.save(net.state_dict(), folder / "new")
 
 
-# The first of each is the limit.
+# The first way of each is the limit.
 PREPARED: tuple[Way, ...] = (copy, read, write, write_and_sync, save_unsynced)
 LOADING: dict[str, Way] = {
     "from memory to memory: the limit": copy,
@@ -177,20 +177,20 @@ WAYS = LOADING | SAVING
 
 
 def measure(case: str, way: str, folder: Path) -> dict[str, float]:
-    """The seconds of one action, and the most memory that it took, over the size of the net."""
+    """The seconds of one action, and its peak of memory divided by the size of the net."""
     net = make(case)
     size = sum(tensor.nbytes for tensor in tensors(net))
     action = WAYS[way](net, folder) if WAYS[way] in PREPARED else WAYS[way]
     gc.collect()
     times: list[float] = []
-    # The first call starts threads and imports what it needs, the second shows how much memory it takes.
+    # The first call starts threads and imports modules; the second one measures the memory.
     while len(times) < 3 or (sum(times[2:]) < 0.2 and len(times) < 100):
         if WAYS[way] is torch_load_assigned:
             net = make(case, "meta")
         if len(times) == 1:
-            Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+            Path("/proc/self/clear_refs").write_text("5")  # start measuring the peak
             before = memory("VmRSS")
-        gc.disable()  # as timeit does: whose turn it is to collect is chance
+        gc.disable()  # like timeit: garbage collection would come at random
         start = time.perf_counter()
         action(net, folder)
         times.append(time.perf_counter() - start)
@@ -201,7 +201,7 @@ def measure(case: str, way: str, folder: Path) -> dict[str, float]:
 
 
 def memory(what: str) -> int:
-    """Bytes of this process, as Linux counts them: pages of mapped files are among them."""
+    """A figure in bytes that Linux gives for this process; it includes pages of mapped files."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
     return int(line.split()[1]) * 1024
 
@@ -220,7 +220,7 @@ def compare(case: str, rounds: int) -> Results:
 
 
 def cells(results: dict[str, Results], ways: dict[str, Way]) -> list[list[str]]:
-    """A row for each way: for each case the ratio and the time, and the memory for the largest."""
+    """A row for each way: the ratio and the time for each case, and the memory for the largest case."""
     largest = results[max(results, key=lambda case: CASES[case][0] * CASES[case][1] ** 2)]
     rows = []
     for way in ways:

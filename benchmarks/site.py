@@ -1,9 +1,10 @@
-"""How long does it take to build the site, and until an edit is seen?
+"""How long does it take to build the site, and until an edit is visible?
 
 python benchmarks/site.py [--copies N ...] [--rounds N] [--write]
 
-The same pages are built by MkDocs, by Zensical and by Sphinx with MyST, once and with copies of the topics in
-further folders. The first build is without what an earlier one has left, the second with it.
+The same pages are built by MkDocs, by Zensical and by Sphinx with MyST, once as they are and then with
+copies of the topics in additional folders. The first build starts without the results of an earlier one;
+the second build has them.
 """
 
 import os
@@ -35,14 +36,14 @@ BUILT = ("site", ".cache", "dist")
 
 
 def project(folder: Path, copies: int) -> Path:
-    """This project's site, and copies of its topics."""
+    """Copy this project's site, with this number of copies of its topics."""
     for name in ("docs", "src", "tools", "mkdocs.yml", "mkdocs.zensical.yml", "README.md"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
-    config = folder / "mkdocs.yml"  # strict, it takes no pages that the navigation does not have
+    config = folder / "mkdocs.yml"  # in strict mode, it refuses pages outside the navigation
     config.write_text(config.read_text("utf-8").replace("strict: true", "strict: false"), "utf-8")
     docs = folder / "docs" / "en"
-    shutil.copytree(ROOT / "docs" / "theme" / "img", docs / "img")  # Sphinx has no theme with pictures
+    shutil.copytree(ROOT / "docs" / "theme" / "img", docs / "img")  # Sphinx looks for pictures here
     for number in range(1, copies):
         shutil.copytree(docs, folder / "copy", ignore=shutil.ignore_patterns("api", "copy*"))
         (folder / "copy").rename(docs / f"copy{number}")
@@ -51,7 +52,7 @@ def project(folder: Path, copies: int) -> Path:
 
 
 def build(folder: Path, tool: str) -> list[float]:
-    """The seconds of a first build, and of a second one."""
+    """The seconds of a first build and of a second one."""
     for name in BUILT:
         shutil.rmtree(folder / name, ignore_errors=True)
     times = []
@@ -68,13 +69,13 @@ def build(folder: Path, tool: str) -> list[float]:
 
 
 def until_seen(folder: Path, edits: int) -> list[float]:
-    """Seconds from the writing of a page until the browser that waits for it is told to load it again."""
+    """The seconds from writing a page until the waiting browser is told to reload it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     server = subprocess.Popen(
         [sys.executable, "-m", "mkdocs", "serve", "--dev-addr", address],
         cwd=folder,
-        env=os.environ | {"TMPDIR": str(folder)},  # it leaves what it has built
+        env=os.environ | {"TMPDIR": str(folder)},  # the server does not remove what it has built
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -95,7 +96,7 @@ def until_seen(folder: Path, edits: int) -> list[float]:
 
 
 def read(url: str) -> str:
-    """What a server says, as soon as it is up."""
+    """A response of the server, as soon as the server is ready."""
     deadline = time.monotonic() + 120
     while True:
         try:

@@ -1,9 +1,9 @@
-"""How long do `make test` and `make test-fast` take, and where do their seconds go?
+"""How long do `make test` and `make test-fast` take, and which tests take the time?
 
 python benchmarks/suite.py [--rounds N] [--write]
 
 `make test` runs here, with nothing to install, and after a run that has passed, so that it leaves out the
-tests of the machinery. `make test-fast` runs in a clone, in which one thing at a time differs from the last
+tests of the machinery. `make test-fast` runs in a clone with one difference at a time from the last
 commit: the page of a topic, or the topic's source.
 """
 
@@ -19,7 +19,7 @@ from measure import ROOT, arguments, origin, seconds, show, table, take_turns
 
 from tools.pages import project, topics
 
-SHARE = 0.03  # of all seconds: files of tests that take less are summed up
+SHARE = 0.03  # of all seconds: files of tests that take less are combined
 WHOLE = "all tests of all files, in turn"
 COMMAND = "`make test`, until it ends"
 NO_BROWSER = "`make test` without a browser, until it ends"
@@ -27,7 +27,7 @@ OTHERS = "all others"
 
 
 def run(*command: str | Path, cwd: Path) -> float:
-    """The seconds of a command that has to succeed."""
+    """The seconds of a command that must succeed."""
     start = time.perf_counter()
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
@@ -36,7 +36,7 @@ def run(*command: str | Path, cwd: Path) -> float:
 
 
 def whole(way: str = COMMAND) -> dict[str, tuple[int, float]]:
-    """How many tests each file has, and their seconds."""
+    """The number of tests in each file, and their seconds."""
     with tempfile.TemporaryDirectory() as name:
         report = Path(name, "report.xml")
         browser = "--no-browser" if way == NO_BROWSER else ""
@@ -52,7 +52,7 @@ def whole(way: str = COMMAND) -> dict[str, tuple[int, float]]:
 
 
 def fast(clone: Path, files: list[Path]) -> float:
-    """`make test-fast` after an edit of these files, which is undone."""
+    """The seconds of `make test-fast` after an edit of these files, which is undone."""
     texts = {file: file.read_text("utf-8") for file in files}
     try:
         for file, text in texts.items():
@@ -66,7 +66,7 @@ def fast(clone: Path, files: list[Path]) -> float:
 def main() -> None:
     options = arguments(__doc__).parse_args()
 
-    whole()  # the first run may test the machinery, too
+    whole()  # the first run may include the tests of the machinery
     ran = take_turns([NO_BROWSER, COMMAND], whole, options.rounds)
     tests = ran[COMMAND]
     for result, without in zip(tests, ran[NO_BROWSER], strict=True):

@@ -1,13 +1,13 @@
-"""The tests, by what they test.
+"""The tests, by subject.
 
 package/      the package: a file for each topic, the contract of all blocks, files and checkpoints
-pages/        the pages: their snippets, their notebooks and scripts, what every topic has to hold
-site/         the built site: its HTML, its links, and what a reader meets in a browser
-project/      the project itself: lint and types, the environment, the wheel, what the repository promises
-page_runner/  a library: it proves that what a page shows is what happens
-machinery/    tests of that library, of what is generated from pages, and of the commands in tools/
+pages/        the pages: their snippets, notebooks and scripts, and the parts that every topic must have
+site/         the built site: its HTML, its links, and how it works in a browser
+project/      the project itself: lint and types, the environment, the wheel, promises of the repository
+page_runner/  a library: it proves that a page shows the real outputs of its code
+machinery/    tests of that library, of the files generated from pages, and of the commands in tools/
 
-workers.py           tests on several processes: which stay together, and what is made once for all of them
+workers.py           tests in several processes: which stay together, and what is made once for all of them
 temporary_folder.py  a temporary folder for each run
 run_when_changed.py  when the tests in machinery/ run
 """

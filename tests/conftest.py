@@ -42,6 +42,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Without tests that use Hypothesis, its plugin would import it, for half a second, to say nothing."""
+    """Remove Hypothesis's plugin if no test uses it, because importing Hypothesis takes half a second."""
     if "hypothesis" not in sys.modules:
         session.config.pluginmanager.unregister(name="hypothesispytest")

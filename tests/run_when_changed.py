@@ -1,7 +1,8 @@
-"""The tests of the machinery run when what they test has changed since they last passed, or with --machinery.
+"""Run the tests in machinery/ only if the files they test have changed since they passed, or on request.
 
+The option --machinery always runs them.
 They are a third of all tests and say nothing about the pages or the package.
-A run of everything in which all of them pass is remembered in pytest's cache, by a digest of the files.
+If all of them pass in a run of all tests, pytest's cache stores a digest of the files.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "machinery"
 KEY = "machinery/passed"
-# What decides how these tests end, besides the version of Python.
+# The files that determine the results of these tests, besides the version of Python.
 TESTED = ("tests/*.py", "tests/machinery/*", "tests/page_runner/*", "tests/pages/*", "tools/**/*")
 PINNED = ("Makefile", "constraints.txt", "pyproject.toml")
 
@@ -26,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Machinery:
-    """Whether this run leaves these tests out, and whether it may remember that they passed."""
+    """Whether this run leaves these tests out, and whether it may store that they passed."""
 
     def __init__(self, config: pytest.Config) -> None:
         everything = config.args_source == pytest.Config.ArgsSource.TESTPATHS
@@ -38,7 +39,7 @@ class Machinery:
         self.left_out = everything and not config.getoption("machinery") and known == self.digest
 
     def pytest_configure_node(self, node: object) -> None:
-        """A worker does as the process that started it says."""
+        """Tell a worker the decision of the process that starts it."""
         node.workerinput["machinery_left_out"] = self.left_out  # type: ignore[attr-defined]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -61,7 +62,7 @@ class Machinery:
 
 
 def digest() -> str:
-    """Of all that decides how the tests of the machinery end."""
+    """A digest of everything that determines the results of these tests."""
     found = hashlib.sha256(f"{sys.version} {platform.platform()}".encode())
     for path in files():
         found.update(path.relative_to(ROOT).as_posix().encode())

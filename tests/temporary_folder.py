@@ -1,7 +1,7 @@
-"""A temporary folder of its own for each test run, so that a run which passes leaves nothing behind.
+"""A temporary folder for each test run, so that a run that passes leaves nothing behind.
 
-Some of what the tests start, such as torchrun, never removes its temporary files.
-After a failure the folder stays, because pytest's folders of the failed tests are in it.
+Some programs that the tests start, such as torchrun, never remove their temporary files.
+After a failure the folder stays, because it contains pytest's folders of the failed tests.
 """
 
 import os
@@ -11,17 +11,17 @@ from multiprocessing.util import Finalize
 
 import pytest
 
-VARIABLES = ("TMPDIR", "TEMP", "TMP")  # the last two on Windows
+VARIABLES = ("TMPDIR", "TEMP", "TMP")  # the last two are for Windows
 
 
 class TemporaryFolder:
     def __init__(self) -> None:
         self.path = tempfile.mkdtemp(prefix="tests-")
-        os.chmod(self.path, 0o711)  # one test becomes another user, who has to get through
+        os.chmod(self.path, 0o711)  # one test becomes another user, who needs to pass through
         self.passed = False
         os.environ |= dict.fromkeys(VARIABLES, self.path)
-        tempfile.tempdir = None  # or Python would not look at the variables again
-        # At the very end, after multiprocessing has removed its own temporary folder, which it does at -100.
+        tempfile.tempdir = None  # otherwise Python would not read the variables again
+        # Run at the very end, after multiprocessing has removed its own temporary folder (priority -100).
         Finalize(None, self.remove, exitpriority=-200)
 
     def remove(self) -> None:
@@ -38,6 +38,6 @@ class TemporaryFolder:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Workers have the variables of the process that starts them."""
+    """Workers get the variables of the process that starts them."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(TemporaryFolder(), "temporary folder")

@@ -1,4 +1,4 @@
-"""Several workers: which tests stay together in one of them, which begin, and what is made once for all."""
+"""Several workers: which tests stay together, which run first, and what is made once for all workers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from filelock import FileLock
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# Files whose tests take long, the longest first: each test goes where there is room.
-# In all others the tests of a file stay together.
+# Files with slow tests, the slowest first: each test goes to any free worker.
+# In all other files, the tests of a file stay together.
 LONG = (
     "test_docs",
     "test_site",
@@ -34,7 +34,7 @@ class Schedule(LoadScopeScheduling):
     """Work units in the order of the tests."""
 
     def _split_scope(self, nodeid: str) -> str:
-        """What tests of one work unit have in common: they are those of one page, for they share it."""
+        """The name of a test's work unit: tests of the same page share one, because they share its run."""
         file, _, test = nodeid.partition("::")
         if Path(file).stem not in LONG:
             return file
@@ -44,7 +44,7 @@ class Schedule(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedule | None:
-    if config.getoption("dist") != "load":  # what -n means by itself
+    if config.getoption("dist") != "load":  # the value that -n sets
         return None
     config.option.loadscopereorder = False
     return Schedule(config, log)
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """A function that gives the folder of a name, made by the first worker that needs it."""
+    """A function that returns the folder with a name; the first worker that needs it makes it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 

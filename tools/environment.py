@@ -1,18 +1,18 @@
 """Make .venv and install one dependency group of pyproject.toml into it.
 
-    python tools/environment.py docs       what the site needs, without torch
-    python tools/environment.py test       the rest, and this package, editable
-    python tools/environment.py zensical   Zensical, in an environment of its own: .venv-zensical
-    python tools/environment.py bench      the tests' packages and their peers, in another: .venv-bench
-    python tools/environment.py real-nets  libraries whose nets are tried, in another: .venv-real-nets
+    python tools/environment.py docs       packages for the site, without torch
+    python tools/environment.py test       all other packages, and this package as editable
+    python tools/environment.py zensical   Zensical, in a separate environment: .venv-zensical
+    python tools/environment.py bench      packages of the tests and of other tools, in another: .venv-bench
+    python tools/environment.py real-nets  libraries with nets to try, in another: .venv-real-nets
 
-Where uv is on the PATH, uv does it, because it is faster; elsewhere, Python's venv and pip do.
-The result is the same, with pip in it, so each can go on with what the other has made.
-`UV=/path/to/uv` names another uv; an empty `UV=` means pip.
+If uv is on the PATH, it is used, because it is faster; otherwise Python's venv and pip are.
+The result is the same and includes pip, so each tool can continue with an environment of the other.
+`UV=/path/to/uv` selects another uv; an empty `UV=` selects pip.
 
 A second run with the same Python, pyproject.toml and pins installs nothing.
-What is missing on the machine is said in one sentence.
-The syntax stays readable for old Pythons, so that they can say that they are too old.
+If something is missing on the machine, one sentence says so.
+The syntax is readable for old versions of Python, so that they can report that they are too old.
 """
 
 from __future__ import print_function
@@ -43,7 +43,7 @@ GROUPS = {
 PINS = ["constraints.txt"]
 if sys.argv[1:] == ["real-nets"]:
     PINS.append("tools/real_nets/constraints.txt")
-# What pip and uv write when they cannot reach an index.
+# Messages of pip and uv if they cannot reach an index.
 OFFLINE = (
     "ConnectTimeoutError",
     "Connection refused",
@@ -53,7 +53,7 @@ OFFLINE = (
     "Temporary failure in name resolution",
     "client error (Connect)",
 )
-# uv does not read pip's settings for where packages are. It has its own variables, with these separators.
+# uv ignores pip's settings for package indexes. It has its own variables, with these separators.
 SETTINGS = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
@@ -74,7 +74,7 @@ def main(group):
         )
     what, arguments = GROUPS[group]
     uv = find_uv()
-    # A .venv of another Python is of no use to this one: its packages are elsewhere.
+    # A .venv of another Python is useless for this one, because its packages are in other places.
     python = "{} {}".format(sys.version, sys.base_prefix)
     if read("python") != python or not works(VENV_PYTHON):
         make_venv(uv, group)
@@ -82,8 +82,8 @@ def main(group):
         return
     print("Installing what {} into {}, once ...".format(what, os.path.basename(VENV)))
     install(uv, group, arguments)
-    write("python", python)  # only now, because an environment of uv's has no pip before
-    write("docs", wanted())  # which the other groups include
+    write("python", python)  # only now, because an environment that uv has made has no pip before
+    write("docs", wanted())  # the other groups include this one
     write(group, wanted())
 
 
@@ -96,15 +96,15 @@ def works(python):
 
 
 def find_uv():
-    from shutil import which  # Python 2 has none
+    from shutil import which  # Python 2 does not have it
 
     uv = which(os.environ.get("UV", "uv"))
-    # One that was installed into this environment cannot make it anew.
+    # A uv that is installed in this environment cannot replace the environment.
     return uv if uv and os.path.dirname(os.path.abspath(uv)) != os.path.dirname(VENV_PYTHON) else None
 
 
 def base_python():
-    """The Python that an environment is made of, also if this one is in an environment itself."""
+    """The Python from which to make an environment, even if this one is in an environment itself."""
     return getattr(sys, "_base_executable", sys.executable)
 
 
@@ -131,16 +131,16 @@ def install(uv, group, arguments):
     environment = dict(os.environ)
     constraints = [word for pins in PINS for word in ("--constraint", pins)]
     if uv:
-        # pip compiles what it installs, too; without it, each of the many Pythons of a test run would.
+        # pip compiles installed packages too. Without it, each of the many Pythons of a test run would.
         command = [uv, "pip", "install", "--python", VENV_PYTHON, "--compile-bytecode"]
         command += constraints
         command.append("pip")
         commands = [command + arguments]
-        environment = dict(settings_of_pip(), **environment)  # what uv itself was told comes first
+        environment = dict(settings_of_pip(), **environment)  # uv's own settings have priority
     else:
         command = [VENV_PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2"]
         command += constraints
-        # pip learned --group in 25.1.
+        # pip supports --group since 25.1.
         commands = [command + each for each in (["--upgrade", "pip"], arguments)]
     with open(LOG, "w") as log:
         options = {"cwd": ROOT, "env": environment, "stdout": log, "stderr": log}
@@ -167,13 +167,13 @@ def install(uv, group, arguments):
 
 
 def settings_of_pip():
-    """Where pip would look for packages, in the variables of uv."""
-    settings = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip, too, takes the best version of all indexes
+    """The places where pip would look for packages, as variables for uv."""
+    settings = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # like pip: the best version in all indexes
     pip = [base_python(), "-m", "pip", "config", "list"]
     files = subprocess.run(pip, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8").stdout
     for option, (variable, separator) in SETTINGS.items():
         value = os.environ.get("PIP_" + option.upper().replace("-", "_"), "")
-        for section in ("install", "global"):  # in this order
+        for section in ("install", "global"):  # in order of priority
             found = re.search(r"^{}\.{}=(.*)$".format(section, option), files, re.MULTILINE)
             value = value or (ast.literal_eval(found.group(1)) if found else "")
         if value.split():
@@ -182,7 +182,7 @@ def settings_of_pip():
 
 
 def wanted():
-    """What decides whether an installation is still the right one."""
+    """A digest of everything that determines whether an installation is up to date."""
     digest = hashlib.sha256()
     for name in sorted({"pyproject.toml"}.union(PINS)):
         with open(os.path.join(ROOT, name), "rb") as file:

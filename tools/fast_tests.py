@@ -1,8 +1,8 @@
-"""Test what has changed since a commit: python tools/fast_tests.py [COMMIT]
+"""Test everything that has changed since a commit: python tools/fast_tests.py [COMMIT]
 
 A page is tested by its snippets. A file of the package is tested by the examples in its docstrings, by the
-page of its topic, and by tests/package/test_TOPIC.py. A file of tests is run. What else has changed is named:
-`make test` tests all of it.
+page of its topic, and by tests/package/test_TOPIC.py. A file of tests is run. All other changed files are
+listed: `make test` tests all of them.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ DOC_TESTS = "tests/pages/test_docs.py"
 
 
 def changed(commit: str) -> list[Path]:
-    """The files that differ from a commit, and those that git does not know yet."""
+    """The files that differ from a commit, and the files that git does not know yet."""
     commands = (
         ["diff", "--name-only", "-z", commit, "--"],
         ["ls-files", "--others", "--exclude-standard", "-z"],
@@ -29,12 +29,12 @@ def changed(commit: str) -> list[Path]:
 
 
 def tests_of(path: Path) -> tuple[set[str], set[str]]:
-    """Files of tests, and names of pages, that test a file."""
+    """The files of tests, and the names of pages, that test a file."""
     if path.suffix == ".md" and (path.parts[:2] == ("docs", "en") or path.name == "README.md"):
         return set(), {path.name}
     if path.is_relative_to(PACKAGE) and path.suffix == ".py":
         topic = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        # A file of a topic may have tests of its own, as test_nets.py tests serialization/nets.py.
+        # A file of a topic may have separate tests: test_nets.py tests serialization/nets.py.
         tests = {f"tests/package/test_{name.lstrip('_')}.py" for name in (topic, path.stem)}
         return {each for test in tests for each in there(test)}, {path.name, f"{topic}.md"}
     if path.match("tests/*/test_*.py") and path.as_posix() != DOC_TESTS:
@@ -59,7 +59,7 @@ def main(commit: str) -> int:
         print(f"Nothing that it tests has changed since {commit}: `make test` tests everything.")
         return 0
     wanted = " or ".join([*sorted(pages), *sorted(Path(file).name for file in files)])
-    # Pages last: what runs them imports torch while the other tests run.
+    # Pages come last: the process that runs them imports torch while the other tests run.
     places = sorted(files) + [DOC_TESTS] * bool(pages)
     print(f"tested: {wanted.replace(' or ', ', ')}", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", *places, "-k", wanted]

@@ -1,6 +1,6 @@
-"""Build the site into dist/, as a folder and as a zip, to be read from a disk without a server.
+"""Build the site into dist/, as a folder and as a zip file that can be read from a disk without a server.
 
-python tools/offline.py [FOLDER]
+python tools/offline_site.py [FOLDER]
 """
 
 import shutil
@@ -10,12 +10,12 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# What only a server or its visitors use, and what this theme needs for other languages than English.
+# Files for servers and their visitors, and files of the theme for languages other than English.
 NOT_NEEDED = ("404.html", "sitemap.xml", "sitemap.xml.gz", "objects.inv", "**/*.map", "**/lunr")
 
 
 def main(folder: Path) -> None:
-    """Make FOLDER, FOLDER.zip, and nothing else; the same pages give the same bytes."""
+    """Make FOLDER and FOLDER.zip, and nothing else; the same pages give the same bytes."""
     config = ROOT / "mkdocs.offline.yml"
     build = ["build", "--quiet", "--config-file", str(config), "--site-dir", str(folder.resolve())]
     subprocess.run([sys.executable, "-m", "mkdocs", *build], cwd=ROOT, check=True)
@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
                 path.unlink()
     shutil.copytree(ROOT / "docs" / "offline", folder, dirs_exist_ok=True)
     shutil.copy(ROOT / "LICENSE", folder)
-    # From a disk a page may load scripts but read no files, so the theme then looks for a script.
+    # A page on a disk may load scripts but not read files, so the theme looks for a script.
     index = folder / "search" / "search_index.json"
     index.with_suffix(".js").write_text(f"var __index = {index.read_text('utf-8')};\n", "utf-8")
     index.unlink()
@@ -35,11 +35,11 @@ def main(folder: Path) -> None:
 
 
 def pack(folder: Path) -> None:
-    """Zip a folder; neither the clock nor the order of a disk's files shows."""
+    """Zip a folder so that the result depends neither on the clock nor on the order of files on the disk."""
     with zipfile.ZipFile(f"{folder}.zip", "w", zipfile.ZIP_DEFLATED) as file:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                entry = zipfile.ZipInfo(path.relative_to(folder.parent).as_posix())  # of 1980
+                entry = zipfile.ZipInfo(path.relative_to(folder.parent).as_posix())  # dated 1980
                 entry.external_attr = 0o644 << 16
                 file.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
 

@@ -1,4 +1,4 @@
-"""The pages of this project: what the page runner is told about them, and which of them are topics."""
+"""The pages of this project: the settings for the page runner, and which pages are topics."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ TOPICS = re.compile(r"^( *)- Topics:\n((?:\1 +- .+\n?)+)", re.M)  # in the navig
 
 
 def project(root: Path = ROOT) -> Project:
-    """This project, or another one that has its pages and its package where this one has them."""
+    """This project, or another one with its pages and its package in the same places."""
     return Project(root, docs="docs/en", package="src/d2lblocks", pictures=PICTURES, rewrite_command=REWRITE)
 
 

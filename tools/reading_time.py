@@ -2,8 +2,8 @@
 
 python -m tools.reading_time docs/en/PAGE.md
 
-It counts 150 words of prose a minute, which suits readers whose first language is not English, and half a
-minute for each snippet. Folded source code of the library is not counted.
+The estimate is 150 words of prose per minute, which suits readers whose first language is not English, and
+half a minute for each snippet. Folded source code of the library is not counted.
 """
 
 import re
@@ -27,7 +27,7 @@ class ReadingTime(NamedTuple):
 
 
 def reading_time(text: str) -> ReadingTime:
-    """Of a page's Markdown: up to the end of its first reading, and to its end."""
+    """The times for a page in Markdown: up to the end of a first reading, and to the end of the page."""
     first, _, _ = text.partition(END_OF_FIRST_READING)
     return ReadingTime(_minutes(first), _minutes(text))
 

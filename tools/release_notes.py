@@ -1,9 +1,9 @@
-"""Print the notes of a release, or say why there cannot be one: the release workflow runs this first.
+"""Print the notes of a release, or say why it is not possible: the release workflow runs this first.
 
     python tools/release_notes.py v0.1.0
 
-The tag has to name the version of the package, the files that name the version have to agree,
-and no entry of the changelog may be left under "Unreleased".
+The tag must name the version of the package, the files that contain the version must agree, and no
+entry of the changelog may be left under "Unreleased".
 """
 
 import re
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def notes(tag: str, root: Path = ROOT) -> str:
-    """What CHANGELOG.md says of the version that the tag names."""
+    """The section of CHANGELOG.md on the version that the tag names."""
     version, unreleased, entries = newest(root)
     if tag != f"v{version}":
         raise ValueError(f"the tag is {tag}, but src/d2lblocks/__init__.py has version {version}")
@@ -24,7 +24,7 @@ def notes(tag: str, root: Path = ROOT) -> str:
 
 
 def newest(root: Path = ROOT) -> tuple[str, str, str]:
-    """The newest version, the entries after it, and its own; a ValueError if the files do not agree."""
+    """The newest version, later entries, and its own entries; raise a ValueError if the files disagree."""
     version = find(r'^__version__ = "(.+)"$', root / "src" / "d2lblocks" / "__init__.py")
     cited = find(r"^version: (.+)$", root / "CITATION.cff")
     date = find(r"^date-released: (\d{4}-\d\d-\d\d)$", root / "CITATION.cff")

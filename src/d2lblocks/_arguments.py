@@ -1,4 +1,4 @@
-"""Arguments of the wrong kind, refused before anything is done: what came, and what was expected."""
+"""Checks of arguments: the wrong kind is refused before anything is done, with a message and a hint."""
 
 import difflib
 import os
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 def check_net(net: Any) -> None:
-    """A TypeError unless it is a module."""
+    """Raise a TypeError if the argument is not a module."""
     if not isinstance(net, nn.Module):
         raise TypeError(f"expected a net, which is an nn.Module, but got {kind_of(net)}{_hint(net)}")
 
 
 def _hint(net: Any) -> str:
-    """What is meant most often by an object in place of a net."""
+    """Guess what was meant by an object that is passed instead of a net."""
     match net:
         case type() if issubclass(net, nn.Module):
             return f": call it first, as in {net.__name__}(...)"
@@ -35,7 +35,7 @@ def _hint(net: Any) -> str:
 
 
 def check_path(path: Any) -> None:
-    """A TypeError unless it is the path of a file or folder."""
+    """Raise a TypeError if the argument is not the path of a file or folder."""
     if isinstance(path, str | os.PathLike):
         return
     hint = ""
@@ -47,14 +47,14 @@ def check_path(path: Any) -> None:
 
 
 def kind_of(value: Any) -> str:
-    """The class of a value, with its module unless it is built in."""
+    """The class of a value, with the name of its module unless the class is built in."""
     kind = value if isinstance(value, type) else type(value)
     name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
     return f"the class {name}" if isinstance(value, type) else name
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-    """What may have been meant by a name that is none of these."""
+    """Guess what was meant by a name that is not among these names."""
     if close := difflib.get_close_matches(name, names, n=1):
         return f"the nearest is '{close[0]}'"
     return (

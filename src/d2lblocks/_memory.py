@@ -1,4 +1,4 @@
-"""Tensors as they are now, to be put back as they were."""
+"""The memory of tensors: their values and properties, kept so that they can be restored."""
 
 from collections.abc import Iterable
 from ctypes import memmove, string_at
@@ -12,12 +12,12 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from d2lblocks._tensors import parts, span_in_storage
 
-_SMALL = 2**12  # bytes: of so few, Python makes a copy sooner than torch
+_SMALL = 2**12  # bytes: up to this size, Python copies memory faster than torch
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8)
 
 
 class TensorState:
-    """All of a tensor but its bytes."""
+    """Everything about a tensor except its bytes."""
 
     __slots__ = ("attributes", "data", "gradient", "hooks", "is_leaf", "kind", "requires_grad", "tensor")
 
@@ -35,7 +35,7 @@ class TensorState:
         tensor: Any = self.tensor
         if self.is_leaf and not tensor.is_leaf:
             tensor.detach_()
-        if tensor.requires_grad and not self.requires_grad:  # before it gets integers, which cannot
+        if tensor.requires_grad and not self.requires_grad:  # first: integers cannot require a gradient
             tensor.requires_grad = False
         tensor.data = self.data
         if self.requires_grad and not tensor.requires_grad:
@@ -49,7 +49,7 @@ class TensorState:
         tensor: Any = self.tensor
         if _gradient(tensor) is not self.gradient:
             if self.gradient is not None and not _fits(self.gradient, tensor):
-                tensor.data = self.gradient.data  # torch assigns only what fits, whatever it had before
+                tensor.data = self.gradient.data  # torch only assigns a gradient that fits
             tensor.grad = self.gradient
             tensor.data = self.data
         backward_hooks, gradient_hooks = self.hooks
@@ -60,7 +60,7 @@ class TensorState:
 
 
 def _gradient(tensor: Tensor) -> Tensor | None:
-    """The gradient of a tensor that keeps one; torch warns whoever asks another for it."""
+    """The gradient of a tensor that keeps one. For any other tensor, torch warns if `grad` is read."""
     return tensor.grad if tensor.is_leaf or tensor.retains_grad else None
 
 
@@ -69,13 +69,13 @@ def _fits(gradient: Tensor, tensor: Tensor) -> bool:
 
 
 class Memory:
-    """The bytes of tensors: one copy of each piece of memory, though several tensors may see it."""
+    """The bytes of tensors: one copy of each piece of memory, even if several tensors share it."""
 
     def __init__(self, states: Iterable[TensorState]) -> None:
         users: dict[int, tuple[torch.UntypedStorage, list[_Span]]] = {}
         for state in states:
             if is_traceable_wrapper_subclass(state.data):
-                continue  # such as a DTensor, which has the tensors with its numbers as attributes
+                continue  # for example a DTensor: the tensors that hold its values are attributes
             for part in parts(state.data):
                 storage, span = part.untyped_storage(), _Span(*span_in_storage(part), [state.tensor])
                 users.setdefault(storage._cdata, (storage, []))[1].append(span)
@@ -85,7 +85,7 @@ class Memory:
             for storage, spans in users.values()
             if storage.device.type != "meta"
             for span in (_merged(spans) if spans[1:] else spans)
-            if span.start < span.end <= storage.nbytes()  # not while the storage is emptied
+            if span.start < span.end <= storage.nbytes()  # false while the storage is resized to 0
         ]
 
     def restore(self) -> None:
@@ -97,7 +97,7 @@ class Memory:
 
 
 class _Span(NamedTuple):
-    """The first byte of tensors in their storage, and the one after the last."""
+    """A span of bytes in a storage, from its first byte to the one after its last, and the tensors in it."""
 
     start: int
     end: int
@@ -105,7 +105,7 @@ class _Span(NamedTuple):
 
 
 class _Piece:
-    """Some bytes of a storage, and a copy of them."""
+    """A piece of a storage, and a copy of its bytes."""
 
     __slots__ = ("copy", "end", "start", "storage", "tensors")
 
@@ -115,7 +115,7 @@ class _Piece:
         self.copy: bytes | Tensor = self._read() if small else self._view().clone()
 
     def restore(self) -> None:
-        # Only what differs is written: autograd is told of it, and the memory may be read-only.
+        # Write only if something differs: autograd counts each write, and the memory may be read-only.
         if isinstance(self.copy, bytes):
             if self._read() == self.copy:
                 return
@@ -133,7 +133,7 @@ class _Piece:
         return string_at(self._address(), self.end - self.start)
 
     def _view(self) -> Tensor:
-        """The bytes as integers, which are equal only if all bits are. Wide ones compare faster."""
+        """The bytes as integers: they are equal only if all bits are equal. Wider integers compare faster."""
         kind = next(each for each in _INTEGERS if self.start % each.itemsize == self.end % each.itemsize == 0)
         place = self.start // kind.itemsize, ((self.end - self.start) // kind.itemsize,), (1,)
         view = torch.empty(0, dtype=kind, device=self.storage.device)
@@ -141,7 +141,7 @@ class _Piece:
 
 
 def _merged(spans: list[_Span]) -> list[_Span]:
-    """The same bytes in spans that do not overlap."""
+    """Merge spans that overlap or touch."""
     merged: list[_Span] = []
     for start, end, tensors in sorted(spans, key=itemgetter(0)):
         if merged and start <= merged[-1].end:

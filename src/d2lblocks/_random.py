@@ -1,4 +1,4 @@
-"""The random number generators that a program uses without naming one: Python's, NumPy's, PyTorch's."""
+"""The global random number generators of Python, NumPy and PyTorch."""
 
 import random
 import sys
@@ -8,7 +8,7 @@ import torch
 
 
 def global_generators() -> list[Any]:
-    """The generators themselves; NumPy's only if it is imported, those of GPUs only if CUDA is in use."""
+    """The generators. NumPy's is included only if NumPy is imported, those of GPUs only if CUDA is in use."""
     functions: list[Any] = [random.getstate]
     if numpy_random := sys.modules.get("numpy.random"):
         functions.append(numpy_random.get_state)
@@ -17,11 +17,12 @@ def global_generators() -> list[Any]:
 
 
 def random_states() -> dict[str, Any]:
-    """Their states, in the form in which a checkpoint has them."""
+    """The states of the global generators, in the form in which a checkpoint stores them."""
     states = {
         "python": random.getstate(),
         "torch": torch.get_rng_state(),
-        # None while CUDA is not in use: asking would start it, which takes memory, and fails in a fork.
+        # Empty while CUDA is not in use: asking for the states would start CUDA. That takes memory, and it
+        # fails in a forked process.
         "cuda": torch.cuda.get_rng_state_all() if _cuda_is_in_use() else [],
     }
     if numpy := sys.modules.get("numpy"):
@@ -31,12 +32,12 @@ def random_states() -> dict[str, Any]:
 
 
 def set_random_states(states: dict[str, Any]) -> None:
-    """Put the generators into these states; a ValueError, if one is none of NumPy's."""
+    """Set the generators to these states; raise a ValueError if NumPy's state is invalid."""
     random.setstate(states["python"])
     torch.set_rng_state(states["torch"])
     if "numpy" in states and (numpy := sys.modules.get("numpy")):
         _, numbers, position, *_ = states["numpy"]
-        if position not in range(len(numbers) + 1):  # numpy would read what is there, whatever it is
+        if position not in range(len(numbers) + 1):  # NumPy does not check, and would read outside its memory
             raise ValueError(f"NumPy's random numbers have no place {position}")
         numpy.random.set_state(states["numpy"])
     for device, state in zip(range(torch.cuda.device_count()), states.get("cuda", ()), strict=False):
@@ -44,7 +45,7 @@ def set_random_states(states: dict[str, Any]) -> None:
 
 
 def put_back_random_states(states: dict[str, Any]) -> None:
-    """Undo what was done since they were taken: GPUs that were not in use begin with the seed of the CPU."""
+    """Restore states taken earlier. GPUs that were not in use then get the seed of the CPU generator."""
     set_random_states(states)
     if not states["cuda"]:
         torch.cuda.manual_seed_all(torch.initial_seed())

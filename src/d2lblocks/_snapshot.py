@@ -1,4 +1,4 @@
-"""Nets, optimizers and random numbers as they are now, to be put back as they were."""
+"""Snapshots of nets, optimizers and random number generators, to restore them later."""
 
 import random
 import sys
@@ -18,29 +18,29 @@ from d2lblocks._random import global_generators
 
 
 class Snapshot:
-    """What objects hold and where the random numbers are, to be put back as often as needed.
+    """A copy of the contents of objects and of the random states, which can be restored any number of times.
 
-    It begins at the objects that are given, and follows the attributes of modules, optimizers and tensors,
-    and the entries of lists, tuples, dicts, sets and deques. Everything on the way is put back in place:
+    The snapshot starts at the given objects, and follows the attributes of modules, optimizers and tensors,
+    and the entries of lists, tuples, dicts, sets and deques. Everything it reaches is restored in place:
 
     - modules and optimizers: their classes and attributes. Attributes include the training mode, the tables
-      of parameters, buffers, modules and hooks, and whatever `forward` sets on `self`;
+      of parameters, buffers, modules and hooks, and anything that `forward` sets on `self`;
     - lists, dicts, sets and deques: their entries and attributes; a `bytearray`: its bytes;
     - tensors: their bytes, in the same memory; shape, strides, type and device; gradient, `requires_grad`,
-      hooks and attributes; a lazy tensor is lazy again;
-    - NumPy arrays that can be written to: their values;
-    - generators of Python, NumPy and torch: their states. The global ones are always included; NumPy's only
-      if `numpy.random` is imported, those of GPUs only if CUDA is in use.
+      hooks and attributes; a lazy tensor becomes lazy again;
+    - NumPy arrays that are writable: their values;
+    - generators of Python, NumPy and torch: their states. The global ones are always included, NumPy's only
+      if `numpy.random` is imported, and those of GPUs only if CUDA is in use.
 
-    Three things are not put back. An object of another class, unless it is given itself, is not looked into:
-    only the reference to it is put back. A tensor that was computed keeps the graph that it has by then.
-    An opaque tensor, such as one of MKL-DNN, keeps its values.
+    Three things are not restored. The attributes of an object of any other class are not restored, unless
+    the object itself is given: only the reference to it is. A tensor that was computed keeps the graph that
+    it has at the time of restoring. An opaque tensor, such as one of MKL-DNN, keeps its current values.
 
-    The bytes of tensors are copied, each once, though several tensors may share them.
+    The bytes of tensors are copied once, even if several tensors share them.
 
     Args:
         *objects: nets, optimizers, tensors, generators, or objects of any other class.
-        tensors: whether tensors and arrays are put back. If not, nothing of them is copied.
+        tensors: whether tensors and arrays are restored. If not, none of their values are copied.
     """
 
     def __init__(self, *objects: Any, tensors: bool = True) -> None:
@@ -52,7 +52,7 @@ class Snapshot:
             self._memory = Memory(self._tensors)
 
     def _follow(self, found: list[Any], tensors: bool) -> None:
-        """Hold everything that these objects lead to."""
+        """Record everything that can be reached from these objects."""
         found += [vars(each) for each in found if hasattr(each, "__dict__")]
         holders: dict[type, type[_Holder] | None] = {}
         known: set[int] = set()
@@ -64,7 +64,7 @@ class Snapshot:
                     holders[kind] = _holder_of(kind, tensors)
                 if (make := holders[kind]) is None:
                     continue
-                if kind in _CONTAINERS and not value:  # as are most tables of most modules
+                if kind in _CONTAINERS and not value:  # as in most tables of most modules
                     self._empty.append(value)
                 elif id(value) not in known:
                     known.add(id(value))
@@ -81,36 +81,36 @@ class Snapshot:
                     container.clear()
             for holder in self._holders:
                 holder.restore()
-            for holder in self._tensors:  # when the tensors and their gradients have their shapes again
+            for holder in self._tensors:  # after the tensors and their gradients have their shapes back
                 holder.restore_gradient()
             self._memory.restore()
 
 
 @contextmanager
 def _plain_torch() -> Iterator[None]:
-    """Whoever calls, in whatever mode: lazy tensors do not refuse, and no inference tensors are made."""
+    """Turn off modes of the caller: lazy tensors then allow access, and no inference tensors are created."""
     with torch._C.DisableTorchFunctionSubclass(), torch.inference_mode(False):
         yield
 
 
 class _Holder(Protocol):
-    """One object as it was."""
+    """A record of one object, which can restore it."""
 
     def __init__(self, value: Any) -> None: ...
     def inside(self) -> Iterable[Any]:
-        """What it refers to."""
+        """The objects that it refers to."""
         ...
 
     def restore(self) -> None: ...
 
 
 def _holder_of(kind: type, tensors: bool) -> type[_Holder] | None:
-    """What holds objects of a class; None for those that are not looked into."""
+    """The class that records objects of this class; None for objects that are not followed."""
     if issubclass(kind, Tensor):
         return TensorState if tensors else None
     if (numpy := sys.modules.get("numpy")) and issubclass(kind, numpy.ndarray):
         return _Array if tensors else None
-    if issubclass(kind, random.SystemRandom):  # which has no state
+    if issubclass(kind, random.SystemRandom):  # it has no state
         return None
     if (numpy_random := sys.modules.get("numpy.random")) and issubclass(
         kind, (numpy_random.Generator, numpy_random.RandomState)
@@ -126,12 +126,12 @@ class _Object:
 
     def __init__(self, value: Any) -> None:
         self.value, self.kind, self.attributes = value, type(value), vars(value)
-        # A module with parametrizations has a class of its own, which changes with them.
+        # A module with parametrizations has a class of its own, whose properties change with them.
         parametrized = "parametrizations" in self.attributes.get("_modules", ())
         self.properties = _properties(self.kind) if parametrized else None
 
     def inside(self) -> Iterable[Any]:
-        return ()  # the attributes of everything are found without it
+        return ()  # the attributes of every object are followed elsewhere
 
     def restore(self) -> None:
         if type(self.value) is not self.kind:
@@ -149,7 +149,7 @@ def _properties(kind: type) -> dict[str, property]:
     return {name: value for name, value in vars(kind).items() if isinstance(value, property)}
 
 
-# The methods of the base classes are called, because a derived class may refuse a change, or do more.
+# Call the methods of the base classes, because a derived class may refuse a change or do more than that.
 
 
 class _Dict:
@@ -193,7 +193,7 @@ class _Collection:
 
 
 class _Fixed:
-    """Something that cannot change, though its entries can."""
+    """A container that cannot change, although its entries can."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -206,7 +206,7 @@ class _Fixed:
 
 
 class _Generator:
-    """The state of a generator of random numbers."""
+    """The state of a random number generator."""
 
     def __init__(self, value: Any) -> None:
         self.state: Any
@@ -215,7 +215,7 @@ class _Generator:
             self.state, self.set_state = value.get_state(), value.set_state
         elif isinstance(value, random.Random):
             self.state, self.set_state = value.getstate(), value.setstate
-        elif hasattr(value, "get_state"):  # NumPy's RandomState, as is its global one
+        elif hasattr(value, "get_state"):  # NumPy's RandomState, for example the global one
             self.state, self.set_state = value.get_state(legacy=False), value.set_state
         else:  # NumPy's Generator
             bits = value.bit_generator
@@ -249,9 +249,9 @@ _HOLDERS: dict[type | tuple[type, ...], type[_Holder]] = {
     (tuple, frozenset, MappingProxyType): _Fixed,
     (torch.Generator, random.Random): _Generator,
 }
-_CONTAINERS = {dict, OrderedDict, defaultdict, Counter, list, deque, set}  # without attributes
+_CONTAINERS = {dict, OrderedDict, defaultdict, Counter, list, deque, set}  # their objects have no attributes
 
 
 def _same(now: Collection[Any], before: Collection[Any]) -> bool:
-    """Whether both are the very same objects in the same order."""
+    """Whether both contain the same objects (not only equal ones) in the same order."""
     return len(now) == len(before) and all(map(is_, now, before))

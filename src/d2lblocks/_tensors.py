@@ -1,4 +1,4 @@
-"""The parameters and buffers of a net by name, and where in memory tensors are."""
+"""The parameters and buffers of a net by name, and the place of tensors in memory."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 
 def named_tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Every name of every parameter and buffer, also the second names of shared ones."""
+    """Yield every name of every parameter and buffer, including the further names of shared ones."""
     for prefix, module in named_modules(net):
         for name, tensor in own_tensors(module):
             yield f"{prefix}.{name}" if prefix else name, tensor
@@ -20,9 +20,9 @@ def named_tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def named_modules(
     module: nn.Module, path: str = "", above: tuple[tuple[str, nn.Module], ...] = ()
 ) -> Iterator[tuple[str, nn.Module]]:
-    """Every path of every module, also the second paths of shared ones, in PyTorch's order.
+    """Yield every path of every module, including the further paths of shared ones, in PyTorch's order.
 
-    A ValueError, if a module is inside itself: PyTorch's own would go around until Python stops it.
+    Raise a ValueError if a module contains itself: PyTorch's own method would recurse until Python stops it.
     """
     for head, known in above:
         if known is module:
@@ -38,22 +38,22 @@ def named_modules(
 
 
 def own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """The parameters and buffers that a module itself holds."""
+    """Yield the parameters and buffers of the module itself, without those of its children."""
     yield from module.named_parameters(recurse=False, remove_duplicate=False)
     yield from module.named_buffers(recurse=False, remove_duplicate=False)
 
 
 def identity(tensor: Tensor) -> Hashable:
-    """Equal for tensors that are the same values in the same memory, transposed or not."""
+    """A key that is equal for tensors with the same values in the same memory, transposed or not."""
     if is_lazy(tensor) or tensor.layout is not torch.strided or tensor.is_nested:
         return id(tensor)
-    # The storage object itself, because on the meta device all addresses are 0.
+    # Use the storage object itself, because all addresses on the meta device are 0.
     span = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.numel(), span, tensor.dtype
 
 
 def span_in_storage(tensor: Tensor) -> tuple[int, int]:
-    """The first byte of a strided tensor in its storage, and the one after the last."""
+    """The position of a strided tensor in its storage: its first byte, and the byte after its last."""
     length: Any = tensor.numel()
     if length and not tensor.is_contiguous():
         length = 1 + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
@@ -63,13 +63,13 @@ def span_in_storage(tensor: Tensor) -> tuple[int, int]:
 
 @contextmanager
 def writing(tensor: Tensor) -> Iterator[None]:
-    """Write to a tensor without gradients: to one of inference mode in that mode only, as PyTorch demands."""
+    """Allow writing to a tensor without gradients, in inference mode if the tensor was created in it."""
     with torch.inference_mode(tensor.is_inference()), torch.no_grad():
         yield
 
 
 def parts(tensor: Tensor) -> Sequence[Tensor]:
-    """The strided tensors that a tensor is stored as, nearly always itself; none of an opaque one."""
+    """The strided tensors that store a tensor: nearly always only itself, and none for an opaque tensor."""
     if type(tensor) not in (Tensor, nn.Parameter) and is_traceable_wrapper_subclass(tensor):
         names, _ = tensor.__tensor_flatten__()
         return [part for name in names for part in parts(getattr(tensor, name))]

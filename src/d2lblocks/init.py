@@ -404,10 +404,10 @@ def _in_one_memory(a: Tensor, b: Tensor) -> bool:
 
 
 def _zero_padding(net: nn.Module, filled: Container[Hashable]) -> None:
-    """Set the rows of padding to 0 in those tables that were filled, through whatever layer."""
+    """Set the padding rows of the filled tables to 0, whichever layer's rule has filled them."""
     for module in net.modules():
         if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.padding_idx is not None:
-            weight = module._parameters.get("weight")  # not one that is computed
+            weight = module._parameters.get("weight")  # None if the weight is computed
             if weight is not None and identity(weight) in filled:
                 with writing(weight):
                     weight[module.padding_idx] = 0
@@ -416,7 +416,7 @@ def _zero_padding(net: nn.Module, filled: Container[Hashable]) -> None:
 def _takes_generator(function: Callable[..., Any]) -> bool:
     try:
         return "generator" in inspect.signature(function).parameters
-    except ValueError:  # a method of Tensor has its signature in its documentation only
+    except ValueError:  # a method of Tensor, whose signature is only in its documentation
         while isinstance(function, partial):
             function = function.func
         return "generator=" in (function.__doc__ or "")

@@ -189,6 +189,6 @@ class MyLazyLinear(LazyModuleMixin, MyLinear):
             self.weight.materialize((self.out_features, X.shape[-1]))
             if self.bias is not None:
                 self.bias.materialize((self.out_features,))
-        self.in_features = self.weight.shape[1]  # also of a weight that was loaded
+        self.in_features = self.weight.shape[1]  # the weight may have been loaded
         if waits:
             self.reset_parameters()

@@ -142,7 +142,7 @@ def _refuse_scripted(net: nn.Module) -> None:
             )
 
 
-_Call = tuple[str, nn.Module, tuple[Any, ...]]  # the path of a module, itself, and what it was called with
+_Call = tuple[str, nn.Module, tuple[Any, ...]]  # the path of a module, the module, and its arguments
 _HookCall = tuple[Callable[..., Any], tuple[Any, ...]]  # a hook, and its arguments
 
 

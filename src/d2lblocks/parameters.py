@@ -233,7 +233,7 @@ def _amounts(tensor: Tensor) -> tuple[int, int]:
     """How many numbers a tensor holds, and how many bytes it takes."""
     stored = parts(tensor) or (tensor,)
     sparse = tensor.layout not in (torch.strided, torch.jagged)
-    values = stored[-1] if sparse else tensor  # after the indices
+    values = stored[-1] if sparse else tensor  # the indices come first
     return values.numel(), sum(part.numel() * part.element_size() for part in stored)
 
 

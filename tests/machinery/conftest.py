@@ -1,4 +1,4 @@
-"""The runs of pytest that these tests start are not told what this one was told."""
+"""Hide the options of this test run from the pytest runs that these tests start."""
 
 import pytest
 

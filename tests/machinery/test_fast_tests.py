@@ -1,4 +1,4 @@
-"""`make test-fast`: what has changed is tested, and nothing else."""
+"""`make test-fast`: it tests everything that has changed, and nothing else."""
 
 import subprocess
 import sys
@@ -27,12 +27,12 @@ ROOT = Path(__file__).parents[2]
     ],
 )  # fmt: skip
 def test_what_tests_a_file(path: str, tests: set[str], pages: set[str]) -> None:
-    """By the names that the project has."""
+    """The tests of a file are found by the project's naming scheme."""
     assert fast_tests.tests_of(Path(path)) == (tests, pages)
 
 
 def test_only_what_has_changed_is_tested(tmp_path: Path) -> None:
-    """A page that fails, and has not changed, is left alone; what no fast test covers is named."""
+    """An unchanged page is not tested, even if it would fail; changed files without fast tests are listed."""
     wrong = fence("print(1)", "#> 2")
     root = project(tmp_path, **{"docs/en/a.md": fence("print(1)", "#> 1"), "docs/en/b.md": wrong})
     prepare(root)

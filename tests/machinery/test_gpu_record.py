@@ -1,4 +1,4 @@
-"""GPU runs on record: made by whole runs only, quoted where there is no GPU, and out of date when a page changes."""
+"""The record of GPU runs: written by complete runs, quoted without a GPU, outdated when a page changes."""
 
 import json
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ def today() -> str:
 
 
 def site(root: Path, **pages: str) -> Path:
-    """A project with two GPU snippets under one heading; a file says how many GPUs its page finds."""
+    """A project with two GPU snippets under one heading. A file says how many GPUs its page finds."""
     count = f"torch.cuda.device_count = lambda: int(Path({str(root / 'gpus')!r}).read_text())"
     page = (
         "# Page\n\n"
@@ -38,7 +38,7 @@ def site(root: Path, **pages: str) -> Path:
 
 
 def run(root: Path, gpus: int, machine: Machine | None = None) -> list[str]:
-    """What is said of the two GPU snippets, and of nothing else."""
+    """The remarks on the two GPU snippets, after checking that there are no others."""
     (root / "gpus").write_text(str(gpus))
     first, one, two, last = check(root, machine=machine).values()
     assert first == last == ""
@@ -57,14 +57,16 @@ def entries(root: Path) -> dict[str, dict[str, object]]:
 
 
 def table(root: Path) -> list[str]:
-    """The last cells of every row of the table that is shown, whose line ends are those of the page."""
+    """The last cells of all rows of the table on the page, whose line endings must be those of the page."""
     lines = (root / TESTED).read_bytes().decode().split("\r\n")
     assert lines[:2] + lines[-4:] == ["# Tested", "", END, "", "end", ""]
     return [line.split(" | ")[-1].removesuffix(" |") for line in lines[6:-5]]
 
 
 def test_a_run_is_put_on_record(tmp_path: Path) -> None:
-    """Each GPU snippet by page and heading, and what differs elsewhere; the table too; twice a day is once."""
+    """Each GPU snippet is recorded by page and heading, with other differences and the table. A second run
+    on the same day changes nothing.
+    """
     root = site(tmp_path, **{"README.md": fence("print(1)", "#> 2")})
     (root / "gpus").write_text("2")
     for _ in range(2):
@@ -115,7 +117,7 @@ CHANGED = "never run since it changed"
     ids=["lines", "heading", "after", "before", "code", "output", "second", "count", "raises", "title", "swap", "split"],
 )  # fmt: skip
 def test_a_skip_quotes_the_record(old: str, new: str, words: list[str], tmp_path: Path) -> None:
-    """Wherever the snippet stands now; and not, once its code or anything before it on the page is another."""
+    """The record is found if the snippet moves, but not if its code or anything before it changes."""
     root = site(tmp_path)
     never = [f"skipped: needs {gpus}, found none; never run" for gpus in ("1 CUDA GPU", "2 CUDA GPUs")]
     assert run(root, 0) == never
@@ -127,7 +129,7 @@ def test_a_skip_quotes_the_record(old: str, new: str, words: list[str], tmp_path
 
 
 def test_a_failure_is_on_record(tmp_path: Path) -> None:
-    """As a failure, which no other torch excuses; the snippets around it are what they are."""
+    """A failure is recorded as one, whatever the version of torch. The other snippets are not affected."""
     root = site(tmp_path)
     edit(root, "#> 1\n", "#> 0\n")
     said = run(root, 2, MACHINE)
@@ -143,7 +145,7 @@ def test_a_failure_is_on_record(tmp_path: Path) -> None:
 
 
 def test_too_few_gpus_change_nothing_on_record(tmp_path: Path) -> None:
-    """What a machine cannot run keeps the entry of one that could, or stays without."""
+    """A snippet that the machine cannot run keeps its entry from another machine, or stays without one."""
     root = site(tmp_path)
     assert run(root, 1, MACHINE) == ["", "skipped: needs 2 CUDA GPUs, found 1; never run"]
     assert table(root) == ["passed", "never run"]
@@ -158,7 +160,9 @@ def test_too_few_gpus_change_nothing_on_record(tmp_path: Path) -> None:
 
 
 def test_what_left_the_project_leaves_the_record(tmp_path: Path) -> None:
-    """With the next run; pages of a language, the README and docstrings are on record alike."""
+    """A snippet that no longer exists leaves the record at the next run. Pages, README and docstrings are
+    all recorded.
+    """
     snippet = fence("import torch; torch.cuda.device_count = lambda: 1") + fence("x = 1", keys='gpu="1"')
     pages = {
         "docs/en/deep/gone.md": "# One\n\n## One\n\n" + snippet,
@@ -177,7 +181,7 @@ def test_what_left_the_project_leaves_the_record(tmp_path: Path) -> None:
 
 
 def test_the_table_has_to_be_there(tmp_path: Path) -> None:
-    """A page without its place is left alone, and fails; a project without the page has nothing to show."""
+    """A page without a place for the table is left alone and fails. Without the page, nothing is shown."""
     root = site(tmp_path, **{TESTED: TABLE.replace(END, "")})
     check(root, update=True)
     assert (root / TESTED).read_bytes().decode() == TABLE.replace(END, "")
@@ -191,7 +195,9 @@ VERSION = fence("import torch", "print(torch.__version__)", "#> 2.12.0")
 
 
 def test_another_torch_is_excused_where_no_gpu_is_needed(tmp_path: Path) -> None:
-    """What differs there is listed and fails nothing; on the pinned torch it fails, and so does a GPU snippet anywhere."""
+    """With another torch, differences of ordinary snippets are listed and are no failures. With the pinned
+    torch they are failures, and so are differences of GPU snippets with any torch.
+    """
     root = project(tmp_path, **{"docs/en/page.md": VERSION + GPU, **PINS, TESTED: TABLE})
     ran = pytest_run(root, "--gpu-record", **fake_torch(root, gpus=1, version="2.11.0+cu130"))
     assert ran.returncode == 0, ran.stdout
@@ -213,7 +219,7 @@ def test_another_torch_is_excused_where_no_gpu_is_needed(tmp_path: Path) -> None
 
 
 def test_a_stale_table_fails_and_is_rewritten(tmp_path: Path) -> None:
-    """By `make update`, which needs no GPU."""
+    """`make update` rewrites the table; it does not need a GPU."""
     root = project(tmp_path, **{"docs/en/page.md": fence("x = 1") + GPU, TESTED: TABLE})
     without = fake_torch(root, gpus=0, version="2.12.0")
     stale = pytest_run(root, **without)
@@ -236,7 +242,7 @@ def test_a_stale_table_fails_and_is_rewritten(tmp_path: Path) -> None:
     ids=["no GPU", "workers", "update"],
 )
 def test_a_record_is_refused(gpus: int, arguments: list[str], sentence: str, tmp_path: Path) -> None:
-    """In one sentence, before anything is run."""
+    """One sentence says why, before anything is run."""
     root = project(tmp_path, **{"docs/en/page.md": GPU, TESTED: TABLE})
     ran = pytest_run(root, "--gpu-record", *arguments, **fake_torch(root, gpus, version="2.12.0"))
     assert ran.returncode == pytest.ExitCode.USAGE_ERROR
@@ -246,7 +252,7 @@ def test_a_record_is_refused(gpus: int, arguments: list[str], sentence: str, tmp
 
 
 def test_a_run_of_some_snippets_is_not_recorded(tmp_path: Path) -> None:
-    """It says so: a record is of the pages as a whole."""
+    """The output says that nothing is recorded, because a record covers all pages."""
     root = project(tmp_path, **{"docs/en/page.md": GPU + GPU, **PINS})
     some = "tests/pages/test_docs.py::test_snippet[page.md:1]"
     ran = pytest_run(root, "--gpu-record", some, **fake_torch(root, gpus=1, version="2.12.0"))

@@ -1,4 +1,4 @@
-"""Every way a page can lie is caught, for the right reason; and no truthful page is called a liar."""
+"""Every kind of wrong page is caught, for the right reason, and no correct page is."""
 
 import re
 from pathlib import Path
@@ -211,7 +211,7 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_is_caught(lie: str, tmp_path: Path) -> None:
-    """The last snippet of the page fails, with this remark; the ones before it pass."""
+    """The last snippet of the page fails with this remark; the snippets before it pass."""
     text, remark = LIES[lie]
     *before, last = check(project(tmp_path, **{"docs/en/page.md": text})).values()
     assert not any(before)
@@ -322,7 +322,7 @@ PRETENDERS = {
 
 @pytest.mark.parametrize("pretender", PRETENDERS)
 def test_what_looks_like_a_snippet_is_one_or_an_error(pretender: str, tmp_path: Path) -> None:
-    """The page fails, by file and line; and so does the snippet, where there is one."""
+    """The page fails, with file and line. If there is a snippet, it fails as well."""
     text, line, remark = PRETENDERS[pretender]
     said = check(project(tmp_path, **{"docs/en/page.md": text}))
     assert re.search(rf"^docs/en/page\.md:{line}: .*{re.escape(remark)}", said.pop("page.md"), re.M)
@@ -330,7 +330,7 @@ def test_what_looks_like_a_snippet_is_one_or_an_error(pretender: str, tmp_path: 
 
 
 def test_a_docstring_is_a_program_of_its_own(tmp_path: Path) -> None:
-    """Its examples share a namespace with nothing else, and name the source file's lines."""
+    """The examples of a docstring have a namespace of their own, and name the source file's lines."""
     source = '"""Top.\n\n{}"""\n\n\ndef f():\n    """F.\n\n{}    """\n'.format(
         fence("x = 1", "print(x)", "#> 1"),
         fence("x = 2", "#> 2", indent="    ") + "\n" + fence("print(x)", "#> 2", indent="    "),
@@ -350,14 +350,16 @@ def test_a_docstring_is_a_program_of_its_own(tmp_path: Path) -> None:
     "source", ['def f():\n    """F.\n\n    >>> f()\n    """\n', 'x = 1\n""">>> x\n1"""\n']
 )
 def test_a_docstring_shows_no_console(source: str, tmp_path: Path) -> None:
-    """An example with `>>>` would look proven, and nothing would run it; also below an attribute."""
+    """An example with `>>>` is refused, because it would look tested but would not be run. This includes
+    docstrings below attributes.
+    """
     said = check(project(tmp_path, **{"src/d2lblocks/a.py": source}))
     line = source[: source.index(">>>")].count("\n") + 1
     assert said == {"a.py": f"src/d2lblocks/a.py:{line}: a `>>>` example is not run: write a python fence"}
 
 
 def test_a_docstring_says_what_is_run(tmp_path: Path) -> None:
-    """Backslashes, which mean something else in it, need a raw one; quotes may be single."""
+    """A snippet with a backslash needs a raw docstring; single quotes are allowed."""
     source = "def f():\n    QUOTES\n{}    '''\n".format(fence("print('\\\\')", "#> \\", indent="    "))
     pages = {"a.py": source.replace("QUOTES", "'''"), "b.py": source.replace("QUOTES", "r'''")}
     said = check(project(tmp_path, **{f"src/d2lblocks/{name}": text for name, text in pages.items()}))
@@ -366,7 +368,9 @@ def test_a_docstring_says_what_is_run(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_page_is_told(tmp_path: Path) -> None:
-    """What the site would show and nothing tests; what cannot be read. The other pages are tested."""
+    """Files that the site shows but nothing tests, and files that cannot be read, are reported. The other
+    pages are tested.
+    """
     root = project(
         tmp_path, **{"docs/en/a.markdown": fence("x = 1"), "src/d2lblocks/b.py": "x = (", "README.md": ""}
     )

@@ -1,4 +1,4 @@
-"""The list of mistakes: made from the pages, in their order, and nothing is missing from it."""
+"""The list of mistakes: it is made from the pages, in their order, and it is complete."""
 
 from pathlib import Path
 
@@ -86,7 +86,7 @@ LIST = """
 
 
 def made_from(root: Path, *entries: str, walk: str = "") -> GeneratedPart:
-    """The list of a project with one topic that has these entries, below a walk."""
+    """The list for a project with one topic, which has these entries after a first section."""
     page = f"# Words\n\n{walk}\n## When it goes wrong\n\n" + "\n".join(entries)
     files = {"mkdocs.yml": NAVIGATION, "docs/en/words.md": page, MISTAKES: f"# Mistakes\n\n{BEGIN}\n{END}\n"}
     project(root, **files)
@@ -96,12 +96,12 @@ def made_from(root: Path, *entries: str, walk: str = "") -> GeneratedPart:
 
 
 def messages(part: GeneratedPart) -> list[str]:
-    """The lines in code, as Markdown has them."""
+    """The lines that are Markdown code."""
     return [line.removeprefix("    - ") for line in part.lines if line.startswith("    - `")]
 
 
 def test_the_list_is_made_from_the_pages(tmp_path: Path) -> None:
-    """In the order of the navigation; a page that is not in it, or has no such section, is left out."""
+    """The list follows the navigation. It omits pages outside the navigation or without such a section."""
     files = {
         "mkdocs.yml": NAVIGATION,
         "src/d2lblocks/numbers.py": PACKAGE,
@@ -137,7 +137,7 @@ def test_the_list_is_made_from_the_pages(tmp_path: Path) -> None:
 def test_an_entry_without_its_line_is_an_error_that_says_what_to_write(
     below: str, problem: str, tmp_path: Path
 ) -> None:
-    """Each such entry with its place; the page stays as it is."""
+    """Each wrong entry is reported with its place, and the page stays as it is."""
     part = made_from(tmp_path, f"### First\n{LINE}\n", f"### It\n{below}\n", "### Last\n")
     said = part.lie()
     assert f'docs/en/words.md:9: the entry "It" {problem}' in said
@@ -150,7 +150,9 @@ def test_an_entry_without_its_line_is_an_error_that_says_what_to_write(
 
 
 def test_a_heading_elsewhere_with_the_line_is_an_entry(tmp_path: Path) -> None:
-    """Without it, it is among the others; with a wrong one, it is an error; another comment is none of it."""
+    """Without the comment, its message is among the others. A wrong comment is an error; a comment about
+    something else is ignored.
+    """
     assert "## Other messages on the pages" in made_from(tmp_path, walk=f"## Walk\n\n{FAILS}").lines
     entry = made_from(tmp_path, walk=f"## Walk\n\n{LINE}\n\n{FAILS}").lines
     assert [line for line in entry if line[:3] == "## "] == ["## By what you see", "## PyTorch's messages"]
@@ -159,7 +161,7 @@ def test_a_heading_elsewhere_with_the_line_is_an_entry(tmp_path: Path) -> None:
 
 
 def test_the_messages_of_an_entry_are_those_that_it_shows(tmp_path: Path) -> None:
-    """Raised, with all their lines; caught; warned of; nothing else that is printed."""
+    """Messages are found if they are raised, caught or warned of; no other printed text is."""
     raised = fence(
         "raise ValueError('no \\n\\ttwo three four\\n\\tfive')",
         *("#> ValueError: no ", "#> \ttwo three four", "#> \tfive"),
@@ -186,13 +188,13 @@ def test_the_messages_of_an_entry_are_those_that_it_shows(tmp_path: Path) -> Non
     ],
 )
 def test_a_message_keeps_its_backticks(message: str, shown: str, tmp_path: Path) -> None:
-    """They are a part of it, and do not end the code."""
+    """Backticks in a message are shown, and do not end the code."""
     caught = fence("try:\n    f()\nexcept TypeError as error:\n    print(error)", f"#> {message}")
     assert messages(made_from(tmp_path, f"### It\n{LINE}\n\n{caught}")) == [shown]
 
 
 def test_a_heading_that_is_a_message_is_among_the_messages(tmp_path: Path) -> None:
-    """Words in code are a message, and Python is none; an entry with neither is silent."""
+    """Words in code count as a message, but Python code does not. An entry with neither is not listed."""
     said = ["`No module named models`", "`Missing key(s)`: a tie", "`unhashable type`", "`can't do it`"]
     silent = [
         "`nn.Parameter(t) * 0.01` is none",

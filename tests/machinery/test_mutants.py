@@ -1,4 +1,4 @@
-"""`make mutants`: what it changes, what it says of each change, and when it fails."""
+"""`make mutants`: the changes it makes, the report on each change, and when it fails."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def changes(folder: Path, code: str) -> set[str]:
-    """The lines that can come out of one line of code."""
+    """All lines that one changed line of code can become."""
     path = folder / "package" / "topic.py"
     path.parent.mkdir(exist_ok=True)
     path.write_text(code)
@@ -55,12 +55,12 @@ def changes(folder: Path, code: str) -> set[str]:
     ],
 )  # fmt: skip
 def test_every_small_change_is_made(code: str, changed: set[str], tmp_path: Path) -> None:
-    """At one place each; types, imports and texts stay."""
+    """Each change is in one place; types, imports and strings stay."""
     assert changes(tmp_path, code) == changed
 
 
 def test_a_change_is_told_by_its_lines(tmp_path: Path) -> None:
-    """Also if it takes several."""
+    """A change is shown by its lines, even if there are several."""
     path = tmp_path / "package" / "topic.py"
     path.parent.mkdir()
     path.write_text("if x:\n    f(\n        a,\n    )\n")
@@ -69,7 +69,7 @@ def test_a_change_is_told_by_its_lines(tmp_path: Path) -> None:
 
 
 def test_every_topic_has_its_tests() -> None:
-    """Wherever they are; a private module has those of all topics."""
+    """The tests of a topic are found in all of their files. A private module gets the tests of all topics."""
     for name in ("init", "modules", "serialization"):
         stems = [Path(file).stem for file in command.test_files(ROOT, name)]
         assert stems[0] == f"test_{name}"
@@ -115,7 +115,7 @@ sys.exit(command.main(Path(sys.argv[1]), 10, 0, jobs=2))
 
 
 def toy(root: Path, test: str = TEST, explained: str = "", code: str = CODE) -> dict[str, str]:
-    """A project whose tests look at no bound; and its files."""
+    """A project whose tests miss the boundaries, and its files."""
     files = {
         "pyproject.toml": "[tool.pytest.ini_options]",
         "src/toy/__init__.py": "",
@@ -134,7 +134,7 @@ def files_of(root: Path) -> dict[str, str]:
 
 
 def start(root: Path, scratch: Path) -> subprocess.Popen[str]:
-    """`make mutants` in such a project."""
+    """Start `make mutants` in such a project."""
     scratch.mkdir()
     command = [sys.executable, "-c", MAIN, str(root)]
     environment = os.environ | {"TMPDIR": str(scratch), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -142,7 +142,7 @@ def start(root: Path, scratch: Path) -> subprocess.Popen[str]:
 
 
 def test_what_survives_is_an_error_unless_it_is_explained(tmp_path: Path) -> None:
-    """Every change has a line, and an unexplained survivor is shown; the project stays as it is."""
+    """Every change gets a line, an unexplained survivor is shown, and the project stays as it is."""
     files = toy(tmp_path / "toy", explained=EXPLAINED.format(">="))
     with start(tmp_path / "toy", tmp_path / "scratch") as run:
         said, _ = run.communicate()
@@ -164,7 +164,7 @@ def test_what_survives_is_an_error_unless_it_is_explained(tmp_path: Path) -> Non
 
 
 def test_what_never_ends_is_caught(tmp_path: Path) -> None:
-    """By a time limit for each test."""
+    """Each test has a time limit."""
     code = "def wait():\n    while False:\n        pass\n"
     test = "from toy.most import wait\n\ndef test_wait():\n    wait()\n"
     toy(tmp_path / "toy", test, code=code)
@@ -175,7 +175,7 @@ def test_what_never_ends_is_caught(tmp_path: Path) -> None:
 
 
 def test_an_explanation_without_its_code_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """It is shown, and nothing is tried."""
+    """The explanation is shown, and no change is tried."""
     toy(tmp_path, explained=EXPLAINED.format("<"))
     assert command.main(tmp_path, 10, 0, jobs=1) == 2
     assert capsys.readouterr().out == (
@@ -185,7 +185,7 @@ def test_an_explanation_without_its_code_is_an_error(tmp_path: Path, capsys: pyt
 
 
 def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
-    """No file, and no test that is still running."""
+    """No file is left, and no test is still running."""
     alive = tmp_path / "alive"
     test = f"""import pathlib, time
 
@@ -208,7 +208,7 @@ def test_most():
 
 
 def test_tests_that_fail_anyway_say_nothing_of_a_change(tmp_path: Path) -> None:
-    """So that is an error, and what they say is shown."""
+    """Tests that fail on unchanged code are an error, and their output is shown."""
     toy(tmp_path / "toy", TEST.replace("== 2", "== 1"))
     with start(tmp_path / "toy", tmp_path / "scratch") as run:
         said, _ = run.communicate()

@@ -1,4 +1,4 @@
-"""Notebooks and scripts of made-up pages: what is odd is exported right, and what is stale is noticed."""
+"""Notebooks and scripts of invented pages: unusual content is exported correctly, stale files are noticed."""
 
 import os
 import subprocess
@@ -212,7 +212,7 @@ PRINTED = (
 
 @pytest.fixture
 def odd(tmp_path: Path) -> Path:
-    """A small project with everything that is odd, up to date."""
+    """A small project with all the unusual content, up to date."""
     root = project(tmp_path / "project", **FILES)
     said = check(root, update=True)
     assert {remark for remark in said.values() if not remark.startswith("skipped")} == {""}
@@ -225,7 +225,7 @@ def read(root: Path) -> NotebookNode:
 
 
 def test_a_notebook_of_odd_things(odd: Path) -> None:
-    """Prose as plain Markdown, cells that end with their outputs, and tags for those that may fail."""
+    """Prose becomes plain Markdown, outputs are in their cells, and cells that may fail are tagged."""
     notebook = read(odd)
     nbformat.validate(notebook)
     found = [
@@ -241,7 +241,7 @@ def test_a_notebook_of_odd_things(odd: Path) -> None:
 
 
 def test_a_kernel_runs_odd_things(odd: Path, tmp_path: Path) -> None:
-    """To the same outputs; whether a line ended with its last output is all that a page does not show."""
+    """A kernel gives the same outputs, except for a last line ending, which a page does not show."""
     notebook = read(odd)
     notebook.cells = [cell for cell in code(notebook) if "gpu" not in cell.metadata.get("tags", [])]
     for ran, cell in zip(executed(notebook, tmp_path / "run").cells, notebook.cells, strict=True):
@@ -251,7 +251,7 @@ def test_a_kernel_runs_odd_things(odd: Path, tmp_path: Path) -> None:
 
 
 def test_a_script_of_odd_things(odd: Path, tmp_path: Path) -> None:
-    """Prose in comments, code as it is on the page, and it runs."""
+    """Prose becomes comments, code stays as it is on the page, and the script runs."""
     assert (odd / SCRIPT).read_text("utf-8") == PROGRAM
     utf8 = os.environ | {"PYTHONUTF8": "1"}
     run = subprocess.run(
@@ -263,7 +263,7 @@ def test_a_script_of_odd_things(odd: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [NOTEBOOK, SCRIPT])
 @pytest.mark.parametrize("old", ["three", "x = 1", "#> a\r", "A box."])
 def test_a_page_that_changes_makes_them_stale(name: str, old: str, odd: Path) -> None:
-    """Its prose, its code, what it shows, its pictures."""
+    """Changes of prose, code, outputs and pictures are all noticed."""
     place = odd / "docs/en/odd.md"
     made = {part.name: part for part in generated(pages_of(odd), odd)}
     assert made[name].lie() == ""
@@ -273,7 +273,7 @@ def test_a_page_that_changes_makes_them_stale(name: str, old: str, odd: Path) ->
 
 
 def test_update_writes_what_is_stale(odd: Path) -> None:
-    """The doc tests fail and name the command; what it writes is what was there."""
+    """The doc tests fail and name the command, which restores the original files."""
     before = {name: (odd / name).read_bytes() for name in (NOTEBOOK, SCRIPT, "docs/en/odd.md")}
     (odd / NOTEBOOK).write_bytes(before[NOTEBOOK].replace(b"three", b"four"))
     (odd / SCRIPT).unlink()
@@ -286,7 +286,7 @@ def test_update_writes_what_is_stale(odd: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_the_old_notebook(odd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole, and not half of the new one."""
+    """The old notebook stays complete if the new one cannot be written."""
     old = (odd / NOTEBOOK).read_bytes().replace(b"three", b"four")
     (odd / NOTEBOOK).write_bytes(old)
 
@@ -300,7 +300,7 @@ def test_a_write_that_fails_leaves_the_old_notebook(odd: Path, monkeypatch: pyte
 
 
 def test_a_page_with_a_problem_has_no_notebook(tmp_path: Path) -> None:
-    """The page fails by itself; nothing is made of it, and nothing breaks."""
+    """The page itself fails; nothing is generated from it, and the generator does not crash."""
     pages = {"docs/en/odd.md": "# Odd\n\n```py\n1\n```\n", "docs/en/other.md": "# Other\n\n" + fence("x = (")}
     root = project(tmp_path, **FILES | pages)
     assert [part.name for part in generated(pages_of(root), root)][2:] == []

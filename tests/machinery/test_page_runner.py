@@ -1,4 +1,4 @@
-"""The page runner is a library: another project takes the folder as it is, and does what its docstring says."""
+"""The page runner is a library: another project can copy the folder and follow its docstring."""
 
 import ast
 import shutil
@@ -13,7 +13,7 @@ from tests.machinery.toy_project import fence
 from tools.pages import ROOT
 
 FOLDER = Path(page_runner.__file__).parent
-# What a project without anything of this one has: other folders, a package of another name.
+# A project that differs from this one: other folders, and another name for the package.
 PACKAGE = '''\
 """A toy.
 
@@ -33,7 +33,7 @@ PAGE = (
 
 
 def example() -> str:
-    """The file of tests that the docstring shows."""
+    """The test file in the docstring."""
     lines = (page_runner.__doc__ or "").split("\n")
     block = [line[4:] for line in lines if line.startswith("    ") or not line]
     return "\n".join(block).strip() + "\n"
@@ -41,7 +41,7 @@ def example() -> str:
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
-    """The toy project, with the runner's folder beside its one file of tests."""
+    """The toy project: the runner's folder and one test file beside it."""
     docstring = fence("from toy.blocks import twice", "print(twice(1))", "#> 2")
     for name, text in {
         "docs/deep/toys.md": PAGE,
@@ -63,7 +63,7 @@ def ran(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_toy_project_is_proven(toy: Path) -> None:
-    """Pages, README and docstrings: each snippet is a test, and passes."""
+    """Each snippet of the pages, the README and the docstrings is a test, and passes."""
     done = ran(toy)
     assert done.returncode == 0, done.stdout
     for snippet in ("deep/toys.md:3", "deep/toys.md:8", "deep/toys.md:12", "README.md:1", "blocks.py:3"):
@@ -83,7 +83,9 @@ def test_a_toy_project_is_proven(toy: Path) -> None:
     ],
 )  # fmt: skip
 def test_its_lies_are_caught(file: str, old: str, new: str, remark: str, toy: Path) -> None:
-    """On a page, in the README, in a docstring; and the remark names the command of pytest, not of this project."""
+    """Errors on a page, in the README and in a docstring are caught. The remark names pytest's own command
+    instead of this project's.
+    """
     place = toy / file
     assert old in place.read_text()
     place.write_text(place.read_text().replace(old, new, 1))
@@ -94,7 +96,7 @@ def test_its_lies_are_caught(file: str, old: str, new: str, remark: str, toy: Pa
 
 
 def test_its_pages_are_rewritten(toy: Path) -> None:
-    """By the option that the docstring reads."""
+    """The option that the docstring reads rewrites the pages."""
     place = toy / "docs" / "deep" / "toys.md"
     place.write_text(PAGE.replace("#> 4", "#> 5").replace("return 2 * x", "return 3 * x"))
     done = ran(toy, "--update-examples")
@@ -103,7 +105,7 @@ def test_its_pages_are_rewritten(toy: Path) -> None:
 
 
 def test_its_keys_are_its_own(toy: Path) -> None:
-    """Other names for the same roles, a key that only its site reads; those of this project are unknown there."""
+    """Keys can have other names, and a project can add keys for its site. Our own keys are unknown there."""
     tests, place = toy / "tests" / "test_pages.py", toy / "docs" / "deep" / "toys.md"
     keys = 'keys={"error": "raises", "file": "title", "color": "text"}'
     tests.write_text(tests.read_text().replace('package="src/toy"', f'package="src/toy", {keys}'))
@@ -118,7 +120,7 @@ def modules(*folders: str) -> list[Path]:
 
 
 def imports(path: Path) -> set[str]:
-    """The modules that a file imports; relative ones begin with a dot."""
+    """The modules that a file imports; relative ones start with a dot."""
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     return found | {
@@ -128,14 +130,14 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", modules("tests/page_runner"), ids=lambda path: path.name)
 def test_it_knows_nothing_of_this_project(path: Path) -> None:
-    """Not its name, not its folders; and nothing that is generated from pages."""
+    """The runner does not mention this project's name or folders, or any files generated from pages."""
     text = path.read_text("utf-8")
     assert not [word for word in ("d2lblocks", "docs/en", "make update", "notebook") if word in text.lower()]
     assert not [name for name in imports(path) if name.partition(".")[0] in ("tests", "tools", "d2lblocks")]
 
 
 def test_nobody_reaches_into_it() -> None:
-    """Whoever uses it imports it by its name alone; only its own tests look inside."""
+    """Other code imports only the package itself; only its own tests use its modules."""
     users = [path for path in modules("tests", "tools", "benchmarks") if path.parent != FOLDER]
     inside = {
         path.relative_to(ROOT).as_posix(): name
@@ -147,6 +149,6 @@ def test_nobody_reaches_into_it() -> None:
 
 
 def test_the_docstring_is_short() -> None:
-    """Some ten statements, blank lines and imports aside."""
+    """About ten statements, not counting blank lines and imports."""
     body = ast.parse(example()).body
     assert len([node for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.stmt)]) <= 20

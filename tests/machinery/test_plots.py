@@ -1,4 +1,4 @@
-"""Plots: what a page shows is what its code draws."""
+"""Plots: a page shows the picture that its code draws."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ PLACE = "docs/theme/img/a.svg"
 
 
 def test_a_plot_is_what_the_page_draws(tmp_path: Path) -> None:
-    """Published as it is drawn, it passes; a picture drawn by hand needs no code."""
+    """A published plot that equals the drawn one passes. A picture drawn by hand needs no code."""
     by_hand = "\n![a box](img/box.svg)\n"
     files = {"docs/en/page.md": SAVES + SHOWS + by_hand, PLACE: PLOT, "docs/theme/img/box.svg": "<svg/>"}
     assert check(project(tmp_path, **files)) == {"page.md:1": ""}
@@ -30,13 +30,13 @@ def test_a_plot_is_what_the_page_draws(tmp_path: Path) -> None:
     ids=["changed", "longer", "not saved", "no code"],
 )  # fmt: skip
 def test_a_plot_that_differs_fails(page: str, published: str, remark: str, tmp_path: Path) -> None:
-    """The remark names the file, and the line from which on it differs."""
+    """The remark names the file and the first line that differs."""
     said = check(project(tmp_path, **{"docs/en/page.md": page, PLACE: published}))
     assert remark in "".join(said.values())
 
 
 def test_update_publishes_what_is_drawn(tmp_path: Path) -> None:
-    """In place of a stale plot, or of none; but nothing of a page that fails."""
+    """A missing or stale plot is published, but no plot of a page that fails."""
     fails = SAVES.replace("a.svg", "b.svg") + SHOWS.replace("a.svg", "b.svg") + fence("1 / 0")
     pages = {"docs/en/page.md": SAVES + SHOWS, "docs/en/fails.md": fails}
     root = project(tmp_path, **pages, **{PLACE: "<svg/>"})

@@ -1,4 +1,4 @@
-"""How pages are run: each in a process of its own, once, in any order, and to an end."""
+"""How pages are run: each in a separate process, once, in any order, and to the end."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc about pro
 
 
 def test_the_page_stops_where_it_cannot_go_on(tmp_path: Path) -> None:
-    """What follows an exception is not run, and says why."""
+    """Snippets after an exception are not run, and the remark says why."""
     text = fence("1 / 0") + fence("x = 1") + fence("y = 1")
     first, *rest = check(project(tmp_path, **{"docs/en/page.md": text})).values()
     assert "ZeroDivisionError" in first
@@ -38,7 +38,9 @@ def test_the_page_stops_where_it_cannot_go_on(tmp_path: Path) -> None:
 def test_what_follows_is_not_run_though_the_page_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked for its last snippet, a page is given all of them at once; it stops by itself, before it is killed."""
+    """A page that is asked for its last snippet gets all of them at once. It stops by itself at a failure,
+    before it is killed.
+    """
     close = Program.close
     monkeypatch.setattr(Program, "close", lambda self: (time.sleep(0.5), close(self)))
     text = fence("x = 1") + fence("1 / 0") + fence("open('after', 'w').close()")
@@ -50,7 +52,7 @@ def test_what_follows_is_not_run_though_the_page_has_it(
 
 
 def test_a_snippet_that_does_not_end_is_stopped(tmp_path: Path) -> None:
-    """Even one that catches everything; its name is said, and other pages go on."""
+    """A snippet that catches every exception is stopped too. The remark names it, and other pages go on."""
     forever = fence(
         "while True:", "    try:", "        while True: pass", "    except BaseException:", "        pass"
     )
@@ -63,7 +65,7 @@ def test_a_snippet_that_does_not_end_is_stopped(tmp_path: Path) -> None:
 
 
 def test_a_smaller_processor_is_what_the_page_has(tmp_path: Path) -> None:
-    """Though torch was imported before: it looks when it calculates."""
+    """The setting works although torch is already imported: torch reads it when it first calculates."""
     text = fence("import torch", "torch.ones(2).sum()", "print(torch.backends.cpu.get_cpu_capability())")
     pages = pages_of(project(tmp_path, **{"docs/en/page.md": text}))
     remark, _ = DocTests(pages, tmp_path, tmp_path / "run", environment=SMALLER_PROCESSOR)(
@@ -73,7 +75,7 @@ def test_a_smaller_processor_is_what_the_page_has(tmp_path: Path) -> None:
 
 
 def gone(pid: str) -> bool:
-    """Whether the process has ended, waited for or not."""
+    """Whether a process has ended, even if its parent has not waited for it."""
     status = Path("/proc", pid, "status")
     return not status.exists() or "State:\tZ" in status.read_text()
 
@@ -128,7 +130,7 @@ FRESH = fence(
 
 
 def test_pages_cannot_touch_each_other(tmp_path: Path) -> None:
-    """A page that disturbs everything leaves the next one as new."""
+    """A page that changes all kinds of global state does not affect the next one."""
     pages = {
         "docs/en/a.md": DISTURBED,
         "docs/en/b.md": FRESH,
@@ -140,7 +142,7 @@ def test_pages_cannot_touch_each_other(tmp_path: Path) -> None:
 
 
 def test_every_snippet_is_run_once(tmp_path: Path) -> None:
-    """In whatever order the tests come, and no further than asked for."""
+    """The order of the tests does not matter, and no snippet after the requested one is run."""
     count = fence(f"file = open({str(tmp_path / 'runs')!r}, 'a')", "file.write('SNIPPET '); file.close()")
     text = "".join(count.replace("SNIPPET", str(number)) for number in range(4))
     pages = pages_of(project(tmp_path, **{"docs/en/page.md": text.replace("file.write", "n = file.write")}))
@@ -159,14 +161,14 @@ GPU_PAGE = (
 
 
 def test_a_gpu_snippet_is_skipped_without_gpus(tmp_path: Path) -> None:
-    """The reason says what it needs and what is there."""
+    """The reason names the number of GPUs that it needs and the number found."""
     text = GPU_PAGE.replace("COUNT", "torch.cuda.device_count = lambda: 1")
     said = check(project(tmp_path, **{"docs/en/page.md": text}))
     assert list(said.values()) == ["", "skipped: needs 2 CUDA GPUs, found 1; never run", ""]
 
 
 def test_a_gpu_snippet_is_run_with_gpus_and_moves_no_random_stream(tmp_path: Path) -> None:
-    """With a count that says there are two; what the rest of the page draws is the same."""
+    """With a faked count of two GPUs, the snippet runs, and the rest of the page draws the same numbers."""
     text = GPU_PAGE.replace("COUNT", "torch.cuda.device_count = lambda: 2")
     assert not any(check(project(tmp_path, **{"docs/en/page.md": text})).values())
     lying = text.replace("#> torch.Size([1]) on", "#> torch.Size([2]) on")
@@ -176,13 +178,13 @@ def test_a_gpu_snippet_is_run_with_gpus_and_moves_no_random_stream(tmp_path: Pat
 
 @linux
 def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Not even a page that computes for ever."""
+    """Even a page that never ends is stopped."""
     place = tmp_path / "pid"
     forever = fence("import os", f"n = open({str(place)!r}, 'w').write(str(os.getpid()))", "while True: pass")
     root = project(tmp_path, **{"docs/en/page.md": forever})
     prepare(root)
     command = [sys.executable, "-m", "pytest", "-q"]
-    with tempfile.TemporaryDirectory() as own:  # for what pytest would have removed at its end
+    with tempfile.TemporaryDirectory() as own:  # for the files that pytest would have removed at its end
         run = subprocess.Popen(command, cwd=root, env=os.environ | {"TMPDIR": own}, stdout=subprocess.DEVNULL)
         wait_until(lambda: place.exists() and place.read_text())
         run.kill()
@@ -211,7 +213,7 @@ ENDS = {
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"], ["-p", "reverse"]], ids=" ".join)
 def test_order_and_workers_change_nothing(arguments: list[str], tmp_path: Path) -> None:
-    """Pages, README and docstrings end alike in order, in reverse, and spread over workers."""
+    """Pages, README and docstrings have the same results in order, in reverse, and with several workers."""
     root = project(
         tmp_path, **SITE, **{"reverse.py": "def pytest_collection_modifyitems(items): items.reverse()"}
     )
@@ -219,7 +221,7 @@ def test_order_and_workers_change_nothing(arguments: list[str], tmp_path: Path) 
 
 
 def test_a_page_stays_in_one_worker(tmp_path: Path) -> None:
-    """Workers share the pages, and each page is run once."""
+    """Workers divide the pages among themselves, and each page is run once."""
     runs = tmp_path / "runs"
     begin = f"with open({str(runs)!r}, 'a') as file: n = file.write('NAME ')"
     page = fence(begin) + fence("x = 1") * 20
@@ -232,7 +234,7 @@ def test_a_page_stays_in_one_worker(tmp_path: Path) -> None:
 
 
 def test_a_snippet_runs_alone(tmp_path: Path) -> None:
-    """Its page's earlier snippets run first."""
+    """The earlier snippets of its page are run first."""
     root = project(tmp_path, **SITE)
     assert results(pytest_run(root, "tests/pages/test_docs.py::test_snippet[page.md:10]")) == {
         "page.md:10": "PASSED"
@@ -244,7 +246,7 @@ def test_a_snippet_runs_alone(tmp_path: Path) -> None:
 
 
 def test_required_gpus_are_not_skipped(tmp_path: Path) -> None:
-    """What needs more GPUs than are promised is still skipped, with its reason."""
+    """A snippet that needs more GPUs than the required number is still skipped, with its reason."""
     text = fence("x = 1") + fence("x = 1", keys='gpu="1"') + fence("x = 1", keys='gpu="2"')
     root = project(tmp_path, **{"docs/en/page.md": text})
     no_gpu = fake_torch(root, gpus=0, version="2.12.0")

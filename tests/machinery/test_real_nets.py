@@ -1,4 +1,4 @@
-"""`make real-nets`: what it tries, that it notices what is wrong, what it says, and when it fails."""
+"""`make real-nets`: its checks, the errors they find, the report, and when the command fails."""
 
 import os
 import subprocess
@@ -22,11 +22,11 @@ from tools.real_nets.libraries import LIBRARIES, RealNet, first_that_works
 from tools.real_nets.resuming import Training
 from tools.real_nets.runs import BUILD, NotTried, Report, Task, results
 
-# What is tried on a net.
+# The checks of one net.
 
 
 class Whole(nn.Module):
-    """Most of what a net can have: tied weights, buffers of both kinds, dropout, norms, padding."""
+    """A net with most features: tied weights, buffers of both kinds, dropout, norms, padding."""
 
     def __init__(self, lazy: bool = False) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ EMPTY = RealNet("empty", nn.Identity, lambda net: ((torch.ones(1),), {}))
 
 
 def tried(net: RealNet) -> dict[str, str]:
-    """The outcomes of the battery."""
+    """The outcome of each check."""
     outcomes: dict[str, str] = {}
     battery.battery(net, Report(lambda told: outcomes.update([told])))
     return outcomes
@@ -71,7 +71,7 @@ def tried(net: RealNet) -> dict[str, str]:
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_a_sound_net_passes(net: RealNet, not_tried: set[str]) -> None:
-    """With every check, except those that do not apply."""
+    """Every check passes, except for those that do not apply."""
     outcomes = tried(net)
     passed = {check for check, outcome in outcomes.items() if outcome == "passed"}
     assert passed == {BUILD, *battery.CHECKS} - not_tried, outcomes
@@ -150,13 +150,13 @@ def forget_optimizer(folder: str, net: nn.Module, **parts: Any) -> int | None:
 def test_what_is_wrong_is_noticed(
     check: str, module: Any, function: str, wrong: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the check of that function, which says what differs."""
+    """The check of the broken function fails, and says what differs."""
     monkeypatch.setattr(module, function, wrong)
     assert tried(WHOLE)[check].startswith("failed: AssertionError: ")
 
 
 def test_a_net_that_cannot_be_built_is_not_tried() -> None:
-    """It says why, and there are no other outcomes."""
+    """The report says why, and contains no other outcomes."""
 
     def build() -> nn.Module:
         raise ValueError("too large")
@@ -165,7 +165,7 @@ def test_a_net_that_cannot_be_built_is_not_tried() -> None:
 
 
 def test_a_net_that_cannot_be_called_is_tried_without_calls() -> None:
-    """What needs none is still tried."""
+    """Checks that need no call still run."""
 
     def inputs(net: nn.Module) -> Any:
         return first_that_works(net, [((torch.ones(1, dtype=torch.long), "unexpected"), {})])
@@ -178,7 +178,7 @@ def test_a_net_that_cannot_be_called_is_tried_without_calls() -> None:
 
 
 def test_what_torch_cannot_resume_either_is_no_failure() -> None:
-    """Such as a step that depends on what is in no state dict."""
+    """For example a training step that depends on values outside of all state dicts."""
     calls = [0.0]
 
     def make(number: int) -> Training:
@@ -195,7 +195,7 @@ def test_what_torch_cannot_resume_either_is_no_failure() -> None:
 
 
 def test_digests_are_equal_for_equal_bits_only() -> None:
-    """Strides do not matter, signs of zero do."""
+    """Strides make no difference, but the sign of a zero does."""
     seed(0)
     X = torch.rand(2, 3)
     assert digest(X) == digest(X.t().contiguous().t())
@@ -204,11 +204,11 @@ def test_digests_are_equal_for_equal_bits_only() -> None:
     assert digest({"a": [torch.zeros(1)]}) != digest({"a": [-torch.zeros(1)]})
 
 
-# Tasks in processes of their own.
+# Tasks in separate processes.
 
 
 def test_no_task_stops_the_run() -> None:
-    """One that hangs, dies, or takes too much memory fails in the check in which it was."""
+    """A task that hangs, dies or takes too much memory fails in the check that was running."""
 
     def hang(report: Report) -> None:
         with report("first"):
@@ -238,7 +238,7 @@ def test_no_task_stops_the_run() -> None:
     }
 
 
-# The command, on a library that is made up.
+# The command, run on an invented library.
 
 
 def sound(report: Report) -> None:
@@ -274,7 +274,7 @@ BEGIN, END = marks(command.TABLE, "make real-nets")
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with a page, and one library."""
+    """A project with a page and one library."""
     monkeypatch.setattr(command, "everything", lambda: ["toy"])
     for name, text in {command.PAGE: f"# Tested\n\n{BEGIN}\n\n{END}\n", "src/package.py": ""}.items():
         (tmp_path / name).parent.mkdir(parents=True)
@@ -290,13 +290,15 @@ def explain(project: Path, text: str) -> None:
 
 
 def run(project: Path, tasks: Iterable[Callable[[Report], None]], number: int | None = None) -> int:
-    """Of the tasks a, b and so on."""
+    """Run the command on tasks named a, b and so on."""
     todo = [Task("toy", name, task) for name, task in zip("abcdef", tasks, strict=False)]
     return command.main(["toy"], number, write=True, root=project, find=lambda library, number: todo)
 
 
 def test_failures_with_an_explanation_are_tabulated(project: Path) -> None:
-    """A row for the library, a line for the explanation, and what was not built is counted."""
+    """The table has a row for the library and a line for the explanation; nets that cannot be built are
+    counted.
+    """
     assert run(project, [sound, unsound, not_built]) == 0
     lines = (project / command.PAGE).read_text().splitlines()
     assert lines[2] == BEGIN
@@ -316,7 +318,7 @@ def test_failures_with_an_explanation_are_tabulated(project: Path) -> None:
 def test_a_failure_without_an_explanation_is_an_error(
     text: str, project: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    """It is shown, and the page stays as it is."""
+    """The failure is shown, and the page stays as it is."""
     explain(project, text)
     page = (project / command.PAGE).read_text()
     assert run(project, [sound, unsound]) == 1
@@ -325,7 +327,7 @@ def test_a_failure_without_an_explanation_is_an_error(
 
 
 def test_an_explanation_of_nothing_is_an_error(project: Path, capsys: pytest.CaptureFixture) -> None:
-    """In a whole run; a part of it may lack what the explanation is for."""
+    """After a complete run, an explanation without its failure is an error. A partial run may lack it."""
     assert run(project, [sound], number=1) == 0
     assert run(project, [sound]) == 1
     said = "explained.toml explains what no longer fails: first: the shape is computed\n"
@@ -333,7 +335,9 @@ def test_an_explanation_of_nothing_is_an_error(project: Path, capsys: pytest.Cap
 
 
 def test_a_run_goes_on_where_it_was_stopped(project: Path) -> None:
-    """What is known is not tried again, until a file that decides it changes; a line that is cut is."""
+    """Known results are reused until a file that affects them changes. A result cut off in the file is tried
+    again.
+    """
     count = project / "count"
 
     def counted(report: Report) -> None:
@@ -386,7 +390,7 @@ def test_a_run_that_is_stopped_leaves_nothing_running(project: Path) -> None:
 
 
 def test_a_number_of_nets_is_chosen_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the whole list, at most that many."""
+    """The nets are spread over the whole list, and there are at most that many."""
     attempts = [(f"{place}", lambda: None) for place in range(10)]
     monkeypatch.setattr(command, "kinds_of_training", lambda: {"toys": lambda: attempts})
     assert [task.name for task in command.tasks("toys", 3)] == ["0", "4", "8"]
@@ -394,13 +398,13 @@ def test_a_number_of_nets_is_chosen_evenly(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_library_has_its_file() -> None:
-    """And the other way round."""
+    """Every file also belongs to a library."""
     files = {path.stem for path in ROOT.glob("tools/real_nets/libraries/*.py")}
     assert files == {"__init__", *LIBRARIES}
 
 
 def test_every_explanation_is_on_the_page() -> None:
-    """So the table was written after the last of them."""
+    """The table was written after the last explanation was added."""
     page = (ROOT / command.PAGE).read_text("utf-8")
     known = command.explanations(ROOT / "tools" / "real_nets" / "explained.toml")
     assert known

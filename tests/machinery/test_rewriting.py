@@ -1,4 +1,4 @@
-"""How pages are rewritten: what is stale becomes true, every other byte stays, and nothing is damaged."""
+"""How pages are rewritten: stale parts are updated, every other byte stays, and nothing is damaged."""
 
 from pathlib import Path
 
@@ -35,7 +35,9 @@ TRUE = (
 
 
 def test_update_rewrites_what_is_shown_and_nothing_else(tmp_path: Path) -> None:
-    """Outputs and embedded definitions become true; ends of lines, blanks and comments stay; twice is once."""
+    """Outputs and embedded definitions are updated. Line endings, blanks and comments stay, and a second
+    update changes nothing.
+    """
     root = project(tmp_path, **{"docs/en/page.md": STALE, "docs/en/fine.md": fence("x = 1")})
     place, fine = root / "docs/en/page.md", root / "docs/en/fine.md"
     before = fine.stat().st_mtime_ns
@@ -48,7 +50,7 @@ def test_update_rewrites_what_is_shown_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_update_leaves_a_page_alone_when_a_snippet_fails(tmp_path: Path) -> None:
-    """Whether by an exception, a library that has no such name, or a fence that is wrong."""
+    """Causes are an exception, a name that the library does not have, and a wrong fence."""
     stale = fence("print(1)", "#> 2")
     pages = {
         "docs/en/raises.md": stale + fence("1 / 0"),
@@ -63,7 +65,7 @@ def test_update_leaves_a_page_alone_when_a_snippet_fails(tmp_path: Path) -> None
 
 
 def test_update_of_one_snippet_leaves_the_others(tmp_path: Path) -> None:
-    """As chosen by name."""
+    """The snippet is chosen by the name of its test."""
     stale = fence("print(1)", "#> 2")
     root = project(tmp_path, **{"docs/en/page.md": stale + stale})
     pytest_run(root, "--update-examples", "tests/pages/test_docs.py::test_snippet[page.md:5]")
@@ -71,7 +73,9 @@ def test_update_of_one_snippet_leaves_the_others(tmp_path: Path) -> None:
 
 
 def test_update_leaves_a_page_alone_when_it_would_damage_it(tmp_path: Path) -> None:
-    """By quotes that end a docstring, by a line that a backslash joins, by a page that someone has just changed."""
+    """Damage would come from quotes that end a docstring, a backslash that joins lines, or overwriting a page
+    that has just been edited.
+    """
     pages = {
         "src/d2lblocks/a.py": '"""A.\n\n{}"""\n'.format(fence("print('\"' * 3)", "#> ?")),
         "src/d2lblocks/b.py": '"""B.\n\n{}"""\n'.format(fence("print(chr(92))", "#> ?")),
@@ -89,7 +93,7 @@ def test_update_leaves_a_page_alone_when_it_would_damage_it(tmp_path: Path) -> N
 
 
 def test_update_counts_the_failures_of_earlier_snippets(tmp_path: Path) -> None:
-    """A page on which something is wrong is not written, whichever of its snippets was asked for."""
+    """A page with a failure is not rewritten, whichever of its snippets was requested."""
     text = fence("import warnings", "warnings.warn('old')") + fence("print(1)", "#> 2")
     root = project(tmp_path, **{"docs/en/page.md": text})
     pytest_run(root, "--update-examples", "tests/pages/test_docs.py::test_snippet[page.md:5]")
@@ -97,7 +101,7 @@ def test_update_counts_the_failures_of_earlier_snippets(tmp_path: Path) -> None:
 
 
 def test_update_refuses_workers(tmp_path: Path) -> None:
-    """Two processes that write one page would spoil it."""
+    """Two processes that write to one page could damage it."""
     stale = fence("print(1)", "#> 2")
     root = project(tmp_path, **{"docs/en/page.md": stale})
     run = pytest_run(root, "--update-examples", "-n", "2")
@@ -107,7 +111,7 @@ def test_update_refuses_workers(tmp_path: Path) -> None:
 
 
 def test_pages_of_one_name_are_two(tmp_path: Path) -> None:
-    """Whether in two folders or in names that look alike."""
+    """The pages are in two folders, or have names that look alike."""
     names = ["README.md", "docs/en/README.md", "docs/en/a/b.md", "docs/en/a-b.md"]
     root = project(tmp_path, **{name: fence(f"print({name!r})", "#> ?") for name in names})
     check(root, update=True)

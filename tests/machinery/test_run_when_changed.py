@@ -1,4 +1,4 @@
-"""When the tests of the machinery run: at first, when it has changed, when they failed, and when asked for."""
+"""When the tests in machinery/ run: the first time, after changes or failures, and on request."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def toy(tmp_path: Path) -> Path:
 def ran(root: Path, *arguments: str) -> tuple[bool, bool]:
     """Whether the test of the machinery ran, and whether the summary says that it was left out."""
     command = [sys.executable, "-m", "pytest", "-v", "--import-mode=importlib", "-p", "xdist", *arguments]
-    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take their time
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take time
     run = subprocess.run(command, cwd=root, env=alone, capture_output=True, text=True)
     assert "test_package" in run.stdout or "tests/machinery" in arguments, run.stdout + run.stderr
     return "test_machinery.py" in run.stdout, "tests/machinery was left out" in run.stdout
@@ -46,7 +46,7 @@ YES, NO = (True, False), (False, True)
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
 def test_what_has_not_changed_is_not_tested_again(workers: list[str], toy: Path) -> None:
-    """Unless somebody asks for it, by an option or by its folder; a change of a tool brings it back."""
+    """The tests run on request, by an option or by their folder, and again after a change of a tool."""
     assert [ran(toy, *workers), ran(toy, *workers)] == [YES, NO]
     assert ran(toy, *workers, "--machinery") == YES
     assert ran(toy, *workers, "tests/machinery") == YES
@@ -56,12 +56,12 @@ def test_what_has_not_changed_is_not_tested_again(workers: list[str], toy: Path)
 
 @pytest.mark.parametrize("arguments", [["-k", "it"], ["tests/machinery"], ["-m", "not slow"]], ids=" ".join)
 def test_a_run_of_some_tests_is_not_remembered(arguments: list[str], toy: Path) -> None:
-    """It may have left out those that would have failed."""
+    """The run may have left out tests that would have failed."""
     assert [ran(toy, *arguments), ran(toy)] == [YES, YES]
 
 
 def test_a_failure_is_not_remembered(toy: Path) -> None:
-    """It fails again, until it is mended."""
+    """The tests run and fail again until the failure is fixed."""
     place = toy / "tests" / "machinery" / "test_machinery.py"
     place.write_text(TEST.format(False))
     assert [ran(toy), ran(toy)] == [YES, YES]
@@ -70,7 +70,7 @@ def test_a_failure_is_not_remembered(toy: Path) -> None:
 
 
 def test_its_files_are_there() -> None:
-    """Every pattern finds something, and the tests themselves are among what decides."""
+    """Every pattern matches some file, and the tests themselves are among the files."""
     found = set(run_when_changed.files())
     assert Path(__file__) in found
     assert all(any(ROOT.glob(pattern)) for pattern in (*run_when_changed.TESTED, *run_when_changed.PINNED))

@@ -1,4 +1,4 @@
-"""What a test run leaves in the system's temporary folder: nothing, unless something failed."""
+"""A test run leaves nothing in the system's temporary folder, unless a test fails."""
 
 import tempfile
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ LEAVES = fence(
 
 @pytest.fixture
 def system() -> Iterator[Path]:
-    """In place of the system's temporary folder; its path is short, as that of a socket has to be."""
+    """A replacement for the system's temporary folder; its path is short enough for a socket."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
 def test_a_run_that_passes_leaves_nothing(workers: list[str], system: Path, tmp_path: Path) -> None:
-    """Whatever a page and its child processes have left."""
+    """Files left by a page and its child processes are removed too."""
     root = project(tmp_path, **{"docs/en/page.md": LEAVES})
     done = pytest_run(root, *workers, TMPDIR=str(system))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
@@ -34,7 +34,7 @@ def test_a_run_that_passes_leaves_nothing(workers: list[str], system: Path, tmp_
 
 
 def test_a_run_that_fails_says_what_it_has_left(system: Path, tmp_path: Path) -> None:
-    """One folder, with those of pytest in it."""
+    """One folder is left, with pytest's own folders in it."""
     root = project(tmp_path, **{"docs/en/page.md": LEAVES.replace("True", "False")})
     done = pytest_run(root, TMPDIR=str(system))
     assert done.returncode == 1

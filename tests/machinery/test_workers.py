@@ -1,4 +1,4 @@
-"""How tests are shared among workers: the files that are named are there, and a page stays in one place."""
+"""How tests are divided among workers: the listed files exist, and a page stays in one worker."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tools.pages import ROOT
 
 
 def test_every_long_file_is_there() -> None:
-    """Once each, by the name that the schedule knows it by."""
+    """Each listed name belongs to exactly one file."""
     stems = [path.stem for path in ROOT.glob("tests/*/test_*.py")]
     assert [stems.count(name) for name in workers.LONG] == [1] * len(workers.LONG)
 

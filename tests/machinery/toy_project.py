@@ -1,4 +1,4 @@
-"""A small project of pages for the tests of the runner, and how to run it."""
+"""A small project of pages for the tests of the page runner, and functions to run it."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def pick(x):
 
 
 def fence(*code: str, keys: str = "", indent: str = "") -> str:
-    """A page's text for one snippet."""
+    """The text of one snippet on a page."""
     header = f"```python {{{keys}}}" if keys else "```python"
     return "".join(
         f"{indent}{line}\n" if line else "\n" for line in (header, *"\n".join(code).split("\n"), "```")
@@ -57,7 +57,7 @@ def fence(*code: str, keys: str = "", indent: str = "") -> str:
 
 
 def project(root: Path, **pages: str) -> Path:
-    """A small project that holds these pages, and a small library."""
+    """Make a small project that has these pages and a small library."""
     for name, text in {"docs/en/page.md": "", **pages, "src/d2lblocks/lib.py": LIBRARY}.items():
         place = root / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -66,14 +66,14 @@ def project(root: Path, **pages: str) -> Path:
 
 
 def pages_of(root: Path) -> list[Page]:
-    """The pages of a project, read as those of this one are."""
+    """The pages of a project, read in the same way as those of this project."""
     return this_project.project(root).pages()
 
 
 def check(
     root: Path, seconds: float = 30, update: bool = False, machine: Machine | None = None
 ) -> dict[str, str]:
-    """What the doc tests say of every snippet of a project, and of every page that has a problem."""
+    """The result of the doc tests for every snippet of a project, and the problems of its pages."""
     pages = pages_of(root)
     scratch = Path(tempfile.mkdtemp(dir=root))
     checked = DocTests(pages, root, scratch, seconds, update, machine)
@@ -86,7 +86,7 @@ def check(
     return said
 
 
-# What a small project is given; what Python has compiled of it goes with it.
+# The files that a small project gets, with their compiled versions.
 DOC_TESTS = (
     "tests/__init__.py",
     "tests/conftest.py",
@@ -101,7 +101,7 @@ OF_PAGES = ("__init__.py", "doc_tests.py", "test_docs.py")
 
 
 def prepare(root: Path) -> None:
-    """Give a small project the real doc tests."""
+    """Copy the real doc tests into a small project."""
     if (root / "tests").exists():
         return
     for name in (*DOC_TESTS, *(f"tests/pages/{each}" for each in OF_PAGES)):
@@ -111,9 +111,9 @@ def prepare(root: Path) -> None:
 
 
 def pytest_run(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The real doc tests over the pages of a small project, in a process of their own."""
+    """Run the real doc tests on the pages of a small project, in a separate process."""
     prepare(root)
-    once = "not smaller_processor"  # these projects are run where the tests are
+    once = "not smaller_processor"  # run each page once, with the processor as it is
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-k", once, *arguments]
     return subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True)
 
@@ -128,8 +128,8 @@ set_num_threads = set_rng_state = get_rng_state = lambda *state: None
 
 
 def fake_torch(root: Path, gpus: int, version: str) -> dict[str, str]:
-    """The environment of a machine with GPUs and another torch: no more of it than the doc tests ask for."""
-    # A folder for each, because Python takes a file of the same size and second for the one it has compiled.
+    """The environment of a machine with GPUs and another torch, as far as the doc tests look at it."""
+    # Each fake has its own folder: Python would reuse a compiled file if size and time were the same.
     place = root / f"fake-torch-{version}-{gpus}" / "torch.py"
     place.parent.mkdir(exist_ok=True)
     place.write_text(FAKE_TORCH.format(gpus=gpus, version=version), "utf-8")
@@ -138,6 +138,6 @@ def fake_torch(root: Path, gpus: int, version: str) -> dict[str, str]:
 
 
 def results(run: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """How every snippet's test ended."""
+    """How the test of every snippet ended."""
     found = re.findall(r"^(PASSED|FAILED|XFAIL) \S*test_docs\.py::test_snippet\[(.*?)\]", run.stdout, re.M)
     return {name: end for end, name in found}

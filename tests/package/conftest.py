@@ -1,4 +1,4 @@
-"""A fresh torch for every test, on one thread, because several workers would be in each other's way."""
+"""Fresh global state of torch for every test, and one thread, so that workers do not slow each other down."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def fresh_torch() -> Iterator[None]:
-    """What one test does to torch's global state, the next one does not see."""
+    """Reset torch's global state after each test."""
     dtype, grad, threads = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -25,7 +25,7 @@ def fresh_torch() -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty current folder, in which no temporary file stays."""
+    """An empty current folder; no temporary file may be left in it."""
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     assert list(tmp_path.rglob(".d2lblocks-*")) == []

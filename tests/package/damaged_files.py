@@ -1,4 +1,4 @@
-"""Ways in which a file can be damaged: by a disk, a network, a program cut short, a text editor."""
+"""Ways in which a file can be damaged: by a disk, a network, an interrupted program, a text editor."""
 
 import io
 import json
@@ -10,7 +10,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-# How many bits a number of each safetensors type has.
+# The number of bits of one value, for each safetensors type.
 TYPES = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}
 TYPES |= dict.fromkeys(["BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"], 8)
 TYPES |= dict.fromkeys(["I16", "U16", "F16", "BF16"], 16)
@@ -19,7 +19,7 @@ TYPES |= dict.fromkeys(["I64", "U64", "F64", "C64"], 64)
 
 
 def corrupted(content: bytes, rng: Random) -> bytes:
-    """Another content, that one error has made, or an edit of what describes the tensors."""
+    """The content after one random error, or after an edit of the part that describes the tensors."""
     if rng.random() < 0.5:
         change: Callable[[bytes, Random], bytes] = rng.choice(BLIND)
     else:
@@ -28,7 +28,7 @@ def corrupted(content: bytes, rng: Random) -> bytes:
     return other if other != content else corrupted(content, rng)
 
 
-# Without knowing what the bytes mean.
+# Changes that ignore the meaning of the bytes.
 
 
 def block(content: bytes, rng: Random) -> tuple[int, int]:
@@ -64,7 +64,7 @@ def leave_out(content: bytes, rng: Random) -> bytes:
 
 
 def duplicate(content: bytes, rng: Random) -> bytes:
-    """Once more at the same place, or over another part."""
+    """Repeat a block at the same place, or copy it over another part."""
     start, end = block(content, rng)
     there = rng.randrange(len(content) - (end - start) + 1)
     again = content[:there] + content[start:end] + content[there + end - start :]
@@ -79,7 +79,7 @@ def swap(content: bytes, rng: Random) -> bytes:
 BLIND = [flip, overwrite, truncate, append, leave_out, duplicate, swap]
 
 
-# In the header of safetensors, which stays JSON for the most part.
+# Changes in the header of safetensors, which usually stays valid JSON.
 
 
 def in_header(content: bytes, rng: Random) -> bytes:
@@ -100,7 +100,7 @@ def in_header(content: bytes, rng: Random) -> bytes:
 
 
 def scribble(text: bytes, rng: Random) -> bytes:
-    """Other characters, mostly of the same sort."""
+    """Change some characters, usually to others of the same kind."""
     changed = bytearray(text)
     for _ in range(rng.choice([1, 1, 3])):
         place = rng.randrange(len(text))
@@ -121,7 +121,7 @@ def swap_names(header: Any, metadata: Any, entries: Any, rng: Random) -> None:
 
 
 def swap_places(header: Any, metadata: Any, entries: Any, rng: Random) -> None:
-    """Of two tensors, which often have the same shape."""
+    """Swap the places of two tensors, which often have the same shape."""
     a, b = rng.choices(list(entries.values()), k=2)
     a["data_offsets"], b["data_offsets"] = b["data_offsets"], a["data_offsets"]
 
@@ -133,7 +133,7 @@ def move(header: Any, metadata: Any, entries: Any, rng: Random) -> None:
 
 
 def retype(header: Any, metadata: Any, entries: Any, rng: Random) -> None:
-    """The same bytes as another type, with another last size if it has to be."""
+    """Read the same bytes as another type, and adapt the last size if necessary."""
     entry, new = rng.choice(list(entries.values())), rng.choice(list(TYPES))
     scale = TYPES[entry["dtype"]] / TYPES[new]
     if scale != 1 and entry["shape"]:
@@ -142,14 +142,14 @@ def retype(header: Any, metadata: Any, entries: Any, rng: Random) -> None:
 
 
 def reshape(header: Any, metadata: Any, entries: Any, rng: Random) -> None:
-    """With as many values as before."""
+    """Change the shape, but not the number of values."""
     entry = rng.choice(list(entries.values()))
     count = math.prod(entry["shape"])
     entry["shape"] = rng.choice([entry["shape"][::-1], [count], [1, *entry["shape"]], [count, 1, 1]])
 
 
 def retie(header: Any, metadata: Any, entries: Any, rng: Random) -> None:
-    """What d2lblocks knows of ties, and what safetensors writes of them."""
+    """Change the ties, both in the data of d2lblocks and in the metadata of safetensors."""
     ours = json.loads(metadata.get("d2lblocks", "{}"))
     for ties in (metadata, ours.get("ties", {})):
         if ties and rng.random() < 0.5:
@@ -166,11 +166,11 @@ def edit_metadata(header: Any, metadata: Any, entries: Any, rng: Random) -> None
     metadata[key] = rng.choice([scribble(value.encode(), rng).decode("latin-1"), value[:-1], ""])
 
 
-# In the pickle of torch.save.
+# Changes in the pickle of torch.save.
 
 
 def in_pickle(content: bytes, rng: Random) -> bytes:
-    """With the same edits, as far as a pickle has such parts. The archive around it is made anew."""
+    """Make the same kinds of edits in the pickle as far as possible, and write a new archive around it."""
     made = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
         for entry in old.infolist():
@@ -180,7 +180,7 @@ def in_pickle(content: bytes, rng: Random) -> bytes:
 
 
 def edited(code: bytes, rng: Random) -> bytes:
-    """With two names, types, or numbers (of shapes, strides, offsets) in each other's place, or scribbled."""
+    """Scribble, or swap two names, two types or two numbers (of shapes, strides or offsets)."""
     kind = rng.choice(["BINUNICODE", "GLOBAL", "BININT1", "scribble"])
     if kind == "scribble":
         return scribble(code, rng)

@@ -1,10 +1,10 @@
-"""Files that somebody made to harm whoever loads them, each in a process of its own.
+"""Files made to harm anyone who loads them, each loaded in a separate process.
 
 python -m tests.package.malicious_files [MANY]
 
-For each file: the error, the seconds of CPU and the MiB of memory that it took, the MiB that it has,
-and the length of the message.
-MANY is how many names and the like the large ones have, a million if it is not given.
+For each file, it prints the error, the seconds of CPU time and the MiB of memory that were used, the
+size of the file in MiB, and the length of the message.
+MANY is the number of names and other entries in the large files; the default is a million.
 """
 
 import io
@@ -88,7 +88,7 @@ FILES: dict[str, Callable[[], bytes]] = {
 
 
 def signed(path: Path, change: Callable[[dict[str, Any]], str | None]) -> None:
-    """Change what d2lblocks keeps in a header, or make it the text that is returned. The checksum fits."""
+    """Change the data of d2lblocks in a header, or replace it with the returned text; update its checksum."""
     content = path.read_bytes()
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:end])
@@ -122,10 +122,10 @@ SIGNED: dict[str, Callable[[dict[str, Any]], str | None]] = {
 
 
 def attempt(name: str, path: Path, load: Callable[[], Any]) -> None:
-    """In a process of its own, because its peak of memory is asked for, and it may crash."""
-    import resource  # which Windows does not have, as it has no fork
+    """Load in a separate process, because its peak of memory is measured and because it may crash."""
+    import resource  # not on Windows, which has no fork either
 
-    unit = 20 if sys.platform == "darwin" else 10  # macOS counts bytes, Linux KiB
+    unit = 20 if sys.platform == "darwin" else 10  # macOS counts bytes, Linux counts KiB
     size = path.stat().st_size >> 20
     process = os.fork()
     if process == 0:

@@ -1,4 +1,4 @@
-"""What the tests of files share: comparing to the bit, nets to save, and errors to meet."""
+"""Shared by the tests of files: comparison bit for bit, nets to save, and errors to raise."""
 
 import copy
 from collections.abc import Callable
@@ -15,7 +15,7 @@ DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8
 
 @st.composite
 def tensors(draw: st.DrawFn) -> Tensor:
-    """Of all shapes, 0-dimensional, empty and transposed ones among them; some are parts of larger ones."""
+    """Tensors of all shapes, also 0-dimensional, empty and transposed ones; some are parts of larger ones."""
     shape = draw(st.lists(st.integers(0, 3), max_size=3))
     tensor = torch.testing.make_tensor(shape, dtype=draw(st.sampled_from(DTYPES)), device="cpu")
     views = [
@@ -29,7 +29,7 @@ def tensors(draw: st.DrawFn) -> Tensor:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal to the bit, in types too."""
+    """Whether two values are equal bit for bit, including their types."""
     if type(a) is not type(b):
         return False
     if isinstance(a, Tensor):
@@ -46,7 +46,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def state(net: nn.Module) -> list[Any]:
-    """A copy of all that a failed load has to leave as it was."""
+    """A copy of everything that a failed load must leave as it was."""
     named = net.state_dict(keep_vars=True)
     return [
         [(type(module), module.training) for module in net.modules()],
@@ -75,7 +75,7 @@ def fail(error: BaseException, *args: Any) -> None:
 
 
 class Stating:
-    """A part whose state is what it was given."""
+    """A part whose state is the given value."""
 
     def __init__(self, state: Any = None) -> None:
         self.state = state

@@ -1,4 +1,4 @@
-"""Checkpoints: a load that fails has changed nothing, and one that does not is all that was saved."""
+"""Checkpoints: a successful load restores everything, and a failed load changes nothing."""
 
 import copy
 import os
@@ -31,7 +31,7 @@ Parts = dict[str, Any]
 
 
 class Remembering:
-    """Changes what it has, in place and anew, and only then complains; a stubborn one even about its own."""
+    """Changes its state before it fails to load; a stubborn one fails even when it loads its own state."""
 
     def __init__(self, value: int) -> None:
         self.value, self.values, self.loads = value, [value], 0
@@ -60,7 +60,7 @@ class InPlace(torch.optim.SGD):
 
 
 def parts(value: int) -> Parts:
-    """What belongs to a run that has done so many steps."""
+    """The parts of a run after this number of steps."""
     for seed in (torch.manual_seed, random.seed, np.random.seed):
         seed(value)
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Linear(2, 2))
@@ -77,7 +77,7 @@ def parts(value: int) -> Parts:
 
 
 def look(parts: Parts) -> list[Any]:
-    """A copy of everything that a load that fails must leave alone."""
+    """A copy of everything that a failed load must leave alone."""
     named = parts["net"].state_dict(keep_vars=True)
     others = [part for part in parts.values() if not isinstance(part, nn.Module)]
     return copy.deepcopy(
@@ -138,7 +138,7 @@ FAILURES: list[tuple[Callable[[Parts], None], type[BaseException], str]] = [
 @pytest.mark.parametrize("turn", range(4))
 @pytest.mark.parametrize(("spoil", "kind", "message"), FAILURES)
 def test_nothing_is_loaded_by_half(spoil: Any, kind: Any, message: str, turn: int, tmp_path: Path) -> None:
-    """Whichever part does not fit, or breaks, and wherever it stands: all are as they were."""
+    """Whichever part does not fit or fails, and at whatever position, all parts are as they were."""
     save_checkpoint(tmp_path, 1, **parts(1))
     mine = parts(2)
     spoil(mine)
@@ -150,7 +150,7 @@ def test_nothing_is_loaded_by_half(spoil: Any, kind: Any, message: str, turn: in
 
 
 def test_an_optimizer_with_its_own_way_of_loading_is_put_back(tmp_path: Path) -> None:
-    """Torch's own are known to keep their lists and dicts."""
+    """Only torch's own optimizers are known to keep their lists and dicts."""
     layer = net()
     save_checkpoint(tmp_path, 1, optimizer=InPlace(layer.parameters(), lr=1.0))
     mine = {"net": layer, "optimizer": InPlace(layer.parameters(), lr=2.0)}
@@ -162,7 +162,7 @@ def test_an_optimizer_with_its_own_way_of_loading_is_put_back(tmp_path: Path) ->
 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Ctrl-C is pressed while values are copied. It has an effect, as it does not in the background of a shell."""
+    """Press Ctrl-C while values are copied. A handler is set, because a background job may ignore Ctrl-C."""
     copies, before = torch._foreach_copy_, signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def copying(*args: Any) -> None:
@@ -177,7 +177,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("interrupted")
 @pytest.mark.parametrize("checkpoint", [True, False])
 def test_ctrl_c_waits_for_the_values(checkpoint: bool, tmp_path: Path) -> None:
-    """Python would raise after the copy, when values have changed: so all of them have, lazy ones too."""
+    """Ctrl-C waits until all values have changed, including those of lazy layers."""
     saved = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model = nn.Sequential(nn.LazyLinear(2), nn.Linear(2, 2))
     mine = Remembering(2)
@@ -194,7 +194,7 @@ def test_ctrl_c_waits_for_the_values(checkpoint: bool, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("interrupted")
 def test_ctrl_c_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
-    """As in the background of a shell."""
+    """A background job of a shell ignores Ctrl-C, for example."""
     save_checkpoint(tmp_path, 1, net=net(1.0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     assert load_checkpoint(tmp_path, net=net(2.0)) == 1
@@ -202,7 +202,7 @@ def test_ctrl_c_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
 
 
 def test_a_load_in_another_thread_is_like_any_other(tmp_path: Path) -> None:
-    """There, Python handles no signals, and lets nobody set handlers."""
+    """Python handles signals only in the main thread, and only there allows handlers to be set."""
     save_checkpoint(tmp_path, 1, net=net(1.0))
     layer = net(2.0)
     thread = threading.Thread(target=load_checkpoint, args=(tmp_path,), kwargs={"net": layer})
@@ -212,7 +212,7 @@ def test_a_load_in_another_thread_is_like_any_other(tmp_path: Path) -> None:
 
 
 def test_a_copy_that_fails_puts_the_rest_back(tmp_path: Path, monkeypatch: Any) -> None:
-    """As when memory runs out on a GPU."""
+    """One cause is a GPU that runs out of memory."""
     save_checkpoint(tmp_path, 1, **parts(1))
     mine = parts(2)
     before = look(mine)
@@ -223,7 +223,7 @@ def test_a_copy_that_fails_puts_the_rest_back(tmp_path: Path, monkeypatch: Any) 
 
 
 def test_a_net_of_another_type_is_loaded_as_the_error_says(tmp_path: Path) -> None:
-    """In the type that was saved, and then cast: a checkpoint is not cast while it is loaded."""
+    """The net must have the saved type and be cast later: loading a checkpoint does not cast."""
     save_checkpoint(tmp_path, 1, net=net(0.5))
     message = r"dtype mismatch for net.weight: torch.float32 in checkpoint, torch.bfloat16 in current model: load into a net of torch.float32, then cast that\."
     with pytest.raises(RuntimeError, match=message):
@@ -234,13 +234,13 @@ def test_a_net_of_another_type_is_loaded_as_the_error_says(tmp_path: Path) -> No
 
 
 class Box:
-    """What a snapshot does not look into."""
+    """An object that a snapshot does not follow."""
 
     value = 0
 
 
 class Boxed:
-    """A part that needs its own attributes to load what is inside its box."""
+    """A part that needs its own attributes to load the content of its box."""
 
     def __init__(self, value: int) -> None:
         self.names, self.box = ["value"], Box()
@@ -258,7 +258,7 @@ class Boxed:
 
 
 def test_a_part_that_is_broken_halfway_is_put_back(tmp_path: Path) -> None:
-    """Its attributes first, since its own way of loading needs them."""
+    """The attributes are restored first, because loading the old state needs them."""
     save_checkpoint(tmp_path, 1, part=Boxed(1))
     part = Boxed(2)
     with pytest.raises(RuntimeError, match=r"part: ValueError\('odd'\)"):
@@ -267,7 +267,7 @@ def test_a_part_that_is_broken_halfway_is_put_back(tmp_path: Path) -> None:
 
 
 def test_tensors_shared_by_two_nets_stay_shared(tmp_path: Path) -> None:
-    """Stored once; nets that shared none do not fit, and the reverse; one of the two can be loaded alone."""
+    """Shared tensors are stored once, and one net can be loaded alone. Different sharing is an error."""
 
     def pair(shared: bool) -> Parts:
         encoder = nn.Linear(2, 2)
@@ -287,7 +287,7 @@ def test_tensors_shared_by_two_nets_stay_shared(tmp_path: Path) -> None:
 
 
 def test_nothing_keeps_pointing_into_the_file(tmp_path: Path) -> None:
-    """It can be written over, cut off and removed: values and states stay."""
+    """The file can be overwritten, truncated and removed; values and states stay."""
     saved, mine = parts(1), parts(2)
     path = save_checkpoint(tmp_path, 1, **saved)
     save_parameters(saved["net"], tmp_path / "x")
@@ -323,7 +323,7 @@ class Failing:
 
 
 def test_an_optimizer_that_loads_in_place_is_put_back(tmp_path: Path) -> None:
-    """Another part fails after it has been loaded."""
+    """The optimizer has been loaded when another part fails."""
 
     def stepped(gradient: float) -> Overwriting:
         weight = nn.Parameter(torch.ones(2))

@@ -1,4 +1,4 @@
-"""What PyTorch users expect of any module, for every block in one list."""
+"""The things that PyTorch users expect of any module, checked for a list of all blocks."""
 
 import copy
 import importlib.resources
@@ -53,11 +53,11 @@ class Block:
     keys: list[str]  # of the state dict, in order
     width: int | None = None  # of each row of the output; None: the whole batch gives one scalar
     inputs: Callable[..., Tensor] = rows
-    buffers: list[str] = field(default_factory=list)  # the keys that are constants
-    ties: dict[str, str] = field(default_factory=dict)  # second name: first name
+    buffers: list[str] = field(default_factory=list)  # the keys of constants
+    ties: dict[str, str] = field(default_factory=dict)  # further name: first name
     absent: list[str] = field(default_factory=list)  # parameters registered as None
-    lazy: bool = False  # the first batch sizes the parameters
-    data_dependent: str = ""  # why there is no meta forward, full graph, export and vmap
+    lazy: bool = False  # the first batch determines the sizes of the parameters
+    data_dependent: str = ""  # why meta forward, full graph, export and vmap are impossible
 
     def ready(self, **factory: Any) -> nn.Module:
         """A block whose parameters all have a size."""
@@ -149,7 +149,7 @@ one_graph = over([block for block in BLOCKS if not block.data_dependent])
 data_dependent = over([block for block in BLOCKS if block.data_dependent])
 lazy = over([block for block in BLOCKS if block.lazy])
 tied = over([block for block in BLOCKS if block.ties])
-every_class = pytest.mark.parametrize("cls", [MLP, FixedHiddenMLP, NestMLP])  # the first argument: a size
+every_class = pytest.mark.parametrize("cls", [MLP, FixedHiddenMLP, NestMLP])  # the first argument is a size
 both_copies = pytest.mark.parametrize(
     "copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["deepcopy", "pickle"]
 )
@@ -169,7 +169,7 @@ def assert_tied(block: Block, net: nn.Module) -> None:
 
 @every_block
 def test_device_and_dtype_reach_every_tensor(block: Block) -> None:
-    """`device` and `dtype` are those of every parameter and buffer."""
+    """`device` and `dtype` apply to every parameter and buffer."""
     for build in block.make, block.ready:
         net = build(device="meta", dtype=torch.float64)
         tensors = [*net.parameters(), *net.buffers()]
@@ -177,8 +177,8 @@ def test_device_and_dtype_reach_every_tensor(block: Block) -> None:
 
 
 @every_block
-def test_device_context_is_honoured(block: Block) -> None:
-    """`with torch.device(...)` decides where every tensor is made."""
+def test_device_context_is_honored(block: Block) -> None:
+    """`with torch.device(...)` sets the device of every tensor."""
     with torch.device("meta"):
         net = block.ready()
     assert all(tensor.is_meta for tensor in net.state_dict().values())
@@ -186,7 +186,7 @@ def test_device_context_is_honoured(block: Block) -> None:
 
 @every_block
 def test_reset_parameters_fills_everything(block: Block) -> None:
-    """After `to_empty`, the `reset_parameters` of all modules leave no value as it was."""
+    """After `to_empty`, calling `reset_parameters` on all modules replaces every value."""
     net = block.ready(device="meta").to_empty(device="cpu")
     with torch.no_grad():
         for tensor in net.state_dict().values():
@@ -199,7 +199,7 @@ def test_reset_parameters_fills_everything(block: Block) -> None:
 
 @every_class
 def test_skip_init_draws_nothing(cls: Callable[..., nn.Module]) -> None:
-    """`skip_init` gives the block's tensors, on the CPU, without drawing a number."""
+    """`skip_init` gives the block's tensors on the CPU without drawing a random number."""
     made = cls(7)
     before = torch.get_rng_state()
     net = skip_init(cls, 7)
@@ -210,7 +210,7 @@ def test_skip_init_draws_nothing(cls: Callable[..., nn.Module]) -> None:
 
 @every_block
 def test_same_seed_gives_the_same_block(block: Block) -> None:
-    """The global generator alone decides the values, and on the meta device it is not asked."""
+    """Only the global generator determines the values. On the meta device it is not used."""
     states = []
     for seed in 1, 1, 2:
         torch.manual_seed(seed)
@@ -232,12 +232,12 @@ def test_repr_names_every_child(block: Block) -> None:
         assert not name or f"({name.split('.')[-1]}): {type(module).__name__}(" in shown
 
 
-# What a block registers, and under which names.
+# The tensors that a block registers, and their names.
 
 
 @every_block
 def test_children_are_registered(block: Block) -> None:
-    """The parameters have the names of the contract, and a tied one counts once."""
+    """The parameters have the names in the contract, and a tied parameter counts once."""
     net, names = block.ready(), set(block.keys) - set(block.buffers)
     assert {name for name, _ in net.named_parameters(remove_duplicate=False)} == names
     assert {name for name, _ in net.named_parameters()} == names - set(block.ties)
@@ -246,7 +246,7 @@ def test_children_are_registered(block: Block) -> None:
 
 @every_block
 def test_constants_are_buffers(block: Block) -> None:
-    """A constant is saved, moved and cast, and is no parameter."""
+    """A constant is saved, moved and cast, and is not a parameter."""
     net = block.ready()
     assert [name for name, _ in net.named_buffers()] == block.buffers
     assert set(block.buffers) <= set(net.state_dict())
@@ -270,7 +270,7 @@ def test_absent_parameters_have_a_name_and_no_key(block: Block) -> None:
 
 @every_block
 def test_state_dict_keys_are_a_contract(block: Block) -> None:
-    """The keys are the literal list, and a strict load into another block gives equal outputs."""
+    """The keys equal the literal list, and a strict load into another block gives equal outputs."""
     net, other, X = block.ready(), block.ready(), block.inputs(3)
     assert list(net.state_dict()) == block.keys
     assert not torch.equal(net(X), other(X))
@@ -293,7 +293,7 @@ def test_assign_fills_a_meta_block(block: Block) -> None:
 @both_copies
 @every_block
 def test_copies_are_equal_and_independent(block: Block, copied: Callable[[nn.Module], nn.Module]) -> None:
-    """A copy computes the same from memory of its own, and what was tied is tied in it."""
+    """A copy computes the same with its own memory, and its parameters are tied like the original's."""
     net = block.ready()
     other = copied(net)
     assert_same(net, other, block.inputs(3))
@@ -304,7 +304,7 @@ def test_copies_are_equal_and_independent(block: Block, copied: Callable[[nn.Mod
 
 @tied
 def test_tying_survives_moves(block: Block) -> None:
-    """A cast, a move and `to_empty` leave tied parameters tied."""
+    """A cast, a move and `to_empty` keep tied parameters tied."""
     net = block.ready()
     for moved in net.double(), net.to("meta"), net.to_empty(device="cpu"):
         assert_tied(block, moved)
@@ -312,7 +312,7 @@ def test_tying_survives_moves(block: Block) -> None:
 
 @every_block
 def test_parametrized_blocks_copy_and_refuse_pickle(block: Block) -> None:
-    """With parametrized weights `deepcopy` works, and pickling says to use `state_dict()`."""
+    """With parametrized weights `deepcopy` works, and pickling tells the user to use `state_dict()`."""
     net = block.ready()
     linears = [(name, module) for name, module in net.named_modules() if isinstance(module, LINEAR)]
     for _, linear in linears:
@@ -348,7 +348,7 @@ def test_safetensors_round_trip(block: Block, tmp_path: Path) -> None:
 
 @lazy
 def test_lazy_block_takes_its_sizes_from_the_first_batch(block: Block) -> None:
-    """Before the first call parameters have no size; after it the layers are plain ones."""
+    """Before the first call the parameters have no size; after it the layers are ordinary ones."""
     net = block.make()
     with pytest.raises(ValueError, match="uninitialized parameter"):
         sum(p.numel() for p in net.parameters())
@@ -368,12 +368,12 @@ def test_lazy_block_takes_its_sizes_from_a_state_dict(block: Block) -> None:
     assert_same(net, other, block.inputs(3))
 
 
-# What the package's functions for any module find in a block.
+# The package's functions for any module, applied to a block.
 
 
 @every_block
 def test_the_table_names_every_tensor(block: Block) -> None:
-    """Its names are the keys, tied ones say of whom they are a name, and only a lazy block waits."""
+    """Its names are the keys, tied names refer to the first one, and only lazy blocks have unknown shapes."""
     table = parameter_table(block.ready())
     assert {row.name for row in table} == set(block.keys)
     assert {row.name: row.shared_with for row in table if row.shared_with} == block.ties
@@ -383,7 +383,7 @@ def test_the_table_names_every_tensor(block: Block) -> None:
 
 @every_block
 def test_init_by_type_reaches_every_linear_layer(block: Block) -> None:
-    """Its report names all weights of linear layers and nothing else, also on the meta device."""
+    """The report names all weights of linear layers and nothing else, even on the meta device."""
     weights = {key for key in block.keys if key.endswith("weight")} - set(block.buffers)
     kinds = {type(module) for module in block.ready().modules() if isinstance(module, LINEAR)}
     for net in block.ready(), block.ready(device="meta"):
@@ -395,7 +395,7 @@ def test_init_by_type_reaches_every_linear_layer(block: Block) -> None:
 
 @every_block
 def test_apply_init_gives_the_values_of_a_first_batch(block: Block) -> None:
-    """A dry run leaves a block as its first batch does."""
+    """A dry run leaves a block in the same state as its first batch does."""
     X, states = block.inputs(1), []
     for first_batch in (nn.Module.__call__, apply_init):
         torch.manual_seed(1)
@@ -427,7 +427,7 @@ def test_autocast(block: Block) -> None:
 
 @every_block
 def test_empty_and_unbatched_inputs(block: Block) -> None:
-    """No rows, one row without a batch, and two leading dimensions all have their shape."""
+    """The shape is right for no rows, for one row without a batch, and for two leading dimensions."""
     net = block.ready()
     assert net(block.inputs(0)).shape == block.shape(0)
     assert net(block.inputs(1)[0]).shape == block.shape()
@@ -437,13 +437,13 @@ def test_empty_and_unbatched_inputs(block: Block) -> None:
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors is a no-op")
 @every_class
 def test_no_features(cls: Callable[..., nn.Module]) -> None:
-    """A block of 0 input features runs, and its output is finite."""
+    """A block with 0 input features runs, and its output is finite."""
     assert cls(0)(torch.rand(2, 0)).isfinite().all()
 
 
 @every_block
 def test_input_may_be_strided_and_is_untouched(block: Block) -> None:
-    """A non-contiguous input gives the same output, and no input is written to."""
+    """A non-contiguous input gives the same output, and no input is changed."""
     net, X = block.ready(), block.inputs(3)
     strided = X.t().contiguous().t()
     assert not strided.is_contiguous()
@@ -453,14 +453,14 @@ def test_input_may_be_strided_and_is_untouched(block: Block) -> None:
 
 @every_block
 def test_train_and_eval_do_not_differ(block: Block) -> None:
-    """No block here behaves differently in training."""
+    """None of these blocks behaves differently in training."""
     net, X = block.ready(), block.inputs(3)
     assert torch.equal(net.eval()(X), net.train()(X))
 
 
 @one_graph
 def test_meta_forward(block: Block) -> None:
-    """Without any memory, `forward` gives the output's shape."""
+    """On the meta device, `forward` gives the output's shape."""
     Y = block.ready(device="meta")(block.inputs(3, device="meta"))
     assert (Y.device.type, Y.shape) == ("meta", block.shape(3))
 
@@ -477,7 +477,7 @@ def test_cuda_parity(block: Block) -> None:
 
 @every_block
 def test_every_hook_fires(block: Block) -> None:
-    """Modules are called, not their `forward`: a hook on each of them runs."""
+    """Blocks call modules instead of their `forward`, so a hook on each of them runs."""
     net, fired = block.ready(), set()
     modules = {module for module in net.modules() if not isinstance(module, nn.ModuleList)}
     for module in modules:
@@ -490,13 +490,13 @@ def test_every_hook_fires(block: Block) -> None:
 
 
 def run(net: nn.Module, values: dict[str, Tensor], X: Tensor) -> Tensor:
-    # A layer used twice keeps the new values after the call if they are tied here (pytorch issue 164759).
+    # With tie_weights=True, a layer used twice would keep the new values (pytorch issue 164759).
     return functional_call(net, values, (X,), tie_weights=False)
 
 
 @every_block
 def test_every_parameter_is_trained(block: Block) -> None:
-    """After `backward` every parameter has a gradient that is not zero throughout."""
+    """After `backward` every parameter has a gradient with some value other than zero."""
     net = block.ready()
     net(block.inputs(3)).sum().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
@@ -504,7 +504,7 @@ def test_every_parameter_is_trained(block: Block) -> None:
 
 @every_block
 def test_first_and_second_gradients_are_right(block: Block) -> None:
-    """`gradcheck` and `gradgradcheck` hold over the input and the parameters."""
+    """`gradcheck` and `gradgradcheck` pass for the input and the parameters."""
     net = block.ready(dtype=torch.float64)
     names, parameters = zip(*net.named_parameters(), strict=True)
     inputs = block.inputs(2, dtype=torch.float64, requires_grad=True), *parameters
@@ -529,7 +529,7 @@ def per_sample_gradients(net: nn.Module, X: Tensor) -> dict[str, Tensor]:
 
 @one_graph
 def test_per_sample_gradients(block: Block) -> None:
-    """`vmap(grad(...))` gives one gradient per row, and they add up to that of the batch."""
+    """`vmap(grad(...))` gives one gradient per row, and their sum is the gradient of the batch."""
     net, X = block.ready(), block.inputs(3)
     net(X).sum().backward()
     gradients = per_sample_gradients(net, X)
@@ -543,7 +543,7 @@ def test_per_sample_gradients(block: Block) -> None:
 
 @pytest.fixture
 def compiler() -> Iterator[None]:
-    """Graphs of other tests count towards a limit: start and end without any."""
+    """Start and end without compiled graphs: those of other tests count toward a limit."""
     torch.compiler.reset()
     yield
     torch.compiler.reset()
@@ -569,9 +569,9 @@ def test_compiles_to_one_graph(block: Block, compiler: None) -> None:
 
 
 @every_block
-@torch.no_grad()  # with gradients, Dynamo trips over a warning of its own at a graph break
+@torch.no_grad()  # with gradients, a graph break triggers a warning inside Dynamo
 def test_compile_keeps_keys(block: Block, compiler: None) -> None:
-    """`net.compile()` keeps keys and outputs; `torch.compile(net)` has longer keys."""
+    """`net.compile()` keeps keys and outputs; `torch.compile(net)` makes the keys longer."""
     net, X = block.ready(), block.inputs(3)
     Y = net(X)
     longer = [f"_orig_mod.{key}" for key in block.keys]
@@ -599,7 +599,7 @@ REFUSED = {
 @pytest.mark.parametrize("how", REFUSED)
 @data_dependent
 def test_data_dependent_blocks_say_so(block: Block, how: str, compiler: None) -> None:
-    """What has to know the course of the computation without the values refuses a loop over them."""
+    """Transforms that need to know the control flow without the values refuse a loop that depends on them."""
     run, error, text = REFUSED[how]
     with pytest.raises(error, match=text):
         run(block.ready(), block.inputs(3))
@@ -615,7 +615,7 @@ def one_process() -> Iterator[DeviceMesh]:
 
 @every_block
 def test_fully_shard(block: Block, one_process: DeviceMesh) -> None:
-    """FSDP2 changes neither keys nor outputs, and works by calls, not by `forward`."""
+    """FSDP2 changes neither keys nor outputs. It needs calls of modules instead of `forward`."""
     net, X = block.ready(), block.inputs(3)
     Y = net(X)
     for module in [module for module in net.modules() if isinstance(module, LINEAR) and module is not net]:
@@ -631,7 +631,7 @@ def test_types_are_shipped() -> None:
     assert importlib.resources.files("d2lblocks").joinpath("py.typed").is_file()
 
 
-# What takes a net.
+# Functions that take a net.
 
 NETS: dict[str, Callable[[Any], Any]] = {
     "parameter_table": parameter_table,
@@ -668,7 +668,7 @@ SLIPS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("slip", "message"), SLIPS.values(), ids=SLIPS)
 @pytest.mark.parametrize("function", NETS.values(), ids=NETS)
 def test_what_is_no_net_is_refused(function: Callable[[Any], Any], slip: Any, message: str) -> None:
-    """The error says what came, what was expected, and what is meant most often."""
+    """The error names the argument's class, the expected class, and the most likely intention."""
     start = f"expected a net, which is an nn.Module, but got {message}"
     end = "" if ":" in message else "$"
     with pytest.raises(TypeError, match=f"^{re.escape(start)}{end}"):

@@ -8,7 +8,7 @@ from d2lblocks import cpu, gpu, num_gpus, try_all_gpus, try_gpu
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> tuple[str, int]:
-    """A build of PyTorch for some accelerator, and a number of them."""
+    """A build of PyTorch for some accelerator, with some number of GPUs."""
     kind, count = request.param
     accelerator = torch.device(kind) if kind else None
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: accelerator)
@@ -21,7 +21,7 @@ MACHINES = [(None, 0), ("cuda", 0), ("cuda", 1), ("cuda", 3), ("mps", 1), ("xpu"
 
 @pytest.mark.parametrize("machine", MACHINES, indirect=True)
 def test_what_is_there_is_found(machine: tuple[str, int]) -> None:
-    """All GPUs that exist, the CPU in place of others, and never nothing."""
+    """All existing GPUs are found, the CPU replaces missing ones, and the list is never empty."""
     kind, count = machine
     there = [torch.device(kind, i) for i in range(count)]
     assert num_gpus() == count
@@ -34,7 +34,7 @@ def test_what_is_there_is_found(machine: tuple[str, int]) -> None:
 
 
 def test_what_is_found_can_be_used() -> None:
-    """On the machine that there is: a tensor on each device, and an error beyond the last."""
+    """On this machine, a tensor can be made on each device, and a device beyond the last raises an error."""
     for device in try_all_gpus():
         assert torch.ones(2, device=device).sum().item() == 2
         assert torch.ones(2, device=device).device == device
@@ -50,6 +50,6 @@ def test_what_is_found_can_be_used() -> None:
     (None, TypeError, "'NoneType' object cannot be interpreted as an integer"),
 ])  # fmt: skip
 def test_a_wrong_number_is_told(function: object, i: object, error: type[Exception], message: str) -> None:
-    """And not taken for some other device."""
+    """A wrong number is an error instead of a name of some other device."""
     with pytest.raises(error, match=message):
         function(i)  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Files on the disk: whoever reads meets the old file or the new one, whatever happens to the writer."""
+"""Files on disk: anyone who reads them gets the old or the new file, whatever happens to the writer."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def write_safetensors(number: int, path: str | Path) -> None:
 
 
 def value(path: str | Path) -> int:
-    """What one of the two has written, if it is whole. It reads once, so it may be replaced at any time."""
+    """The number in a complete file. The file is read once, because it may be replaced at any time."""
     with open(path, "rb") as file:
         content = file.read()
     Path("copy").write_bytes(content)
@@ -40,7 +40,7 @@ def value(path: str | Path) -> int:
 
 
 def child(code: str) -> subprocess.Popen[str]:
-    """Another Python that runs some code with what this file has."""
+    """Another Python that runs some code with everything in this file imported."""
     if os.name == "nt":
         pytest.skip("it sets limits and kills, as Windows does not")
     paths = [str(Path(__file__).parents[2]), str(Path(serialization.__file__).parents[2])]
@@ -53,7 +53,9 @@ def child(code: str) -> subprocess.Popen[str]:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of this kind")
 @both
 def test_modes_and_links_stay(write: str) -> None:
-    """A new file is as open as the umask says; a link leads to the new content; a device is written to."""
+    """A new file gets the mode of the umask, and a replaced file keeps its mode. A link stays a link.
+    A device can be written to.
+    """
     mask = os.umask(0o027)
     try:
         for number, mode in ((1, 0o640), (2, 0o604)):
@@ -76,7 +78,7 @@ def test_modes_and_links_stay(write: str) -> None:
 @pytest.mark.parametrize("name", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_a_save_that_fails_leaves_the_old_file(write: str, name: str, error: Any, monkeypatch: Any) -> None:
-    """And no other; an error of the system names the path."""
+    """No other file is left, and an error of the system names the path."""
     globals()[write](1, "x")
     with monkeypatch.context() as patch:
         patch.setattr(os, name, partial(fail, error))
@@ -87,7 +89,7 @@ def test_a_save_that_fails_leaves_the_old_file(write: str, name: str, error: Any
 
 
 def test_a_write_that_fails_midway_leaves_the_old_file() -> None:
-    """A file that may not grow stands for a full disk; the system's error comes through."""
+    """A limit on the size of files simulates a full disk; the system's error is raised."""
     write_torch(1, "x")
     write_safetensors(1, "y")
     writer = child("""if True:
@@ -103,7 +105,7 @@ def test_a_write_that_fails_midway_leaves_the_old_file() -> None:
 
 
 def test_a_killed_writer_leaves_the_old_file(folder: Path) -> None:
-    """It is killed when two new files are half written; its temporary files stay, each until the next save."""
+    """The writer is killed with two new files half written. Temporary files stay until the next saves."""
     write_torch(1, "x")
     write_safetensors(1, "y")
     half_written = """if True:
@@ -126,7 +128,7 @@ def test_a_killed_writer_leaves_the_old_file(folder: Path) -> None:
 @both
 @pytest.mark.parametrize(("path", "code"), [("none/x", 2), (".", 21), ("x/y", 20)])
 def test_a_path_that_will_not_do_is_named(write: str, path: str, code: int) -> None:
-    """By the system's own error."""
+    """The system's own error names it."""
     globals()[write](1, "x")
     with pytest.raises(OSError, match=re.escape(path)) as caught:
         globals()[write](2, path)
@@ -135,7 +137,7 @@ def test_a_path_that_will_not_do_is_named(write: str, path: str, code: int) -> N
 
 @both
 def test_a_reader_finds_the_old_or_the_new(write: str) -> None:
-    """However often the file is replaced while it reads."""
+    """A reader gets a complete file even if the file is replaced many times during reading."""
     globals()[write](0, "x")
     done, seen = threading.Event(), []
 
@@ -155,7 +157,7 @@ def test_a_reader_finds_the_old_or_the_new(write: str) -> None:
 
 
 def test_numpy_is_not_needed(folder: Path) -> None:
-    """The package depends on torch and safetensors, and on nothing that they may do without."""
+    """The package works without NumPy, an optional dependency of torch and safetensors."""
     script = """if True:
         import sys, warnings
         sys.modules["numpy"] = None

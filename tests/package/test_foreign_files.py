@@ -1,4 +1,4 @@
-"""Files that people really have: of other programs, of other kinds, with other names, and slips in a call."""
+"""Files found in practice: of other programs, of other kinds, with other names, and wrong arguments."""
 
 import gzip
 import io
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 
 def head(first: str, tie: bool = True) -> nn.Module:
-    """A table of words and the scores of words, one of which is registered first."""
+    """A table of words and the scores of words; `first` says which is registered first."""
     table, scores = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
     if tie:
         scores.weight = table.weight
@@ -46,7 +46,7 @@ def head(first: str, tie: bool = True) -> nn.Module:
 @pytest.mark.parametrize("first", ["table", "scores"])
 @pytest.mark.parametrize("written", ["table.weight", "scores.weight"])
 def test_a_shared_tensor_may_have_any_of_its_names(first: str, written: str) -> None:
-    """Libraries write it once, and do not say in the file which other names it has."""
+    """Libraries write it once, and do not store its other names in the file."""
     weight = torch.rand(5, 4)
     save_file({written: weight}, "x.st", {"format": "pt"})
     net = head(first)
@@ -58,7 +58,7 @@ def test_a_shared_tensor_may_have_any_of_its_names(first: str, written: str) -> 
 
 @pytest.mark.parametrize("name", ["table.weight", "scores.weight"])
 def test_a_name_is_missing_where_nothing_is_shared(name: str) -> None:
-    """And in files of our own, which say what is shared."""
+    """The error also comes for our own files, which state what is shared."""
     missing = {"table.weight": "scores.weight", "scores.weight": "table.weight"}[name]
     save_file({name: torch.rand(5, 4)}, "x.st")
     net = head("table", tie=False)
@@ -72,13 +72,13 @@ def test_a_name_is_missing_where_nothing_is_shared(name: str) -> None:
 
 
 def test_what_another_program_has_left_out_may_be_one_of_many() -> None:
-    """Three names for one tensor, and another tensor that is shared as well."""
+    """Three names share one tensor, and two other names share another."""
     net = nn.ModuleList([nn.Linear(3, 3) for _ in range(5)])
     net[2].weight = net[4].weight = net[0].weight
     net[3].bias = net[1].bias
     save_model(net, "whole.st")
     tensors = load_file("whole.st")
-    save_file(tensors, "x.st")  # without the metadata, in which save_model tells the other names
+    save_file(tensors, "x.st")  # without the metadata, which holds the other names
     other = nn.ModuleList([nn.Linear(3, 3) for _ in range(5)])
     other[2].weight = other[4].weight = other[0].weight
     other[3].bias = other[1].bias
@@ -86,7 +86,7 @@ def test_what_another_program_has_left_out_may_be_one_of_many() -> None:
     assert same([*other.state_dict().values()], [*net.state_dict().values()])
 
 
-# Names that would fit, if they were written in another way.
+# Names that would fit after renaming.
 
 
 def averaged() -> nn.Module:
@@ -141,7 +141,7 @@ RENAMED: dict[str, tuple[Make, Make]] = {
 @pytest.mark.filterwarnings("ignore:.*is deprecated in favor of")
 @pytest.mark.parametrize(("make", "other"), RENAMED.values(), ids=RENAMED)
 def test_a_hint_says_how_to_rename_and_is_right(make: Make, other: Make) -> None:
-    """Done as it says, the file is loaded; without it, nothing is."""
+    """If the hint is followed, the file can be loaded; otherwise nothing is loaded."""
     save_file({name: tensor.clone() for name, tensor in make().state_dict().items()}, "x.st")
     net = other()
     with pytest.raises(RuntimeError) as caught:
@@ -157,7 +157,7 @@ def test_a_hint_says_how_to_rename_and_is_right(make: Make, other: Make) -> None
 
 
 def test_a_net_that_is_wrapped_is_told() -> None:
-    """With the way to the net inside, if the wrapper is around all of it."""
+    """The error names the path to the net inside, if the wrapper is around all of it."""
     save_parameters(two(), "x.st")
     for net, remedy in (
         (compiled(two()), "Load into net._orig_mod."),
@@ -169,12 +169,12 @@ def test_a_net_that_is_wrapped_is_told() -> None:
         assert str(caught.value).endswith(f"its keys fit. {remedy}")
     net = two()
     load_parameters(nn.DataParallel(compiled(net)).module._orig_mod, "x.st")
-    net.cpu()  # DataParallel moves it, where there is a GPU
+    net.cpu()  # on a machine with a GPU, DataParallel moves it there
     assert same(dict(sorted(net.state_dict().items())), dict(sorted(load_file("x.st").items())))
 
 
 def test_where_nothing_would_fit_there_is_no_hint() -> None:
-    """A few names that happen to be alike are not enough."""
+    """A few names that happen to be similar are not enough."""
     save_file({f"encoder.{at}.weight": torch.ones(1) for at in range(9)} | {"x.bias": torch.ones(1)}, "x.st")
     net = nn.ModuleDict({f"decoder{at}": nn.Linear(1, 1) for at in range(9)})
     with pytest.raises(RuntimeError) as caught:
@@ -183,14 +183,14 @@ def test_where_nothing_would_fit_there_is_no_hint() -> None:
 
 
 def test_a_checkpoint_gives_the_same_hints() -> None:
-    """For each net of its own."""
+    """The hint is given for each of its nets."""
     save_checkpoint("run", 1, net=nn.DataParallel(two()))
     with pytest.raises(RuntimeError, match=r'net: The checkpoint is wrapped: without "module." its keys fit'):
         load_checkpoint("run", net=two())
 
 
 def test_a_buffer_that_is_none_is_told() -> None:
-    """The name is there, and has no tensor to load into."""
+    """The name exists, but has no tensor to load into."""
 
     def net(mean: Tensor | None) -> nn.Module:
         layer = nn.Linear(1, 1)
@@ -204,7 +204,7 @@ def test_a_buffer_that_is_none_is_told() -> None:
 
 
 def test_the_nearest_names_are_looked_for_in_large_nets_as_well() -> None:
-    """Beside as many as there is time for, and it says how many."""
+    """Similar names are searched for as many names as time allows, and the message says how many."""
     names = [f"layer{at}" for at in range(2000)]
     save_file({f"{name}.weigth": torch.ones(1) for name in names}, "x.st")
     net = nn.ModuleDict({name: nn.PReLU() for name in names})
@@ -232,7 +232,7 @@ CONTRADICTIONS: dict[str, tuple[Make, Make, str]] = {
 def test_a_size_that_a_lazy_layer_knows_is_compared(
     make: Make, lazy: Make, message: str, checkpoint: bool
 ) -> None:
-    """It stays lazy; what the first batch decides may be anything."""
+    """The layer stays lazy. Sizes that the first batch determines can have any value."""
     net = nn.Sequential(lazy())
     if checkpoint:
         save_checkpoint("run", 1, net=nn.Sequential(make()))
@@ -246,7 +246,7 @@ def test_a_size_that_a_lazy_layer_knows_is_compared(
 
 
 def test_the_tensors_of_a_lazy_norm_have_one_size() -> None:
-    """Whatever it is."""
+    """Any size fits if all tensors have it."""
     tensors = nn.BatchNorm1d(3).state_dict()
     save_file(tensors | {"running_var": torch.ones(4)}, "x.st")
     with pytest.raises(
@@ -268,7 +268,7 @@ LEARNED: dict[str, tuple[nn.Module, nn.Module, str, Tensor]] = {
 
 @pytest.mark.parametrize(("made", "lazy", "size", "X"), LEARNED.values(), ids=LEARNED)
 def test_a_lazy_layer_learns_its_size_from_a_file(made: Any, lazy: Any, size: str, X: Tensor) -> None:
-    """So it prints as it is, runs, and says what it expects."""
+    """The layer then prints its size, runs, and is no longer lazy."""
     save_parameters(made, "x.st")
     load_parameters(lazy, "x.st")
     assert getattr(lazy, size) == getattr(made, size)
@@ -278,7 +278,7 @@ def test_a_lazy_layer_learns_its_size_from_a_file(made: Any, lazy: Any, size: st
 
 
 def test_a_norm_without_tensors_learns_nothing() -> None:
-    """As in PyTorch, where the size of such a layer stays 0 after the first batch, too."""
+    """PyTorch does the same: the size of such a layer stays 0 even after the first batch."""
     made, lazy = (
         nn.Sequential(nn.Linear(2, 3), norm(affine=False, track_running_stats=False))
         for norm in (partial(nn.BatchNorm1d, 3), nn.LazyBatchNorm1d)
@@ -300,7 +300,7 @@ def dotted() -> nn.Module:
 
 
 def test_two_tensors_of_one_name_are_refused() -> None:
-    """One of them would be lost; the error names the child with the dot, and what replaces a child works."""
+    """One tensor would be lost. The error names the child with the dot, and the suggested method works."""
     message = (
         r"two tensors have the name '(net\.)?block.1.weight', of the children 'block' > '1' and 'block.1'"
     )
@@ -319,7 +319,7 @@ def test_two_tensors_of_one_name_are_refused() -> None:
 
 
 def test_a_net_without_memory_is_filled_as_the_error_says() -> None:
-    """`to_empty` unties tensors, and leaves buffers empty that no file has."""
+    """`to_empty` unties tensors, and leaves buffers empty that are in no file."""
 
     class Net(nn.Module):
         def __init__(self) -> None:
@@ -352,7 +352,7 @@ def test_a_net_without_memory_is_filled_as_the_error_says() -> None:
         load_checkpoint("run", net=Net().to("meta"))
 
 
-# Files of another kind.
+# Files of other kinds.
 
 
 def zipped(**members: bytes) -> bytes:
@@ -414,7 +414,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
 )
 @pytest.mark.parametrize(("content", "kind"), KINDS.values(), ids=KINDS)
 def test_a_file_of_another_kind_is_recognized(content: bytes, kind: str, read: Callable[..., Any]) -> None:
-    """By its content, whatever its name is; and nobody calls it damaged."""
+    """The content decides, whatever the file's name is, and the file is not called damaged."""
     for name in ("x.pt", "x.safetensors"):
         Path(name).write_bytes(content)
         with pytest.raises(RuntimeError) as caught:
@@ -425,7 +425,7 @@ def test_a_file_of_another_kind_is_recognized(content: bytes, kind: str, read: C
 
 
 def test_each_of_our_readers_names_the_other(scripted: bytes) -> None:
-    """And the program that opens what PyTorch writes otherwise."""
+    """The message also names the program for other files that PyTorch writes."""
     net = nn.Linear(2, 1)
     save_parameters(net, "x.pt")
     with pytest.raises(
@@ -448,7 +448,7 @@ def test_each_of_our_readers_names_the_other(scripted: bytes) -> None:
 
 
 def test_what_is_cut_off_is_damaged() -> None:
-    """A file of the right kind that is not whole."""
+    """A file of the right kind that is incomplete is called damaged."""
     save_parameters(nn.Linear(2, 1), "x.st")
     save(torch.ones(30), "x.pt")
     for read, name in ((partial(load_parameters, nn.Linear(2, 1)), "x.st"), (load, "x.pt")):
@@ -460,7 +460,7 @@ def test_what_is_cut_off_is_damaged() -> None:
 
 
 def test_a_folder_says_what_it_holds() -> None:
-    """And stays the system's own error."""
+    """The error is still the system's own."""
     save_checkpoint("run", 1, net=nn.Linear(1, 1))
     Path("distributed").mkdir()
     Path("distributed", ".metadata").write_bytes(b"")
@@ -489,7 +489,7 @@ def test_a_checkpoint_is_found_by_its_folder() -> None:
         load_checkpoint(path, net=nn.Linear(1, 1))
 
 
-# Slips.
+# Wrong arguments.
 
 SLIPS: dict[str, tuple[Callable[[], Any], str]] = {
     "a state_dict": (lambda: save_parameters(nn.Linear(1, 1).state_dict(), "x"), "expected a net, .* but got collections.OrderedDict: pass the net itself"),  # type: ignore[type-var]
@@ -507,7 +507,7 @@ SLIPS: dict[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.parametrize(("call", "message"), SLIPS.values(), ids=SLIPS)
 def test_a_slip_is_told(call: Callable[[], Any], message: str, folder: Path) -> None:
-    """What came, and what was expected; no file is made."""
+    """The error names the wrong argument and the expected one, and no file is created."""
     with pytest.raises(TypeError, match=f"^{message}"):
         call()
     assert list(folder.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The initializers: what they draw, what they leave alone, and filling a net by the types of its layers."""
+"""The initializers: the values they draw, the tensors they leave alone, and filling a net by types."""
 
 import inspect
 import math
@@ -51,7 +51,7 @@ def seeded(seed: int) -> torch.Generator:
 
 @every_init
 def test_every_linear_layer_is_filled_and_nothing_else(fill: Init) -> None:
-    """Subclasses too, and the one inside an attention block; two of the functions set biases to 0."""
+    """Subclasses and the layer inside an attention block are filled. Two of the functions set biases to 0."""
     attention = nn.MultiheadAttention(3, 1)
     net = nn.Sequential(nn.Linear(3, 3), Scores(3, 3, bias=False), attention, nn.Conv1d(3, 3, 1))
     net[0].weight.requires_grad_(False)
@@ -70,7 +70,7 @@ def test_every_linear_layer_is_filled_and_nothing_else(fill: Init) -> None:
 
 @every_init
 def test_a_lazy_layer_is_refused_and_stays_lazy(fill: Init) -> None:
-    """The error is PyTorch's own; nothing is drawn."""
+    """The error is PyTorch's own, and nothing is drawn."""
     layer, state = nn.LazyLinear(2), torch.get_rng_state()
     with pytest.raises(ValueError, match="uninitialized parameter"):
         layer.apply(fill)
@@ -89,7 +89,7 @@ DISTRIBUTIONS = [
 
 @pytest.mark.parametrize(("fill", "variance", "kurtosis", "bound"), DISTRIBUTIONS)
 def test_weights_have_their_distribution(fill: Init, variance: float, kurtosis: float, bound: float) -> None:
-    """Mean and variance are within four standard errors, and a bound is kept and nearly reached."""
+    """Mean and variance are within four standard errors. Values nearly reach the bound."""
     weight = nn.Linear(300, 500).apply(fill).weight.double()
     n = weight.numel()
     assert abs(weight.mean()) < 4 * math.sqrt(variance / n)
@@ -99,14 +99,14 @@ def test_weights_have_their_distribution(fill: Init, variance: float, kurtosis: 
 
 
 def test_the_constants_are_the_constants() -> None:
-    """1 unless another value is given, and 42."""
+    """The values are 1 unless another one is given, and 42."""
     fills = init_constant, partial(init_constant, value=-0.5), init_42
     assert [nn.Linear(1, 1).apply(fill).weight.item() for fill in fills] == [1.0, -0.5, 42.0]
 
 
 @pytest.mark.parametrize("fill", [init_normal, init_xavier, my_init])
 def test_a_generator_decides_alone(fill: Init) -> None:
-    """The same seed gives the same weights, and the global stream is not touched."""
+    """The same seed gives the same weights, and the global random state does not change."""
     layer, state = nn.Linear(8, 8), torch.get_rng_state()
     drawn = [layer.apply(partial(fill, generator=seeded(s))).weight.detach().clone() for s in (1, 1, 2)]
     assert torch.equal(drawn[0], drawn[1])
@@ -116,7 +116,7 @@ def test_a_generator_decides_alone(fill: Init) -> None:
 
 @pytest.mark.parametrize(("fill", "alike"), [(init_constant, True), (init_normal, False)])
 def test_units_that_begin_alike_stay_alike(fill: Init, alike: bool) -> None:
-    """With constant weights the rows of a hidden layer's gradient are equal, after some steps too."""
+    """With constant weights, the rows of a hidden layer's gradient are equal, even after some steps."""
     net = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)).apply(fill)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
     for _ in range(3):
@@ -133,7 +133,7 @@ def test_units_that_begin_alike_stay_alike(fill: Init, alike: bool) -> None:
 
 @pytest.mark.parametrize(("bound", "threshold"), [(10, 5), (3, 1), (2, 0), (1, 1)])
 def test_small_values_are_zero_and_large_ones_uniform(bound: float, threshold: float) -> None:
-    """The shares of negative, zero and positive values are right, and so are their ranges."""
+    """The fractions of negative, zero and positive values are right, and so are their ranges."""
     values = hardshrink_uniform_(torch.empty(100_000), bound, threshold)
     size, outer = values.abs(), (1 - threshold / bound) / 2
     assert ((size == 0) | ((threshold <= size) & (size <= bound))).all()
@@ -142,7 +142,7 @@ def test_small_values_are_zero_and_large_ones_uniform(bound: float, threshold: f
 
 
 def test_a_value_at_the_threshold_stays() -> None:
-    """Types of few digits reach it: only what is smaller becomes 0."""
+    """In a type with few digits some values equal the threshold; only smaller values become 0."""
     values = hardshrink_uniform_(torch.empty(10_000, dtype=torch.bfloat16), bound=10, threshold=5)
     assert (values.abs() == 5).any()
 
@@ -153,7 +153,7 @@ FILLABLE += [torch.ones(3).bfloat16(), torch.ones(3, device="meta"), torch.ones(
 
 @pytest.mark.parametrize("tensor", FILLABLE)
 def test_any_tensor_is_filled_in_place(tensor: Tensor) -> None:
-    """It is returned itself, with its dtype and its gradient flag, and none of its 1s is left."""
+    """The tensor itself is returned, with its dtype and its gradient flag, and none of its 1s is left."""
     before = tensor.dtype, tensor.requires_grad, tensor.is_leaf
     assert hardshrink_uniform_(tensor, generator=seeded(1)) is tensor
     assert (tensor.dtype, tensor.requires_grad, tensor.is_leaf) == before
@@ -162,7 +162,7 @@ def test_any_tensor_is_filled_in_place(tensor: Tensor) -> None:
 
 @pytest.mark.parametrize(("bound", "threshold"), [(10, -1), (5, 6), (-1, -2), (math.nan, 1), (1, math.nan)])
 def test_bounds_that_make_no_sense_change_nothing(bound: float, threshold: float) -> None:
-    """Both numbers are named, the tensor keeps its values, and nothing is drawn."""
+    """The error names both numbers, the tensor keeps its values, and nothing is drawn."""
     tensor, state = torch.ones(3), torch.get_rng_state()
     with pytest.raises(ValueError, match=rf"threshold={threshold} and bound={bound}"):
         hardshrink_uniform_(tensor, bound, threshold)
@@ -170,7 +170,7 @@ def test_bounds_that_make_no_sense_change_nothing(bound: float, threshold: float
     assert torch.equal(torch.get_rng_state(), state)
 
 
-# `init_by_type`: what is filled.
+# `init_by_type`: the tensors that it fills.
 
 RULES = {nn.Linear: {"bias": twos, "weight": ones}, nn.Embedding: {"weight": threes}}
 LINEAR = {"weight": 1.0, "bias": 2.0}
@@ -182,7 +182,7 @@ LAYERS += [lambda: nn.Sequential(Scores(3, 3), nn.ReLU())]
 
 @st.composite
 def nets(draw: st.DrawFn) -> nn.Sequential:
-    """Layers in any order, some in several places, some frozen, some tied by object or by memory."""
+    """Layers in any order, some used several times, some frozen, some tied by object or by memory."""
     first, makers = nn.Linear(3, 3), draw(st.lists(st.sampled_from(LAYERS)))
     others = [nn.Embedding(3, 3), *(make() for make in makers)]
     for layer in others:
@@ -200,7 +200,7 @@ def nets(draw: st.DrawFn) -> nn.Sequential:
 @settings(deadline=None, max_examples=60)
 @given(net=nets())
 def test_the_report_tells_what_was_filled(net: nn.Module) -> None:
-    """Each tensor once, by the first of its names that has a rule; the others are bit for bit as before."""
+    """Each tensor is filled once, by the rule for its first name that has one. All others keep their bits."""
     state, ties = net.state_dict(keep_vars=True), shared_names(net)
     before = {name: (tensor.detach().clone(), tensor.requires_grad) for name, tensor in state.items()}
     filled: dict[int, float] = {}
@@ -220,7 +220,7 @@ def test_the_report_tells_what_was_filled(net: nn.Module) -> None:
 
 
 def test_the_nearest_class_with_a_rule_decides() -> None:
-    """A rule that is empty takes layers out of the rule of their base class."""
+    """An empty rule excludes layers from the rule of their base class."""
 
     class Finer(Scores):
         pass
@@ -234,7 +234,7 @@ def test_the_nearest_class_with_a_rule_decides() -> None:
 
 
 def test_the_first_name_fills_within_a_layer_too() -> None:
-    """Whatever the order in the rule."""
+    """The order in the rule does not matter."""
 
     class Tied(nn.Module):
         def __init__(self) -> None:
@@ -245,7 +245,7 @@ def test_the_first_name_fills_within_a_layer_too() -> None:
     assert report == {"first": "ones_", "second": "ones_"}
 
 
-# What PyTorch keeps at 0.
+# Rows that PyTorch keeps at 0.
 
 
 def tied(first: nn.Module, second: nn.Module) -> nn.Module:
@@ -288,7 +288,7 @@ PADDED: dict[str, tuple[Callable[[], nn.Module], Any]] = {
 
 @pytest.mark.parametrize(("make", "rules"), PADDED.values(), ids=PADDED)
 def test_the_row_of_padding_stays_zero(make: Callable[[], nn.Module], rules: Any) -> None:
-    """Whichever layer's rule fills the weight; the other rows are filled, and everything can be trained."""
+    """The row stays 0 whichever layer's rule fills the weight. The weight can be trained."""
     for device in ("cpu", "meta"):
         with torch.device(device):
             net = make()
@@ -303,7 +303,7 @@ def test_the_row_of_padding_stays_zero(make: Callable[[], nn.Module], rules: Any
 
 
 def test_a_row_of_padding_that_no_rule_fills_is_left() -> None:
-    """It may hold what was loaded."""
+    """The row may contain loaded values."""
     net = nn.Sequential(nn.Embedding(3, 2, padding_idx=0), nn.Linear(2, 1))
     init.ones_(net[0].weight)
     init_by_type(net, SCORES)
@@ -311,7 +311,7 @@ def test_a_row_of_padding_that_no_rule_fills_is_left() -> None:
 
 
 def test_a_weight_without_padding_is_filled_whole() -> None:
-    """Also one that is computed, which is no parameter."""
+    """A computed weight, which is not a parameter, causes no error."""
     net = nn.Sequential(nn.Embedding(3, 2), weight_norm(nn.Embedding(3, 2, padding_idx=0)))
     init_by_type(net, {nn.Embedding: {"weight": ones}}, skip=("1",))
     assert net[0].weight.unique().tolist() == [1.0]
@@ -321,7 +321,7 @@ def test_a_weight_without_padding_is_filled_whole() -> None:
 
 
 def test_layers_are_left_out_by_path() -> None:
-    """With everything inside them; the others are filled."""
+    """Everything inside these layers is left out too; the other layers are filled."""
     net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Linear(2, 2))
     before = [net[1][0].weight.clone(), net[1][1].weight.clone(), net[2].weight.clone()]
     report = init_by_type(net, {nn.Linear: {"weight": ones}}, skip=("1",))
@@ -334,7 +334,7 @@ def test_layers_are_left_out_by_path() -> None:
 
 
 def test_a_layer_that_has_no_such_parameter_can_be_left_out() -> None:
-    """As one under the old `weight_norm`, whose weight is no parameter."""
+    """For example, the weight of a layer under the old `weight_norm` is not a parameter."""
     with warnings.catch_warnings(action="ignore"):
         head = nn.utils.weight_norm(nn.Linear(2, 2))
     net = nn.ModuleDict({"body": nn.Linear(2, 2), "head": head, "lazy": nn.LazyLinear(2)})
@@ -349,7 +349,7 @@ def test_a_layer_that_has_no_such_parameter_can_be_left_out() -> None:
 
 
 def test_a_shared_layer_is_left_out_by_any_of_its_paths() -> None:
-    """A tensor that is filled through another layer is filled."""
+    """A tensor that the layer shares with another one is still filled through the other layer."""
     layer, other = nn.Linear(2, 2), Scores(2, 2)
     other.bias = layer.bias
     net = nn.Sequential(layer, other, layer)
@@ -359,7 +359,7 @@ def test_a_shared_layer_is_left_out_by_any_of_its_paths() -> None:
 
 
 def test_a_net_inside_itself_is_refused() -> None:
-    """Before anything is filled, also when a path to skip is wrong."""
+    """The error comes before anything is filled, even if a path to skip is wrong."""
     net = nn.Sequential(nn.Linear(2, 2))
     net[0].parent = net
     for skip in ((), ("hed",)):
@@ -383,7 +383,7 @@ SKIPS: list[tuple[Any, type[Exception], str]] = [
 
 @pytest.mark.parametrize(("skip", "error", "message"), SKIPS)
 def test_a_path_to_skip_has_to_be_one(skip: Any, error: type[Exception], message: str) -> None:
-    """Before anything is filled."""
+    """The error comes before anything is filled."""
     net = nn.ModuleDict({"body": nn.Linear(2, 2), "head": nn.Linear(2, 2)})
     before = [parameter.clone() for parameter in net.parameters()]
     with pytest.raises(error, match=message):
@@ -392,7 +392,7 @@ def test_a_path_to_skip_has_to_be_one(skip: Any, error: type[Exception], message
 
 
 def test_a_function_is_asked_once_for_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many parameters it fills; not at all without a generator."""
+    """The number of parameters does not matter. Without a generator, no function is inspected."""
     asked: list[Any] = []
     monkeypatch.setattr(inspect, "signature", lambda function: asked.append(function) or signature(function))
     net = nn.Sequential(*(kind(3, 3) for kind in (nn.Linear, Scores) * 3))
@@ -405,7 +405,7 @@ def test_a_function_is_asked_once_for_its_arguments(monkeypatch: pytest.MonkeyPa
 
 
 def test_functions_of_every_kind() -> None:
-    """Lambdas, methods, objects and nested partials; those without `generator` are not given one."""
+    """Lambdas, methods, objects and nested partials work. A function without `generator` gets none."""
 
     class Sevens:
         def __call__(self, tensor: Tensor) -> None:
@@ -420,23 +420,23 @@ def test_functions_of_every_kind() -> None:
     assert [parameter.unique().tolist() for parameter in net.parameters()] == [[5.0], [0.0], [7.0], [1.0]]
 
 
-# Where the random numbers come from.
+# The source of the random numbers.
 
-SPARSE = partial(init.sparse_, sparsity=0.5)  # PyTorch takes its zeros' places from the global stream
+SPARSE = partial(init.sparse_, sparsity=0.5)  # PyTorch takes the places of its zeros from the global stream
 PUBLIC = [f for name, f in vars(init).items() if name.endswith("_") and not name.startswith("_")]
 RANDOM = [f for f in PUBLIC if "generator" in signature(f).parameters and f is not init.sparse_]
-METHODS = [torch.Tensor.normal_, partial(torch.Tensor.uniform_, to=2.0)]  # `inspect` cannot read these
+METHODS = [torch.Tensor.normal_, partial(torch.Tensor.uniform_, to=2.0)]  # without a readable signature
 
 
 def shuffled(tensor: Tensor) -> None:
-    """Draws whatever its tensor is, as `sparse_` does before PyTorch 2.13."""
+    """Draw numbers for any tensor, like `sparse_` before PyTorch 2.13."""
     tensor.copy_(torch.randperm(tensor.numel(), device="cpu").view_as(tensor))
 
 
 @pytest.mark.parametrize("generator", [None, seeded(1)], ids=["global", "generator"])
 @pytest.mark.parametrize("function", [*RANDOM, hardshrink_uniform_, SPARSE, shuffled])
 def test_nothing_is_drawn_on_meta(function: Init, generator: torch.Generator | None) -> None:
-    """For a net made there by the argument or in the context, and also within the context."""
+    """The net is made on meta by argument or by context; the call may be inside the context."""
     net, state = nn.Linear(3, 2, device="meta"), torch.get_rng_state()
     init_by_type(net, {nn.Linear: {"weight": function}}, generator=generator)
     with torch.device("meta"):
@@ -449,7 +449,7 @@ def test_nothing_is_drawn_on_meta(function: Init, generator: torch.Generator | N
 
 @pytest.mark.parametrize("function", [*RANDOM, hardshrink_uniform_, *METHODS])
 def test_the_generator_reaches_every_function(function: Init) -> None:
-    """Equal seeds, equal values; the global stream and a meta context around the call do not matter."""
+    """Equal seeds give equal values. The global random state and a meta context make no difference."""
     net, drawn = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), []
     state = torch.get_rng_state()
     for seed, device in ((1, "cpu"), (1, "meta"), (2, "cpu")):
@@ -465,7 +465,7 @@ def test_the_generator_reaches_every_function(function: Init) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize(("net", "generator"), [("cpu", "cuda"), ("cuda", "cpu")])
 def test_a_generator_of_another_device_is_refused(net: str, generator: str) -> None:
-    """Before anything is filled; a function that draws nothing does not need one."""
+    """The error comes before anything is filled. Functions that draw nothing accept any generator."""
     layer, other = nn.Linear(2, 2, device=net), torch.Generator(generator)
     with pytest.raises(RuntimeError, match=f"'{net}' device type for generator but found '{generator}'"):
         init_by_type(layer, {nn.Linear: {"bias": zeros, "weight": xavier}}, generator=other)
@@ -473,7 +473,7 @@ def test_a_generator_of_another_device_is_refused(net: str, generator: str) -> N
     init_by_type(layer, {nn.Linear: {"bias": zeros}}, generator=other)
 
 
-# What is refused.
+# Arguments that are refused.
 
 
 def two() -> nn.Module:
@@ -485,7 +485,7 @@ def interrupted(tensor: Tensor) -> None:
 
 
 def late(function: Any) -> Any:
-    """Rules under which two parameters are filled before the function's turn comes."""
+    """Rules under which two parameters are filled before this function is called."""
     return {nn.LayerNorm: {"weight": twos}, nn.Linear: {"weight": ones, "bias": function}}
 
 
@@ -515,7 +515,7 @@ ERRORS: list[tuple[Callable[[], nn.Module], Any, type[BaseException], str]] = [
 def test_what_is_wrong_is_said_and_nothing_is_changed(
     make: Callable[[], nn.Module], rules: Any, error: type[BaseException], message: str
 ) -> None:
-    """Whether it is seen before the first function runs or only then; a note names the parameter."""
+    """The error may come before the first function runs or while one runs; a note names the parameter."""
     net = make()
     before = [(p, None if nn.parameter.is_lazy(p) else p.detach().clone()) for p in net.parameters()]
     with pytest.raises(error, match=message):
@@ -526,7 +526,7 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
 
 
 def test_an_error_takes_back_what_was_drawn() -> None:
-    """From the default generator, and from the one that was given."""
+    """Both the default generator and a given one are restored."""
     rules = {nn.Linear: {"weight": nn.init.normal_, "bias": nn.init.xavier_uniform_}}
     generator = torch.Generator().manual_seed(3)
     for chosen in (None, generator):
@@ -540,7 +540,7 @@ def test_an_error_takes_back_what_was_drawn() -> None:
 
 @pytest.mark.parametrize("mode", [True, False])
 def test_a_net_made_in_inference_mode_is_filled(mode: bool) -> None:
-    """In whatever mode; a part of the net that was made outside can be trained afterwards."""
+    """The caller's mode does not matter, and a part made outside inference mode can still be trained."""
     with torch.inference_mode():
         table = nn.Embedding(3, 2, padding_idx=0)
     net = nn.Sequential(table, nn.Linear(2, 1))
@@ -557,7 +557,7 @@ def test_a_net_made_in_inference_mode_is_filled(mode: bool) -> None:
 
 
 def test_an_error_on_a_net_made_in_inference_mode_takes_everything_back() -> None:
-    """It is the error of the function."""
+    """The error is the function's own."""
     with torch.inference_mode():
         net = nn.Sequential(nn.LayerNorm(2), nn.Linear(2, 1))
     before = [parameter.tolist() for parameter in net.parameters()]
@@ -582,7 +582,7 @@ BESIDE: dict[str, Callable[[], Tensor]] = {
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("make", BESIDE.values(), ids=BESIDE)
 def test_buffers_of_any_kind_are_no_hindrance(make: Callable[[], Tensor]) -> None:
-    """The error is that of the function, and values and random numbers are put back."""
+    """The error is the function's own, and values and random numbers are restored."""
     net = two()
     net.register_buffer("other", make())
     before, random_state = [p.tolist() for p in net.parameters()], torch.get_rng_state()
@@ -600,7 +600,7 @@ def test_buffers_of_any_kind_are_no_hindrance(make: Callable[[], Tensor]) -> Non
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_an_error_leaves_what_has_no_values_yet(device: str) -> None:
-    """Lazy layers without a rule stay lazy, and the error is that of the function, also on the meta device."""
+    """Lazy layers without a rule stay lazy, and the error is the function's own, even on the meta device."""
     net = nn.Sequential(nn.LazyLinear(2), nn.LayerNorm(2, device=device), nn.Linear(2, 3, device=device))
     rules = {nn.LayerNorm: {"weight": ones}, nn.Linear: {"bias": xavier}, nn.LazyLinear: {}}
     with pytest.raises(ValueError, match="Fan in and fan out"):
@@ -612,7 +612,7 @@ def test_an_error_leaves_what_has_no_values_yet(device: str) -> None:
 
 
 def test_an_error_takes_back_what_was_drawn_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On all of them; these are generators of the CPU, where torch has those of GPUs that are in use."""
+    """All GPUs are covered. CPU generators stand in for those of GPUs in use."""
     generators = torch.Generator(), torch.Generator()
     monkeypatch.setattr(torch.cuda, "default_generators", generators)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
@@ -629,7 +629,7 @@ def test_an_error_takes_back_what_was_drawn_on_gpus(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_error_takes_back_what_a_function_did_elsewhere() -> None:
-    """To gradients, to what attributes hold, and to Python's random numbers."""
+    """Gradients, the contents of attributes, and Python's random state are restored."""
     net = nn.Linear(4, 2)
     net.seen = []
     net(torch.ones(4)).sum().backward()

@@ -1,4 +1,4 @@
-"""The custom layers: checked against PyTorch's own."""
+"""The custom layers, compared with PyTorch's own."""
 
 import copy
 import warnings
@@ -23,10 +23,10 @@ SIZES = st.integers(0, 5)
 def test_a_linear_layer_is_pytorchs(
     batch: list[int], in_features: int, out_features: int, bias: bool
 ) -> None:
-    """Of every size, and for every batch: the same values from the same seed, outputs and gradients."""
+    """For every size and batch, the same seed gives the same values, outputs and gradients."""
     made, X = [], torch.rand(*batch, in_features)
     for kind in (nn.Linear, MyLinear):
-        with warnings.catch_warnings(action="ignore"):  # nn.Linear warns of parameters without values
+        with warnings.catch_warnings(action="ignore"):  # nn.Linear warns if parameters have no values
             torch.manual_seed(1)
             layer = kind(in_features, out_features, bias=bias)
         inputs = X.clone().requires_grad_()
@@ -39,7 +39,7 @@ def test_a_linear_layer_is_pytorchs(
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_gradients_are_right(bias: bool) -> None:
-    """First and second ones, of the input and of every parameter."""
+    """First and second gradients are right, for the input and every parameter."""
     layer = MyLinear(3, 2, bias=bias, dtype=torch.float64)
     names = [name for name, _ in layer.named_parameters()]
 
@@ -53,7 +53,7 @@ def test_gradients_are_right(bias: bool) -> None:
 
 @pytest.mark.parametrize("cls", [nn.Linear, MyLinear])
 def test_states_are_exchanged_with_nn_linear(cls: type[nn.Module]) -> None:
-    """Each of the two loads what the other has saved."""
+    """Each of the two loads the state of the other."""
     layer: Any = cls(3, 2)
     other: Any = MyLinear(3, 2) if cls is nn.Linear else nn.Linear(3, 2)
     other.load_state_dict(layer.state_dict())
@@ -64,7 +64,7 @@ def test_states_are_exchanged_with_nn_linear(cls: type[nn.Module]) -> None:
 
 @pytest.mark.parametrize("dim", [None, 0, -1, (0, 1)])
 def test_the_mean_is_gone(dim: Any) -> None:
-    """Over the dimensions asked for, in the input's own type, and gradients add up to zero there."""
+    """The mean over these dimensions is 0, in the input's own type, and the gradients there add up to 0."""
     X = torch.rand(4, 5, dtype=torch.float64, requires_grad=True)
     Y = CenteredLayer(dim)(X)
     torch.testing.assert_close(Y.mean(dim), torch.zeros_like(Y.mean(dim)))
@@ -75,7 +75,7 @@ def test_the_mean_is_gone(dim: Any) -> None:
 
 
 def test_examples_are_coupled_unless_each_has_its_own_mean() -> None:
-    """A change of one example reaches the others through the mean of all."""
+    """With one mean for all, a change of one example changes the outputs of the others."""
     X = torch.rand(2, 5)
     other = X.clone()
     other[1] += 1
@@ -87,7 +87,7 @@ def test_examples_are_coupled_unless_each_has_its_own_mean() -> None:
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_lazy_layer_becomes_a_linear_one(bias: bool) -> None:
-    """With the values that the same seed gives to the layer with sizes; until then nothing is drawn."""
+    """The same seed gives a lazy layer the values of a layer with sizes. Until then nothing is drawn."""
     X = torch.rand(4, 3)
     torch.manual_seed(1)
     sized = MyLinear(3, 2, bias=bias)
@@ -104,7 +104,7 @@ def test_a_lazy_layer_becomes_a_linear_one(bias: bool) -> None:
 
 
 def test_a_lazy_layer_keeps_what_it_has_loaded() -> None:
-    """The first batch changes its class, and no value."""
+    """The first batch changes its class but none of its values."""
     sized, lazy, X = MyLinear(3, 2), MyLazyLinear(2), torch.rand(4, 3)
     lazy.load_state_dict(sized.state_dict())
     assert torch.equal(lazy(X), sized(X))
@@ -123,6 +123,6 @@ ERRORS: list[tuple[nn.Module, Tensor, type[Exception], str]] = [
 
 @pytest.mark.parametrize(("layer", "X", "error", "message"), ERRORS)
 def test_what_is_wrong_is_said(layer: nn.Module, X: Tensor, error: type[Exception], message: str) -> None:
-    """In PyTorch's own words."""
+    """The messages are PyTorch's own."""
     with pytest.raises(error, match=message):
         layer(X)

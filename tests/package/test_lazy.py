@@ -1,4 +1,4 @@
-"""The dry run: which shapes it gives, what it leaves as it was, and what it says when it fails."""
+"""The dry run: the shapes it gives, the things it leaves unchanged, and its messages when it fails."""
 
 import copy
 import itertools
@@ -28,7 +28,7 @@ image, small = torch.ones(1, 4, 9, 9), torch.ones(1, 3, 4, 4)
 
 
 class Run(nn.Module):
-    """Modules, and a forward pass that the test gives."""
+    """Modules and a forward pass that the test provides."""
 
     def __init__(self, run: Callable[..., Any], **modules: nn.Module) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Run(nn.Module):
 
 
 class Scale(LazyModuleMixin, nn.Module):
-    """A lazy module of one's own, which keeps its class."""
+    """A custom lazy module that keeps its class."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ def shared() -> nn.Module:
 
 
 def state(net: nn.Module) -> dict[str, Any]:
-    """All that a failure has to leave as it was."""
+    """Everything that a failure must leave unchanged."""
     tensors = dict((*net.named_parameters(), *net.named_buffers()))
     return {
         "random": torch.get_rng_state().tolist(),
@@ -75,7 +75,7 @@ def state(net: nn.Module) -> dict[str, Any]:
     }
 
 
-# What a lazy net becomes.
+# The result for a lazy net.
 
 NAMES: list[tuple[Make, list[str]]] = [
     (MLP, ["hidden.weight", "hidden.bias"]),
@@ -88,7 +88,7 @@ NAMES: list[tuple[Make, list[str]]] = [
 
 @pytest.mark.parametrize(("make", "names"), NAMES)
 def test_names_wait_until_the_dry_run(make: Make, names: list[str]) -> None:
-    """Of parameters and buffers, in the order of the modules, each name of a shared one."""
+    """Names of parameters and buffers come in the order of the modules, with every name of a shared one."""
     net = make()
     assert uninitialized_names(net) == names
     outer = nn.Sequential(net, MLP())
@@ -111,7 +111,7 @@ LAZY = [("Linear", (3,), 0), *((f"{kind}{d}d", args, d) for kind, args in KINDS 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize(("kind", "args", "d"), LAZY)
 def test_every_lazy_layer_becomes_the_eager_one(kind: str, args: Any, d: int, dtype: torch.dtype) -> None:
-    """With the class, the values and the next random number that the same seed gives to one with sizes."""
+    """Class, values and the next random number equal those of a layer with sizes and the same seed."""
     made = []
     for make in (partial(getattr(nn, kind), 4), getattr(nn, f"Lazy{kind}")):
         torch.manual_seed(1)
@@ -130,7 +130,7 @@ class Noise(nn.Module):
 @settings(deadline=None, max_examples=40)
 @given(plan=st.lists(st.sampled_from([nn.Linear, nn.BatchNorm1d, nn.Dropout, Noise]), min_size=1))
 def test_a_lazy_net_equals_an_eager_one(plan: list[type[nn.Module]]) -> None:
-    """Whatever the forward pass draws; the random stream goes on alike as well."""
+    """The forward pass may draw numbers; the random state afterwards is the same too."""
 
     def build(lazy: bool) -> Iterator[nn.Module]:
         width = 4
@@ -167,7 +167,7 @@ def compiler() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", [Catching, nn.Sequential])
 def test_other_nets_equal_eager_ones(kind: type[nn.Sequential], compiler: None) -> None:
-    """One whose forward pass goes on after an error of a layer, and one that is to be compiled."""
+    """The two kinds are a net that continues after a layer's error, and a net that will be compiled."""
     torch.manual_seed(1)
     eager = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)).state_dict(), torch.rand(1)
     torch.manual_seed(1)
@@ -179,7 +179,7 @@ def test_other_nets_equal_eager_ones(kind: type[nn.Sequential], compiler: None) 
 
 @pytest.mark.parametrize("make", [MLP, shared, Scale])
 def test_two_nets_differ(make: Make) -> None:
-    """What new parameters draw moves the stream on."""
+    """New parameters advance the random state."""
     nets = [apply_init(make(), rows) for _ in range(2)]
     assert not torch.equal(*(torch.cat([p.flatten() for p in net.parameters()]) for net in nets))
 
@@ -188,7 +188,7 @@ def test_two_nets_differ(make: Make) -> None:
 
 
 class Foreign(nn.Module):
-    """A linear layer with a hook of its own, which goes away when it is done."""
+    """A linear layer with a hook of its own, which removes itself when it is done."""
 
     def __init__(self, out: int = 4) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ class Bare(nn.Module):
         if is_lazy(module.factor):
             module.factor.materialize(X.shape[1:])
             module.shift.materialize(X.shape[1:])
-            module.factor.uniform_()  # in place on a leaf: only without gradients
+            module.factor.uniform_()  # in place on a leaf, which is allowed only without gradients
             module.shift.fill_(1)
         return args, {"X": X + 0}
 
@@ -236,14 +236,14 @@ class Bare(nn.Module):
 
 
 class Replacing(Foreign):
-    """The parameter that waits is not the one that comes."""
+    """A layer that replaces its lazy parameter by a new one."""
 
     def fill(self, X: Tensor) -> None:
         self.weight = nn.Parameter(torch.rand(self.out, X.shape[-1]))
 
 
 class Parent(nn.Module):
-    """A hook that fills the children, by their methods or by calling them, and then a hook that only looks."""
+    """A hook that initializes the children, by their methods or by calling them, and a hook that does not."""
 
     def __init__(self, calls: bool) -> None:
         super().__init__()
@@ -287,13 +287,13 @@ def hooks(net: nn.Module) -> list[Any]:
 
 @pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
 def test_lazy_layers_of_others_get_what_a_plain_call_gives(make: Make) -> None:
-    """Values, attributes, hooks and the next random number; afterwards they can be called and trained."""
+    """Values, attributes, hooks and the next random number are equal; afterwards the net can be trained."""
     found = []
     for initialize in (lambda net: net(rows), lambda net: apply_init(net, rows)):
         torch.manual_seed(1)
         net = make()
         names, modes = [name for name, _ in net.named_parameters()], [m.training for m in net.modules()]
-        net.eval()  # or a plain call draws for dropout
+        net.eval()  # otherwise a plain call would draw for dropout
         with torch.no_grad():
             initialize(net)
         found.append((net.state_dict(), hooks(net), torch.rand(1), getattr(net, "width", None)))
@@ -311,7 +311,9 @@ def test_lazy_layers_of_others_get_what_a_plain_call_gives(make: Make) -> None:
 
 @pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
 def test_lazy_layers_of_others_are_left_after_a_failure(make: Make) -> None:
-    """Whether the forward pass fails after them, or the function for their values; then all goes well."""
+    """The failure is in the forward pass after them, or in the function for their values. Afterwards a call
+    succeeds.
+    """
     net = nn.Sequential(make(), nn.Linear(9, 1))
     before = state(net), hooks(net)
     with pytest.raises(RuntimeError, match=r"the dry run failed in '1', Linear"):
@@ -331,7 +333,9 @@ def test_lazy_layers_of_others_are_left_after_a_failure(make: Make) -> None:
 
 
 def test_a_hook_finds_everything_as_it_was_before_the_dry_run() -> None:
-    """The second time as the first time, but for the modes of training, of which the dry run has its own."""
+    """Its second call sees the same state as the first, except for the training mode, which the dry run
+    turns off.
+    """
     seen: list[Any] = []
 
     class Looking(Foreign):
@@ -352,7 +356,7 @@ def test_a_hook_finds_everything_as_it_was_before_the_dry_run() -> None:
 
 
 def test_hooks_that_initialize_nothing_are_not_repeated() -> None:
-    """Nor are they when they run beside those that do, or come back to a layer that has its shape."""
+    """Hooks on the same layer as one that initializes, or on a layer that already has its shape, run once."""
     net, seen = nn.Sequential(nn.LazyLinear(3), Foreign(), nn.Linear(4, 4)), []
     for name, module in net.named_modules():
         module.register_forward_pre_hook(lambda *_, name=name: seen.append(name))
@@ -364,7 +368,7 @@ def test_hooks_that_initialize_nothing_are_not_repeated() -> None:
 
 
 def test_a_layer_that_was_loaded_before_its_first_batch_becomes_the_eager_one() -> None:
-    """Its hook has only the class to change."""
+    """Its hook only has to change the class."""
     net = loaded()
     before = net[0].weight.tolist()
     apply_init(net, rows)
@@ -372,7 +376,7 @@ def test_a_layer_that_was_loaded_before_its_first_batch_becomes_the_eager_one() 
 
 
 class InForward(nn.Module):
-    """A layer that waits, and no hook: the forward pass itself makes the weight."""
+    """A lazy layer without a hook: the forward pass itself creates the weight."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -386,7 +390,7 @@ class InForward(nn.Module):
 
 
 def test_what_forward_itself_initializes_takes_a_plain_call() -> None:
-    """The error says so, and the net is as it was; what the error says then works."""
+    """The error says so and leaves the net unchanged; following the error's advice works."""
     net = nn.Sequential(nn.LazyLinear(4), InForward())
     before = state(net)
     with pytest.raises(
@@ -405,7 +409,7 @@ def test_what_forward_itself_initializes_takes_a_plain_call() -> None:
 
 @pytest.mark.parametrize("layer", [nn.LazyLinear, Foreign])
 def test_what_the_forward_pass_does_not_reach_is_called_by_itself(layer: Callable[[int], nn.Module]) -> None:
-    """That is what the error says, and it works."""
+    """The error gives this advice, and it works."""
     net = Run(lambda net, X: net.a(X), a=layer(3), b=layer(2))
     with pytest.raises(
         RuntimeError, match=r"did not reach 'b.weight'.*: call their layers by themselves first"
@@ -417,11 +421,11 @@ def test_what_the_forward_pass_does_not_reach_is_called_by_itself(layer: Callabl
     assert uninitialized_names(net) == []
 
 
-# What the net is called with.
+# The inputs of the net.
 
 
 class Named(nn.Module):
-    """A forward pass that takes keywords only, one of them named as the argument of `apply_init`."""
+    """A forward pass that takes keywords only; one of them has the name of `apply_init`'s own argument."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -434,7 +438,7 @@ class Named(nn.Module):
 
 
 def test_inputs_may_have_names() -> None:
-    """They are copied as those without."""
+    """Inputs with names are copied like those without."""
     X, mask, extra = (
         torch.ones(2, 4, requires_grad=True),
         torch.ones(3),
@@ -470,7 +474,7 @@ def test_inputs_may_have_names() -> None:
     ],
 )
 def test_a_failure_shows_the_shapes_of_inputs_with_names(kwargs: Any, message: str) -> None:
-    """And everything is as it was."""
+    """The net is unchanged."""
 
     class Strict(Named):
         def forward(self, *inputs: Tensor, **kwargs: Any) -> Tensor:
@@ -487,7 +491,7 @@ def test_a_failure_shows_the_shapes_of_inputs_with_names(kwargs: Any, message: s
 
 
 def test_init_runs_after_the_dry_run() -> None:
-    """On every module, in the order of `net.apply`, and in the net's own modes."""
+    """The function runs on every module, in the order of `net.apply`, and with the net's own modes."""
     net, seen = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d()), []
     apply_init(net, rows, init=lambda module: seen.append((type(module), module.training)))
     assert seen == [(nn.Linear, True), (nn.BatchNorm1d, True), (nn.Sequential, True)]
@@ -495,7 +499,7 @@ def test_init_runs_after_the_dry_run() -> None:
 
 
 def test_what_was_made_before_stays_in_use() -> None:
-    """An optimizer holds the same parameters, a copy computes the same, loaded values are not drawn anew."""
+    """An optimizer holds the same parameters, a copy computes the same, and loaded values are kept."""
     net, other = MLP(), MLP()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     Y = apply_init(net, rows)(rows)
@@ -508,7 +512,7 @@ def test_what_was_made_before_stays_in_use() -> None:
 
 
 def test_a_net_on_meta_takes_meta_inputs() -> None:
-    """It gets its shapes there, and nothing is drawn."""
+    """The net gets its shapes on meta, and nothing is drawn."""
     before = torch.get_rng_state()
     net = nn.Sequential(MLP(device="meta"), nn.LazyBatchNorm1d(device="meta"))
     apply_init(net, torch.rand(2, 4, device="meta"))
@@ -517,11 +521,11 @@ def test_a_net_on_meta_takes_meta_inputs() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-# What the dry run leaves as it was.
+# The things that a dry run leaves unchanged.
 
 
 def test_a_net_without_lazy_parameters_is_only_checked() -> None:
-    """Modes, statistics, gradients, hooks and the random stream are bit for bit as before."""
+    """Modules, statistics, gradients, hooks and the random state keep their exact values."""
     net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout(), Noise())
     net[0].weight.requires_grad_(False)
     net[2].eval()
@@ -540,7 +544,7 @@ def test_a_net_without_lazy_parameters_is_only_checked() -> None:
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_run_is_without_training_and_gradients(enabled: bool) -> None:
-    """In every module; `train` is not called, which may do more. Afterwards all is as before."""
+    """The modes of all modules are changed without calling `train`, which may do more, and are restored."""
 
     class Strict(nn.Sequential):
         def train(self, mode: bool = True) -> Any:
@@ -571,7 +575,7 @@ WRITES: dict[str, tuple[Tensor, Callable[[Any], Any]]] = {
 
 @pytest.mark.parametrize(("count", "write"), WRITES.values(), ids=WRITES)
 def test_buffers_are_left(count: Tensor, write: Callable[[Any], Any]) -> None:
-    """The same objects with the same values, however the forward pass writes to them."""
+    """Buffers are the same objects with the same values, however the forward pass writes to them."""
     net = Run(lambda net, X: (write(net), net.a(X)), a=nn.LazyLinear(3))
     net.register_buffer("count", count)
     apply_init(net, rows)
@@ -580,7 +584,7 @@ def test_buffers_are_left(count: Tensor, write: Callable[[Any], Any]) -> None:
 
 
 def test_parameters_are_left() -> None:
-    """Also those of a layer that scales its weight when it is called."""
+    """Parameters keep their values even if a layer scales its weight when it is called."""
     net = nn.Sequential(nn.Embedding(5, 3, max_norm=0.1), nn.LazyLinear(2))
     before = net[0].weight.tolist()
     apply_init(net, torch.tensor([1, 2]))
@@ -589,7 +593,7 @@ def test_parameters_are_left() -> None:
 
 @pytest.mark.parametrize("pack", [lambda X: X, lambda X: [X]], ids=["tensor", "list"])
 def test_inputs_are_left(pack: Callable[[Tensor], Any]) -> None:
-    """The forward pass gets copies, which it may write to; what holds no tensor arrives as it is."""
+    """The forward pass gets copies that it may write to. Inputs without tensors are passed as they are."""
 
     def halve(net: Any, given: Any, *rest: Any) -> None:
         assert rest == others
@@ -600,7 +604,7 @@ def test_inputs_are_left(pack: Callable[[Tensor], Any]) -> None:
     assert (X.sum(), X._version) == (8, 0)
 
 
-# What a failure says, and leaves as it was.
+# The messages of failures, and the things that failures leave unchanged.
 
 
 def loaded() -> nn.Module:
@@ -627,7 +631,7 @@ def two_lazy() -> nn.Module:
 
 
 def beside(layer: nn.Module) -> nn.Module:
-    """A net whose lazy layer takes inputs of any width, and whose other layer does not."""
+    """A net whose lazy layer takes inputs of any width, but whose other layer does not."""
     lazy = nn.LazyConv2d(2, 1) if isinstance(layer, nn.modules.conv._ConvNd) else nn.LazyLinear(2)
     return nn.Sequential(Parallel(lazy, layer, dim=1))
 
@@ -669,7 +673,9 @@ RECOVERIES: dict[str, Callable[[nn.Module, list[Any], Make], Any]] = {
 def test_a_failure_says_where_and_leaves_everything(
     make: Make, wrong: list[Any], right: list[Any], message: str, recover: Callable[..., Any]
 ) -> None:
-    """The layer, what came and what it expects; afterwards the net takes right inputs in every way."""
+    """The message names the layer, its input and the expected shape. Afterwards the net takes right inputs
+    in every way.
+    """
     net = make()
     before = state(net)
     with pytest.raises((RuntimeError, KeyboardInterrupt), match=message):
@@ -681,13 +687,13 @@ def test_a_failure_says_where_and_leaves_everything(
 
 
 def test_a_layer_that_is_called_by_keyword_gets_its_shape() -> None:
-    """As in `net.a(input=X)`."""
+    """An example is `net.a(input=X)`."""
     net = apply_init(Run(lambda net, X: net.a(input=X), a=nn.LazyLinear(3)), rows)
     assert net.a.weight.shape == (3, 4)
 
 
 def test_a_failure_frees_the_memory_of_what_is_lazy_again() -> None:
-    """It has no values, as before, and its type and device."""
+    """A parameter has no values again, and has kept its type and device."""
     net = nn.Sequential(nn.LazyLinear(3), nn.Linear(4, 2)).double()
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
         apply_init(net, rows.double())
@@ -709,7 +715,7 @@ CONVS = [
 
 @pytest.mark.parametrize(("layer", "shape"), CONVS, ids=[type(layer).__name__ for layer, _ in CONVS])
 def test_the_expected_shape_of_a_convolution_has_all_its_channels(layer: nn.Module, shape: str) -> None:
-    """Those of all groups together, though the weight holds those of one; and a letter for each dimension."""
+    """The shape has the channels of all groups, although the weight has those of one group."""
     d = len(layer.kernel_size)
     with pytest.raises(
         RuntimeError, match=rf"it got shape \(2, 5(, 4){{{d}}}\), and expects shape {shape}: "
@@ -737,17 +743,17 @@ LOADED: list[tuple[Make, nn.Module, tuple[int, ...], str]] = [
 def test_the_expected_shape_after_loading_is_that_of_the_tensors(
     lazy: Make, eager: nn.Module, shape: tuple[int, ...], expected: str, called: bool
 ) -> None:
-    """The attributes of a lazy layer that was loaded stay 0, in PyTorch itself."""
+    """The attributes of a loaded lazy layer stay 0, which is PyTorch's own behavior."""
     net = nn.Sequential(lazy())
     net.load_state_dict(nn.Sequential(eager).state_dict())
-    if called and not isinstance(eager, nn.InstanceNorm1d):  # which fails for the same reason
+    if called and not isinstance(eager, nn.InstanceNorm1d):  # an instance norm would fail for the same reason
         net(torch.ones(2, 3, *shape[2:]))
     with pytest.raises(RuntimeError, match=f"expects shape {expected}: "):
         apply_init(net, torch.ones(shape))
 
 
 def test_a_norm_without_tensors_expects_what_it_was_made_for() -> None:
-    """A lazy one was made for nothing in particular."""
+    """A lazy norm has no expected size."""
     with pytest.raises(RuntimeError, match=r"got shape \(2,\), and expects shape \(N, 3, ...\): "):
         apply_init(nn.BatchNorm1d(3, affine=False, track_running_stats=False), torch.ones(2))
     with pytest.raises(RuntimeError, match=r"got shape \(2,\): "):
@@ -768,7 +774,7 @@ BESIDE: dict[str, tuple[Callable[[], Tensor], Callable[[Any], Tensor]]] = {
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("make", "values"), BESIDE.values(), ids=BESIDE)
 def test_buffers_of_any_kind_are_left(make: Callable[[], Tensor], values: Callable[[Any], Tensor]) -> None:
-    """Though the forward pass writes to them, whether it fails or not."""
+    """Buffers are restored after the forward pass writes to them, whether or not it fails."""
 
     def write(net: Any, X: Tensor) -> Tensor:
         values(net.other).zero_()
@@ -797,7 +803,7 @@ def test_buffers_of_any_kind_are_left(make: Callable[[], Tensor], values: Callab
     ],
 )
 def test_a_net_that_was_scripted_is_refused(make: Make, where: str) -> None:
-    """It takes no hooks, and nothing could be undone; the order that the error names works."""
+    """Scripted modules take no hooks, and changes could not be undone. The order named by the error works."""
     net = make()
     with pytest.raises(RuntimeError, match=f"^apply_init is not supported on ScriptModules, {where}: "):
         apply_init(net, rows)
@@ -807,7 +813,7 @@ def test_a_net_that_was_scripted_is_refused(make: Make, where: str) -> None:
 
 @pytest.mark.parametrize("init", [None, init_42])
 def test_a_net_inside_itself_is_refused(init: Any) -> None:
-    """Before it is called."""
+    """The error comes before the net is called."""
     net = Run(lambda net, X: pytest.fail("called"), a=nn.LazyLinear(3))
     net.a.parent = net
     with pytest.raises(ValueError, match=r"^Run contains itself: 'a.parent' is the net"):
@@ -815,7 +821,7 @@ def test_a_net_inside_itself_is_refused(init: Any) -> None:
 
 
 def test_a_failure_leaves_what_modules_hold() -> None:
-    """A dictionary that refuses to be changed is neither emptied nor in the way."""
+    """A dictionary that refuses changes is not emptied and causes no error."""
 
     class Frozen(dict[str, int]):
         def update(self, *args: Any, **kwargs: Any) -> None:
@@ -840,7 +846,7 @@ SPOILS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("spoil", SPOILS.values(), ids=SPOILS)
 def test_an_init_that_fails_midway_leaves_everything(spoil: Callable[[Any], Any]) -> None:
-    """Its error comes through as it is, and what it did to lazy and eager layers is undone."""
+    """The error is the function's own, and its changes to lazy and eager layers are undone."""
 
     def init(module: nn.Module) -> None:
         if module is net:
@@ -855,7 +861,7 @@ def test_an_init_that_fails_midway_leaves_everything(spoil: Callable[[Any], Any]
 
 
 def test_what_forward_sets_is_forgotten() -> None:
-    """A counter, a hidden state, a layer built on the way: they come with the first real call."""
+    """Attributes and layers that `forward` creates appear only with the first real call."""
 
     def remember(net: Any, X: Tensor) -> Tensor:
         net.last = X
@@ -869,7 +875,7 @@ def test_what_forward_sets_is_forgotten() -> None:
 
 
 def test_what_forward_does_elsewhere_is_undone() -> None:
-    """To lists in attributes, to gradients, and to the random numbers of Python and NumPy."""
+    """Lists in attributes, gradients, and the random states of Python and NumPy are restored."""
 
     def spread(net: Any, X: Tensor) -> Tensor:
         net.seen.append(X + random.random() + np.random.rand())
@@ -887,7 +893,7 @@ def test_what_forward_does_elsewhere_is_undone() -> None:
 
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
 def test_init_runs_in_the_callers_grad_mode(mode: Callable[[], Any]) -> None:
-    """What writes to parameters under the caller's `no_grad` may do so here as well."""
+    """A function that writes to parameters under the caller's `no_grad` works here as well."""
     with mode():
         seen = [torch.is_grad_enabled()]
         apply_init(nn.LazyLinear(3), rows, init=lambda module: seen.append(torch.is_grad_enabled()))
@@ -896,7 +902,7 @@ def test_init_runs_in_the_callers_grad_mode(mode: Callable[[], Any]) -> None:
 
 
 def test_a_net_of_inference_mode_is_served_too() -> None:
-    """One that was built there can be written there only, wherever the dry run is asked for."""
+    """A net made in inference mode can be written only in that mode, wherever the dry run is called."""
     with torch.inference_mode():
         inside, outside = nn.LazyLinear(3), nn.LazyLinear(3)
         assert apply_init(inside, rows, init=init_42)(rows).shape == (2, 3)
@@ -905,7 +911,7 @@ def test_a_net_of_inference_mode_is_served_too() -> None:
 
 
 def test_parameters_made_in_inference_mode_can_be_trained() -> None:
-    """They are not those of a plain call there, which cannot."""
+    """After a plain call in that mode they could not be trained."""
     net = nn.Sequential(nn.LazyLinear(3), nn.LazyLinear(2))
     with torch.inference_mode():
         apply_init(net, rows)

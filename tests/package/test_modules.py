@@ -1,4 +1,4 @@
-"""What each block of `d2lblocks.modules` does, beyond what is expected of any module."""
+"""The blocks of `d2lblocks.modules`: the properties of each, beyond those expected of any module."""
 
 import copy
 import functools
@@ -25,11 +25,11 @@ from d2lblocks import MLP, FixedHiddenMLP, MySequential, NestMLP, Parallel, modu
 
 sizes = st.integers(1, 6)
 TAKEN = set(dir(nn.Sequential()))  # names of attributes, which no module can have
-Pairs = list[tuple[nn.Module, nn.Module]]  # layers, and their twins with nn.Sequential for MySequential
+Pairs = list[tuple[nn.Module, nn.Module]]  # layers, and their twins with nn.Sequential
 
 
 def drawn(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """`given`, with torch's generator seeded anew for every example."""
+    """`given`, with torch's generator seeded again for every example."""
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(test)
@@ -48,7 +48,7 @@ def twins(layer: nn.Module) -> tuple[nn.Module, nn.Module]:
 
 @st.composite
 def nets(draw: st.DrawFn, width: int = 4, depth: int = 2) -> tuple[Pairs, int]:
-    """Random layers that fit each other, for inputs of size `width`; and the size of their output."""
+    """Random layers that fit each other, for inputs of size `width`, and the size of their output."""
     pairs: Pairs = []
     widths = [width]  # before each layer, and after the last
     for _ in range(draw(st.integers(0, 4))):
@@ -71,7 +71,7 @@ def nets(draw: st.DrawFn, width: int = 4, depth: int = 2) -> tuple[Pairs, int]:
 
 
 def outcome(call: Callable[..., Any], *args: Any) -> tuple[type, str]:
-    """The class and the text of what `call` raises, or those of its result."""
+    """The class and text of the exception that `call` raises, or of its result."""
     try:
         result = call(*args)
     except Exception as error:
@@ -80,7 +80,7 @@ def outcome(call: Callable[..., Any], *args: Any) -> tuple[type, str]:
 
 
 class Fuse(TorchFunctionMode):
-    """Fails after 3,000 calls of torch, so that a loop without an end is a failed test."""
+    """Fail after 3,000 calls of torch, so that an endless loop fails the test."""
 
     calls = 0
 
@@ -90,12 +90,12 @@ class Fuse(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-# MySequential, against nn.Sequential.
+# MySequential, compared with nn.Sequential.
 
 
 @drawn(nets())
 def test_random_nets_compute_what_nn_sequential_computes(net: tuple[Pairs, int]) -> None:
-    """With the same layers: the same keys, parameters, length, repr and outputs."""
+    """With the same layers, both have the same keys, parameters, length, repr and outputs."""
     pairs, width = net
     ours, theirs = MySequential(*(ours for ours, _ in pairs)), nn.Sequential(*(twin for _, twin in pairs))
     theirs.load_state_dict(ours.state_dict())
@@ -110,7 +110,7 @@ def test_random_nets_compute_what_nn_sequential_computes(net: tuple[Pairs, int])
 
 @drawn(nets(), st.data())
 def test_random_names_are_kept(net: tuple[Pairs, int], data: st.DataObject) -> None:
-    """An OrderedDict names the modules, in its order, and any name that `nn.Sequential` takes will do."""
+    """An OrderedDict names the modules in its order; every name that `nn.Sequential` accepts is accepted."""
     layers = [ours for ours, _ in net[0]]
     names = st.text(min_size=1).filter(lambda name: "." not in name and name not in TAKEN)
     keys = data.draw(st.lists(names, min_size=len(layers), max_size=len(layers), unique=True))
@@ -123,7 +123,7 @@ def test_random_names_are_kept(net: tuple[Pairs, int], data: st.DataObject) -> N
 
 @drawn(nets(), st.data())
 def test_iteration_and_indexing_give_the_layers(net: tuple[Pairs, int], data: st.DataObject) -> None:
-    """Iteration, every index and every slice give the very layers that were put in."""
+    """Iteration, every index and every slice give the same layer objects that were passed in."""
     layers = [ours for ours, _ in net[0]]
     ours, part = MySequential(*layers), data.draw(st.slices(len(layers)))
     assert list(map(id, ours)) == list(map(id, layers))
@@ -136,7 +136,7 @@ def test_iteration_and_indexing_give_the_layers(net: tuple[Pairs, int], data: st
 
 @drawn(st.integers(0, 3), st.one_of(st.integers(), st.floats(), st.text(), st.none(), st.booleans()))
 def test_a_bad_index_raises_what_nn_sequential_raises(length: int, index: Any) -> None:
-    """For any index the outcome is that of `nn.Sequential`, down to the message."""
+    """The result or the message is that of `nn.Sequential`, for any index."""
     made = [nn.Linear(1, 1 + i) for i in range(length)]
     assert outcome(MySequential(*made).__getitem__, index) == outcome(nn.Sequential(*made).__getitem__, index)
 
@@ -147,7 +147,7 @@ BAD_ARGS = torch.relu, "relu", 3, nn.ReLU, {"a": nn.ReLU()}, [nn.ReLU()], *map(O
 
 @pytest.mark.parametrize("arg", BAD_ARGS)
 def test_a_bad_argument_raises_what_nn_sequential_raises(arg: Any) -> None:
-    """What is no module, or has no proper name, is refused with PyTorch's own words."""
+    """An argument that is not a module or has no valid name is refused with PyTorch's own message."""
     for args in (arg,), (nn.ReLU(), arg):
         with pytest.raises((TypeError, KeyError)) as error:
             nn.Sequential(*args)
@@ -157,7 +157,7 @@ def test_a_bad_argument_raises_what_nn_sequential_raises(arg: Any) -> None:
 LAYERS = [nn.Linear(1, 1 + i) for i in range(3)]
 layers = st.sampled_from(LAYERS)
 positions = st.integers(-5, 5)
-places = positions | st.slices(4) | st.sampled_from([1.0, None, "0", True])  # some of them are none
+places = positions | st.slices(4) | st.sampled_from([1.0, None, "0", True])  # some of them are invalid
 others = st.lists(layers, max_size=3)
 CHANGES: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "append": st.tuples(layers | st.sampled_from([None, nn.ReLU, torch.relu])),
@@ -182,7 +182,7 @@ START = [
 
 
 def change(net: Any, name: str, args: tuple[Any, ...], done: list[Any]) -> Any:
-    """Change a container of either class, and give what came of it, which goes on in place of the container."""
+    """Change a container of either class, and return the result if it is one, and the container otherwise."""
     if name in ("__add__", "__iadd__") and isinstance(args[0], list):
         args = (type(net)(*args[0]),)
     kinds = re.compile(r"d2lblocks\.modules\.MySequential|torch\.nn\.modules\.container\.Sequential")
@@ -202,7 +202,7 @@ def change(net: Any, name: str, args: tuple[Any, ...], done: list[Any]) -> Any:
 def test_random_changes_do_what_they_do_to_nn_sequential(
     start: list[Any], made: list[tuple[str, Any]]
 ) -> None:
-    """After each: the result or the error, the names, the modules and the training mode are the same."""
+    """After each change, the result or error, the names, the modules and the training mode are the same."""
     seen = []
     for kind in (MySequential, nn.Sequential):
         net, done = kind(*start), []
@@ -215,7 +215,7 @@ def test_random_changes_do_what_they_do_to_nn_sequential(
 
 
 def test_changes_in_the_usual_notation() -> None:
-    """Indices, `del`, `+`, `*`; what was a sum or a product is another container of the same modules."""
+    """Indices, `del`, `+` and `*` work; a sum or product is a new container with the same modules."""
     a, b, c = LAYERS
     net = MySequential(a)
     assert net.append(b) is net
@@ -239,7 +239,7 @@ def test_changes_in_the_usual_notation() -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_torchscript_knows_only_the_containers_of_pytorch() -> None:
-    """It has a list of their classes, to which no other can be added."""
+    """TorchScript has a fixed list of container classes."""
     torch.jit.script(nn.Sequential(nn.ReLU()))
     with pytest.raises(RuntimeError, match="Only constant Sequential, ModuleList"):
         torch.jit.script(MySequential(nn.ReLU()))
@@ -255,7 +255,7 @@ def test_a_slice_of_a_subclass_is_of_the_subclass() -> None:
 
 
 def test_a_layer_given_twice_runs_twice() -> None:
-    """A module counts as often as it is given, here and when iterating."""
+    """Iteration yields a module as often as it was passed in, too."""
     double = nn.Linear(1, 1, bias=False)
     nn.init.constant_(double.weight, 2)
     net = MySequential(double, double, double)
@@ -263,7 +263,7 @@ def test_a_layer_given_twice_runs_twice() -> None:
     assert list(net) == [double] * 3
 
 
-# MLP and NestMLP, against the formula.
+# MLP and NestMLP, compared with the formula.
 
 
 def affine(net: nn.Module, name: str, X: Tensor) -> Tensor:
@@ -272,7 +272,7 @@ def affine(net: nn.Module, name: str, X: Tensor) -> Tensor:
 
 @drawn(sizes, sizes, sizes, st.lists(sizes, max_size=3), st.booleans())
 def test_mlp_is_its_formula(inputs: int, hidden: int, out: int, batch: list[int], lazy: bool) -> None:
-    """`out(relu(hidden(X)))`, for all sizes, lazy or not, under any leading dimensions."""
+    """`out(relu(hidden(X)))`, for all sizes, lazy or not, with any leading dimensions."""
     net, X = MLP(None if lazy else inputs, hidden, out), torch.randn(*batch, inputs)
     Y = net(X)
     assert Y.shape == (*batch, out)
@@ -281,7 +281,7 @@ def test_mlp_is_its_formula(inputs: int, hidden: int, out: int, batch: list[int]
 
 
 def test_mlp_has_256_hidden_and_10_output_features() -> None:
-    """The defaults are those of the book; without `in_features` the first batch decides."""
+    """The defaults are those of the book; without `in_features` the first batch determines the input size."""
     net = MLP()
     assert isinstance(net.hidden, nn.LazyLinear)
     assert net(torch.rand(2, 7)).shape == (2, 10)
@@ -300,7 +300,7 @@ def test_nest_mlp_is_its_formula(inputs: int, batch: list[int]) -> None:
 
 
 def test_a_chimera_runs_block_after_block() -> None:
-    """Blocks of blocks compose: the chimera gives what its parts give in turn."""
+    """Blocks of blocks can be combined: the chimera gives the same result as its parts in turn."""
     parts = NestMLP(), nn.Linear(16, 20), FixedHiddenMLP()
     X = torch.rand(2, 20)
     assert torch.equal(MySequential(*parts)(X), parts[2](parts[1](parts[0](X))))
@@ -311,7 +311,7 @@ def test_a_chimera_runs_block_after_block() -> None:
 
 
 def fixed_hidden(hidden: nn.Linear, out: nn.Linear, constant: Tensor, X: Tensor) -> Tensor:
-    """The formula of `FixedHiddenMLP`, with a layer for each use; halves all at once."""
+    """The formula of `FixedHiddenMLP`, with a separate layer for each use; it halves in one step."""
     Y = out(((hidden(X) @ constant) + torch.ones(())).clamp(min=0))
     halvings, total = 0, Y.abs().sum().item()
     while total / 2.0**halvings > 1:
@@ -321,7 +321,7 @@ def fixed_hidden(hidden: nn.Linear, out: nn.Linear, constant: Tensor, X: Tensor)
 
 @drawn(st.integers(1, 20), st.lists(sizes, max_size=2), st.sampled_from([0.0, 1e-9, 1.0, 1e3, 1e30]))
 def test_fixed_hidden_mlp_is_its_formula(features: int, batch: list[int], scale: float) -> None:
-    """The result is that of the formula, a scalar between -1 and 1."""
+    """The result equals the formula's, a scalar between -1 and 1."""
     net = FixedHiddenMLP(features, dtype=torch.float64)
     X = torch.randn(*batch, features, dtype=torch.float64) * scale
     with Fuse():
@@ -332,7 +332,7 @@ def test_fixed_hidden_mlp_is_its_formula(features: int, batch: list[int], scale:
 
 
 def test_a_sum_of_at_most_one_is_not_halved() -> None:
-    """Halving stops at 1, not before and not below it."""
+    """Halving stops as soon as the sum is at most 1."""
     net = FixedHiddenMLP(2)
     nn.init.zeros_(net.linear.weight)
     for bias, result in (0.5, 1.0), (0.25, 0.5), (0.75, 0.75), (2.0, 1.0):
@@ -341,7 +341,7 @@ def test_a_sum_of_at_most_one_is_not_halved() -> None:
 
 
 def test_the_gradient_of_a_layer_used_twice_is_the_sum_over_its_uses() -> None:
-    """`linear` gets the gradients that two layers of its weights get, added up."""
+    """`linear` gets the sum of the gradients that two separate layers with its weights would get."""
     net, X = FixedHiddenMLP(), torch.rand(2, 20)
     first, second = copy.deepcopy(net.linear), copy.deepcopy(net.linear)
     net(X).backward()
@@ -355,7 +355,7 @@ def test_the_gradient_of_a_layer_used_twice_is_the_sum_over_its_uses() -> None:
 
 
 def test_the_constant_is_uniform_saved_and_not_trained() -> None:
-    """`rand_weight` fills [0, 1), a training step leaves it alone, and a state dict brings it along."""
+    """`rand_weight` fills [0, 1). A training step does not change it, and a state dict contains it."""
     net, other = FixedHiddenMLP(), FixedHiddenMLP()
     before, weight = net.rand_weight.clone(), net.linear.weight.clone()
     assert 0 <= before.min() < 0.1
@@ -372,10 +372,10 @@ def test_the_constant_is_uniform_saved_and_not_trained() -> None:
 
 @pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan, 3e38])
 def test_what_cannot_be_halved_to_an_end_is_an_error(value: float) -> None:
-    """Values that are not finite raise, with their number, that of the input, and its shape."""
+    """Values that are not finite raise an error: it counts them in the result and in the input."""
     X = torch.rand(3, 20)
     X[1] = value
-    bad = 0 if value == 3e38 else 20  # 3e38 is finite, and overflows inside
+    bad = 0 if value == 3e38 else 20  # 3e38 is finite but overflows in the computation
     message = f"got 20 of 60 that are inf or nan, from an input of shape (3, 20) with {bad} of them"
     with pytest.raises(ValueError, match=re.escape(message)), Fuse():
         FixedHiddenMLP()(X)
@@ -383,7 +383,7 @@ def test_what_cannot_be_halved_to_an_end_is_an_error(value: float) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
 def test_a_sum_that_overflows_still_ends(dtype: torch.dtype) -> None:
-    """Finite values whose sum is inf are halved until it is not."""
+    """Finite values with an infinite sum are halved until the sum is small enough."""
     net = FixedHiddenMLP(4, dtype=dtype)
     nn.init.zeros_(net.linear.weight)
     nn.init.constant_(net.linear.bias, torch.finfo(dtype).max)
@@ -398,7 +398,7 @@ def test_a_sum_that_overflows_still_ends(dtype: torch.dtype) -> None:
 
 @drawn(st.lists(sizes, min_size=1, max_size=4), st.integers(-2, 1))
 def test_parallel_joins_the_outputs(widths: list[int], dim: int) -> None:
-    """Each net gets the whole input; the outputs stand side by side in dimension `dim`."""
+    """Each net gets the whole input; the outputs are concatenated in dimension `dim`."""
     nets = [nn.Linear(5, 3 if dim in (0, -2) else width) for width in widths]
     X = torch.rand(2, 5)
     expected = torch.cat([F.linear(X, net.weight, net.bias) for net in nets], dim)
@@ -406,7 +406,7 @@ def test_parallel_joins_the_outputs(widths: list[int], dim: int) -> None:
 
 
 def test_parallel_joins_the_last_dimension_and_shows_it() -> None:
-    """`dim` is -1 unless given, `repr` shows it, and one net may stand in two places."""
+    """`dim` defaults to -1, `repr` shows it, and one net can be used twice."""
     net = nn.Linear(5, 3)
     X = torch.rand(2, 4, 5)
     assert torch.equal(Parallel(net, nn.Identity(), net)(X), torch.cat([net(X), X, net(X)], 2))
@@ -437,19 +437,19 @@ ROWS = torch.rand(2, 5)
     ],
 )
 def test_errors(make: Callable[[], nn.Module], X: Any, error: type[Exception], text: str) -> None:
-    """A wrong argument or input raises an error with the numbers in it."""
+    """A wrong argument or input raises an error that contains its numbers."""
     with pytest.raises(error, match=text):
         make()(X)
 
 
 @pytest.mark.parametrize("name", modules.__all__)
 def test_forward_is_annotated(name: str) -> None:
-    """A type checker knows what goes in and what comes out."""
+    """A type checker knows the types of input and output."""
     assert typing.get_type_hints(getattr(modules, name).forward) == {"X": Tensor, "return": Tensor}
 
 
 def test_all_names_are_exported() -> None:
-    """`d2lblocks.__all__` is what the topic modules define, and every name leads to the same object."""
+    """`d2lblocks.__all__` lists the names that the topic modules define, and each name is the same object."""
     topics = [
         importlib.import_module(f"d2lblocks.{topic.name}")
         for topic in pkgutil.iter_modules(d2lblocks.__path__)

@@ -1,4 +1,4 @@
-"""The parameters of a net in a file: all of them come back, or the net stays as it was."""
+"""The parameters of a net in a file: either all of them are loaded, or the net stays as it was."""
 
 import json
 import os
@@ -61,7 +61,7 @@ LAYERS: list[tuple[Make, Make]] = [
 @settings(deadline=None, max_examples=80)
 @given(layers=st.lists(st.sampled_from(LAYERS), max_size=4), data=st.data())
 def test_a_net_comes_back(layers: list[tuple[Make, Make]], data: st.DataObject) -> None:
-    """In the same objects, shared as before; a load that fails changes nothing at all."""
+    """The objects stay the same and shared as before; a failed load changes nothing at all."""
     order = data.draw(st.lists(st.integers(0, len(layers) - 1), max_size=6)) if layers else []
     made = [[sized(), lazy()] for sized, lazy in layers]
     net, fresh = (nn.Sequential(*(made[index][kind] for index in order)) for kind in (0, 1))
@@ -85,7 +85,7 @@ def test_a_net_comes_back(layers: list[tuple[Make, Make]], data: st.DataObject) 
 @settings(deadline=None, max_examples=60)
 @given(values=st.lists(tensors(), max_size=4))
 def test_tensors_of_all_kinds_come_back(values: list[Tensor]) -> None:
-    """As buffers; any reader of safetensors reads the same."""
+    """Buffers of all kinds come back, and other readers of safetensors read the same values."""
     plain = [value.detach() for value in values]
     save_parameters(buffers(*plain), "x.st")
     net = load_parameters(buffers(*(torch.zeros(v.shape, dtype=v.dtype) for v in plain)), "x.st")
@@ -95,7 +95,7 @@ def test_tensors_of_all_kinds_come_back(values: list[Tensor]) -> None:
 
 
 def test_views_that_torch_computes_when_they_are_used_are_written_as_values() -> None:
-    """The conjugate and the negative of a tensor have its memory, and a bit that says what is to be done."""
+    """Conjugate and negative views share memory with their tensor; only a flag tells how to read it."""
     values = torch.tensor([1 + 2j, 3 - 4j])
     views = [values.conj(), values.conj().imag]
     assert views[0].is_conj()
@@ -106,7 +106,7 @@ def test_views_that_torch_computes_when_they_are_used_are_written_as_values() ->
 
 
 def test_every_tensor_begins_at_a_multiple_of_its_width() -> None:
-    """So that programs can map it, whatever comes before."""
+    """Programs can therefore map the file, whatever tensors come before."""
     kinds = [torch.uint8, torch.float64, torch.bfloat16, torch.int32]
     save_parameters(buffers(*(torch.ones(3).to(kind) for kind in kinds)), "x.st")
     content = Path("x.st").read_bytes()
@@ -117,7 +117,7 @@ def test_every_tensor_begins_at_a_multiple_of_its_width() -> None:
 
 
 def test_types_of_several_numbers_in_a_byte_come_back() -> None:
-    """In their own shape: a file counts each number, and torch each byte."""
+    """The shape of such a tensor is kept: a file counts each number, but torch counts each byte."""
     packed = torch.arange(6, dtype=torch.uint8).view(2, 3)
     save_parameters(buffers(packed.view(torch.float4_e2m1fn_x2)), "x.st")
     net = buffers(torch.zeros_like(packed).view(torch.float4_e2m1fn_x2))
@@ -125,7 +125,7 @@ def test_types_of_several_numbers_in_a_byte_come_back() -> None:
 
 
 def test_a_shared_tensor_is_written_once() -> None:
-    """The library's own functions understand the file, and theirs is understood."""
+    """Our file can be read by the functions of safetensors, and theirs by ours."""
     net, other, third = tied(), tied(), tied()
     save_parameters(net, "x.st")
     with safetensors.safe_open("x.st", "pt") as file:
@@ -143,7 +143,7 @@ def test_a_shared_tensor_is_written_once() -> None:
 
 
 def test_optimizers_and_autograd_go_on() -> None:
-    """The one trains the loaded values, the other notices that they changed."""
+    """The optimizer trains the loaded values, and autograd notices that they changed."""
     net = nn.Linear(2, 1)
     save_parameters(net, "x.st")
     optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
@@ -159,11 +159,11 @@ def test_optimizers_and_autograd_go_on() -> None:
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_lazy_parameters_can_be_used(inside: bool) -> None:
-    """Inference mode has no part in it. Nothing points into the file, which may be written over."""
+    """Inference mode makes no difference. The file can be overwritten, because nothing refers to it."""
     sized = shared(lazy=False)
     save_parameters(sized, "x.st")
     with torch.inference_mode(not inside):
-        net = shared(lazy=inside)  # lazy ones that are made in it, torch cannot use
+        net = shared(lazy=inside)  # torch cannot use lazy parameters made in inference mode
     with torch.inference_mode(inside):
         load_parameters(net, "x.st")
     with open("x.st", "r+b") as file:
@@ -209,7 +209,7 @@ MISFITS: list[tuple[Make, Make, str]] = [
 
 @pytest.mark.parametrize(("make", "other", "message"), MISFITS)
 def test_a_file_that_does_not_fit_changes_nothing(make: Make, other: Make, message: str) -> None:
-    """One error says all that is wrong."""
+    """One error lists all problems."""
     save_parameters(make(), "x.st")
     net = other().eval()
     for parameter in net.parameters():
@@ -222,7 +222,7 @@ def test_a_file_that_does_not_fit_changes_nothing(make: Make, other: Make, messa
 
 
 def test_of_many_names_a_thousand_are_listed() -> None:
-    """And it is said how many more there are."""
+    """The message says how many more there are."""
     save_parameters(
         nn.ParameterDict({f"x{number}": nn.Parameter(torch.ones(1)) for number in range(1200)}), "x.st"
     )
@@ -236,7 +236,7 @@ def test_of_many_names_a_thousand_are_listed() -> None:
 
 @pytest.mark.parametrize(("there", "here"), [(1.0, 1), (1j, 1.0), (1, True)])
 def test_a_cast_drops_nothing_but_digits(there: complex, here: complex) -> None:
-    """No fraction and no imaginary part; the other way round it casts."""
+    """Casts that would drop a fraction or an imaginary part are refused; the opposite casts work."""
     there, here = torch.tensor(there), torch.tensor(here)
     save_parameters(buffers(there), "x.st")
     with pytest.raises(RuntimeError, match="dtype mismatch for x0"):
@@ -246,7 +246,7 @@ def test_a_cast_drops_nothing_but_digits(there: complex, here: complex) -> None:
 
 
 def test_a_load_that_is_stopped_leaves_lazy_parameters_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when memory runs out, or the user interrupts."""
+    """The cause may be a lack of memory, or an interruption by the user."""
     net = shared(lazy=True)
     save_parameters(shared(lazy=False), "x.st")
     before = state(net)
@@ -255,7 +255,7 @@ def test_a_load_that_is_stopped_leaves_lazy_parameters_lazy(monkeypatch: pytest.
         with pytest.raises(KeyboardInterrupt):
             load_parameters(net, "x.st")
     assert same(state(net), before)
-    assert [parameter.data.numel() for parameter in net.parameters()] == [0] * 4  # nor is memory kept
+    assert [parameter.data.numel() for parameter in net.parameters()] == [0] * 4  # and no memory is used
     load_parameters(net, "x.st")
 
 
@@ -278,7 +278,7 @@ UNFIT: list[tuple[Make, type[Exception], str, str]] = [
 
 @pytest.mark.parametrize(("make", "kind", "saving", "loading"), UNFIT)
 def test_nets_that_no_file_can_hold(make: Make, kind: type[Exception], saving: str, loading: str) -> None:
-    """The tensor is named; the file is not touched."""
+    """The error names the tensor, and the file does not change."""
     save_parameters(nn.Linear(2, 1), "x.st")
     content, net = Path("x.st").read_bytes(), make()
     with pytest.raises(kind, match=f"^{saving}"):
@@ -290,7 +290,7 @@ def test_nets_that_no_file_can_hold(make: Make, kind: type[Exception], saving: s
 
 
 def test_what_an_error_recommends_works() -> None:
-    """A clone can be written to; one parameter, transposed where it is used, can be saved."""
+    """A clone can be written to, and a single parameter that forward transposes can be saved."""
     net = buffers(torch.ones(1).expand(3))
     save_parameters(buffers(torch.arange(3.0)), "x.st")
     with pytest.raises(RuntimeError, match=r"cannot write to x0: .* Give the net a clone of it\."):
@@ -314,7 +314,7 @@ def test_what_an_error_recommends_works() -> None:
 
 
 def test_a_tensor_larger_than_what_is_written_at_once_comes_back() -> None:
-    """It is written piece by piece."""
+    """Large tensors are written in chunks."""
     saved, net = (nn.Linear(700, 1200) for _ in range(2))
     save_parameters(saved, "x.st")
     assert same([*load_parameters(net, "x.st").state_dict().values()], [*saved.state_dict().values()])
@@ -322,7 +322,7 @@ def test_a_tensor_larger_than_what_is_written_at_once_comes_back() -> None:
 
 
 def test_steps_that_nobody_takes_do_not_tell_views_apart() -> None:
-    """A column of one entry has a stride, too, and whatever it is, the column is the same."""
+    """The stride of a dimension of size 1 has no meaning, so such views are the same tensor."""
     net = nn.Sequential(nn.Linear(1, 3), nn.Linear(1, 3))
     net[1].weight = nn.Parameter(net[0].weight.detach().as_strided((3, 1), (1, 7)))
     save_parameters(net, "x.st")
@@ -333,7 +333,7 @@ def test_steps_that_nobody_takes_do_not_tell_views_apart() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.uint8])
 def test_overlapping_parts_of_any_type_are_told_apart(dtype: torch.dtype) -> None:
-    """What they share has to have one value in the file; then they are loaded."""
+    """Overlapping parts can be loaded only if the values they share are equal in the file."""
     numbers = torch.arange(1, 7).to(dtype)
     others = numbers[2:] + (1e-12 if dtype is torch.float64 else 1)
     save_parameters(buffers(numbers[:4], numbers[2:]), "shared.st")

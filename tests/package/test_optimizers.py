@@ -1,4 +1,4 @@
-"""The state of an optimizer finds its parameters again: by their names, in their memory format."""
+"""The state of an optimizer is matched with its parameters by name, in their memory format."""
 
 import copy
 from collections.abc import Callable
@@ -37,12 +37,12 @@ OPTIMIZERS: dict[str, Make] = {
 
 
 def layers(names: str) -> nn.ModuleDict:
-    """Layers of one shape, so that no size tells them apart."""
+    """Layers of one shape, so that sizes cannot tell them apart."""
     return nn.ModuleDict({name: nn.Linear(2, 2, bias=False) for name in names})
 
 
 def train(optimizer: optim.Optimizer, steps: int = 2) -> None:
-    """With other gradients for every parameter."""
+    """Train with different gradients for every parameter."""
     for _ in range(steps):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
@@ -57,7 +57,7 @@ def state_by_name(net: nn.Module, optimizer: optim.Optimizer) -> dict[str, Any]:
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @pytest.mark.parametrize("order", ["vqk", "kqv"])
 def test_a_state_goes_to_the_parameter_of_its_name(make: Make, order: str, tmp_path: Path) -> None:
-    """Whatever the order in which layers are registered."""
+    """The order in which layers are registered does not matter."""
     saved, other = layers("qkv"), layers(order)
     optimizer, other_optimizer = make(saved.parameters()), make(other.parameters())
     train(optimizer)
@@ -67,7 +67,7 @@ def test_a_state_goes_to_the_parameter_of_its_name(make: Make, order: str, tmp_p
 
 
 def test_the_order_of_one_net_among_others_is_its_own(tmp_path: Path) -> None:
-    """One optimizer for two nets and for a parameter that no net has; one of the nets is loaded without names."""
+    """The optimizer has two nets and a parameter in no net. One of the nets is then loaded without names."""
 
     def run(order: str) -> dict[str, Any]:
         nets = {"actor": layers(order), "critic": layers("ab")}
@@ -89,7 +89,7 @@ def test_the_order_of_one_net_among_others_is_its_own(tmp_path: Path) -> None:
 
 
 def test_a_shared_parameter_has_all_its_names(tmp_path: Path) -> None:
-    """It is the same one, though its first name is another now."""
+    """The parameter is still matched if another of its names is now the first."""
 
     def tied(order: str) -> nn.ModuleDict:
         net = layers(order)
@@ -111,7 +111,7 @@ def test_a_shared_parameter_has_all_its_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("with_nets", [True, False])
 def test_names_that_an_optimizer_was_given_count(with_nets: bool, tmp_path: Path) -> None:
-    """Also where its nets are not loaded; and the names are in its order afterwards."""
+    """The optimizer's names count even if the nets are not loaded; afterwards they are in its own order."""
     saved, other = layers("qk"), layers("kq")
     optimizers = [optim.Adam(net.named_parameters()) for net in (saved, other)]
     train(optimizers[0])
@@ -132,7 +132,7 @@ def in_groups(net: nn.ModuleDict, *groups: str) -> optim.Optimizer:
 
 
 def test_each_group_is_matched_by_itself(tmp_path: Path) -> None:
-    """With what the group has besides its parameters."""
+    """The other options of the group are loaded too."""
     saved, other = layers("qkvo"), layers("ovkq")
     optimizers = in_groups(saved, "qk", "vo"), in_groups(other, "kq", "ov")
     train(optimizers[0])
@@ -152,7 +152,7 @@ def frozen(net: nn.ModuleDict, name: str) -> optim.Optimizer:
 def refused(
     saved: nn.Module, optimizer: optim.Optimizer, net: nn.Module, other: optim.Optimizer, folder: Path
 ) -> str:
-    """The message of a load that has to change nothing."""
+    """The message of a load that must change nothing."""
     train(optimizer)
     train(other)
     save_checkpoint(folder, 1, net=saved, optimizer=optimizer)
@@ -164,7 +164,7 @@ def refused(
 
 
 def test_a_parameter_that_has_changed_groups_is_refused(tmp_path: Path) -> None:
-    """Each group has its own options, so it would be another run."""
+    """Each group has its own options, so the run would change."""
     saved, net = layers("qkv"), layers("qkv")
     message = refused(saved, in_groups(saved, "qk", "v"), net, in_groups(net, "qv", "k"), tmp_path)
     assert message.splitlines()[1:] == [
@@ -176,7 +176,7 @@ def test_a_parameter_that_has_changed_groups_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_parameter_that_is_frozen_is_refused(tmp_path: Path) -> None:
-    """As many as before, of the same shapes, but not the same ones."""
+    """The number and the shapes of the parameters are the same, but not the parameters."""
     saved, net = layers("qkv"), layers("qkv")
     message = refused(saved, frozen(saved, "q"), net, frozen(net, "v"), tmp_path)
     assert message.splitlines()[1:] == [
@@ -186,7 +186,7 @@ def test_another_parameter_that_is_frozen_is_refused(tmp_path: Path) -> None:
 
 
 def test_more_or_fewer_parameters_are_named(tmp_path: Path) -> None:
-    """A layer that came later."""
+    """One layer was added later."""
     saved, net = layers("qkv"), layers("qkv")
     message = refused(saved, frozen(saved, "q"), net, optim.SGD(net.parameters(), momentum=0.9), tmp_path)
     assert message.splitlines()[1:] == [
@@ -196,7 +196,7 @@ def test_more_or_fewer_parameters_are_named(tmp_path: Path) -> None:
 
 
 def test_of_other_numbers_no_sizes_are_compared(tmp_path: Path) -> None:
-    """Nobody knows which parameter would be which."""
+    """Without names, the parameters could not be matched."""
 
     def unnamed(*sizes: int) -> optim.Optimizer:
         return optim.SGD([nn.Parameter(torch.ones(size)) for size in sizes], momentum=0.9)
@@ -217,7 +217,7 @@ def test_of_other_numbers_no_sizes_are_compared(tmp_path: Path) -> None:
 
 
 def test_parameters_without_a_shape_have_their_place(tmp_path: Path) -> None:
-    """Those of a lazy layer that is not saved itself."""
+    """The parameters belong to a lazy layer that is not saved itself."""
     saved, other = (optim.SGD(nn.LazyLinear(2).parameters(), lr=lr) for lr in (0.5, 0.1))
     save_checkpoint(tmp_path, 1, optimizer=saved)
     assert load_checkpoint(tmp_path, optimizer=other) == 1
@@ -225,7 +225,7 @@ def test_parameters_without_a_shape_have_their_place(tmp_path: Path) -> None:
 
 
 def test_own_names_that_differ_are_refused(tmp_path: Path) -> None:
-    """Of parameters that are in no net."""
+    """The parameters are in no net."""
 
     def named(*names: str) -> optim.Optimizer:
         return optim.SGD([(name, nn.Parameter(torch.ones(2))) for name in names], momentum=0.9)
@@ -236,7 +236,7 @@ def test_own_names_that_differ_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_optimizer_with_one_state_for_all_needs_its_order(tmp_path: Path) -> None:
-    """LBFGS keeps vectors of all parameters; in the same order it is loaded."""
+    """LBFGS keeps vectors of all parameters, so it can be loaded only in the same order."""
     saved, net, same_order = layers("qk"), layers("kq"), layers("qk")
     message = refused(saved, optim.LBFGS(saved.parameters()), net, optim.LBFGS(net.parameters()), tmp_path)
     assert message.splitlines()[1:] == [
@@ -249,7 +249,7 @@ def test_an_optimizer_with_one_state_for_all_needs_its_order(tmp_path: Path) -> 
 
 
 def test_a_size_that_differs_is_told_with_the_name(tmp_path: Path) -> None:
-    """Where the net itself is not loaded, its names are not known, and the number has to do."""
+    """If the net itself is not loaded, its parameters can only be identified by their number."""
     saved, net = nn.Linear(2, 3), nn.Linear(2, 4)
     optimizers = [optim.SGD(each.parameters(), momentum=0.9) for each in (saved, net)]
     train(optimizers[0])
@@ -291,7 +291,9 @@ def go(net: nn.Module, optimizer: optim.Optimizer, seed: int) -> None:
 def test_a_state_lies_in_memory_as_its_parameter(
     make: Make, here: str, there: str, version: str, tmp_path: Path
 ) -> None:
-    """Or fused kernels would give each value to another weight; checkpoints of 0.1.0 have all in the usual order."""
+    """Otherwise fused kernels would give values to the wrong weights. Checkpoints of version 0.1.0 always
+    have the usual order.
+    """
     net, other = pictures(there), pictures(here)
     optimizer, resumed = make(net.parameters()), make(other.parameters())
     go(net, optimizer, 1)
@@ -313,7 +315,7 @@ def test_a_state_lies_in_memory_as_its_parameter(
 
 
 def as_before(ours: dict[str, Any]) -> None:
-    """The notes of version 0.1.0."""
+    """Turn the notes into those of version 0.1.0."""
     del ours["notes"]["parameters"], ours["notes"]["extra"]
 
     def forget(value: Any) -> Any:
@@ -330,7 +332,7 @@ def as_before(ours: dict[str, Any]) -> None:
 
 
 def test_checkpoints_without_names_go_by_position(tmp_path: Path) -> None:
-    """As those of version 0.1.0 have to."""
+    """Checkpoints of version 0.1.0 have no names."""
     saved, net = layers("qk"), layers("qk")
     optimizers = [optim.Adam(each.parameters()) for each in (saved, net)]
     train(optimizers[0])

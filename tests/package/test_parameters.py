@@ -1,4 +1,4 @@
-"""The helpers for parameters: what they list, what they find, what they refuse."""
+"""The helpers for parameters: the things they list, find and refuse."""
 
 import copy
 import re
@@ -41,10 +41,10 @@ LAYERS = st.sampled_from(
 
 @st.composite
 def nets(draw: st.DrawFn) -> nn.Sequential:
-    """Layers in any order, some of them in several places, some frozen."""
+    """Layers in any order, some of them used several times, some frozen."""
     layers = [make() for make in draw(st.lists(LAYERS, min_size=1, max_size=4))]
     for layer in layers:
-        if not isinstance(layer, nn.LazyLinear):  # which refuses it before the first batch
+        if not isinstance(layer, nn.LazyLinear):  # a lazy layer refuses this before its first batch
             layer.requires_grad_(draw(st.booleans()))
     return nn.Sequential(*draw(st.lists(st.sampled_from(layers), max_size=6)))
 
@@ -64,7 +64,7 @@ def transposed() -> nn.Sequential:
 @settings(deadline=None, max_examples=60)
 @given(net=nets())
 def test_the_table_lists_what_the_state_dict_holds(net: nn.Module) -> None:
-    """Each name once, with the tensor's own shape, type and flag; shared tensors count once."""
+    """Each name is listed once, with its shape, type and gradient flag; shared tensors count once."""
     state = net.state_dict(keep_vars=True)
     table = parameter_table(net)
     assert {row.name for row in table} == set(state)
@@ -86,7 +86,7 @@ def test_the_table_lists_what_the_state_dict_holds(net: nn.Module) -> None:
 @settings(deadline=None, max_examples=60)
 @given(net=nets())
 def test_shared_names_are_one_object(net: nn.Module) -> None:
-    """Groups are disjoint, hold two names or more, and every name of a shared object is in one."""
+    """Groups are disjoint, have at least two names, and contain every name of a shared object."""
     state = net.state_dict(keep_vars=True)
     names: dict[int, list[str]] = {}
     for name, tensor in state.items():
@@ -97,7 +97,7 @@ def test_shared_names_are_one_object(net: nn.Module) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_two_parameters_in_one_memory_are_shared(device: str) -> None:
-    """Also transposed, also without memory; parts of one memory that do not overlap are not."""
+    """Transposed tensors and tensors on meta are shared. Parts that overlap partly or not at all are not."""
     assert shared_names(tied_by_memory()) == [["0.weight", "1.weight"]]
     assert shared_names(transposed()) == [["0.weight", "1.weight"]]
     with torch.device(device):
@@ -112,7 +112,7 @@ def test_two_parameters_in_one_memory_are_shared(device: str) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_the_same_values_in_another_shape_are_shared(device: str) -> None:
-    """Not so every second one of twice as many, which has as many values and begins at the same place."""
+    """Every second value of a larger tensor is different, despite the same start and number of values."""
     x = torch.zeros(12, device=device)
     views = [x[:6], x[:6].view(2, 3), x[:6].view(3, 1, 2), x[::2], x[::2].view(2, 3)]
     net = nn.ParameterList([nn.Parameter(view) for view in views])
@@ -120,7 +120,7 @@ def test_the_same_values_in_another_shape_are_shared(device: str) -> None:
 
 
 def test_sharing_is_seen_inside_a_copy() -> None:
-    """A copy shares with itself, and not with what it was copied from."""
+    """A copy shares tensors inside itself, but not with the original."""
     layer = nn.Linear(3, 3, bias=False)
     net = nn.Sequential(layer, layer)
     both = nn.ModuleList([net, copy.deepcopy(net)])
@@ -128,14 +128,14 @@ def test_sharing_is_seen_inside_a_copy() -> None:
 
 
 def test_a_total_asks_every_name_whether_it_trains() -> None:
-    """Of two Parameters in one memory, one that trains is enough."""
+    """A memory with two Parameters is trainable if either of them is."""
     net = tied_by_memory()
     net[0].requires_grad_(False)
     assert parameter_table(net).trainable_values == 12
 
 
 def test_kinds_are_told_apart() -> None:
-    """Parameters, buffers that are saved, and buffers that are not."""
+    """Parameters, saved buffers and unsaved buffers have different kinds."""
     net = FixedHiddenMLP()
     net.register_buffer("scratch", torch.zeros(2), persistent=False)
     kinds = {row.name: row.kind for row in parameter_table(net)}
@@ -148,7 +148,7 @@ def test_kinds_are_told_apart() -> None:
 
 
 def test_the_kind_of_a_buffer_is_its_own() -> None:
-    """Whatever `state_dict` does: a wrapper that saves what it wraps, or one that refuses to save."""
+    """A wrapper may save only the wrapped net, or refuse to save: `state_dict` does not matter."""
 
     class Inner(nn.Module):
         def __init__(self, net: nn.Module) -> None:
@@ -170,7 +170,7 @@ def test_the_kind_of_a_buffer_is_its_own() -> None:
 
 
 def test_only_parameters_train() -> None:
-    """Not a buffer that carries a graph, and not one that is a Parameter."""
+    """A buffer is not trainable, even if it carries a graph or is a Parameter."""
     net = nn.Linear(3, 3)
     net.register_buffer("memory", torch.zeros(3))
     net.memory = net.memory + net(torch.rand(3))
@@ -182,7 +182,7 @@ def test_only_parameters_train() -> None:
 
 
 def test_a_parameter_without_a_shape_is_listed_in_any_module() -> None:
-    """Only lazy modules of PyTorch's own know how to save one."""
+    """In such a module, `state_dict` fails: only PyTorch's own lazy modules can save such a parameter."""
     net = nn.Module()
     net.w = UninitializedParameter()
     net.register_buffer("b", UninitializedBuffer(), persistent=False)
@@ -207,7 +207,7 @@ def two_in_one() -> Tensor:
     return TwoTensor(torch.ones(3), torch.ones(3))
 
 
-# The tensor; its shape, how many numbers it holds, and the bytes of everything that it is stored as.
+# The tensor, its shape, how many numbers it stores, and the bytes of everything that it is stored as.
 OTHERS: dict[str, tuple[Callable[[], Tensor], tuple[int, ...], int, int]] = {
     "coordinates": (lambda: sparse(10**5), (10**5, 10**5), 1, 2 * 8 + 4),
     "an empty matrix": (lambda: torch.zeros(5, 5).to_sparse(), (5, 5), 0, 0),
@@ -233,7 +233,7 @@ OTHERS: dict[str, tuple[Callable[[], Tensor], tuple[int, ...], int, int]] = {
 def test_tensors_of_other_kinds_are_counted_as_they_are_stored(
     make: Callable[[], Tensor], shape: tuple[int, ...], values: int, size: int
 ) -> None:
-    """Of a sparse one the numbers that it stores, and the bytes of their places as well."""
+    """For a sparse tensor, this counts the stored numbers, and also the bytes of their indices."""
     net = nn.Linear(2, 1)
     net.register_buffer("other", make())
     net.register_buffer("again", net.other)
@@ -249,14 +249,14 @@ def test_tensors_of_other_kinds_are_counted_as_they_are_stored(
 
 
 def test_a_sparse_parameter_is_listed() -> None:
-    """With a gradient flag, as any parameter."""
+    """A sparse parameter has a gradient flag, like any parameter."""
     net = nn.ParameterList([nn.Parameter(sparse(9))])
     row = parameter_table(net)[0]
     assert (row.kind, row.trainable, row.values, row.bytes) == ("parameter", True, 1, 20)
 
 
 def test_a_net_that_was_scripted_is_listed() -> None:
-    """As the one that it was made of."""
+    """Its table equals that of the original net."""
     net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     with warnings.catch_warnings(action="ignore"):
         scripted = torch.jit.script(net)
@@ -264,7 +264,7 @@ def test_a_net_that_was_scripted_is_listed() -> None:
 
 
 def test_a_lazy_parameter_is_listed_and_left_lazy() -> None:
-    """Listing it does not touch it; after the first batch it has its shape."""
+    """Listing does not change it; after the first batch it has its shape."""
     net = MLP()
     before = parameter_table(net)
     assert [row.shape for row in before] == [None, None, (10, 256), (10,)]
@@ -274,7 +274,7 @@ def test_a_lazy_parameter_is_listed_and_left_lazy() -> None:
 
 
 def test_a_lazy_row_shows_that_it_has_no_shape() -> None:
-    """A question mark, no values and no bytes, and a note; once it has its shape, the row is like any other."""
+    """The row has a question mark, no values, no bytes, and a note, until the tensor has its shape."""
     net = nn.Sequential(nn.LazyLinear(3, bias=False), nn.LazyBatchNorm1d())
     table = parameter_table(net)
     lazy = [table.cells(row) for row in table][:5]
@@ -288,7 +288,7 @@ def test_a_lazy_row_shows_that_it_has_no_shape() -> None:
 
 
 def test_a_table_is_a_sequence_of_rows() -> None:
-    """An index counts from either end, and one that is too large is an error."""
+    """An index counts from either end, and an index out of range is an error."""
     table = parameter_table(nn.Linear(2, 1))
     weight, bias = table
     assert len(table) == 2
@@ -299,7 +299,7 @@ def test_a_table_is_a_sequence_of_rows() -> None:
 
 
 def test_a_table_says_what_was_found_and_cannot_be_changed() -> None:
-    """So two of them can be compared, also by their hashes."""
+    """Tables and rows can therefore be compared and hashed."""
     tables = [parameter_table(nn.Linear(2, 1)) for _ in range(2)]
     assert tables[0] == tables[1]
     assert len({*tables, tables[0][0], tables[1][0]}) == 2
@@ -310,7 +310,7 @@ def test_a_table_says_what_was_found_and_cannot_be_changed() -> None:
 
 
 def test_a_module_that_has_a_tensor_under_two_names_shows_both() -> None:
-    """Whether the two names are in one module or in two makes no difference."""
+    """Parameters and buffers are both shown under both names."""
     net = nn.Module()
     net.a = net.b = nn.Parameter(torch.zeros(2))
     net.c = net.d = nn.Buffer(torch.zeros(3))
@@ -321,7 +321,7 @@ def test_a_module_that_has_a_tensor_under_two_names_shows_both() -> None:
 
 
 class Net(nn.Module):
-    """One that had a child set by a path, as in `setattr(net, "block.1", ...)`: the path is its name now."""
+    """A net with a child set by a path, as in `setattr(net, "block.1", ...)`: its name contains a dot."""
 
     def __init__(self, hidden: nn.Module) -> None:
         super().__init__()
@@ -346,7 +346,7 @@ def test_two_tensors_under_one_name_are_told_apart() -> None:
 
 
 def test_one_tensor_that_has_a_name_twice_counts_once() -> None:
-    """Its rows say that they are the same."""
+    """Its rows say that they are the same tensor."""
     net = Net(nn.Identity())
     setattr(net, "block.1", net.block[1])
     table = parameter_table(net)
@@ -356,7 +356,7 @@ def test_one_tensor_that_has_a_name_twice_counts_once() -> None:
 
 
 def ring(*path: str) -> nn.Module:
-    """A net whose module at the path is the module at all but the last two names of it."""
+    """A net with a cycle: the module at the path is one of the modules above it, two levels up."""
     net = nn.Module()
     above = [net]
     for name in path[:-1]:
@@ -374,7 +374,7 @@ def ring(*path: str) -> nn.Module:
 def test_a_net_inside_itself_is_refused(
     function: Callable[[nn.Module], Any], path: list[str], which: str
 ) -> None:
-    """PyTorch would walk around the ring until Python stops it; the error names the place instead."""
+    """The error names the place; PyTorch would recurse until Python stops it."""
     net = ring(*path)
     with pytest.raises(ValueError, match=f"^Module contains itself: '{'.'.join(path)}' is {which}"):
         function(net)
@@ -388,7 +388,7 @@ def test_a_net_inside_itself_is_refused(
 
 
 def test_the_text_is_aligned() -> None:
-    """Every line begins its columns where the head does, and has no blanks at its end."""
+    """Columns start below their heading, and no line ends with blanks."""
     lines = str(parameter_table(NestMLP())).split("\n")
     head = lines[0]
     assert [len(line.rstrip()) for line in lines] == [len(line) for line in lines]
@@ -399,7 +399,7 @@ def test_the_text_is_aligned() -> None:
 
 
 def test_the_html_is_a_table_of_the_same_cells() -> None:
-    """With names that would be markup escaped."""
+    """Names that contain markup are escaped."""
     net = nn.ModuleDict({"<b>": nn.Linear(2, 1)})
     cells: list[str] = []
 
@@ -421,7 +421,7 @@ def test_the_html_is_a_table_of_the_same_cells() -> None:
 
 @pytest.mark.parametrize("path", ["net.0.weight", "linear.bias"])
 def test_a_path_reaches_the_tensor(path: str) -> None:
-    """The same object as `get_parameter`; a new value is written into it."""
+    """The object is the same as from `get_parameter`, and a new value is written into it."""
     net = NestMLP()
     tensor = net.get_parameter(path)
     assert get_tensor(net, path) is tensor
@@ -433,7 +433,7 @@ def test_a_path_reaches_the_tensor(path: str) -> None:
 
 
 def test_a_path_reaches_buffers_and_second_names() -> None:
-    """What is set by one name is seen by the other."""
+    """A value set by one name is visible by the other."""
     layer = nn.Linear(2, 2)
     net = nn.Sequential(layer, nn.BatchNorm1d(2), layer)
     set_tensor(net, "2.bias", torch.tensor([1.0, 2.0]))
@@ -444,7 +444,7 @@ def test_a_path_reaches_buffers_and_second_names() -> None:
 
 
 def test_autograd_notices_a_value_that_is_set() -> None:
-    """A backward that needs the old value raises, as it does not after `.data`."""
+    """A backward that needs the old value raises an error, unlike after a change of `.data`."""
     net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     loss = net(torch.rand(3, 2)).sum()
     set_tensor(net, "1.weight", 0.0)
@@ -453,7 +453,7 @@ def test_autograd_notices_a_value_that_is_set() -> None:
 
 
 def test_a_tensor_made_in_inference_mode_is_set_wherever_it_is_asked_for() -> None:
-    """It stays one; PyTorch's own `copy_` refuses outside. One made outside stays fit for training."""
+    """An inference tensor stays one, even where `copy_` refuses it. A normal tensor stays trainable."""
     with torch.inference_mode():
         inside = nn.Linear(2, 1)
     normal = nn.Linear(2, 1)
@@ -505,7 +505,7 @@ ERRORS: list[tuple[Callable[[], nn.Module], str, object, type[Exception], str]] 
 def test_what_is_wrong_is_said_and_nothing_is_changed(
     make: Callable[[], nn.Module], path: str, value: Tensor | float, error: type[Exception], message: str
 ) -> None:
-    """The error names the path, what came and what was expected."""
+    """The error names the path, the given value and the expected one."""
     net = make()
     unset = make in (MLP, on_meta)
     before = {} if unset else copy.deepcopy(net.state_dict())

@@ -30,7 +30,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no fork and no a
 
 @posix
 def test_what_is_damaged_is_refused() -> None:
-    """Or loaded as it was, if the damage is of no account; the net is as it was after an error of one class."""
+    """If the damage has no effect, the file loads as it was. All errors have one class and change nothing."""
     outcomes, errors = torture.tally("d2lblocks", 1000, seed=0)
     assert outcomes.keys() == {"refused", "right"}
     assert errors.keys() == {"DamagedFileError"}
@@ -39,14 +39,14 @@ def test_what_is_damaged_is_refused() -> None:
 
 @posix
 def test_the_torture_finds_what_it_looks_for() -> None:
-    """Others, which have no checksums, load wrong values, and change nets before they refuse a file."""
+    """Without checksums, some files load wrong values, and some change the net before they are refused."""
     outcomes, errors = torture.tally("safetensors", 60, seed=0)
     assert min(outcomes[name] for name in ("refused", "right", "wrong", "half")) > 0
     assert errors.keys() == {"SafetensorError", "RuntimeError"}
 
 
 def test_a_crash_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The corruptions after it are tried all the same."""
+    """The corruptions after it are still tried."""
     runs = [
         subprocess.CompletedProcess([], -11, "refused SomeError\nright \n"),
         subprocess.CompletedProcess([], -14, "wrong \n"),
@@ -67,7 +67,7 @@ def test_a_crash_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def attempts() -> dict[str, list[Any]]:
-    """What each file of malicious_files.py has cost; a tenth of what it makes by itself."""
+    """The cost of each file of malicious_files.py, at a tenth of the default size."""
     run = subprocess.run([sys.executable, malicious_files.__file__, "100000"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     costs: dict[str, list[Any]] = {}
@@ -79,7 +79,7 @@ def attempts() -> dict[str, list[Any]]:
 @posix
 @pytest.mark.parametrize("name", [*malicious_files.FILES, *malicious_files.SIGNED])
 def test_malice_is_refused(name: str, attempts: dict[str, list[Any]]) -> None:
-    """Soon, with little memory for the size of the file, and without running its code."""
+    """The error comes quickly, uses little memory for the size of the file, and runs no code in it."""
     assert len(attempts[name]) >= 2
     for error, seconds, memory, size, message in attempts[name]:
         assert error in ("DamagedFileError", "RuntimeError")
@@ -89,7 +89,7 @@ def test_malice_is_refused(name: str, attempts: dict[str, list[Any]]) -> None:
 
 
 def test_no_code_of_a_checkpoint_is_run(tmp_path: Path) -> None:
-    """Not of a pickle with the name of a checkpoint, and the format has no other place for it."""
+    """A pickle with the name of a checkpoint is refused; the format itself has no place for code."""
     for options in ({}, {"_use_new_zipfile_serialization": False}):
         (tmp_path / "step-1.safetensors").write_bytes(malicious_files.pickled(**options))
         with pytest.raises(DamagedFileError, match=r"it is a file of torch.save: torch.load"):
@@ -99,7 +99,9 @@ def test_no_code_of_a_checkpoint_is_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verify", [True, False])
 def test_a_file_without_checksums_is_loaded_only_unverified(verify: bool, tmp_path: Path) -> None:
-    """The error says how; it comes also when names do not fit, because what has no checksums may be anything."""
+    """The error says how to load it, and comes even if names do not fit, because without checksums the
+    content may be anything.
+    """
     net, other = nn.Linear(2, 1), nn.Linear(2, 1)
     safetensors.torch.save_file(net.state_dict(), tmp_path / "x")
     load = partial(load_parameters, path=tmp_path / "x", verify=verify)
@@ -113,7 +115,7 @@ def test_a_file_without_checksums_is_loaded_only_unverified(verify: bool, tmp_pa
         assert same(load(other).state_dict(), net.state_dict())
 
 
-# Notes that a checksum protects, but that no checkpoint has written.
+# Notes with a right checksum that no checkpoint would contain.
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just(10**400),
@@ -126,7 +128,7 @@ JSON = st.recursive(
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """All places in a nested value: what holds it, and where there. Of hundreds of numbers, the first."""
+    """All places in a nested value: container and key. Of a long list, only the first entries."""
     keys = (
         list(value)
         if isinstance(value, dict)
@@ -155,7 +157,7 @@ def look(parts: dict[str, Any]) -> Any:
 def test_notes_of_any_kind_are_loaded_or_refused(
     value: Any, data: st.DataObject, tmp_path_factory: Any
 ) -> None:
-    """By a RuntimeError, as documented, after which nothing has changed; so is a note that is not there."""
+    """The error is a RuntimeError, after which nothing has changed. This includes missing notes."""
     folder = tmp_path_factory.mktemp("run")
     parts = run()
     path = save_checkpoint(folder, 1, loss=0.5, **parts)
@@ -183,7 +185,7 @@ def test_notes_of_any_kind_are_loaded_or_refused(
 
 
 def test_random_states_that_would_read_beyond_memory_are_refused(tmp_path: Path) -> None:
-    """NumPy takes any position; torch and Python look themselves."""
+    """NumPy accepts any position; torch and Python check theirs."""
     path = save_checkpoint(tmp_path, 1)
 
     def change(ours: dict[str, Any]) -> None:
@@ -198,7 +200,7 @@ def test_random_states_that_would_read_beyond_memory_are_refused(tmp_path: Path)
 
 
 def test_a_tensor_is_read_once(tmp_path: Path) -> None:
-    """Or a small file could name one a million times, and fill the memory."""
+    """Otherwise a small file could name a tensor a million times and fill the memory."""
     path = save_checkpoint(tmp_path, 1, optimizer=run()["optimizer"])
 
     def change(ours: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: training that was stopped ends as training that was not, to the bit."""
+"""Resuming from a checkpoint: the run ends exactly like one that never stopped."""
 
 import collections
 import random
@@ -25,7 +25,7 @@ step_lr = partial(schedulers.StepLR, step_size=2)
 
 
 class Run:
-    """A training run with all random numbers there are: in its data, in dropout, in what Python and NumPy keep."""
+    """A training run that draws random numbers for its data and for dropout, from torch, Python and NumPy."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Run:
 
     def go(self, steps: int) -> "Run":
         for _ in range(steps):
-            # Both make two of these at a time, and keep one for the next call.
+            # Both functions draw two numbers at a time and keep one for the next call.
             X = torch.rand(8, 4, device=self.device) + random.gauss(0, 1) + np.random.standard_normal()
 
             def closure(X: Tensor = X) -> Tensor:
@@ -72,7 +72,7 @@ class Run:
         return self
 
     def look(self) -> list[Any]:
-        """All that there is at the end."""
+        """Everything that is compared at the end."""
         states = [part.state_dict() for part in self.parts.values()]
         return [
             *states,
@@ -84,7 +84,7 @@ class Run:
 
 
 def weights(parameters: Any) -> list[nn.Parameter]:
-    """Muon is for matrices."""
+    """Muon supports only matrices."""
     return [parameter for parameter in parameters if parameter.ndim == 2]
 
 
@@ -128,7 +128,7 @@ RUNS = [
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     optimizer: Make, scheduler: Make, scaled: bool, tmp_path: Path
 ) -> None:
-    """Every loss after it, every value, every state, and the next random numbers."""
+    """All later losses, all values and states, and the next random numbers are equal."""
     unstopped = Run(optimizer, scheduler, scaled).go(9).look()
     save_checkpoint(tmp_path, 4, **Run(optimizer, scheduler, scaled).go(4).parts)
     resumed = Run(optimizer, scheduler, scaled, seed=1).go(2)
@@ -141,7 +141,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     "optimizer", [sgd, partial(optim.AdamW, fused=True), partial(optim.Adam, capturable=True)]
 )
 def test_a_run_on_a_gpu_ends_like_one_that_was_not_stopped(optimizer: Make, tmp_path: Path) -> None:
-    """Dropout there draws from the GPU's own numbers."""
+    """Dropout on a GPU draws from the GPU's own generator."""
     on_gpu = partial(Run, optimizer, scaled=True, device="cuda")
     unstopped = on_gpu().go(9).look()
     save_checkpoint(tmp_path, 4, **on_gpu().go(4).parts)
@@ -152,7 +152,7 @@ def test_a_run_on_a_gpu_ends_like_one_that_was_not_stopped(optimizer: Make, tmp_
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_run_on_the_cpu_starts_no_gpu(tmp_path: Path) -> None:
-    """A GPU that is used later begins with the seed, also if a load of a run that used it has failed."""
+    """A GPU that is used later starts with the seed, even after a failed load of a checkpoint from a GPU."""
     save_checkpoint(tmp_path / "gpu", 1, net=nn.Linear(1, 1, device="cuda"))
     code = f"""if True:
         import torch
@@ -185,7 +185,7 @@ def test_a_run_on_the_cpu_starts_no_gpu(tmp_path: Path) -> None:
 
 
 def test_a_gpu_that_is_not_in_use_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a process that was forked from one that uses it, asking would fail."""
+    """In a process that was forked from one with CUDA in use, asking for its state would fail."""
 
     def refused() -> list[Tensor]:
         raise RuntimeError("Cannot re-initialize CUDA in forked subprocess")
@@ -199,7 +199,7 @@ def test_a_gpu_that_is_not_in_use_is_not_asked(tmp_path: Path, monkeypatch: pyte
 
 
 def test_saving_changes_nothing(tmp_path: Path) -> None:
-    """Neither does loading what was just saved."""
+    """Loading what was just saved changes nothing either."""
     unstopped, saved, loaded = Run().go(9).look(), Run(), Run()
     for step in range(9):
         saved.go(1)
@@ -216,7 +216,7 @@ def test_saving_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_inference_mode_has_no_part_in_it(tmp_path: Path) -> None:
-    """What was loaded inside can be trained outside."""
+    """A state that was loaded in inference mode can be trained outside."""
     unstopped = Run().go(9).look()
     stopped = Run().go(4)
     with torch.inference_mode():
@@ -228,7 +228,7 @@ def test_inference_mode_has_no_part_in_it(tmp_path: Path) -> None:
 
 
 def test_states_come_back(tmp_path: Path) -> None:
-    """With the keys and the order they had, also where names of tensors would be the same."""
+    """Keys and their order are kept, even if the names of tensors would collide."""
     keys = [1, "1", 1.5, (2, ("x", None)), True, "a.b", "a"]
     nested = {key: torch.tensor([number]) for number, key in enumerate(keys)} | {"a": {"b": torch.ones(())}}
     state = [nested, collections.OrderedDict(b=1, a=[()]), collections.Counter("aab"), float("inf"), 2**70, "\ud800\0", float("nan"), -0.0, torch.ones(2, 2)[:, 1], torch.zeros(0, dtype=torch.bfloat16)]  # fmt: skip
@@ -240,7 +240,7 @@ def test_states_come_back(tmp_path: Path) -> None:
 
 
 class Warmup:
-    """A schedule that is an object: torch saves its attributes."""
+    """A schedule as an object: torch saves its attributes."""
 
     def __init__(self, length: Any) -> None:
         self.length = length
@@ -250,7 +250,7 @@ class Warmup:
 
 
 def test_a_schedule_that_is_an_object_comes_back(tmp_path: Path) -> None:
-    """If its attributes can be stored."""
+    """Its attributes must be storable."""
     optimizer = sgd([nn.Parameter(torch.ones(1))])
     made, other = (schedulers.LambdaLR(optimizer, Warmup(length)) for length in (3, 5))
     save_checkpoint(tmp_path, 1, scheduler=made)
@@ -263,7 +263,7 @@ def lambda_lr(length: Any) -> Any:
 
 
 class Odd(float):
-    """A number that a file does not know."""
+    """A number of a class that a file does not support."""
 
 
 EXPECTED = "expected tensors, numbers, strings, None, and lists, tuples and dicts of them$"
@@ -291,7 +291,7 @@ UNFIT: list[tuple[Any, type[Exception], str]] = [
 
 @pytest.mark.parametrize(("part", "kind", "message"), UNFIT)
 def test_what_could_not_be_loaded_is_not_saved(part: Any, kind: Any, message: str, tmp_path: Path) -> None:
-    """The error says where it is, and no file is made."""
+    """The error names the place, and no file is created."""
     with pytest.raises(kind, match=message):
         save_checkpoint(tmp_path, 1, net=nn.Linear(1, 1), part=part)
     assert list(tmp_path.iterdir()) == []

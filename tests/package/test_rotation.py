@@ -1,4 +1,4 @@
-"""Rotation: which checkpoints stay, and which one is loaded."""
+"""Rotation: which checkpoints are kept, and which one is loaded."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from torch import nn
 from d2lblocks import save_parameters
 from d2lblocks.serialization import DamagedFileError, _folder, _format, load_checkpoint, save_checkpoint
 
-# Which files stay.
+# Which files are kept.
 
 
 def net(value: float = 0.0) -> nn.Linear:
@@ -24,7 +24,7 @@ def net(value: float = 0.0) -> nn.Linear:
 
 
 def save(folder: Path, *steps: int, **options: Any) -> list[int]:
-    """The steps that are there, when these were saved, each with its number in the net."""
+    """Save these steps, each with its number in the net; return the steps that have a file."""
     for step in steps:
         save_checkpoint(folder, step, net=net(step), **options)
     return there(folder)
@@ -35,7 +35,7 @@ def there(folder: Path) -> list[int]:
 
 
 def load(folder: Path, which: int | str = "last") -> int | None:
-    """The step that was loaded, of which the net says the same."""
+    """Load a checkpoint, check that the net has the number of its step, and return the step."""
     layer = net(-1.0)
     step = load_checkpoint(folder, which, net=layer)
     assert layer.weight[0, 0].item() == (-1 if step is None else step)
@@ -48,7 +48,7 @@ def damage(folder: Path, step: int) -> None:
 
 
 def test_the_last_ones_stay(tmp_path: Path) -> None:
-    """As many as `keep` says, by the number of the step; a step that is saved again is replaced."""
+    """`keep` says how many, ordered by step; a step that is saved again is replaced."""
     assert save(tmp_path, 1, 2, 3, 8, keep=3) == [2, 3, 8]
     assert save(tmp_path, 8, keep=3) == [2, 3, 8]
     assert save(tmp_path, 9, keep=2) == [8, 9]
@@ -58,7 +58,7 @@ def test_the_last_ones_stay(tmp_path: Path) -> None:
 
 
 def test_the_best_one_stays(tmp_path: Path) -> None:
-    """However old it is; a loss that is no number, or infinite, is none. Of equal ones it is the last."""
+    """Its age does not matter. A loss of nan or infinity does not count. Among equal losses the last wins."""
     losses = [None, math.nan, 0.5, 0.25, math.inf, 0.25, 1.0, np.float32(3), torch.tensor(2.0)]
     for step, loss in enumerate(losses):
         save(tmp_path, step, keep=2, loss=loss)
@@ -71,7 +71,7 @@ def test_the_best_one_stays(tmp_path: Path) -> None:
 
 
 def test_a_damaged_one_is_not_the_best(tmp_path: Path) -> None:
-    """Or it would stay in the place of the best of those that can be read."""
+    """Otherwise a damaged checkpoint would be kept instead of the best readable one."""
     save(tmp_path, 1, loss=0.0)
     (tmp_path / "step-1.safetensors").write_bytes(b"")
     save(tmp_path, 2, loss=0.5)
@@ -79,7 +79,7 @@ def test_a_damaged_one_is_not_the_best(tmp_path: Path) -> None:
 
 
 def test_the_loss_of_each_file_is_read_once(tmp_path: Path, monkeypatch: Any) -> None:
-    """Or a save would take the longer, the more checkpoints are kept; another file of that name is read again."""
+    """Otherwise a save would take longer, the more checkpoints are kept. A replaced file is read again."""
     read: list[str] = []
 
     def reading(path: Path) -> Any:
@@ -96,13 +96,13 @@ def test_the_loss_of_each_file_is_read_once(tmp_path: Path, monkeypatch: Any) ->
 
 
 def test_without_a_loss_the_last_is_the_best(tmp_path: Path) -> None:
-    """So nothing else stays on its account."""
+    """No other checkpoint is kept for its loss."""
     assert save(tmp_path, 1, 2, 3, keep=2, loss=math.nan) == [2, 3]
     assert load(tmp_path, "best") == 3
 
 
 def test_what_was_just_saved_stays(tmp_path: Path) -> None:
-    """Also when the run has gone back to an earlier step, because later ones are damaged or not wanted."""
+    """A new checkpoint stays even if the run has gone back to an earlier step."""
     save(tmp_path, 100, 200, 300, 400, 500, keep=5)
     damage(tmp_path, 500)
     assert load(tmp_path, 200) == 200
@@ -113,7 +113,7 @@ def test_what_was_just_saved_stays(tmp_path: Path) -> None:
 
 
 def test_a_run_that_begins_anew_in_an_old_folder_is_told(tmp_path: Path) -> None:
-    """Or it would go on from the old one; in a folder of its own, nothing is said."""
+    """Otherwise "last" would refer to the old run. In a folder of its own, there is no warning."""
     save(tmp_path, 3000)
     with pytest.warns(UserWarning, match=r"if this is a new run, give it a folder of its own$") as caught:
         save(tmp_path, 500)
@@ -122,7 +122,7 @@ def test_a_run_that_begins_anew_in_an_old_folder_is_told(tmp_path: Path) -> None
 
 
 def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
-    """Those with other names, whatever they are, and folders; those with such a name are not taken for one."""
+    """Files with similar names are left alone. Folders and broken links are not taken for checkpoints."""
     names = ["step-1.pt", "step-01.safetensors", "step-\u0661.safetensors", "step--1.safetensors", "xstep-1.safetensors", "step-1.safetensors.bak"]  # fmt: skip
     for name in names:
         (tmp_path / name).write_text("mine")
@@ -140,7 +140,7 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("step", "keep"), [(-1, 1), (0, 0), (0, -1)])
 def test_numbers_that_make_no_sense_are_refused(step: int, keep: int, tmp_path: Path) -> None:
-    """Before anything is written."""
+    """The error comes before anything is written."""
     with pytest.raises(ValueError, match=f"but got step={step} and keep={keep}"):
         save_checkpoint(tmp_path, step, keep=keep, net=net())
     for numbers in ({"step": 1.0}, {"step": 1, "keep": 1.5}):
@@ -149,11 +149,11 @@ def test_numbers_that_make_no_sense_are_refused(step: int, keep: int, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-# Which one is loaded.
+# Which checkpoint is loaded.
 
 
 def test_a_damaged_checkpoint_is_skipped(tmp_path: Path) -> None:
-    """With a warning that names it; one that was asked for is an error, and so are damaged ones only."""
+    """A warning names the checkpoint. Loading it by its step is an error, and so is having no other."""
     for step in (1, 2, 3):
         save(tmp_path, step, loss=1 / step)
     damage(tmp_path, 3)
@@ -180,7 +180,7 @@ def test_a_damaged_checkpoint_is_skipped(tmp_path: Path) -> None:
 
 
 def test_none_is_there(tmp_path: Path) -> None:
-    """No folder, an empty one, other steps, and a word that is none of ours."""
+    """The folder is missing or empty, the step does not exist, or the word is unknown."""
     assert load(tmp_path / "none") is None
     assert load(tmp_path, "best") is None
     save(tmp_path, 2)
@@ -191,7 +191,7 @@ def test_none_is_there(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_is_removed_meanwhile_is_no_error(tmp_path: Path, monkeypatch: Any) -> None:
-    """Another process saves, and rotates: the folder is looked at once more."""
+    """Another process may save and rotate, so the folder is read again."""
     save(tmp_path, 1)
     real, calls = open, []
 

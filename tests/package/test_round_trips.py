@@ -1,4 +1,4 @@
-"""Any net: what is saved comes back to the bit, and a net that differs in anything is refused."""
+"""Any net: saved values come back bit for bit, and a net that differs in anything is refused."""
 
 import math
 from dataclasses import dataclass, replace
@@ -23,17 +23,17 @@ DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.com
 class Entry:
     """One parameter or buffer of a net."""
 
-    path: tuple[str, ...]  # the modules that it is in
+    path: tuple[str, ...]  # the modules that contain it
     name: str
     kind: str  # "parameter", "buffer", or "scratch" for a buffer that is not saved
     dtype: torch.dtype
     shape: tuple[int, ...]
-    tied: int | None = None  # to the entry of this number, which comes earlier, and is not tied
+    tied: int | None = None  # the number of an earlier, untied entry that it is tied to
 
 
 @st.composite
 def nets(draw: st.DrawFn) -> list[Entry]:
-    """Descriptions of nets: empty ones, nested ones, with shared tensors, of all types and sizes."""
+    """Descriptions of nets: empty and nested ones, with shared tensors, of all types and sizes."""
     entries: list[Entry] = []
     for number in range(draw(st.integers(0, 6))):
         path = tuple(draw(st.lists(st.sampled_from(["a", "b", "0", "é"]), max_size=3)))
@@ -52,7 +52,7 @@ def is_saved(entry: Entry) -> bool:
 
 
 def built(entries: list[Entry], draw: Any = None) -> nn.Module:
-    """A net of new values. With something to draw from, its memory is laid out anyhow, and some of it is lazy."""
+    """A net with new values. If `draw` is given, its memory layout is random, and some of it is lazy."""
     net, made = nn.Module(), []
     for entry in entries:
         module = net
@@ -73,7 +73,7 @@ def built(entries: list[Entry], draw: Any = None) -> nn.Module:
 
 
 def tensor(entry: Entry, draw: Any) -> Tensor:
-    """Of random bits."""
+    """A tensor of random bits."""
     trains = entry.kind == "parameter" and (entry.dtype.is_floating_point or entry.dtype.is_complex)
     if draw and is_saved(entry) and draw(st.booleans()):
         if entry.kind == "buffer":
@@ -95,7 +95,7 @@ def tensor(entry: Entry, draw: Any) -> Tensor:
 
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[list[Entry], list[Entry]]:
-    """Nets that differ in one name, shape or type, in one tensor, or in what is shared."""
+    """Nets that differ in one name, shape or type, in one tensor, or in their sharing."""
     entries = draw(nets().filter(lambda entries: any(map(is_saved, entries))))
     place = draw(st.sampled_from([number for number, entry in enumerate(entries) if is_saved(entry)]))
     root = place if entries[place].tied is None else entries[place].tied
@@ -127,7 +127,7 @@ def load_either(net: nn.Module, folder: Path, checkpoint: bool) -> None:
 @settings(deadline=None, max_examples=150)
 @given(entries=nets(), checkpoint=st.booleans(), data=st.data())
 def test_any_net_comes_back(entries: list[Entry], checkpoint: bool, data: Any, tmp_path_factory: Any) -> None:
-    """To the bit; into a twin of another layout, which may be lazy, and shares what the net shares."""
+    """The values come back bit for bit, in a net with other layouts, possibly lazy, and the same sharing."""
     folder = tmp_path_factory.mktemp("net")
     net, twin = built(entries), built(entries, data.draw)
     save_parameters(net, folder / "x")
@@ -143,7 +143,7 @@ def test_any_net_comes_back(entries: list[Entry], checkpoint: bool, data: Any, t
 
 
 def sliced(shared: bool, values: list[list[float]]) -> nn.Module:
-    """A net of three slices of one memory, of which the first two overlap, or of three tensors."""
+    """A net of three slices of one memory, of which the first two overlap, or of three separate tensors."""
     net, whole = nn.Module(), torch.zeros(4, 3).T
     slices = (
         [whole[:, :3], whole[:, 2:], whole[:0]]
@@ -158,7 +158,7 @@ def sliced(shared: bool, values: list[list[float]]) -> nn.Module:
 
 @pytest.mark.parametrize("fits", [True, False])
 def test_tensors_that_overlap_get_values_that_agree(fits: bool, tmp_path: Path) -> None:
-    """Or the file is one of a net in which they do not; a nan agrees with itself."""
+    """If the values in the overlap differ, the file does not fit. A nan agrees with itself."""
     values = [[1.0, 2.0, math.nan], [math.nan if fits else 3.0, 4.0], [0.0, 0.0, 0.0, 0.0]]
     save_parameters(sliced(False, values), tmp_path / "x")
     net = sliced(True, [[5.0], [6.0], [7.0]])
@@ -174,7 +174,7 @@ def test_tensors_that_overlap_get_values_that_agree(fits: bool, tmp_path: Path) 
         assert same(state(net), before)
 
 
-NEIGHBORS: list[tuple[Any, bool]] = [  # parts of 25 numbers, and whether two of them have a number in common
+NEIGHBORS: list[tuple[Any, bool]] = [  # parts of 25 numbers, and whether two parts share a number
     (lambda x: [x[:1], x[:2]], True),
     (lambda x: [x[:20].view(5, 4), x[19:]], True),
     (lambda x: [x[:20].view(4, 5).T, x[19:21]], True),
@@ -188,7 +188,7 @@ NEIGHBORS: list[tuple[Any, bool]] = [  # parts of 25 numbers, and whether two of
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 @pytest.mark.parametrize(("parts", "overlap"), NEIGHBORS)
 def test_one_number_in_common_is_enough(parts: Any, overlap: bool, device: str, tmp_path: Path) -> None:
-    """Two tensors that want other values there do not fit; neighbors do. New tensors' device has no part in it."""
+    """Tensors that need different values for it do not fit; neighbors do. Any default device works."""
 
     def buffers(parts: list[Tensor]) -> nn.Module:
         net = nn.Module()
@@ -214,7 +214,7 @@ def test_one_number_in_common_is_enough(parts: Any, overlap: bool, device: str, 
 @settings(deadline=None, max_examples=150)
 @given(pair=pairs(), checkpoint=st.booleans())
 def test_a_net_that_differs_is_refused(pair: Any, checkpoint: bool, tmp_path_factory: Any) -> None:
-    """And nothing in it has changed, gradients and modes included."""
+    """Nothing in it has changed, including gradients and modes."""
     folder, (net, other) = tmp_path_factory.mktemp("net"), map(built, pair)
     save_parameters(net, folder / "x")
     save_checkpoint(folder, 1, net=net)

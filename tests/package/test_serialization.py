@@ -1,4 +1,4 @@
-"""Nested values in files: what comes back, and what is refused."""
+"""Nested values in files: values that come back, and values that are refused."""
 
 import argparse
 import collections
@@ -50,14 +50,14 @@ NESTED = st.recursive(
 @settings(deadline=None, max_examples=150)
 @given(nested=NESTED)
 def test_values_come_back(nested: Any) -> None:
-    """Whatever is nested in what; torch itself reads the file as well."""
+    """All nested values come back, and torch itself can read the file too."""
     save(nested, "x.pt")
     assert same(load("x.pt"), nested)
     assert same(torch.load("x.pt", weights_only=True), nested)
 
 
 def test_tensors_share_what_they_shared() -> None:
-    """Memory, objects, also lists that hold themselves; the caller's are left alone."""
+    """Shared memory, shared objects and lists containing themselves are kept. The originals do not change."""
     x = torch.zeros(4)
     both: list[Any] = [x, x, x[1:3], x.view(2, 2)]
     both.append(both)
@@ -73,7 +73,7 @@ def test_tensors_share_what_they_shared() -> None:
 
 @pytest.mark.parametrize("wrap", [Tensor.detach, nn.Parameter])
 def test_a_part_is_stored_without_the_rest(wrap: Callable[[Tensor], Tensor]) -> None:
-    """The whole takes 4 MB."""
+    """The whole tensor would take 4 MB."""
     part = wrap(torch.rand(1000, 1000)[3, :7])
     save([part], "x.pt")
     assert os.path.getsize("x.pt") < 5000
@@ -81,7 +81,9 @@ def test_a_part_is_stored_without_the_rest(wrap: Callable[[Tensor], Tensor]) -> 
 
 
 def test_parts_of_several_tensors_are_stored_without_the_rest() -> None:
-    """Each whole takes 4 MB. One of which two parts are saved is written, once, for they may share values."""
+    """Each whole tensor would take 4 MB. If two parts of one tensor are saved, the whole is written once,
+    because the parts may share values.
+    """
     parts = [torch.rand(1000, 1000)[3, :7], torch.rand(1000, 1000)[:, 5]]
     save(parts, "x.pt")
     assert os.path.getsize("x.pt") < 10_000
@@ -95,14 +97,14 @@ def test_parts_of_several_tensors_are_stored_without_the_rest() -> None:
 
 
 def test_a_frozen_part_stays_frozen() -> None:
-    """Also where it is a Parameter, and stored without the rest."""
+    """A frozen Parameter stays frozen, even if it is stored without the rest of its tensor."""
     for requires_grad in (False, True):
         save(nn.Parameter(torch.ones(1000)[:2], requires_grad=requires_grad), "x.pt")
         assert load("x.pt").requires_grad is requires_grad
 
 
 def test_graphs_are_not_saved() -> None:
-    """The values of what was computed are, and a leaf trains on. A state dict keeps its versions."""
+    """Computed tensors come back as values, and leaves stay trainable. A state dict keeps its versions."""
     w = torch.ones(2, requires_grad=True)
     state = nn.Linear(2, 1).state_dict()
     save([w, w * 2, w[:1], state], "x.pt")
@@ -115,7 +117,7 @@ def test_graphs_are_not_saved() -> None:
 
 
 def test_tensors_go_to_the_device() -> None:
-    """The CPU, if none is given."""
+    """The default is the CPU."""
     save(torch.ones(2), "x.pt")
     assert (load("x.pt").device.type, load("x.pt", device="meta").device.type) == ("cpu", "meta")
     with pytest.raises(RuntimeError, match="Expected one of cpu, cuda"):
@@ -151,7 +153,7 @@ REFUSED: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("nested", "message"), REFUSED)
 def test_what_could_not_be_loaded_is_not_saved(nested: Any, message: str) -> None:
-    """The error says what it is and where; torch would save most of it, and then refuse to load it."""
+    """The error says what it is and where. torch would save most of these values, but refuse to load them."""
     save(1, "x.pt")
     with pytest.raises(TypeError, match=f"^cannot save {message}"):
         save(nested, "x.pt")
@@ -166,7 +168,9 @@ class Payload:
 @pytest.mark.parametrize("new", [True, False])
 @pytest.mark.parametrize("allowed", ["0", "1"])
 def test_no_code_of_a_file_is_run(new: bool, allowed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it would have called is in the error; a variable that lets torch run it is not listened to."""
+    """The error names the function that the file would have called. A variable that allows torch to run it
+    is ignored.
+    """
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", allowed)
     torch.save({"x": [torch.ones(2), Payload()]}, "x.pt", _use_new_zipfile_serialization=new)
     with pytest.raises(
@@ -180,7 +184,7 @@ def test_no_code_of_a_file_is_run(new: bool, allowed: str, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("read", [load, partial(load_parameters, nn.Linear(2, 1))])
 def test_a_file_that_cannot_be_read_is_named(read: Callable[..., Any]) -> None:
-    """Cut off anywhere, of no kind that is known, missing."""
+    """The file is truncated, of an unknown kind, or missing."""
     save_parameters(nn.Linear(2, 1), "x.st")
     save(torch.ones(3), "x.pt")
     whole = Path("x.pt" if read is load else "x.st").read_bytes()

@@ -1,4 +1,4 @@
-"""A snapshot puts everything back: whatever was done to a net meanwhile, it is bit for bit as before."""
+"""A snapshot restores everything: whatever has changed in a net since then, it is bit for bit as before."""
 
 import random
 import subprocess
@@ -27,11 +27,11 @@ from d2lblocks._snapshot import Snapshot
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
 X = torch.ones(2, 4)
 SPECIAL = torch.tensor([0.0, -0.0, float("nan"), float("inf")])
-SPECIAL_BITS = 0x7FC00123  # a NaN that is not the usual one
+SPECIAL_BITS = 0x7FC00123  # an unusual NaN
 
 
 def look(*objects: Any) -> list[Any]:
-    """Everything that a snapshot has to put back, in a form that can be compared."""
+    """Everything that a snapshot must restore, in a form that can be compared."""
     facts: list[Any] = [
         random.getstate(),
         bytes(torch.get_rng_state()),
@@ -56,7 +56,7 @@ def look(*objects: Any) -> list[Any]:
             case list() | tuple() | deque():
                 each(*value)
             case set() | frozenset():
-                each(*sorted(value, key=id))  # their order depends on what has been in them
+                each(*sorted(value, key=id))  # their order depends on previous entries
             case np.ndarray():
                 facts.append(value.tobytes())
                 each(*value.flat) if value.dtype.hasobject else None
@@ -102,9 +102,9 @@ def look(*objects: Any) -> list[Any]:
             if not part.is_meta:
                 facts.append(string_at(storage.data_ptr(), storage.nbytes()))
 
-    with torch._C.DisableTorchFunctionSubclass():  # lazy tensors would refuse
+    with torch._C.DisableTorchFunctionSubclass():  # otherwise lazy tensors would refuse access
         each(*objects)
-    return [facts, seen]  # what has been seen stays alive, so that no id is given twice
+    return [facts, seen]  # keep the objects alive, so that no id is reused
 
 
 def same(one: list[Any], other: list[Any]) -> bool:
@@ -112,14 +112,14 @@ def same(one: list[Any], other: list[Any]) -> bool:
 
 
 class Own:
-    """An object of a class that a snapshot does not know."""
+    """An object of a class that a snapshot does not follow."""
 
     def __init__(self) -> None:
         self.entries = [1]
 
 
 class Config(dict[str, Any]):
-    """A dict with attributes, which refuses to be changed."""
+    """A dict with attributes that refuses changes."""
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError("frozen")
@@ -128,7 +128,7 @@ class Config(dict[str, Any]):
 
 
 class Holding(nn.Module):
-    """A module whose attributes hold one of everything."""
+    """A module whose attributes hold a value of every kind."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class Holding(nn.Module):
 
 
 class Odd(nn.Module):
-    """A module with the odd values, types and places that tensors can have."""
+    """A module with unusual values, types and places of tensors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class Odd(nn.Module):
         self.images = nn.Parameter(weight)
         self.short = nn.Parameter(torch.ones(5))
         self.short.grad = torch.ones(5)
-        self.short.data = self.short.data.bfloat16()  # which the gradient does not fit
+        self.short.data = self.short.data.bfloat16()  # now the gradient does not fit
         self.freed = nn.Parameter(torch.ones(2000))
         self.freed.untyped_storage().resize_(0)
         self.turned = nn.Parameter(torch.arange(6.0).reshape(2, 3).t())
@@ -324,7 +324,7 @@ MISCHIEF: dict[str, Callable[[Any], Any]] = {
     "a hook of gradients": lambda net: net.linear.bias.register_post_accumulate_grad_hook(lambda parameter: None),
     "an attribute of a tensor": lambda net: setattr(net.linear.weight, "note", 1),
     "a list that a tensor holds": lambda net: net.holding.cache.note.append(1),
-    # Attributes, and what is in them.
+    # Attributes and their contents.
     "a number": lambda net: setattr(net.holding, "number", 4),
     "an attribute more": lambda net: setattr(net.holding, "last", X),
     "an attribute less": lambda net: delattr(net.holding, "text"),
@@ -364,12 +364,12 @@ MISCHIEF: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
-SPARE: list[Net] = []  # what a test has put back, another can take
+SPARE: list[Net] = []  # restored nets, which other tests can use again
 
 
 @pytest.mark.parametrize("mischief", MISCHIEF.values(), ids=MISCHIEF)
 def test_everything_is_put_back(mischief: Callable[[Any], Any]) -> None:
-    """In the same objects, to the bit, as often as one likes, and in inference mode as well."""
+    """A snapshot restores the same objects, bit for bit, any number of times, and also in inference mode."""
     net = SPARE.pop() if SPARE else Net()
     before = look(net)
     snapshot = Snapshot(net)
@@ -383,7 +383,7 @@ def test_everything_is_put_back(mischief: Callable[[Any], Any]) -> None:
 
 
 def test_a_snapshot_changes_nothing() -> None:
-    """Neither when it is taken nor when it finds everything as it was; autograd is told of no change."""
+    """Neither taking it nor restoring it changes an unchanged net, and autograd counts no change."""
     net = Net()
     watched = [*net.rnn.parameters(), net.odd.large]
     before, versions = look(net), [parameter._version for parameter in watched]
@@ -394,7 +394,7 @@ def test_a_snapshot_changes_nothing() -> None:
     assert [parameter._version for parameter in watched] == versions
 
 
-# Nets and mischief of any kind.
+# Nets and changes of any kind.
 
 
 def tie(net: nn.Sequential) -> None:
@@ -460,7 +460,7 @@ NETS = st.recursive(
 
 
 def a_module(net: nn.Module) -> Any:
-    """Another one each time, as Python's random numbers are in a snapshot too."""
+    """A random module: a different one each time, because the random state changes as well."""
     return random.choice(list(net.modules()))
 
 
@@ -523,7 +523,7 @@ DEEDS: list[Callable[[Any], Any]] = [
     deeds=st.lists(st.sampled_from(DEEDS), min_size=1, max_size=8),
 )
 def test_whatever_is_done_is_undone(net: nn.Module, changes: list[Any], deeds: list[Any]) -> None:
-    """Whether it comes to its end or is broken off by an error."""
+    """The changes may complete, or stop with an error."""
     for change in changes:
         change(net)
     before = look(net)
@@ -535,11 +535,11 @@ def test_whatever_is_done_is_undone(net: nn.Module, changes: list[Any], deeds: l
     assert same(look(net), before)
 
 
-# What is given besides a net, and the limits.
+# Other objects than nets, and the limits.
 
 
 def test_optimizers_and_inputs_are_put_back() -> None:
-    """An optimizer with its state, and tensors in what a net is called with."""
+    """An optimizer with its state and the tensors in a net's inputs are restored."""
     net = nn.Linear(4, 4)
     optimizer = torch.optim.Adam(net.parameters())
     inputs = {"X": torch.ones(2, 4), "parts": [torch.ones(2)]}
@@ -559,7 +559,7 @@ def test_optimizers_and_inputs_are_put_back() -> None:
 
 
 def test_a_given_object_is_looked_into_and_others_are_not() -> None:
-    """A net refers to an object of a class of one's own: the reference is put back, its contents are not."""
+    """If a net refers to an object of a custom class, the reference is restored but its contents are not."""
     given, held = Own(), Own()
     given.held = held  # type: ignore[attr-defined]
     snapshot = Snapshot(given)
@@ -571,7 +571,7 @@ def test_a_given_object_is_looked_into_and_others_are_not() -> None:
 
 
 def test_without_tensors_only_references_are_put_back() -> None:
-    """Whatever lists and dicts hold is there again; values are as they have become."""
+    """The entries of lists and dicts are restored, but values keep their changes."""
     net = Net()
     weight, bias = net.linear.weight, net.linear.bias
     snapshot = Snapshot(net, tensors=False)
@@ -586,7 +586,7 @@ def test_without_tensors_only_references_are_put_back() -> None:
 
 @pytest.mark.parametrize("first", [True, False])
 def test_autograd_is_told_of_what_is_written(first: bool) -> None:
-    """A graph that needs values from meanwhile does not go on with others, by whichever tensor it has them."""
+    """A graph cannot go on if a value that it needs has been restored, whichever tensor shares the memory."""
     net, other = nn.Linear(4, 4), nn.Linear(4, 4)
     other.weight.data = net.weight.data
     snapshot = Snapshot(nn.Sequential(net, other))
@@ -600,7 +600,7 @@ def test_autograd_is_told_of_what_is_written(first: bool) -> None:
 
 @pytest.mark.parametrize("modes", [(True, False), (False, True), (True, True)])
 def test_inference_mode_has_no_part_in_it(modes: tuple[bool, bool]) -> None:
-    """Neither when the snapshot is taken nor when it is restored."""
+    """The mode when the snapshot is taken or restored does not matter."""
     net = Odd()
     before = look(net)
     with torch.inference_mode(modes[0]):
@@ -614,7 +614,7 @@ def test_inference_mode_has_no_part_in_it(modes: tuple[bool, bool]) -> None:
 
 
 def test_the_memory_is_copied_once() -> None:
-    """However many tensors share it, and whether or not all of it is one tensor's."""
+    """Any number of tensors may share the memory, whether or not one of them covers all of it."""
     probe = """
 import sys, torch
 from pathlib import Path
@@ -667,7 +667,7 @@ OTHERS: dict[str, tuple[Callable[[], Tensor], Callable[[Any], Any]]] = {
 def test_tensors_of_other_kinds_are_put_back(
     make: Callable[[], Tensor], values: Callable[[Any], Any]
 ) -> None:
-    """As attributes; those that were computed keep their graph."""
+    """Other tensors are restored as attributes, and computed tensors keep their graph."""
     net = nn.Module()
     net.cache = cache = make()
     graph, before = cache.grad_fn, repr(values(cache))
@@ -681,7 +681,7 @@ def test_tensors_of_other_kinds_are_put_back(
 
 
 def test_an_opaque_tensor_is_no_hindrance() -> None:
-    """Its values cannot be reached, so it is known by reference only."""
+    """Its values cannot be reached, so only the reference is restored."""
     net = nn.Linear(4, 4)
     net.cache = cache = torch.ones(3, 3).to_mkldnn()
     before = net.weight.tolist()
@@ -694,7 +694,7 @@ def test_an_opaque_tensor_is_no_hindrance() -> None:
 
 
 def test_another_global_generator_of_numpy_is_put_back() -> None:
-    """NumPy can be given one of another kind."""
+    """NumPy's global generator can be replaced by one of another kind."""
     usual = np.random.get_bit_generator()
     np.random.set_bit_generator(np.random.PCG64(1))
     try:
@@ -708,7 +708,7 @@ def test_another_global_generator_of_numpy_is_put_back() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_net_on_a_gpu_is_put_back() -> None:
-    """With its gradients, and the random numbers of the GPU."""
+    """Its gradients and the GPU's random numbers are restored too."""
     net = nn.Sequential(nn.Linear(40, 40), nn.BatchNorm1d(40), nn.Dropout()).cuda()
     inputs = torch.rand(8, 40, device="cuda")
     net(inputs).sum().backward()
@@ -730,7 +730,7 @@ def test_a_net_on_a_gpu_is_put_back() -> None:
 @pytest.mark.parametrize("start", [0, 1, 2, 4])
 @pytest.mark.parametrize("length", [9000, 9001, 9002, 9004])
 def test_memory_of_any_length_is_put_back(start: int, length: int) -> None:
-    """Also where it cannot be compared as wide integers; what lies around it is left alone."""
+    """The length may prevent a comparison as wide integers. The memory around the tensor does not change."""
     whole = torch.arange(10_000).to(torch.uint8)
     snapshot, before = Snapshot(whole[start : start + length]), whole.clone()
     whole += 1

@@ -1,4 +1,4 @@
-"""The states of a run: values of all kinds, parts that have no `state_dict`, nets with more than tensors."""
+"""The states of a run: values of all kinds, parts without `state_dict`, nets with more than tensors."""
 
 import collections
 import copy
@@ -58,7 +58,7 @@ VALUES: list[Any] = [
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_a_value_comes_back_as_what_it_was(value: Any, tmp_path: Path) -> None:
-    """With its type, its order, and its limit."""
+    """Its type, its order and its maximum length are kept."""
     part = Stating()
     save_checkpoint(tmp_path, 1, part=Stating({"x": value}))
     load_checkpoint(tmp_path, part=part)
@@ -81,7 +81,7 @@ TENSORS: dict[str, Tensor] = {
 
 @pytest.mark.parametrize("tensor", TENSORS.values(), ids=TENSORS)
 def test_a_tensor_keeps_its_strides(tensor: Tensor, tmp_path: Path) -> None:
-    """The order of its values in memory, that is."""
+    """Strides determine the order of the values in memory."""
     part = Stating()
     save_checkpoint(tmp_path, 1, part=Stating([tensor]))
     load_checkpoint(tmp_path, part=part)
@@ -93,7 +93,7 @@ def test_a_tensor_keeps_its_strides(tensor: Tensor, tmp_path: Path) -> None:
     "tensor", [torch.rand(4, 6)[:, ::2], torch.rand(3).expand(2, 3), torch.rand(9, 9)[2:5].t()]
 )
 def test_gaps_are_not_kept(tensor: Tensor, tmp_path: Path) -> None:
-    """Of what a tensor leaves out of its memory nothing is stored; the order stays."""
+    """Memory that a tensor does not use is not stored; the order of its values is kept."""
     part = Stating()
     save_checkpoint(tmp_path, 1, part=Stating(tensor))
     load_checkpoint(tmp_path, part=part)
@@ -113,7 +113,7 @@ ARRAYS = [
 
 @pytest.mark.parametrize("array", ARRAYS, ids=repr)
 def test_an_array_comes_back(array: Any, tmp_path: Path) -> None:
-    """Writable, whatever it was."""
+    """An array comes back with its type, shape and values, and is always writable."""
     part = Stating()
     save_checkpoint(tmp_path, 1, part=Stating({"x": array}))
     load_checkpoint(tmp_path, part=part)
@@ -123,7 +123,7 @@ def test_an_array_comes_back(array: Any, tmp_path: Path) -> None:
 
 
 def test_tensors_that_are_one_stay_one(tmp_path: Path) -> None:
-    """They are stored once; another view of the same memory is another tensor."""
+    """A tensor is stored once. Another view of the same memory is a separate tensor."""
     tensor = torch.rand(300, 300)
     part = Stating()
     path = save_checkpoint(
@@ -137,7 +137,7 @@ def test_tensors_that_are_one_stay_one(tmp_path: Path) -> None:
 
 
 def test_a_class_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No module is imported for it, since that would run its code."""
+    """Its module is not imported, because importing would run code."""
     module = types.ModuleType("shapes")
     exec("import enum\nclass Shape(enum.Enum): ROUND = 1", module.__dict__)
     monkeypatch.setitem(sys.modules, "shapes", module)
@@ -152,7 +152,7 @@ def test_a_class_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.
     ):
         load_checkpoint(tmp_path, part=part)
     assert part.state is None
-    assert load_checkpoint(tmp_path) == 1  # it concerns who loads the part
+    assert load_checkpoint(tmp_path) == 1  # only loading the part is an error
 
 
 def local() -> Any:
@@ -163,7 +163,7 @@ def local() -> Any:
 
 
 class Length(float):
-    """A subclass, which a file does not know."""
+    """A subclass that a file does not support."""
 
 
 UNFIT = [
@@ -181,7 +181,7 @@ UNFIT = [
 
 @pytest.mark.parametrize("value", UNFIT, ids=lambda value: type(value).__name__)
 def test_what_would_come_back_as_something_else_is_refused(value: Any, tmp_path: Path) -> None:
-    """With its place."""
+    """The error names its place."""
     with pytest.raises(
         TypeError, match=r"^cannot save .* at part.x: expected tensors, numbers, strings, None"
     ):
@@ -199,7 +199,7 @@ PARTS: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize(("saved", "mine"), PARTS.values(), ids=PARTS)
 def test_a_container_is_filled(saved: Any, mine: Any, tmp_path: Path) -> None:
-    """In place: whoever holds it sees what was loaded."""
+    """A container is filled in place, so everything that refers to it sees the loaded entries."""
     part, before = copy.deepcopy(mine), copy.deepcopy(saved)
     save_checkpoint(tmp_path, 1, part=saved)
     load_checkpoint(tmp_path, part=part)
@@ -228,7 +228,7 @@ def draw(generator: Any) -> list[float]:
 
 @pytest.mark.parametrize("make", GENERATORS.values(), ids=GENERATORS)
 def test_a_generator_goes_on(make: Callable[[int], Any], tmp_path: Path) -> None:
-    """Such as that of a DataLoader."""
+    """An example is the generator of a DataLoader."""
     saved, part = make(0), make(1)
     draw(saved)
     save_checkpoint(tmp_path, 1, part=saved)
@@ -238,7 +238,7 @@ def test_a_generator_goes_on(make: Callable[[int], Any], tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["NumPy, older", "NumPy, MT19937", "NumPy, Philox"])
 def test_a_place_beyond_the_numbers_is_refused(name: str, tmp_path: Path) -> None:
-    """NumPy would read whatever is there in memory."""
+    """NumPy does not check the position, and would read outside its memory."""
     saved, part, untouched = (GENERATORS[name](seed) for seed in (0, 1, 1))
     path = save_checkpoint(tmp_path, 1, part=saved)
 
@@ -246,7 +246,7 @@ def test_a_place_beyond_the_numbers_is_refused(name: str, tmp_path: Path) -> Non
         state = ours["notes"]["states"]["part"]["dict"]
         inner = dict(map(tuple, state))["state"]["dict"]
         for pair in [*state, *inner]:
-            pair[1] = {"pos": 625, "buffer_pos": 5}.get(pair[0], pair[1])  # one more than there are, and one
+            pair[1] = {"pos": 625, "buffer_pos": 5}.get(pair[0], pair[1])  # one past the largest
 
     signed(path, change)
     with pytest.raises(RuntimeError, match=r"part: ValueError\(.*no place (625|5)"):
@@ -255,7 +255,7 @@ def test_a_place_beyond_the_numbers_is_refused(name: str, tmp_path: Path) -> Non
 
 
 def test_the_order_of_a_loader_goes_on(tmp_path: Path) -> None:
-    """A run that was stopped between two epochs sees the examples in the order of one that was not."""
+    """A run that was stopped between two epochs sees the same order as one that was not."""
 
     def run(epochs: int, seed: int = 0) -> tuple[torch.Generator, list[list[int]]]:
         generator = torch.Generator().manual_seed(seed)
@@ -273,7 +273,7 @@ def test_the_order_of_a_loader_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [3, 0.5, "x", None, (1, 2), True])
 def test_a_value_that_cannot_change_is_refused(value: Any, tmp_path: Path) -> None:
-    """The error says what to do, and that works."""
+    """The error gives advice, and the advice works."""
     message = rf"cannot save 'epoch': {type(value).__name__} has no state_dict and load_state_dict, and .* put it into a dict"
     with pytest.raises(TypeError, match=message):
         save_checkpoint(tmp_path, 1, epoch=value)
@@ -284,7 +284,7 @@ def test_a_value_that_cannot_change_is_refused(value: Any, tmp_path: Path) -> No
 
 
 def test_parts_of_all_kinds_are_put_back(tmp_path: Path) -> None:
-    """If one of them cannot be loaded."""
+    """All parts are restored if one of them cannot be loaded."""
 
     class Broken(Stating):
         def load_state_dict(self, state: Any) -> None:
@@ -336,7 +336,7 @@ class Counting(nn.Linear):
 
 
 class Metric(nn.Module):
-    """As those of torchmetrics: a plain tensor attribute that is in the state all the same."""
+    """Like the metrics of torchmetrics: a plain tensor attribute that is nevertheless in the state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -352,7 +352,7 @@ class Metric(nn.Module):
 
 
 def test_a_net_with_more_than_tensors_comes_back(tmp_path: Path) -> None:
-    """Its extra states are loaded by its own code, after its tensors."""
+    """Its own code loads the extra states, after the tensors."""
     saved, net = (nn.ModuleDict({"a": Counting(2, 2), "b": Metric()}) for _ in range(2))
     saved["a"].calls, saved["b"].total = 7, torch.tensor([1.0, 2.0])
     save_checkpoint(tmp_path, 1, net=saved)
@@ -363,7 +363,7 @@ def test_a_net_with_more_than_tensors_comes_back(tmp_path: Path) -> None:
 
 
 def test_extra_states_are_compared_by_name(tmp_path: Path) -> None:
-    """What only one of them has does not fit."""
+    """A state that only the file or only the net has is an error."""
     save_checkpoint(tmp_path, 1, net=Counting(2, 2))
     save_checkpoint(tmp_path, 2, net=nn.Linear(2, 2))
     with pytest.raises(RuntimeError, match=r'net: Unexpected key\(s\): "_extra_state"'):
@@ -373,7 +373,7 @@ def test_extra_states_are_compared_by_name(tmp_path: Path) -> None:
 
 
 def test_an_extra_state_that_fails_changes_nothing(tmp_path: Path) -> None:
-    """Not even the tensors, which came before it."""
+    """The tensors, which were loaded before it, are restored too."""
     save_checkpoint(tmp_path, 1, net=Counting(2, 2), other=nn.Linear(2, 2))
     net, other = Counting(2, 2), nn.Linear(2, 2)
     net.calls, net.broken = 3, True
@@ -385,7 +385,7 @@ def test_an_extra_state_that_fails_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_an_extra_state_that_no_file_can_hold_is_refused(tmp_path: Path) -> None:
-    """With its place; and `save_parameters` has none for any."""
+    """The error names its place. `save_parameters` supports no extra state at all."""
     net = nn.Sequential(Counting(2, 2))
     net[0].get_extra_state = lambda: {"x": object()}
     with pytest.raises(TypeError, match=r"cannot save object at extra state of net.0._extra_state.x"):
@@ -397,7 +397,7 @@ def test_an_extra_state_that_no_file_can_hold_is_refused(tmp_path: Path) -> None
 
 
 class Deriving(nn.Module):
-    """A layer that computes something from its weight whenever that is loaded."""
+    """A layer that computes something from its weight whenever the weight is loaded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -420,7 +420,7 @@ class Reading(nn.Linear):
 
 
 def test_what_a_net_derives_from_its_values_is_derived_again(tmp_path: Path) -> None:
-    """By its hooks and its own methods, as `load_state_dict` calls them."""
+    """Its hooks and its own methods run, as `load_state_dict` runs them."""
     saved, net, other = (nn.ModuleDict({"a": Deriving(), "b": Reading(1, 1)}) for _ in range(3))
     save_parameters(saved, tmp_path / "x")
     save_checkpoint(tmp_path, 1, net=saved)

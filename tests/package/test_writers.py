@@ -1,4 +1,4 @@
-"""Writers that are killed, that find no room, that meet each other: the file is the old one or the new one."""
+"""Writers that are killed, run out of space or work at the same time: the file is always a complete one."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ def temporary(folder: Path) -> list[Path]:
 
 
 def python(code: str, *arguments: Any, before: tuple[str, ...] = ()) -> list[str]:
-    """The lines that another Python prints, which has the functions of the torture."""
+    """The lines printed by another Python that has the functions of the torture."""
     paths = [str(torture.ROOT), str(Path(_files.__file__).parents[2])]
     start = f"import os, resource, sys; sys.path[:0] = {paths}; from pathlib import Path; from tests.package.torture import *\n"
     command = [*before, sys.executable, "-c", start + code, *map(str, arguments)]
@@ -46,23 +46,23 @@ def torturing(*arguments: str) -> str:
 
 
 def test_killed_writers_lose_nothing() -> None:
-    """Whenever they are killed: the last number that was saved is there, or the one that was being saved."""
+    """At any time, the file has the last number that was saved, or the one that was being saved."""
     assert torturing("kill", "16").endswith("nothing lost, nothing left\n")
 
 
 def test_loading_while_another_thread_saves() -> None:
-    """Every file is whole, and none older than the one before."""
+    """Every file is complete, and none is older than the one before."""
     assert torturing("load", "60").endswith("all whole\n")
 
 
 def test_two_writers_at_once() -> None:
-    """Two processes save to one path, or into one folder, of which both remove the oldest: no one fails."""
+    """Two processes save to one path, or to one folder, where both remove the oldest: neither fails."""
     assert torturing("two", "60").endswith("nobody failed, nothing left\n")
 
 
 @pytest.mark.parametrize("save", [torture.save_file_number, torture.save_step])
 def test_everything_reaches_the_disk_in_order(save: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """The values, then the name, then the folder; and a new folder in the one above it."""
+    """First the values, then the name, then the folder. A new folder also reaches the folder above it."""
     order = []
 
     def sync(handle: int) -> None:
@@ -89,7 +89,7 @@ def test_everything_reaches_the_disk_in_order(save: Any, tmp_path: Path, monkeyp
     assert rest == [("name", str(written)), ("folder", str(folder))]
 
 
-# No room.
+# No space.
 
 FILL = """
 for (save, load), folder in zip(WAYS, map(Path, sys.argv[1:3])):
@@ -113,7 +113,7 @@ for (save, load), folder in zip(WAYS, map(Path, sys.argv[1:3])):
 
 @pytest.mark.parametrize(("limit", "code"), [("limit", 27), ("disk", 28)])
 def test_a_full_disk_leaves_the_old_file(limit: str, code: int, tmp_path: Path) -> None:
-    """And no other; the system's error names the path, and comes again as long as there is no room."""
+    """No other file is left. The system's error names the path, and comes again while there is no space."""
     own: tuple[str, ...] = ("unshare", "--mount", "--map-root-user") if limit == "disk" else ()
     if own and (not shutil.which(own[0]) or subprocess.run([*own, "true"], capture_output=True).returncode):
         pytest.skip("no disk of our own can be mounted here: unshare --mount --map-root-user fails")
@@ -149,19 +149,19 @@ for folder, mode, (save, load) in folders:
 
 
 def test_a_folder_that_may_not_be_written_to() -> None:
-    """The error names the path, and the old file stays. One that may not be read is no hindrance."""
-    with tempfile.TemporaryDirectory() as folder:  # because not every user can get at those of pytest
+    """The error names the path, and the old file stays. A folder that cannot be read causes no error."""
+    with tempfile.TemporaryDirectory() as folder:  # not every user can reach pytest's own folders
         os.chmod(folder, 0o755)
         printed = python(LOCKED, folder)
     assert printed[:4] == ["500 13 x", "1", "500 13 step-2.safetensors", "1"]
     assert printed[4:] == ["300 saved", "2"] * 2 + ["700 saved", "2"] * 2
 
 
-# Others at work in the same folder.
+# Other writers in the same folder.
 
 
 def test_a_sweep_leaves_a_writer_alone(tmp_path: Path, monkeypatch: Any) -> None:
-    """Its file is not complete yet, but it is no leftover; a real one goes."""
+    """Its file is not complete yet, but it is not a leftover; a real leftover is removed."""
     real, at_work, go_on = os.fsync, threading.Event(), threading.Event()
 
     def slow(handle: int) -> None:
@@ -187,7 +187,7 @@ def test_a_sweep_leaves_a_writer_alone(tmp_path: Path, monkeypatch: Any) -> None
 
 
 def test_a_sweep_between_making_and_locking_is_noticed(tmp_path: Path, monkeypatch: Any) -> None:
-    """The writer makes another file."""
+    """The writer creates another file."""
     real, swept = _files.fcntl.flock, []
 
     def lock(file: Any, how: int) -> None:
@@ -203,7 +203,7 @@ def test_a_sweep_between_making_and_locking_is_noticed(tmp_path: Path, monkeypat
 
 
 def test_what_another_process_removes_is_no_error(tmp_path: Path, monkeypatch: Any) -> None:
-    """While this one looks for the best, and when it comes to remove it itself."""
+    """Another process may remove a file that this one reads, or that this one is about to remove."""
     real = _folder._loss
 
     def loss(path: Path, if_damaged: float) -> float:
@@ -222,7 +222,7 @@ def test_what_another_process_removes_is_no_error(tmp_path: Path, monkeypatch: A
 
 
 def test_a_file_that_is_removed_while_it_is_replaced_is_no_error(tmp_path: Path, monkeypatch: Any) -> None:
-    """A checkpoint of the same step, which another process did not want any more."""
+    """Another process may remove a checkpoint of the same step."""
     real = _files._create
 
     def create(folder: str) -> Any:
@@ -237,7 +237,7 @@ def test_a_file_that_is_removed_while_it_is_replaced_is_no_error(tmp_path: Path,
 
 @pytest.mark.parametrize("verify", [True, False])
 def test_a_file_that_is_replaced_while_it_is_opened(verify: bool, tmp_path: Path, monkeypatch: Any) -> None:
-    """The header that is examined, and what is read, are of one file, though it is opened twice."""
+    """The checked header and the content come from the same file, although the file is opened twice."""
     real = safetensors.safe_open
 
     def safe_open(*args: Any, **options: Any) -> Any:
@@ -253,7 +253,7 @@ def test_a_file_that_is_replaced_while_it_is_opened(verify: bool, tmp_path: Path
 
 
 def test_a_net_that_is_trained_meanwhile_can_be_loaded(tmp_path: Path) -> None:
-    """Its values are of one moment or another, but the checksum is that of what was written."""
+    """The values may come from different moments, but the checksum is that of the written bytes."""
     net, done = Number(0), threading.Event()
 
     def train() -> None:
@@ -294,7 +294,7 @@ windows = (sys.executable, "-c", WINDOWS)
 
 
 def test_without_locks_a_file_is_closed_before_it_is_replaced(tmp_path: Path) -> None:
-    """And one that could not be completed is closed before it is removed."""
+    """A file that could not be completed is also closed before it is removed."""
     code = """if True:
         for number, sync in ((1, os.fsync), (2, os.fsync), (3, None)):
             os.fsync = sync
@@ -313,13 +313,13 @@ def test_without_locks_a_file_is_closed_before_it_is_replaced(tmp_path: Path) ->
     ("name", "end"), [("two_at_once", "nothing left"), ("load_while_saving", "all whole")]
 )
 def test_without_locks_no_writer_is_in_the_way(name: str, end: str) -> None:
-    """Of another process that saves, or of a thread that loads."""
+    """Another process may save, or another thread may load, at the same time."""
     (printed,) = python(f"print({name}(40))", before=windows)
     assert printed.endswith(end)
 
 
 def test_without_locks_the_file_of_another_writer_stays(tmp_path: Path) -> None:
-    """Nobody can tell whether it is a leftover."""
+    """Without locks, a leftover cannot be told apart from a file in use."""
     (tmp_path / ".d2lblocks-0123.tmp").write_text("of a writer that may be at work")
     python("[save(Path(sys.argv[1]), 1) for save, load in WAYS]", tmp_path, before=windows)
     assert [path.name for path in temporary(tmp_path)] == [".d2lblocks-0123.tmp"]

@@ -1,7 +1,7 @@
-"""Files damaged at random, writers killed, files replaced while they are read: what comes of it is counted.
+"""Files damaged at random, writers killed, files replaced while they are read; the outcomes are counted.
 
-python -m tests.package.torture                  all that follows, with the project's numbers, for the page
-python -m tests.package.torture N [SEED]         N corruptions, and a table of what each library makes of them
+python -m tests.package.torture                  all of these, with the project's numbers, for the page
+python -m tests.package.torture N [SEED]         N corruptions, and a table of each library's outcomes
 python -m tests.package.torture kill [N] [SEED]  N writers that are killed
 python -m tests.package.torture two [N]          N saves by each of two processes at once
 python -m tests.package.torture load [N]         N loads while another thread saves
@@ -34,11 +34,11 @@ from tools.generate.generated import GeneratedPart
 
 ROOT = Path(__file__).parents[2]
 KINDS = ["untied", "tied", "checkpoint"]
-SECONDS = 20  # for one load; what takes longer hangs
+SECONDS = 20  # for one load; a slower load counts as hung
 
 
 class Program:
-    """What one saves, and what one loads into: a net, and for a checkpoint an optimizer, too."""
+    """The objects to save or to load into: a net and, for a checkpoint, an optimizer."""
 
     def __init__(self, kind: str, seed: int) -> None:
         for set_seed in (torch.manual_seed, random.seed, np.random.seed):
@@ -58,12 +58,12 @@ class Program:
         self.chance = torch.get_rng_state(), random.getstate()
 
     def take_turn(self) -> None:
-        """The random states are those of whichever program was last made, so put back its own."""
+        """Set the random states of this program, because a program created later has changed them."""
         torch.set_rng_state(self.chance[0])
         random.setstate(self.chance[1])
 
     def look(self) -> list[Any]:
-        """All of it, to the bit."""
+        """All of its state, bit for bit."""
         named = self.net.state_dict(keep_vars=True)
         places = [tensor.data_ptr() for tensor in named.values()]
         return [
@@ -75,7 +75,7 @@ class Program:
 
 
 def bits(value: Any) -> Any:
-    """What two values have in common only if they are equal to the bit."""
+    """A value that is equal for two values only if they are equal bit for bit."""
     if isinstance(value, Tensor):
         raw = value.detach().contiguous().flatten().view(torch.uint8)
         return value.dtype, value.shape, raw.numpy().tobytes()
@@ -135,9 +135,9 @@ LIBRARIES: dict[str, tuple[Callable[[Program, Path], None], Callable[[Program, P
 
 
 def attempts(library: str, seed: str, start: str, end: str) -> None:
-    """In a process of its own: print the outcome of each of some corruptions."""
+    """Print the outcomes of some corruptions. This runs in a separate process."""
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends the process, whatever it is doing
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the alarm ends the process, whatever it is doing
     write, read = LIBRARIES[library]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x.pt" if write is write_torch else "step-1.safetensors")
@@ -171,7 +171,7 @@ def attempts(library: str, seed: str, start: str, end: str) -> None:
 
 
 def tally(library: str, number: int, seed: int) -> tuple[Counter[str], Counter[str]]:
-    """How often each outcome came, and each class of errors. A process that dies is one more outcome."""
+    """Count the outcomes and the classes of errors. A process that dies is one more outcome."""
     outcomes: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     while (start := outcomes.total()) < number:
@@ -199,7 +199,7 @@ def tally(library: str, number: int, seed: int) -> tuple[Counter[str], Counter[s
 
 
 def table(number: int = 20_000, seed: int = 0) -> str:
-    """What each library makes of the same kinds of errors, in Markdown."""
+    """The outcomes of each library for the same kinds of damage, as a Markdown table."""
     head = ["read by", "refused", "as saved", "wrong values", "refused, yet changed", "crashed or hung"]
     lines = [f"| {' | '.join([*head, 'kinds of errors'])} |", "|---|--:|--:|--:|--:|--:|--:|"]
     for library in LIBRARIES:
@@ -213,7 +213,7 @@ def table(number: int = 20_000, seed: int = 0) -> str:
 
 
 class Number(nn.Module):
-    """A megabyte of one number, so that a file that is half old and half new would be seen."""
+    """A megabyte of one number, so that a mixture of an old and a new file would be noticed."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -247,10 +247,10 @@ WAYS = [(save_file_number, load_file_number), (save_step, load_step)]
 
 
 def kill(number: int = 300, seed: int = 0) -> str:
-    """Kill writers at random moments; an AssertionError if anything is lost by it, or left."""
+    """Kill writers at random moments; raise an AssertionError if anything is lost or left behind."""
     rng, found = random.Random(seed), 0
     torch.set_num_threads(1)  # a forked process has no other threads
-    last = mmap.mmap(-1, 16)  # the number that is being saved, and the one that is known to be there
+    last = mmap.mmap(-1, 16)  # the number that is being saved, and the last one that is known to be saved
     for save, load in WAYS:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -281,7 +281,7 @@ def kill(number: int = 300, seed: int = 0) -> str:
 
 
 def two_at_once(number: int = 1000) -> str:
-    """Let two processes save at once; an AssertionError if one fails, or a file is not whole, or is left."""
+    """Let two processes save at once; raise an AssertionError if one fails, or leaves or damages a file."""
     torch.set_num_threads(1)
     for save, load in WAYS:
         with tempfile.TemporaryDirectory() as name:
@@ -299,7 +299,7 @@ def two_at_once(number: int = 1000) -> str:
 
 
 def load_while_saving(number: int = 1000) -> str:
-    """Load while another thread saves; an AssertionError if a file is not whole, or older than before."""
+    """Load while another thread saves; raise an AssertionError if a file is incomplete or out of order."""
     warnings.simplefilter("error")
     seen: set[int] = set()
     for save, load in WAYS:

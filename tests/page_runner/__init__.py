@@ -1,10 +1,10 @@
-'''Prove that what Markdown pages show is what happens: their snippets are run, their outputs compared.
+'''Prove that Markdown pages show the real outputs of their code: run the snippets and compare the outputs.
 
-The snippets of a page are one program: they run in page order, in one namespace, in a process of their own.
-An output stands below the statement that printed it, as `#> ` and the printed line.
-Another project can take this folder as it is. It needs pytest-examples, which finds the snippets,
-and Markdown, which knows the anchors of headings.
-`Project` is the entry point, and this file of tests is all it takes:
+The snippets of a page are one program: they run in page order, in one namespace, in a separate process.
+An output is written below the statement that printed it, as `#> ` and the printed line.
+Another project can copy this folder unchanged. It needs pytest-examples, which finds the snippets,
+and Markdown, which computes the anchors of headings.
+`Project` is the entry point, and this file of tests is all that a project needs:
 
     """tests/test_pages.py"""
     from pathlib import Path
@@ -30,20 +30,20 @@ and Markdown, which knows the anchors of headings.
     def test_fences():
         assert [problem for page in PAGES for problem in page.problems] == []
 
-project.py         what the runner has to know of a project: folders, keys, commands
+project.py         the properties of a project that the runner needs: folders, keys, commands
 reading.py         a project's pages, and everything on them that only looks like a snippet
 page.py            a page: its snippets, its fences, its headings
-fences.py          fences, their keys, and what is wrong with them
-snippet.py         one snippet, and what happened when it was run
-runner.py          pages proven, or rewritten
-program.py         the snippets of a page, run in a process of their own
-session.py         that process: statement by statement
-freeze.py          less memory for it to copy
-outputs.py         the outputs that a snippet shows, beside those that it printed
-package_source.py  a snippet that shows the package's source, beside that source
-plots.py           pictures that a page's code draws, beside the published ones
-rewriting.py       what is shown beside what happened, as a remark or written to the page
-atomic_write.py    a file replaced, whole or not at all
+fences.py          fences, their keys, and their problems
+snippet.py         one snippet, and the outcome of running it
+runner.py          tests pages, or rewrites them
+program.py         the snippets of a page, run in a separate process
+session.py         that process: it runs statement by statement
+freeze.py          reduces the memory that the process copies
+outputs.py         the outputs that a snippet shows, compared with the printed ones
+package_source.py  a snippet that shows the package's source, compared with that source
+plots.py           pictures that a page's code draws, compared with the published ones
+rewriting.py       differences from the real outputs, as a remark or written to the page
+atomic_write.py    replaces a file completely, or not at all
 '''
 
 from .atomic_write import replace_file

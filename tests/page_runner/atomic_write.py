@@ -1,4 +1,4 @@
-"""A file replaced: whole or not at all."""
+"""Replace a file completely, or not at all."""
 
 import os
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write the file, never half of it; one that is there keeps its permissions."""
+    """Write the file as a whole; an existing file keeps its permissions."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.stat().st_mode if path.exists() else 0o644
     handle, name = tempfile.mkstemp(dir=path.parent)

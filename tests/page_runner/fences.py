@@ -1,4 +1,4 @@
-"""The fences of a page as a reader sees them, run or not, and what is wrong with each."""
+"""The fences of a page as a person reads them, run or not, and the problems of each."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -8,33 +8,33 @@ FENCE = re.compile(
     r"^(?P<indent>[ \t]*)(?P<marker>(?:(?:>|[-*+]|\d+[.)])[ \t]*)*)(?P<ticks>`{3,}|~{3,})(?P<info>.*)$"
 )
 CONSOLE = re.compile(r"^[ \t]*(?:>[ \t]+)*>>>(?: |$)")
-QUOTES = re.compile(r"^[ \t]*[rRuU]?(?:\"\"\"|'''|\"|')")  # of a docstring
+QUOTES = re.compile(r"^[ \t]*[rRuU]?(?:\"\"\"|'''|\"|')")  # the quotes of a docstring
 HEADER = re.compile(r"^(?P<language>\w+)(?: +\{(?P<keys>.*)\})?$")
 KEY = re.compile(r'\s*([^\s=]+)="([^"]*)"(?=\s|$)')
 
 
 @dataclass
 class Fence:
-    """A fence as a reader sees it, whether or not it is run."""
+    """A fence as a person reads it, whether or not it is run."""
 
     line: int
     indent: str
-    marker: str  # what hides it: a quote, a list or a comment that begins before it
+    marker: str  # the quote, list or comment that it is inside
     ticks: str
     info: str
     last_line: int | None = None  # None: never closed
-    inner: int | None = None  # a line inside that looks like another fence's first
+    inner: int | None = None  # a line inside that looks like the start of another fence
 
 
 def scan(lines: list[str], first: int, last: int) -> Iterator[Fence]:
-    """Every fence between two lines, as the site's Markdown and CommonMark both see it."""
+    """Find every fence between two lines that the site's Markdown or CommonMark would see."""
     fence: Fence | None = None
     hidden = ""
     for number in range(first, last + 1):
         line = QUOTES.sub("", lines[number - 1]) if number == first else lines[number - 1]
         match = FENCE.match(line)
         if fence is None:
-            # Three backticks with another behind them are code within a line.
+            # Three backticks with more backticks after them are code within a line.
             if match and not (match["ticks"].startswith("`") and "`" in match["info"]):
                 marker = hidden or match["marker"].strip()
                 fence = Fence(number, match["indent"], marker, match["ticks"], match["info"].strip())
@@ -51,7 +51,7 @@ def scan(lines: list[str], first: int, last: int) -> Iterator[Fence]:
 
 
 def consoles(lines: list[str], first: int, last: int, fences: list[Fence]) -> Iterator[int]:
-    """The lines outside of fences that look like a Python console."""
+    """Find the lines outside of fences that look like a Python console."""
     inside = {line for fence in fences for line in range(fence.line, (fence.last_line or last) + 1)}
     for number in range(first, last + 1):
         line = QUOTES.sub("", lines[number - 1]) if number == first else lines[number - 1]
@@ -62,7 +62,7 @@ def consoles(lines: list[str], first: int, last: int, fences: list[Fence]) -> It
 def read_header(
     fence: Fence, roles: Mapping[str, str], not_run: Collection[str]
 ) -> tuple[str, dict[str, str], list[str]]:
-    """The language and the keys of a fence, and what is wrong with them."""
+    """The language and the keys of a fence, and their problems."""
     problems = []
     if fence.marker:
         problems.append(f"a fence after `{fence.marker}` is not run as it is read: give it lines of its own")
@@ -106,7 +106,7 @@ def read_header(
 
 
 def body_problems(fence: Fence, body: list[str]) -> list[str]:
-    """Whether what is run is what a reader copies."""
+    """The problems that make the code that is run different from the code that a person copies."""
     if not any(line.strip() for line in body):
         return ["this snippet is empty"]
     if any(line.strip() and not line.startswith(fence.indent) for line in body):
@@ -117,7 +117,7 @@ def body_problems(fence: Fence, body: list[str]) -> list[str]:
 
 
 def makes_sense(role: str, value: str, length: int) -> bool:
-    """Whether a key of this role can have this value, in a snippet of so many lines."""
+    """Whether a key with this role can have this value, in a snippet with this number of lines."""
     if role in ("gpus", "number"):
         return re.fullmatch(r"[1-9]\d{0,5}", value) is not None
     if role == "lines":

@@ -1,4 +1,4 @@
-"""The output lines of a snippet: those that it shows, beside those that it printed."""
+"""The output lines of a snippet, compared with the outputs that it printed."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 
 
 def troubles(snippet: Snippet, outcome: Outcome, sources: Path, remedy: str) -> list[str]:
-    """Why the snippet fails whatever outputs it shows, as review remarks."""
+    """The reasons why the snippet fails, whatever outputs it shows, as review remarks."""
     if snippet.problems:
         return [f"{snippet.file}:{snippet.line}: {problem}" for problem in snippet.problems]
     if outcome.troubles:
@@ -20,7 +20,7 @@ def troubles(snippet: Snippet, outcome: Outcome, sources: Path, remedy: str) -> 
 
 
 def truthful(snippet: Snippet, outcome: Outcome) -> list[str]:
-    """The snippet's code with the outputs that happened, each after its statement."""
+    """The snippet's code with the real outputs, each after its statement."""
     shown = snippet.output_lines()
     truth: list[str] = []
     for number, line in enumerate(snippet.code, 1):
@@ -35,7 +35,7 @@ def printed_lines(text: str) -> list[str]:
 
 
 def unshowable(snippet: Snippet, outcome: Outcome) -> list[str]:
-    """Output that the lines of a fence cannot hold, and `#>` behind code, where no output belongs."""
+    """Find output that a fence cannot show, and output comments that follow code on the same line."""
     remarks = []
     for number, text in outcome.outputs.items():
         at = f"{snippet.file}:{snippet.line + number}"

@@ -1,4 +1,4 @@
-"""A snippet that shows the library's source, beside that source."""
+"""A snippet that shows the library's source, compared with that source."""
 
 import ast
 import difflib
@@ -13,7 +13,7 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def library_lies(snippet: Snippet, folder: Path) -> list[str]:
-    """Where the syntax tree of the snippet is not that of the source; docstrings and comments aside."""
+    """The differences between the syntax trees of the snippet and the source, except docstrings."""
     title = snippet.source
     library = parse_quietly((folder / title).read_text("utf-8"), title)
     tree = snippet.tree()
@@ -40,13 +40,13 @@ def library_lies(snippet: Snippet, folder: Path) -> list[str]:
 
 
 def refreshed(snippet: Snippet, folder: Path) -> list[str]:
-    """The snippet's code with every definition that differs replaced by the library's text."""
+    """The snippet's code with every outdated definition replaced by the library's text."""
     source = (folder / snippet.source).read_text("utf-8")
     library = parse_quietly(source, snippet.source)
     code = list(snippet.code)
     tree = snippet.tree()
     for statement, real in reversed(list(counterparts(tree, library))):
-        # One that shares a line with another cannot be cut out whole: that difference is left to be seen.
+        # A statement that shares a line with another cannot be cut out whole, so it stays and fails.
         if real and not same(statement, real) and alone(statement, tree) and alone(real, library):
             keep = any(docstring(node) for node in ast.walk(statement))
             first, last = statement_lines(statement)
@@ -55,13 +55,13 @@ def refreshed(snippet: Snippet, folder: Path) -> list[str]:
 
 
 def counterparts(tree: ast.Module, library: ast.Module) -> Iterator[tuple[ast.stmt, ast.stmt | None]]:
-    """Each statement of the snippet, with the one of the library that defines the same names."""
+    """Pair each statement of the snippet with the library's statement that defines the same names."""
     for statement in tree.body:
         names = defined(statement)
         alike = [each for each in library.body if names and defined(each) == names]
         shown = [each for each in tree.body if names and defined(each) == names]
         if len(shown) == 1 and alike:
-            yield statement, alike[-1]  # what the name stands for in the end
+            yield statement, alike[-1]  # the last definition of the name is the valid one
         elif len(shown) == len(alike) and alike:
             yield statement, alike[shown.index(statement)]  # overloads, in order
         else:
@@ -80,12 +80,12 @@ def defined(statement: ast.stmt) -> list[str]:
         case _:
             nodes = []
     if any(isinstance(node, ast.Attribute | ast.Subscript) for node in nodes):
-        return []  # it changes something rather than defining it
+        return []  # the statement changes something instead of defining it
     return [node.id for node in nodes if isinstance(node, ast.Name)]
 
 
 def imported(statement: ast.stmt) -> Iterator[str]:
-    """Each name that a statement imports, as an import of its own."""
+    """Each name that a statement imports, as a separate import."""
     match statement:
         case ast.Import(names=names):
             yield from (ast.unparse(ast.Import([name])) for name in names)
@@ -94,7 +94,7 @@ def imported(statement: ast.stmt) -> Iterator[str]:
 
 
 def same(shown: ast.stmt, real: ast.stmt) -> bool:
-    """Whether both are one syntax tree; docstrings may be left out where they are shown, not changed."""
+    """Whether both have the same syntax tree. The shown one may omit docstrings, but not change them."""
     if ast.dump(bare(shown)) != ast.dump(bare(real)):
         return False
     pairs = zip(docstrings(shown), docstrings(real), strict=True)
@@ -128,25 +128,25 @@ def docstring(node: ast.AST) -> ast.stmt | None:
 
 
 def statement_lines(statement: ast.stmt) -> tuple[int, int]:
-    """Its first line, decorators included, and its last."""
+    """The first line of a statement, including decorators, and its last line."""
     decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     assert statement.end_lineno is not None
     return min([statement.lineno, *(each.lineno for each in decorators)]), statement.end_lineno
 
 
 def alone(statement: ast.stmt, tree: ast.Module) -> bool:
-    """Whether no other statement shares a line with it."""
+    """Whether no other statement shares a line with this one."""
     first, last = statement_lines(statement)
     others = (statement_lines(each) for each in tree.body if each is not statement)
     return all(end < first or start > last for start, end in others)
 
 
 def text(statement: ast.stmt, source: list[str], keep_docstrings: bool) -> list[str]:
-    """The statement's own lines, comments included, with or without its docstrings."""
+    """The lines of a statement, including comments, with or without its docstrings."""
     dropped: set[int] = set()
     for node in ast.walk(statement):
         doc = docstring(node)
-        # A body that is only a docstring keeps it: something has to stand there.
+        # A body that is only a docstring keeps it, because a body cannot be empty.
         if doc is None or keep_docstrings or len(getattr(node, "body", ())) == 1:
             continue
         first, last = statement_lines(doc)

@@ -25,8 +25,8 @@ class Page:
 
     path: Path
     name: str  # relative to the project's root
-    short: str  # as the names of its tests begin
-    lines: list[str]  # as in the file, a carriage return at the end included
+    short: str  # the beginning of the names of its tests
+    lines: list[str]  # as in the file, including a carriage return at the end
     snippets: list[Snippet] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # of the page as a whole
 
@@ -39,10 +39,10 @@ class Page:
         return list(scan(self.text_lines(), 1, len(self.lines)))
 
     def headings(self) -> Iterator[Heading]:
-        """Every heading of a Markdown page, in order; a file of docstrings has none."""
+        """Yield every heading of a Markdown page, in order; a file of docstrings has none."""
         if self.path.suffix == ".py":
             return
-        # Imported here, because the process of a page, which needs no headings, imports this module, too.
+        # Import it only here: the process of a page imports this module too, but needs no headings.
         from markdown.extensions.toc import slugify, unique  # type: ignore[import-untyped]
 
         code = {line for each in self.fences() for line in range(each.line, each.last_line or 0)}

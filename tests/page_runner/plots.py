@@ -1,4 +1,4 @@
-"""Plots: the pictures of a page that its own code draws."""
+"""Plots: the pictures on a page that its own code draws."""
 
 import ast
 import re
@@ -9,24 +9,24 @@ from .atomic_write import replace_file
 from .snippet import Snippet
 
 SHOWN = re.compile(r"!\[[^\]]*\]\(img/([^)\s]+\.svg)\)")
-PLOTTED = "<dc:title>Matplotlib"  # what the library writes into all it draws
+PLOTTED = "<dc:title>Matplotlib"  # Matplotlib writes this into all of its pictures
 
 
 def plots(snippet: Snippet, lines: list[str]) -> list[str]:
-    """The pictures that the page shows and this snippet saves: their file names stand in its code."""
+    """The pictures that the page shows and whose file names are in this snippet's code."""
     shown = SHOWN.findall("\n".join(lines))
     if not shown:
         return []
     try:
         tree = ast.parse("\n".join(snippet.code))
-    except SyntaxError:  # running it will tell
+    except SyntaxError:  # running it will report the error
         return []
     strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     return sorted(set(shown) & strings)
 
 
 def never_drawn(snippets: list[Snippet], lines: list[str], published: Path) -> list[str]:
-    """The plots that a page shows and none of its snippets draws."""
+    """The plots that a page shows but none of its snippets draws."""
     drawn = {name for snippet in snippets for name in plots(snippet, lines)}
     return [
         name
@@ -36,7 +36,7 @@ def never_drawn(snippets: list[Snippet], lines: list[str], published: Path) -> l
 
 
 def plot_lies(snippet: Snippet, lines: list[str], folder: Path, root: Path, pictures: str) -> list[str]:
-    """How the published plots differ from those that the snippet has drawn in this folder."""
+    """The differences between the published plots and those that the snippet has drawn in this folder."""
     lies = []
     for name in plots(snippet, lines):
         at = f"{snippet.file}:{snippet.line}"
@@ -51,7 +51,7 @@ def plot_lies(snippet: Snippet, lines: list[str], folder: Path, root: Path, pict
 
 
 def publish(name: str, folder: Path, root: Path, pictures: str) -> str:
-    """Put a plot where the site has it. What was done, if anything."""
+    """Copy a plot to its place on the site, and return a message, or an empty text if nothing changed."""
     drawn, place = svg(folder / name), root / pictures / name
     if drawn is None or drawn == svg(place):
         return ""

@@ -1,8 +1,9 @@
-"""Run a page, statement by statement, in a process of its own.
+"""Run a page, statement by statement, in a separate process.
 
-A process, because nothing of a page can leak from it, hang it for good or end the test run.
-On Linux it is forked, in milliseconds, from a server that has imported what `warm_up` was told, or torch, and
-done nothing else: no page, no test and no CUDA context came before. Elsewhere a fresh interpreter is started.
+In a separate process, a page cannot leave anything behind, hang forever or end the test run.
+On Linux the process is forked, in milliseconds, from a server that has only imported the modules given to
+`warm_up`, or torch: no earlier page, test or CUDA context can affect it. On other systems, a fresh
+interpreter is started.
 """
 
 import atexit
@@ -20,7 +21,7 @@ from typing import Any
 from .session import FORKS, serve
 from .snippet import Outcome, Snippet
 
-# Vector instructions turned down, of ATen and of MKL: both look when they calculate for the first time.
+# Fewer vector instructions for ATen and MKL. Both read these variables when they first calculate.
 SMALLER_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
 CONTEXT: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 
@@ -34,14 +35,14 @@ if FORKS:
 
 
 def warm_up(modules: list[str]) -> None:
-    """Start the server now, so that it imports these while pytest collects."""
+    """Start the server now, so that it imports these modules while pytest collects tests."""
     if FORKS:
         preload(modules)
         forkserver.ensure_running()
 
 
 class Program:
-    """The snippets of one page or docstring, run in order, each once, no further than was asked for."""
+    """The snippets of one page or docstring, run in order, each once, and only as far as requested."""
 
     def __init__(
         self,
@@ -50,25 +51,25 @@ class Program:
         folder: Path,
         seconds: float,
         environment: dict[str, str],
-        hidden: tuple[Path, ...],  # from the page: folders of the path that only the tests have
+        hidden: tuple[Path, ...],  # folders in the import path that are only for the tests
     ) -> None:
         self.snippets = snippets
         self.page_lines = page_lines
         self.folder = folder
-        self.files = folder / "files"  # where the page runs
+        self.files = folder / "files"  # the working directory of the page
         self.seconds = seconds
         self.environment = environment
         self.hidden = hidden
         self.outcomes: dict[str, Outcome] = {}
         self.numbers = {snippet.id: number for number, snippet in enumerate(snippets, 1)}
-        self.sent = 0  # how many snippets the process has been given
+        self.sent = 0  # how many snippets the process has received
         self.over = ""  # the snippet after which the program could not go on
         self.process: BaseProcess | None = None
         self.closed = False
         self.running = threading.Lock()  # the program may be run ahead of the tests
 
     def outcome(self, snippet: Snippet) -> Outcome:
-        """Run the program up to this snippet, unless it was, and return what happened there."""
+        """Run the program up to this snippet if needed, and return the snippet's outcome."""
         while snippet.id not in self.outcomes:
             with self.running:
                 if snippet.id not in self.outcomes:
@@ -76,7 +77,7 @@ class Program:
         return self.outcomes[snippet.id]
 
     def run_next(self, wanted: int) -> None:
-        """Wait for the next snippet; the process is given all that are wanted at once, and does not wait."""
+        """Wait for the next snippet. The process receives all requested snippets at once."""
         each = self.snippets[len(self.outcomes)]
         at = f"{each.file}:{each.line}"
         if self.over:
@@ -95,7 +96,7 @@ class Program:
             self.close()
 
     def ask(self, todo: list[Snippet] | None, at: str, what: str) -> Outcome:
-        """Give the process snippets, or, as an empty list, its end; the next answer has to come in time."""
+        """Send snippets to the process, or an empty list to end it. The next answer must come in time."""
         if self.closed:
             return Outcome(troubles=[f"{at}: not run, because the tests have ended"], fatal=True)
         if self.process is None:
@@ -124,7 +125,7 @@ class Program:
         self.process.start()
         theirs.close()
         atexit.register(self.close)  # before multiprocessing's own, which would wait for the process
-        self.pipe.recv()  # it is ready: importing torch does not count as a snippet's time
+        self.pipe.recv()  # it is ready now; importing torch does not count as a snippet's time
 
     def close(self) -> None:
         if self.process is not None and not self.closed:
@@ -132,7 +133,7 @@ class Program:
             assert self.process.pid is not None
             if os.name == "posix":
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.process.pid, signal.SIGKILL)  # all that the page started, too
+                    os.killpg(self.process.pid, signal.SIGKILL)  # and the page's child processes
             self.process.kill()
             self.process.join()
             atexit.unregister(self.close)

@@ -1,4 +1,4 @@
-"""Read a project's pages: their snippets, and everything on them that only looks like one."""
+"""Read a project's pages: their snippets, and everything on them that only looks like a snippet."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from .project import Project
 
-MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd")  # what mkdocs makes a page of
+MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd")  # the files from which mkdocs makes pages
 RAW = re.compile(r"^[ \t]*[rR]")
 
 
 def read_pages(project: Project) -> list[Page]:
-    """Every page of the project: those of its site, other files, and the docstrings of its package."""
+    """Every page of the project: pages of its site, other files, and the docstrings of its package."""
     root, docs = project.root, project.root / project.docs
     paths = [path for suffix in MARKDOWN for path in sorted(docs.rglob(f"*{suffix}"))]
     shorts = {path: path.relative_to(docs).as_posix() for path in paths}
@@ -41,8 +41,8 @@ def read_pages(project: Project) -> list[Page]:
 
 
 def read_page(project: Project, path: Path, short: str) -> Page:
-    """Read one page; what is wrong with it is noted, not raised."""
-    # Imported here, because the process of a page, which reads none, imports this module, too.
+    """Read one page. Problems are recorded instead of raised."""
+    # Import it only here: the process of a page imports this module too, but reads no pages.
     from pytest_examples import find_examples
 
     page = Page(path, path.relative_to(project.root).as_posix(), short, [])
@@ -71,7 +71,7 @@ def read_page(project: Project, path: Path, short: str) -> Page:
 
 
 def programs(path: Path, name: str, lines: list[str]) -> Iterator[tuple[int, int]]:
-    """The first and last line of every program: a page is one, and so is a docstring."""
+    """Yield the first and last line of every program: a page is one program, and so is a docstring."""
     if path.suffix == ".md":
         yield 1, len(lines)
         return
@@ -89,7 +89,7 @@ def read_program(
     last: int,
     found: dict[int, CodeExample] | None,
 ) -> None:
-    """Add a program's snippets to the page, and what is wrong with its fences."""
+    """Add a program's snippets to the page, and the problems of its fences."""
     fences = list(scan(lines, first, last))
     raw = found is not None or RAW.match(lines[first - 1]) is not None
     for number in consoles(lines, first, last, fences):
@@ -150,7 +150,7 @@ def read_snippet(
 
 
 def value_problems(project: Project, keys: dict[str, str], language: str, length: int) -> list[str]:
-    """What makes no sense in the values of a fence's keys."""
+    """The values of a fence's keys that make no sense."""
     problems = []
     for key, value in keys.items():
         if not makes_sense(project.keys[key], value, length):

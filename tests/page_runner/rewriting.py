@@ -1,4 +1,4 @@
-"""A page beside the page that would be true: the difference as a remark, or the page rewritten."""
+"""The difference between a page and its real outputs, as a remark, or removed by rewriting the page."""
 
 import difflib
 from itertools import zip_longest
@@ -11,7 +11,7 @@ LONGEST = 100  # lines of a diff
 
 
 def difference(snippet: Snippet, truth: list[str], page: Page, remedy: str) -> str:
-    """How the snippet differs from the truth, in the page's line numbers; empty if it does not."""
+    """The difference between the snippet and its true form, with the page's line numbers; empty if none."""
     if truth == snippet.code:
         return ""
     blank = " " * snippet.indent
@@ -27,7 +27,7 @@ def difference(snippet: Snippet, truth: list[str], page: Page, remedy: str) -> s
 
 
 def rewrite(page: Page, codes: dict[str, list[str]]) -> str:
-    """Put new code into snippets, by id; every byte of every other line stays. What was done, if anything."""
+    """Put new code into snippets, by id, and keep every other byte; return a message if anything was done."""
     lines = [*page.lines]
     for snippet in sorted(page.snippets, key=lambda snippet: -snippet.line):
         start, blank = snippet.line, " " * snippet.indent

@@ -1,4 +1,4 @@
-"""Pages proven one snippet at a time, or rewritten."""
+"""Pages tested one snippet at a time, or rewritten."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class Result(NamedTuple):
-    """What came of a snippet: it is proven if both are empty."""
+    """The result of a snippet: it is correct if both texts are empty."""
 
     remark: str = ""  # why it fails
-    skipped: str = ""  # why it was not run, where that is no failure
+    skipped: str = ""  # why it was not run, if that is not a failure
 
 
 class PageRunner:
-    """Called with a snippet, it runs the snippet's page up to there, each snippet once, and gives the Result.
+    """Calling it with a snippet runs the page up to there, each snippet once, and returns the Result.
 
-    With `update`, pages of which nothing failed are rewritten when it is closed.
+    With `update`, closing it rewrites the pages without failures.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class PageRunner:
         self.update = update
         self.pages = {page.name: page for page in pages}
         self.failed = {page.name for page in pages if page.problems}
-        self.codes: dict[str, list[str]] = {}  # what a rewritten page will hold, by snippet
+        self.codes: dict[str, list[str]] = {}  # the new code of a page that is rewritten, by snippet
         self.programs: dict[str, Program] = {}
         self.pool: ThreadPoolExecutor | None = None
         hidden = project.hidden_folders
@@ -59,14 +59,14 @@ class PageRunner:
                 self.programs[name] = Program(snippets, page.lines, place, seconds, environment, hidden)
 
     def refresh(self, page: Page) -> None:
-        """Bring embedded definitions up to date before the page is run: its outputs may depend on them."""
+        """Update embedded definitions before the page is run, because its outputs may depend on them."""
         for snippet in page.snippets:
             if snippet.source:
-                with contextlib.suppress(SyntaxError):  # running it will tell
+                with contextlib.suppress(SyntaxError):  # running it will report the error
                     self.codes[snippet.id] = snippet.code = refreshed(snippet, self.project.source_folder)
 
     def run_ahead(self, snippets: list[Snippet]) -> None:
-        """Run programs as far as these snippets go, as many at once as there are processors."""
+        """Run programs up to these snippets, as many at once as there are processors."""
         last = {snippet.program: snippet for snippet in snippets}
         self.pool = ThreadPoolExecutor(os.cpu_count())
         for name, snippet in last.items():
@@ -92,18 +92,18 @@ class PageRunner:
         return Result("\n".join(remarks), outcome.skipped)
 
     def close(self) -> list[str]:
-        """End every program, and write what is to be rewritten. What was done."""
+        """End every program, rewrite pages if asked to, and return messages."""
         if self.pool:
             self.pool.shutdown(wait=False, cancel_futures=True)
         for program in self.programs.values():
             program.close()
-            # A snippet that was run only because a later one was asked for may have failed as well.
+            # A snippet that was run only because a later one was requested may have failed too.
             if any(outcome.troubles for outcome in program.outcomes.values()):
                 self.failed.add(program.snippets[0].file)
         return self.rewrite() if self.update else []
 
     def rewrite(self) -> list[str]:
-        """Write the pages of which nothing failed, and their plots. What was done."""
+        """Write the pages without failures, and their plots, and return messages."""
         pages = [page for name, page in self.pages.items() if name not in self.failed]
         done = [rewrite(page, self.codes) for page in pages]
         for page in pages:

@@ -1,4 +1,4 @@
-"""The process of a page: it runs snippets as they come, statement by statement, and says what happened."""
+"""The process of a page: it runs snippets as they come, statement by statement, and reports the outcome."""
 
 import __future__
 
@@ -28,7 +28,7 @@ from .snippet import Outcome, Snippet
 
 FORKS = sys.platform == "linux"
 LIBC: Any = ctypes.CDLL(None) if os.name == "posix" else None
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 def serve(
@@ -39,12 +39,12 @@ def serve(
     environment: dict[str, str],
     hidden: tuple[Path, ...],
 ) -> None:
-    """Run snippets as they come, up to one that fails, until the other end closes."""
+    """Run snippets as they come, until one fails or the other end closes."""
     if os.name == "posix":
         os.setsid()
     if FORKS:
-        # Should pytest be killed, the server ends, since nobody else keeps this pipe to it open;
-        # and with the server this process, whatever it is doing.
+        # If pytest is killed, the server ends, because no other process keeps this pipe open. Then this
+        # process ends with the server, whatever it is doing.
         os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     as_the_main_process()
@@ -55,11 +55,11 @@ def serve(
         torch.set_num_threads(1)
     for variable in [variable for variable in os.environ if variable.startswith("PYTEST_")]:
         del os.environ[variable]
-    # The reader's session: a folder of its own on the path, and nothing of the tests.
+    # The reader's session: the current folder is in the import path, but nothing of the tests is.
     sys.path[:] = ["", *(place for place in sys.path if place and Path(place) not in hidden)]
     sys.argv[:] = [""]
     os.chdir(folder / "files")
-    # A relative name is what readers know; linecache must not look it up on disk.
+    # Show the relative name, and do not let linecache look for the file on disk.
     linecache.cache[name] = (0, None, [line.rstrip("\r") + "\n" for line in page_lines], name)
     session = Session(name, folder)
     page = os.getpid()
@@ -69,28 +69,28 @@ def serve(
             for snippet in pipe.recv() or [None]:
                 answer = session.run(snippet) if snippet else session.end()
                 if os.getpid() != page:
-                    os._exit(0)  # a process that the page has forked has come to its end
+                    os._exit(0)  # a process that the page has forked ends here
                 pipe.send(answer)
                 if answer.fatal:
                     break
 
 
 def as_the_main_process() -> None:
-    """Take back what multiprocessing has made of this process: the page may use it as any script does."""
+    """Undo what multiprocessing has set up in this process: a page may use it like any script."""
     multiprocessing.set_start_method(None, force=True)
     multiprocessing.process._parent_process = None  # type: ignore[attr-defined]
     multiprocessing.current_process().name = "MainProcess"
 
 
 class Session:
-    """The one namespace in which the snippets of a program run."""
+    """The single namespace in which the snippets of a program run."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.module = sys.modules["__main__"] = types.ModuleType("__main__")
         self.flags = 0
         self.where = name
-        # All that reaches file descriptor 1 counts: print, threads, child processes.
+        # Capture file descriptor 1, which includes print, threads and child processes.
         for number, stream in ((1, "stdout"), (2, "stderr")):
             descriptor = os.open(folder / stream, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(descriptor, number)
@@ -100,11 +100,11 @@ class Session:
             setattr(sys, f"__{stream}__", file)
         self.stdout = sys.stdout
         self.printed = open(folder / "stdout", encoding="utf-8", errors="replace", newline="\n")
-        # A file, because what goes wrong in a process that the page forks counts as well.
+        # Use a file, because problems in a process that the page forks count as well.
         self.noted = open(folder / "troubles", "a+", encoding="utf-8", errors="backslashreplace")
         warnings.resetwarnings()
         warnings.simplefilter("always")
-        # torch.compile says so of one release of Python, whatever the page.
+        # torch.compile gives this warning for one release of Python, whatever the page does.
         warnings.filterwarnings("ignore", "Guards may run slower on Python 3.13.0")
         warnings.showwarning = self.warned  # type: ignore[assignment]
         threading.excepthook = self.thread_raised
@@ -127,7 +127,7 @@ class Session:
         return outcome
 
     def end(self) -> Outcome:
-        """What comes when Python ends: threads are waited for, exit functions run."""
+        """Do what Python does at its end: wait for threads, and run exit functions."""
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         late = self.read_printed()
@@ -148,7 +148,7 @@ class Session:
                 outcome.troubles.append(self.report(error, "this raises"))
                 outcome.fatal = True
             assert statement.end_lineno is not None
-            # Statements that share a line share the place for their output.
+            # Statements on the same line share the place for their output.
             end = following.end_lineno if following and following.lineno <= statement.end_lineno else None
             place = (end or statement.end_lineno) - snippet.line
             outcome.outputs[place] = outcome.outputs.pop(statement.end_lineno - snippet.line, "") + text
@@ -173,7 +173,7 @@ class Session:
             with contextlib.suppress(Exception):  # the page may have closed it
                 stream.flush()
         if LIBC:
-            LIBC.fflush(None)  # what C and C++ have printed
+            LIBC.fflush(None)  # for the output of C and C++ code
         text = self.printed.read()
         return text.replace("\r\n", "\n") if os.name == "nt" else text
 
@@ -182,7 +182,7 @@ class Session:
         self.noted.flush()
 
     def read_troubles(self) -> list[str]:
-        """Each trouble noted since the last call, once."""
+        """Each problem noted since the last call, once."""
         self.noted.seek(0)
         troubles = self.noted.read().split("\0")[:-1]
         if troubles:
@@ -193,7 +193,7 @@ class Session:
         self.note(f"{self.where}: this warns, {category.__name__}: {message}")
 
     def thread_raised(self, args: threading.ExceptHookArgs) -> None:
-        if args.exc_type is not SystemExit:  # which ends a thread, silently
+        if args.exc_type is not SystemExit:  # SystemExit ends a thread silently
             self.raised(args.exc_value, "a thread raised")
 
     def raised(self, error: BaseException | None, what: str) -> None:
@@ -201,13 +201,13 @@ class Session:
             self.note(self.report(error, what))
 
     def report(self, error: BaseException, what: str) -> str:
-        """The exception, its traceback cut to the page's own lines."""
+        """The exception, with its traceback reduced to the page's own lines."""
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.name]
         return f"{self.where}: {what} {displayed(error)}\n{''.join(traceback.format_list(frames))}".rstrip()
 
 
 def parse(snippet: Snippet) -> ast.Module:
-    """The snippet's syntax tree, every node at its place in the page."""
+    """The snippet's syntax tree, with every node at its place in the page."""
     try:
         tree = ast.parse("\n".join(snippet.code), snippet.file)
     except SyntaxError as error:
@@ -223,20 +223,20 @@ def parse(snippet: Snippet) -> ast.Module:
 
 
 def displayed(error: BaseException) -> str:
-    """The exception as a traceback's last line, without the hints that differ between Pythons."""
+    """The last line of the exception's traceback, without hints that differ between versions of Python."""
     kind = type(error)
     bare = kind.__module__ in ("builtins", "__main__")
     name = kind.__qualname__ if bare else f"{kind.__module__}.{kind.__qualname__}"
     try:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
     except BaseException:
-        text = "<exception str() failed>"  # as Python has it
+        text = "<exception str() failed>"  # as Python shows it
     shown = f"{name}: {text}" if text else name
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def wrong_class(error: BaseException, expected: str, namespace: dict[str, Any], where: str) -> list[str]:
-    """What to say when an exception is not exactly of the class that the page names."""
+    """A message if an exception is not exactly of the class that the page names."""
     wanted = find_class(expected, namespace)
     if not (isinstance(wanted, type) and issubclass(wanted, BaseException)):
         return [f'{where}: raises="{expected}" names no exception class that the page knows']
@@ -246,7 +246,7 @@ def wrong_class(error: BaseException, expected: str, namespace: dict[str, Any], 
 
 
 def find_class(dotted: str, namespace: dict[str, Any]) -> object:
-    """What a dotted name stands for on the page, among the builtins, or among imported modules."""
+    """The object with a dotted name: defined on the page, a builtin, or in an imported module."""
     first, *rest = dotted.split(".")
     found = namespace.get(first, vars(sys.modules["builtins"]).get(first, sys.modules.get(first)))
     for name in rest:
@@ -264,7 +264,9 @@ def gpu_count(snippet: Snippet) -> int:
 
 @contextlib.contextmanager
 def random_state_kept() -> Iterator[None]:
-    """A GPU snippet runs on some machines only: the rest of the page must draw the same numbers on all."""
+    """Restore the random state after a GPU snippet, so that the rest of the page draws the same numbers even
+    on machines that skip the snippet.
+    """
     import torch
 
     python, cpu = random.getstate(), torch.get_rng_state()

@@ -1,4 +1,4 @@
-"""One snippet of a page, and what happened when it was run: all that the page's process has to know of it."""
+"""One snippet of a page, and the outcome of running it: all that the page's process has to know."""
 
 import ast
 import io
@@ -10,21 +10,21 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Snippet:
-    """One Python fence. Lines are counted from 1: `line` in the file, others in `code`."""
+    """One Python fence. Lines are counted from 1: `line` in the file, all others in `code`."""
 
     id: str
-    file: str  # relative to the project's root, as failures name it
+    file: str  # relative to the project's root, for messages
     line: int  # of the opening fence
     program: str  # the snippets of one program share one namespace
     code: list[str]  # without the fence's indentation
     indent: int
-    raw: bool = True  # False in a docstring in which a backslash means something else
+    raw: bool = True  # False in a docstring where a backslash starts an escape
     title: str = ""
     source: str = (
         ""  # the file of the package whose source the snippet shows, relative to the package's parent
     )
     raises: str = ""  # the class of the exception that ends it
-    gpus: int = 0  # how many CUDA GPUs it needs
+    gpus: int = 0  # the number of CUDA GPUs that it needs
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -33,14 +33,14 @@ class Snippet:
         return self.line + self.length + 1
 
     def __post_init__(self) -> None:
-        self.length = len(self.code)  # `code` may be rewritten; the file's lines are these
+        self.length = len(self.code)  # the length in the file; `code` may be rewritten
 
     def tree(self) -> ast.Module:
-        """The syntax tree; a SyntaxError if it has none."""
+        """The syntax tree; raise a SyntaxError if there is none."""
         return parse_quietly("\n".join(self.code), self.file)
 
     def output_lines(self) -> set[int]:
-        """The lines that are an output comment and nothing else."""
+        """The lines that contain only an output comment."""
         comments = output_comments(self.code)
         return {line for line, column in comments if not self.code[line - 1][:column].strip()}
 
@@ -51,25 +51,25 @@ class Snippet:
 
 @dataclass
 class Outcome:
-    """What happened when a snippet was run."""
+    """The outcome of running a snippet."""
 
-    outputs: dict[int, str] = field(default_factory=dict)  # the last line of a statement: what it printed
-    troubles: list[str] = field(default_factory=list)  # why it fails, whatever it shows
-    skipped: str = ""  # why it was not run, where that is no failure
+    outputs: dict[int, str] = field(default_factory=dict)  # the last line of each statement, and its output
+    troubles: list[str] = field(default_factory=list)  # why it fails, whatever outputs it shows
+    skipped: str = ""  # why it was not run, if that is not a failure
     fatal: bool = False  # the program cannot go on
 
     def printed(self) -> str:
-        """All that was printed."""
+        """Everything that was printed."""
         return "".join(self.outputs.values())
 
 
 def shown_text(line: str) -> str:
-    """What an output comment says was printed."""
+    """The printed text that an output comment shows."""
     return line.lstrip().removeprefix("#>").removeprefix(" ")
 
 
 def output_comments(code: list[str]) -> Iterator[tuple[int, int]]:
-    """Line and column of every output comment; a `#>` inside a string is a string."""
+    """Yield line and column of every output comment. A `#>` inside a string is not a comment."""
     if any("#>" in line for line in code):
         for token in tokenize.generate_tokens(io.StringIO("\n".join(code) + "\n").readline):
             if token.type == tokenize.COMMENT and token.string.startswith("#>"):
@@ -77,7 +77,7 @@ def output_comments(code: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def parse_quietly(source: str, name: str) -> ast.Module:
-    """The syntax tree; what Python would warn about is no matter of reading."""
+    """The syntax tree, without the warnings of Python's parser."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(source, name)

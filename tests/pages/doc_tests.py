@@ -1,4 +1,4 @@
-"""One run of the doc tests: pages proven or rewritten, with what is made from them; GPU runs on record."""
+"""One run of the doc tests: it tests or rewrites pages and generated files, and records GPU runs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tools.pages import project
 
 
 class DocTests:
-    """Called with a snippet, it gives what came of it, with what is on record where it was skipped."""
+    """Calling it with a snippet returns the result; for a skipped snippet, with its recorded GPU run."""
 
     def __init__(
         self,
@@ -18,8 +18,8 @@ class DocTests:
         folder: Path,
         seconds: float = 60,
         update: bool = False,
-        machine: Machine | None = None,  # whose GPUs this run puts on record
-        environment: dict[str, str] | None = None,  # what the programs have besides that of the tests
+        machine: Machine | None = None,  # the machine, if its GPU runs are recorded
+        environment: dict[str, str] | None = None,  # more variables for the programs
     ) -> None:
         self.root = root
         self.update = update
@@ -36,7 +36,7 @@ class DocTests:
         return Result(result.remark, self.record.note(snippet, result.remark, result.skipped))
 
     def close(self) -> list[str]:
-        """End every program; write what this run is to write. What was done."""
+        """End every program, write the files of this run, and return messages."""
         done = self.runner.close()
         done += [self.record.write()] if self.record.machine else []
         if self.update or self.record.machine:

@@ -12,8 +12,8 @@ OWN = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_
 
 
 def executed(notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """The notebook as a kernel leaves it that ran it in this folder, which is empty, and then ended."""
-    settings = folder.with_name(f"{folder.name}-settings")  # of nobody: not what the user has set
+    """The notebook after a kernel has run it in this folder, which starts empty."""
+    settings = folder.with_name(f"{folder.name}-settings")  # empty, instead of the user's own settings
     before = dict(os.environ)
     os.environ |= {name: str(settings / name) for name in OWN} | {"JUPYTER_PREFER_ENV_PATH": "1"}
     for name in ("MPLBACKEND", "JUPYTER_PATH"):
@@ -26,8 +26,8 @@ def executed(notebook: NotebookNode, folder: Path) -> NotebookNode:
             notebook,
             kernel_name="python3",
             resources={"metadata": {"path": str(folder)}},
-            coalesce_streams=True,  # a stream may come in pieces
-            extra_arguments=["--InteractiveShell.xmode=Minimal"],  # nobody reads the tracebacks
+            coalesce_streams=True,  # the kernel may send a stream in pieces
+            extra_arguments=["--InteractiveShell.xmode=Minimal"],  # the tracebacks are not used
             shutdown_kernel="immediate",
             timeout=120,
         ).execute()
@@ -42,7 +42,7 @@ def code(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def said(cell: NotebookNode) -> list[tuple[str, str, str]]:
-    """What a cell has printed and raised; tracebacks differ with what runs it."""
+    """The printed text and the errors of a cell, without tracebacks: they depend on what runs the cell."""
     return list(said_by(cell.outputs))
 
 
@@ -57,6 +57,6 @@ def said_by(outputs: list[NotebookNode]) -> Iterator[tuple[str, str, str]]:
 
 
 def figures(notebook: NotebookNode) -> int:
-    """How many figures a kernel has displayed: those of matplotlib, by itself, where a cell draws them."""
+    """The number of figures that a kernel has displayed: it displays those of Matplotlib by itself."""
     outputs = [output for cell in code(notebook) for output in cell.outputs]
     return sum(output.get("data", {}).get("text/plain", "").startswith("<Figure") for output in outputs)

@@ -16,7 +16,7 @@ PAGES = project().pages()
 SNIPPETS = [snippet for page in PAGES for snippet in page.snippets]
 TOPICS = topics(PAGES)
 WITHOUT_SCRIPT = [page for page in PAGES if page.snippets and page not in TOPICS]
-# What pages import that have these words. The first optimizer imports torch._dynamo, for a second.
+# Imports of pages that contain these words. The first optimizer imports torch._dynamo, which takes a second.
 IMPORTED = {"torch": ["torch"], "optim.": ["torch._dynamo"], "d2lblocks": ["html", "safetensors", "xxhash"]}
 WORDS = [word for word in IMPORTED if any(word in line for page in PAGES for line in page.lines)]
 warm_up([module for word in WORDS for module in IMPORTED[word]])
@@ -33,26 +33,26 @@ def check(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         update=pytestconfig.getoption("update_examples"),
         machine=this_machine() if pytestconfig.getoption("gpu_record") else None,
     )
-    if not hasattr(pytestconfig, "workerinput"):  # a worker is not told which tests it will run
+    if not hasattr(pytestconfig, "workerinput"):  # a worker does not know which tests it will run
         wanted = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
         check.run_ahead([params["snippet"] for params in wanted if "snippet" in params])
     yield check
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():  # of the last test, whose output nobody sees
+    with capture.global_and_fixture_disabled():  # the output of the last test would be hidden
         for done in check.close():
             pytestconfig.get_terminal_writer().line(f"\n{done}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.short)
 def test_fences(page: Page) -> None:
-    """Whatever looks like Python on a page is run, or says that it is not."""
+    """Everything on a page that looks like Python is run, or says that it is not."""
     if page.problems:
         pytest.fail("\n".join(page.problems), pytrace=False)
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.id)
 def test_snippet(snippet: Snippet, check: DocTests, pytestconfig: pytest.Config) -> None:
-    """What the page shows is what happens."""
+    """The page shows the real outputs."""
     remark, skipped = check(snippet)
     if skipped and snippet.gpus <= pytestconfig.getoption("gpus_required"):
         remark, skipped = f"{snippet.file}:{snippet.line}: {skipped}", ""
@@ -66,7 +66,7 @@ def test_snippet(snippet: Snippet, check: DocTests, pytestconfig: pytest.Config)
 
 @pytest.mark.parametrize("part", generated(PAGES, ROOT), ids=lambda part: part.name.replace(" ", "_"))
 def test_part_that_is_made(part: GeneratedPart | GeneratedFile, pytestconfig: pytest.Config) -> None:
-    """What a page gathers from other files is what they say."""
+    """A part of a page that is generated from other files is up to date."""
     if pytestconfig.getoption("update_examples") or pytestconfig.getoption("gpu_record"):
         pytest.skip("it is being rewritten")
     if lie := part.lie():
@@ -75,7 +75,7 @@ def test_part_that_is_made(part: GeneratedPart | GeneratedFile, pytestconfig: py
 
 @pytest.mark.parametrize("page", WITHOUT_SCRIPT, ids=lambda page: page.short)
 def test_a_page_holds_on_a_smaller_processor(page: Page, tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    """With the vector instructions turned down it shows the same; the scripts of the topics run like that, too."""
+    """The outputs are the same with fewer vector instructions. The scripts of topics run like that too."""
     if pytestconfig.getoption("update_examples") or pytestconfig.getoption("gpu_record"):
         pytest.skip("pages are being rewritten, or put on record")
     seconds = pytestconfig.getoption("snippet_seconds")

@@ -1,4 +1,4 @@
-"""The problems that people are known to have: each is in the list of mistakes, with a cause, a fix and a link."""
+"""Problems that people are known to have: each is in the list of mistakes, with a cause, a fix and a link."""
 
 import re
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from tools.generate.entries import parts
 from tools.generate.mistakes import MISTAKES
 from tools.pages import ROOT, project
 
-# The page that helps, and what people search for: the first words of a message that are not their own
-# names and sizes, or the heading of what has no message.
+# The page that helps, and the words that people search for: the fixed words at the start of a message, or
+# the heading of a problem without a message.
 KNOWN = [
     ("modules", "mat1 and mat2 shapes cannot be multiplied"),
     ("modules", "optimizer got an empty parameter list"),
@@ -89,14 +89,14 @@ def items() -> list[Item]:
 
 
 def anchors(page: str, of_entries: bool = False) -> set[str]:
-    """Those of a page's headings, or of the entries among them."""
+    """The anchors of a page's headings, or of the entries among them."""
     read = project().page(ROOT / f"docs/en/{page}.md", page)
     return {heading.anchor for heading, _, inside in parts(read) if inside or not of_entries}
 
 
 @pytest.mark.parametrize(("page", "words"), KNOWN)
 def test_a_known_problem_is_found(page: str, words: str) -> None:
-    """By the words that people search for, with its cause, its fix, and a link that leads somewhere."""
+    """The words that people search for lead to its cause, its fix, and a valid link."""
     found = [item for item in items() if item.page == page and words in f"{item.heading}\n{item.lines}"]
     told = [item for item in found if re.search(r"^    - Cause: .+\.\n    - Fix: .+\.\n\Z", item.lines, re.M)]
     assert told, f'no entry of {page}.md has "{words}" in its heading or its messages, and a cause and a fix'
@@ -106,13 +106,13 @@ def test_a_known_problem_is_found(page: str, words: str) -> None:
 @pytest.mark.parametrize("made", ["notebooks/{}.ipynb", "scripts/{}.py"])
 @pytest.mark.parametrize("page", sorted({item.page for item in items()}))
 def test_the_line_of_an_entry_is_not_in_what_is_made_from_its_page(page: str, made: str) -> None:
-    """Notebooks and scripts have no comments of the page."""
+    """Notebooks and scripts do not contain the comments of a page."""
     assert "<!--" in (ROOT / f"docs/en/{page}.md").read_text("utf-8")
     assert "<!--" not in (ROOT / "docs/en" / made.format(page)).read_text("utf-8")
 
 
 def test_every_entry_is_in_the_list_by_its_symptom() -> None:
-    """Whatever the page, an entry of "When it goes wrong" is below one of the symptoms."""
+    """On every page, an entry of "When it goes wrong" is below one of the symptoms."""
     symptoms = (ROOT / MISTAKES).read_text("utf-8").partition("## By what you see")[2].partition("\n## ")[0]
     topics = {item.page for item in items()}
     assert len(topics) == 7

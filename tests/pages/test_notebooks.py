@@ -1,4 +1,4 @@
-"""The notebook of every topic: valid, readable, and a kernel that runs it prints what the page shows."""
+"""The notebook of every topic: valid, readable, and with the page's outputs when a kernel runs it."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from tools.pages import ROOT, project, topics
 TOPICS = topics(project().pages())
 every_topic = pytest.mark.parametrize("page", TOPICS, ids=lambda page: page.path.stem)
 
-# What only the site understands, once code and formulas are taken away; and links to what is not here.
+# Markup that only the site understands, after code and formulas are removed; links to missing files.
 CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)|\$\$.*?\$\$|\$[^$\n]+\$", re.S)
 MARKUP = re.compile(
     r"^[ >]*(?:!!!|\?\?\?|===)|#>|\{.*?\}|<!--|--8<--|</?(?:details|summary)"
@@ -42,7 +42,7 @@ def leftovers(text: str) -> list[str]:
 
 
 def test_every_topic_has_a_notebook_and_nothing_else_has() -> None:
-    """One that was left behind would be published, and be stale."""
+    """A leftover notebook would be published and become outdated."""
     found = {path.name for path in (ROOT / NOTEBOOKS).iterdir()}
     assert TOPICS
     assert found == {f"{page.path.stem}.ipynb" for page in TOPICS}
@@ -50,7 +50,7 @@ def test_every_topic_has_a_notebook_and_nothing_else_has() -> None:
 
 @every_topic
 def test_a_notebook_is_valid(page: Page) -> None:
-    """By its format, with an id for every cell, and free of what a machine leaves in it."""
+    """A notebook follows the format, every cell has an id, and nothing tells which machine made it."""
     notebook = read(page)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
@@ -61,7 +61,7 @@ def test_a_notebook_is_valid(page: Page) -> None:
 
 @every_topic
 def test_a_notebook_is_plain_markdown(page: Page) -> None:
-    """No markup is left in it that only the site understands, and no link to what is not there."""
+    """A notebook contains no markup that only the site understands, and no link to a missing file."""
     assert {text: found for text in prose(read(page)) if (found := leftovers(text))} == {}
 
 
@@ -83,13 +83,13 @@ def test_markup_of_the_site_is_noticed(text: str) -> None:
     ["`#> {a}`", "``a `b` {c}``", "$\\frac{1}{2}$", "$$ U({-a}, a) $$", "[a](b.ipynb#c) [a](#c)", "a < b"],
 )
 def test_plain_markdown_is_left_alone(text: str) -> None:
-    """Code, formulas, and links between notebooks."""
+    """Code, formulas and links between notebooks stay."""
     assert not leftovers(text)
 
 
 @every_topic
 def test_a_notebook_leads_to_headings_that_are_there(page: Page) -> None:
-    """JupyterLab finds a heading by its words, with dashes for blanks."""
+    """JupyterLab's anchors are the words of a heading, with dashes for blanks."""
     words = {
         topic.path.stem: {
             re.sub("[`*]", "", heading).replace(" ", "-")
@@ -106,7 +106,7 @@ def test_a_notebook_leads_to_headings_that_are_there(page: Page) -> None:
 
 @every_topic
 def test_pictures_are_in_the_notebook(page: Page) -> None:
-    """All of the page's, with their words, and nothing is fetched."""
+    """All pictures of the page are included with their descriptions, and nothing is fetched."""
     shown = re.findall(r"!\[([^]]+)\]\(img/", "\n".join(page.lines))
     found = re.findall(r"!\[([^]]+)\]\((data:image/svg\+xml;base64,)", "\n".join(prose(read(page))))
     assert [words for words, _ in found] == shown
@@ -114,7 +114,7 @@ def test_pictures_are_in_the_notebook(page: Page) -> None:
 
 @every_topic
 def test_solutions_are_folded(page: Page) -> None:
-    """Each under a heading of its own, and it ends before the next exercise."""
+    """Each solution has a heading of its own, and ends before the next exercise."""
     cells = read(page).cells
     solutions = [number for number, cell in enumerate(cells) if cell.source == "#### Solution"]
     assert len(solutions) == "\n".join(page.lines).count("<summary>Solution</summary>") > 0
@@ -124,7 +124,7 @@ def test_solutions_are_folded(page: Page) -> None:
 
 @every_topic
 def test_a_notebook_shows_what_the_page_shows(page: Page) -> None:
-    """Every line of output, in order, and no other."""
+    """A notebook has every line of output, in order, and no other."""
     shown = [line for snippet in page.snippets for line in snippet.outputs()]
     outputs = [output for cell in code(read(page)) for output in cell.outputs]
     texts = [output.get("text") or "\n".join(output.traceback) + "\n" for output in outputs]
@@ -133,7 +133,7 @@ def test_a_notebook_shows_what_the_page_shows(page: Page) -> None:
 
 @every_topic
 def test_a_kernel_gives_what_the_notebook_shows(page: Page, tmp_path: Path) -> None:
-    """A fresh kernel that runs all of it, in an empty folder, prints and raises nothing else."""
+    """A fresh kernel in an empty folder runs all of it, and prints and raises nothing else."""
     stored = read(page)
     needed = [snippet.gpus for snippet in page.snippets for _ in code_cells(snippet)]
     stored.cells = [
@@ -150,7 +150,7 @@ def test_a_kernel_gives_what_the_notebook_shows(page: Page, tmp_path: Path) -> N
 
 @pytest.mark.skipif(sys.platform == "win32", reason="asks for a process by its number")
 def test_a_kernel_ends_with_a_failure(tmp_path: Path) -> None:
-    """And a cell that fails without having said so is a failure."""
+    """A cell that fails without saying so in advance is a failure."""
     place = tmp_path / "number"
     cells = [f"import os; open({str(place)!r}, 'w').write(str(os.getpid()))", "1 / 0"]
     with pytest.raises(CellExecutionError, match="division by zero"):

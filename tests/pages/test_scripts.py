@@ -1,4 +1,4 @@
-"""The script of every topic: a program that prints what the page shows."""
+"""The script of every topic: a program that prints the page's outputs."""
 
 import ast
 import os
@@ -23,14 +23,14 @@ def place(page: Page) -> Path:
 
 
 def test_every_topic_has_a_script_and_nothing_else_has() -> None:
-    """One that was left behind would be published, and be stale."""
+    """A leftover script would be published and become outdated."""
     found = {path.name for path in (ROOT / SCRIPTS).iterdir() if path.name != "__pycache__"}
     assert TOPICS
     assert found == {place(page).name for page in TOPICS}
 
 
 def shown_by(page: Page) -> list[str]:
-    """The lines that the script is to print on this machine."""
+    """The lines that the script must print on this machine."""
     lines = []
     for snippet in page.snippets:
         if snippet.gpus > torch.cuda.device_count():
@@ -42,9 +42,9 @@ def shown_by(page: Page) -> list[str]:
 
 @every_topic
 def test_a_script_prints_what_the_page_shows(page: Page, tmp_path: Path) -> None:
-    """In a process and an empty folder of its own it prints and draws nothing else, and nothing goes wrong.
+    """In a separate process and an empty folder, it prints and draws nothing else, and nothing fails.
 
-    With the vector instructions turned down: so it is seen that what a page shows does not depend on them.
+    It runs with fewer vector instructions, to show that the page's outputs do not depend on them.
     """
     ran = project().run_file(place(page), tmp_path / "run", seconds=300, environment=SMALLER_PROCESSOR)
     assert ran.troubles == []
@@ -56,7 +56,7 @@ def test_a_script_prints_what_the_page_shows(page: Page, tmp_path: Path) -> None
 
 
 def test_a_script_runs_by_itself(tmp_path: Path) -> None:
-    """A fresh Python prints the same: here the shortest, because each of them imports torch."""
+    """A fresh Python prints the same. Only the shortest script is tested, because each run imports torch."""
     page = min(TOPICS, key=lambda page: len(page.snippets))
     utf8 = os.environ | {"PYTHONUTF8": "1"}
     run = subprocess.run(
@@ -68,7 +68,7 @@ def test_a_script_runs_by_itself(tmp_path: Path) -> None:
 
 @every_topic
 def test_what_raises_is_caught_whole(page: Page) -> None:
-    """The statement is, to the syntax tree, the page's, and only the class that the page names is caught."""
+    """The statement has the page's syntax tree, and only the class that the page names is caught."""
     tries = [
         node for node in ast.walk(ast.parse(place(page).read_text("utf-8"))) if isinstance(node, ast.Try)
     ]
@@ -83,7 +83,7 @@ def test_what_raises_is_caught_whole(page: Page) -> None:
 
 @every_topic
 def test_a_script_has_the_cells_that_editors_know(page: Page) -> None:
-    """A cell of code for each snippet, in which its lines are, and prose in comments."""
+    """There is a code cell for the lines of each snippet, and prose is in comments."""
     head, *cells = re.split(r"^# %%", place(page).read_text("utf-8"), flags=re.M)
     assert head == ""
     found = [cell.removeprefix("\n").rstrip("\n") for cell in cells if not cell.startswith(" [markdown]\n")]

@@ -1,4 +1,4 @@
-"""What the pages have to hold: every topic its parts, every row of the chapter, every known mistake."""
+"""The required content of the pages: parts of every topic, rows of the chapter, known mistakes."""
 
 import ast
 import importlib
@@ -14,7 +14,7 @@ DOCS = ROOT / "docs" / "en"
 MODULES = [module.name for module in pkgutil.iter_modules([str(ROOT / "src" / "d2lblocks")])]
 TOPICS = sorted(name for name in MODULES if not name.startswith("_"))
 
-# The names that readers of the chapter look for, and how many exercises it sets.
+# The names that readers of the chapter look for, and the number of its exercises.
 CHAPTER = {
     "modules": ("Sequential OrderedDict Conv2d MLP __call__ MySequential FixedHiddenMLP NestMLP chimera", 3),
     "parameters": ("state_dict named_parameters grad rgnet shared get_parameter NestMLP", 3),
@@ -25,7 +25,7 @@ CHAPTER = {
     "devices": ("device cpu gpu num_gpus try_gpu try_all_gpus to", 4),
 }
 
-# The mistakes that people make: where they stand, and the message or the symptom that is searched for.
+# The mistakes that people make: their pages, and the message or the symptom to search for.
 MISTAKES = [
     ("modules", "cannot assign module before Module.__init__() call"),
     ("modules", "object has no attribute '_backward_hooks'"),
@@ -117,13 +117,13 @@ MISTAKES = [
 def names_in_code(page: Page) -> set[str]:
     """Every name that the snippets of a page use, define or import."""
     nodes = [node for snippet in page.snippets for node in ast.walk(ast.parse("\n".join(snippet.code)))]
-    fields = ("id", "attr", "name")  # of names, attributes, and definitions and imports
+    fields = ("id", "attr", "name")  # of names, attributes, definitions and imports
     return {getattr(node, field) for node in nodes for field in fields if hasattr(node, field)}
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_every_public_name_is_on_its_page(topic: str) -> None:
-    """A topic's page uses all that its module offers, and its module offers something."""
+    """A topic's page uses every name that its module offers, and the module offers at least one."""
     page = project().page(DOCS / f"{topic}.md", topic)
     public = set(importlib.import_module(f"d2lblocks.{topic}").__all__)
     assert public
@@ -145,7 +145,9 @@ def test_every_topic_has_its_parts(topic: str) -> None:
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_every_row_of_the_chapter_is_on_its_page(topic: str) -> None:
-    """What the chapter shows is shown, its exercises and two more have folded solutions, a table ends it."""
+    """The examples of the chapter are shown, its exercises and two more have folded solutions, and a table
+    comes at the end.
+    """
     names, exercises = CHAPTER[topic]
     page = project().page(DOCS / f"{topic}.md", topic)
     assert set(names.split()) - names_in_code(page) == set()
@@ -161,5 +163,5 @@ def test_every_row_of_the_chapter_is_on_its_page(topic: str) -> None:
 
 @pytest.mark.parametrize(("topic", "text"), MISTAKES)
 def test_every_known_mistake_is_on_a_page(topic: str, text: str) -> None:
-    """With its message or its symptom, word for word."""
+    """The page has its message or its symptom, word for word."""
     assert text in (DOCS / f"{topic}.md").read_text("utf-8")

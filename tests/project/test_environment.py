@@ -1,4 +1,4 @@
-"""The environment that tools/environment.py makes: with uv where it is on the PATH, elsewhere with pip."""
+"""The environment made by tools/environment.py: with uv if it is on the PATH, otherwise with pip."""
 
 import json
 import os
@@ -15,14 +15,14 @@ import pytest
 from tools.pages import ROOT
 
 BIN = Path(sys.executable).parent
-UV = shutil.which("uv", path=BIN)  # the group `test` has it
+UV = shutil.which("uv", path=BIN)  # the group `test` installs it
 PINS = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M))
 needs_scripts = pytest.mark.skipif(os.name == "nt", reason="Windows does not run a script by its name")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """What tools/environment.py needs of this project, and nothing else."""
+    """The files of this project that tools/environment.py needs, and no others."""
     (tmp_path / "tools").mkdir()
     for name in ("tools/environment.py", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """The variables of this process, without those that set up pip or uv."""
+    """The variables of this process, without those that configure pip or uv."""
     ours = {name: value for name, value in os.environ.items() if not re.match("PIP_|UV_|UV$|SSL_", name)}
     return ours | {"PIP_CONFIG_FILE": os.devnull}
 
@@ -44,7 +44,7 @@ def make(
 
 
 def stand_in(path: Path, error: str = "") -> Path:
-    """A uv that notes in a file how it was called; given an error, it ends with it."""
+    """A fake uv that records its calls in a file and, if `error` is given, fails with it."""
     path.write_text(f"""#!{sys.executable}
 import json, os, shutil, sys
 variables = {{name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_"))}}
@@ -68,13 +68,13 @@ def calls(uv: Path) -> list[tuple[list[str], dict[str, str]]]:
 def test_uv_on_the_path_makes_the_environment(
     project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """And fills it with the same group, under the same constraints, and with pip."""
+    """The environment gets the same group, under the same constraints, and pip."""
     uv = stand_in(tmp_path / "uv")
     made = make(project, environment, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert (made.returncode, made.stderr) == (0, "")
     (venv, _), (pip, variables) = calls(uv)
     assert venv[0] == "venv"
-    assert "--clear" in venv  # what another Python left there is of no use
+    assert "--clear" in venv  # an environment of another Python is useless
     assert Path(venv[-1]) == project / ".venv"
     assert venv[venv.index("--python") + 1] == getattr(sys, "_base_executable", sys.executable)
     assert pip[:2] == ["pip", "install"]
@@ -87,7 +87,7 @@ def test_uv_on_the_path_makes_the_environment(
 
 @needs_scripts
 def test_a_group_can_have_pins_of_its_own(project: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    """They add to those of the project, in an environment of its own, which is updated when they change."""
+    """The group's pins are added to the project's. Its separate environment is updated when they change."""
     uv, pins = stand_in(tmp_path / "uv"), project / "tools" / "real_nets" / "constraints.txt"
     pins.parent.mkdir()
     installed = []
@@ -107,7 +107,7 @@ def test_a_group_can_have_pins_of_its_own(project: Path, environment: dict[str, 
 def test_uv_looks_for_packages_where_pip_does(
     project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """As said in variables or files; but what uv itself was told comes first."""
+    """pip's variables and files are used, but uv's own settings have priority."""
     uv, config = stand_in(tmp_path / "uv"), tmp_path / "pip.conf"
     config.write_text(
         "[global]\nindex-url = https://a/\nextra-index-url = https://b/\n  https://c/\nfind-links = /d /e\n"
@@ -135,7 +135,7 @@ def test_uv_looks_for_packages_where_pip_does(
 
 @needs_scripts
 def test_uv_can_be_refused(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """By an empty `UV=`. One in the environment itself is never taken, because it would remove itself."""
+    """An empty `UV=` does that. A uv inside the environment is never used, because it would remove itself."""
     uv, own = stand_in(tmp_path / "uv"), project / ".venv" / "bin" / "uv"
     own.parent.mkdir(parents=True)
     find_uv = runpy.run_path(str(project / "tools" / "environment.py"))["find_uv"]
@@ -150,7 +150,7 @@ def test_uv_can_be_refused(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 @needs_scripts
 def test_an_error_of_uv_is_told(project: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    """In one line with its reason, and with the way to use pip; the next call tries again."""
+    """One line has the reason, and says how to use pip instead. The next call tries again."""
     uv = stand_in(
         tmp_path / "uv", "error: No solution found\n  cause: there is no version of x==9\nAnd more."
     )
@@ -165,7 +165,7 @@ def test_an_error_of_uv_is_told(project: Path, environment: dict[str, str], tmp_
 
 @pytest.mark.parametrize("index", ["http://127.0.0.1:9/", "http://nowhere.invalid/"])
 def test_no_network_is_told_with_uv(index: str, project: Path, environment: dict[str, str]) -> None:
-    """In the sentence that people without uv read; this is the real uv."""
+    """The sentence is the same as with pip. This test uses the real uv."""
     alone = {"UV": str(UV), "UV_DEFAULT_INDEX": index, "UV_NO_CACHE": "1", "UV_HTTP_RETRIES": "0"}
     made = make(project, environment, **alone)
     assert made.returncode == 1
@@ -179,10 +179,12 @@ def test_no_network_is_told_with_uv(index: str, project: Path, environment: dict
 def test_the_environment_is_as_pinned(
     first: str, second: str, project: Path, pytestconfig: pytest.Config
 ) -> None:
-    """With either tool, also after the other one has gone on with it: the pins, pip, no torch, and it works."""
+    """With either tool, and after the other tool has updated it, it has the pins and pip, but not torch, and
+    it works.
+    """
     if not pytestconfig.getoption("browser_required"):
         pytest.skip("it fetches packages: `python -m pytest -m network --browser-required` runs it")
-    settings = dict(os.environ)  # where this machine finds packages
+    settings = dict(os.environ)  # with the package indexes of this machine
     for tool in (first, second):
         made = make(project, settings, UV=tool)
         assert (made.returncode, made.stderr) == (0, "")
@@ -192,7 +194,7 @@ def test_the_environment_is_as_pinned(
             [python, "-m", "pip", "list", "--format=json"], capture_output=True, check=True
         )
         versions = {each["name"]: each["version"] for each in json.loads(listed.stdout)}
-        versions.pop("setuptools", None)  # Python 3.11 puts one into every environment
+        versions.pop("setuptools", None)  # Python 3.11 adds it to every environment
         assert {"mkdocs-material", "pip", "ruff"} <= versions.keys()
         assert versions == {name: PINS.get(name) for name in versions}
         assert "torch" not in versions

@@ -1,4 +1,4 @@
-"""Which module of the package imports what from which: no private names, no later topic."""
+"""The imports between modules of the package: no private names, no later topics."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imports(source: str, package: list[str]) -> Iterator[tuple[list[str], str]]:
-    """Each module of ours that is imported from, below `d2lblocks`, and the name that is taken."""
+    """Yield each import from the package: the module's path below `d2lblocks`, and the name."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
             path = (node.module or "").split(".") if node.module else []
@@ -39,7 +39,7 @@ def is_module(path: list[str]) -> bool:
 
 
 def mistakes(source: str, module: list[str]) -> list[str]:
-    """What is wrong with the imports of a module, which has this place below `d2lblocks`."""
+    """The errors in the imports of a module; `module` is its path below `d2lblocks`."""
     found = []
     own = module[0]
     for path, name in imports(source, module[:-1]):
@@ -55,13 +55,13 @@ def mistakes(source: str, module: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("file", FILES, ids=[file.relative_to(PACKAGE).as_posix() for file in FILES])
 def test_imports_point_one_way(file: Path) -> None:
-    """To earlier topics and to private modules, and there to public names."""
+    """A module imports only public names, from earlier topics and private modules."""
     module = list(file.relative_to(PACKAGE).with_suffix("").parts)
     assert mistakes(file.read_text("utf-8"), module) == []
 
 
 def test_the_topics_are_those_of_the_package() -> None:
-    """In the order in which the site has them."""
+    """The topics are listed in the order of the site."""
     there = {file.relative_to(PACKAGE).parts[0].removesuffix(".py") for file in FILES}
     assert set(TOPICS) == {name for name in there if not name.startswith("_")}
     assert (TOPICS[0], TOPICS[-1]) == ("modules", "devices")
@@ -84,5 +84,5 @@ def test_the_topics_are_those_of_the_package() -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_import_is_found(source: str, module: list[str], found: list[str]) -> None:
-    """However it is written."""
+    """All forms of import are recognized."""
     assert mistakes(source, module) == found

@@ -1,4 +1,4 @@
-"""The project as a whole: lint, types, pins, the wheel, and what the commands say when it fails."""
+"""The project as a whole: lint, types, pins, the wheel, and the messages of failing commands."""
 
 import importlib.metadata
 import os
@@ -25,13 +25,13 @@ LINTERS = ["ruff check", "ruff format --check", "mypy"]
 
 @pytest.mark.parametrize("check", LINTERS)
 def test_code_is_clean(check: str) -> None:
-    """Lint, format, and types as strict as mypy has them."""
+    """Lint, format, and mypy's strict type checks pass."""
     checked = run(sys.executable, "-m", *check.split())
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_the_hooks_before_a_commit_are_the_same() -> None:
-    """So a commit that they let through is clean here, too; their versions are those of `.venv`."""
+    """A commit that passes the hooks is therefore clean here too; they use the versions in `.venv`."""
     hooks = re.findall(
         r"entry: \.venv/bin/python -m (.+)", (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
     )
@@ -39,7 +39,7 @@ def test_the_hooks_before_a_commit_are_the_same() -> None:
 
 
 def test_without_a_gpu_its_figures_stay() -> None:
-    """`make bench` goes on to what it can measure."""
+    """`make bench` continues with the things that it can measure."""
     page = ROOT / "docs" / "en" / "speed.md"
     before = page.read_bytes()
     ran = run(sys.executable, "benchmarks/gpu.py", "--write", env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
@@ -49,7 +49,7 @@ def test_without_a_gpu_its_figures_stay() -> None:
 
 
 def test_snippets_are_clean(tmp_path: Path) -> None:
-    """No unused or undefined name on a page; all pages are linted at once, at their own line numbers."""
+    """Pages have no unused or undefined names. All pages are linted at once, with their own line numbers."""
     for page in project().pages():
         if page.path.suffix == ".md":
             lines = [""] * len(page.lines)
@@ -58,14 +58,14 @@ def test_snippets_are_clean(tmp_path: Path) -> None:
             place = tmp_path / f"{page.name}.py"
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text("\n".join(lines), "utf-8")
-    # F811 and E402: a page may define a name again, and import where it first needs to.
+    # F811 and E402: a page may redefine a name, and import a module just before its first use.
     rules = ["--isolated", "--select=E7,E9,F,W6", "--ignore=F811,E402", "--output-format=concise"]
     checked = run(sys.executable, "-m", "ruff", "check", *rules, tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_snippets_named_as_examples_exist() -> None:
-    """A command that readers are told to type runs a test that is there."""
+    """Commands in the texts name tests that exist."""
     ids = {snippet.id for page in project().pages() for snippet in page.snippets}
     texts = [path.read_text("utf-8") for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/en/*.md"))]
     named = {name for text in texts for name in re.findall(r"test_snippet\[(.+?)\]", text)}
@@ -74,20 +74,20 @@ def test_snippets_named_as_examples_exist() -> None:
 
 
 def test_every_package_is_pinned() -> None:
-    """What is installed, directly or not, is what `constraints.txt` says."""
+    """Every installed package, direct or not, has the version in `constraints.txt`."""
     pins = re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M)
     pinned = {canonicalize_name(name): version for name, version in pins}
     installed = {canonicalize_name(each.name): each.version for each in importlib.metadata.distributions()}
-    del installed["d2lblocks"]  # what is tested
-    installed.pop("pip", None)  # what has installed, unless uv has
-    installed["torch"] = installed["torch"].split("+")[0]  # +cpu: where it came from, not what it is
-    # A CUDA build of torch asks for exact versions of its libraries, which no page needs.
+    del installed["d2lblocks"]  # this is the tested package
+    installed.pop("pip", None)  # pip installs the others, unless uv does
+    installed["torch"] = installed["torch"].split("+")[0]  # +cpu says where the build came from
+    # A CUDA build of torch requires exact versions of its libraries, which no page needs.
     cuda = {name for name in installed if name.startswith(("cuda-", "nvidia-")) or name == "triton"}
     assert installed == {name: installed[name] if name in cuda else pinned.get(name) for name in installed}
 
 
 def test_the_wheel_is_complete(tmp_path: Path) -> None:
-    """It holds `py.typed`, and the package can be imported from it alone."""
+    """The wheel contains `py.typed`, and the package can be imported from it alone."""
     run(sys.executable, "-m", "flit_core.wheel", "--outdir", tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     assert "d2lblocks/py.typed" in zipfile.ZipFile(wheel).namelist()
@@ -118,14 +118,14 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 
 @needs_make
 def test_make_lists_its_targets() -> None:
-    """A line each, and every one of them is there."""
+    """Every target has one line."""
     listed = run("make").stdout
     assert re.findall(r"^make (\S+)\t\S", listed, re.M) == TARGETS
 
 
 @needs_make
 def test_make_says_that_the_port_is_taken() -> None:
-    """In a sentence that names another one."""
+    """The sentence names another port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         made = run("make", "serve", f"PORT={port}", f"PYTHON={sys.executable}")
@@ -134,14 +134,14 @@ def test_make_says_that_the_port_is_taken() -> None:
 
 
 def install(root: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run tools/environment.py in an empty project, after some code that makes something missing."""
+    """Run tools/environment.py in an empty project, after code that removes something it needs."""
     (root / "tools").mkdir()
     shutil.copy(ROOT / "tools" / "environment.py", root / "tools")
     for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, root)
     after = "import runpy, sys; sys.argv[1:] = ['docs']; runpy.run_path('tools/environment.py', run_name='__main__')"
     command = [sys.executable, "-c", f"{before}\n{after}"]
-    variables = os.environ | {"UV": ""} | environment  # with uv: test_environment.py
+    variables = os.environ | {"UV": ""} | environment  # test_environment.py covers uv
     return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True)
 
 
@@ -153,7 +153,7 @@ def install(root: Path, before: str = "", **environment: str) -> subprocess.Comp
     ],
 )
 def test_a_python_that_will_not_do_is_told(before: str, sentence: str, tmp_path: Path) -> None:
-    """In one sentence with what to do, and nothing is made."""
+    """One sentence says what to do, and no environment is made."""
     installed = install(tmp_path, before)
     assert installed.returncode == 1
     assert installed.stderr.startswith(sentence)
@@ -162,7 +162,7 @@ def test_a_python_that_will_not_do_is_told(before: str, sentence: str, tmp_path:
 
 
 def test_no_network_is_told(tmp_path: Path) -> None:
-    """In one sentence; the next call tries again."""
+    """The message is one sentence, and the next call tries again."""
     nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
     others = {"PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0"}
     installed = install(tmp_path, **nowhere, **others)

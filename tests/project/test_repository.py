@@ -1,4 +1,4 @@
-"""What the code host reads: workflows, forms, citation; what the project promises; and its releases."""
+"""Files for the code host: workflows, forms, citation; the project's promises; and its releases."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def check(schema: str, *paths: Path) -> subprocess.CompletedProcess[str]:
-    """Compare files with a schema that check-jsonschema has on board: nothing is fetched."""
+    """Compare files with a schema that is included in check-jsonschema, so nothing is fetched."""
     return run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *paths)
 
 
@@ -37,7 +37,7 @@ SCHEMAS = {
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_the_host_can_read_it(schema: str, tmp_path: Path) -> None:
-    """Each file matches its published schema, and every job has a time limit. A wrong file is found."""
+    """Each file matches its published schema, every job has a time limit, and wrong files are refused."""
     files = SCHEMAS[schema]
     assert files
     checked = check(schema, *files)
@@ -51,7 +51,7 @@ def test_the_host_can_read_it(schema: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_actions_are_named_with_their_major_version(path: Path) -> None:
-    """So fixes arrive by themselves, and a new major version arrives as a pull request from Dependabot."""
+    """Fixes then arrive automatically, and Dependabot proposes new major versions in pull requests."""
     used = re.findall(r"\buses: (\S+)", path.read_text("utf-8"))
     assert used
     for action in used:
@@ -69,7 +69,7 @@ def test_workflows_are_safe() -> None:
 
 
 def test_only_jobs_that_publish_may_write() -> None:
-    """Every workflow may read the repository. The jobs that may do more are these."""
+    """Every workflow may read the repository. Only these jobs may do more."""
     rights = {}
     for path in WORKFLOWS:
         workflow = yaml.safe_load(path.read_text("utf-8"))
@@ -85,7 +85,7 @@ def test_only_jobs_that_publish_may_write() -> None:
 
 
 def test_the_package_is_tested_with_what_it_allows() -> None:
-    """With the oldest torch and the newest, and with each Python that pyproject.toml names, on every system."""
+    """The tests use the oldest and the newest torch, and every Python in pyproject.toml, on every system."""
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     oldest_torch = re.search(r'"torch>=([\d.]+)"', project)[1]
     pythons = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
@@ -109,7 +109,7 @@ def test_what_security_promises_is_tested() -> None:
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    """In the package, in CITATION.cff, and in the newest dated section of CHANGELOG.md."""
+    """The places are the package, CITATION.cff, and the newest dated section of CHANGELOG.md."""
     version, _, entries = newest()
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
     assert entries
@@ -129,7 +129,7 @@ def release(tmp_path: Path) -> Path:
 
 
 def test_notes_are_those_of_the_version(release: Path) -> None:
-    """All of its section, and nothing of an older one."""
+    """The notes are the whole section of the version, and nothing of an older one."""
     version, _, entries = newest()
     assert notes(f"v{version}", release) == entries
 
@@ -153,7 +153,7 @@ def test_notes_are_those_of_the_version(release: Path) -> None:
 def test_what_does_not_agree_is_not_released(
     name: str, old: str, new: str, message: str, release: Path
 ) -> None:
-    """A tag cannot be taken back, so it is refused before anything is built."""
+    """A tag cannot be taken back, so an inconsistent release is refused before anything is built."""
     version, _, _ = newest()
     path = release / name
     path.write_text(re.sub(old, new, path.read_text("utf-8"), flags=re.M), "utf-8")
@@ -162,7 +162,7 @@ def test_what_does_not_agree_is_not_released(
 
 
 def test_a_tag_of_another_version_is_refused() -> None:
-    """In one line, on the program's error output."""
+    """The message is one line on the standard error output."""
     refused = run(sys.executable, "tools/release_notes.py", "v9.9.9")
     assert refused.returncode == 1
     assert refused.stderr.startswith(

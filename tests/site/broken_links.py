@@ -1,4 +1,4 @@
-"""Where the links of a built site lead, and which of them lead nowhere."""
+"""The links of a built site, and which of them are broken."""
 
 import json
 import re
@@ -12,7 +12,7 @@ LINKS = ("action", "data", "href", "poster", "src", "xlink:href")
 
 
 class Document(HTMLParser):
-    """The ids of a page, and its links, each with the attribute that holds it."""
+    """The ids of a page, and its links, each with its attribute."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Document(HTMLParser):
 
 
 def defects(site: Path, address: str) -> Iterator[str]:
-    """Every link that leads nowhere and every id given twice, on a site that is opened at this address."""
+    """Find every broken link and every repeated id, on a site that is opened at this address."""
     files = {path.relative_to(site).as_posix(): path for path in site.rglob("*") if path.is_file()}
     pages = {
         name: Document(path.read_text("utf-8")) for name, path in files.items() if name.endswith(".html")
@@ -39,15 +39,15 @@ def defects(site: Path, address: str) -> Iterator[str]:
     for name, page in pages.items():
         yield from (f"{name}: the id {each!r} stands here {n} times" for each, n in page.ids.items() if n > 1)
     for place, kind, link in links(site, pages):
-        # A server shows 404.html at whatever address is wrong, so a relative link there leads anywhere.
+        # A server shows 404.html at any wrong address, so its relative links can point anywhere.
         base = address + ("no/such/page/" if place == "404.html" else place)
         url = urlsplit(urljoin(base, link))
         if (url.scheme, url.netloc) != urlsplit(address)[:2]:
-            continue  # another site, or mailto: and data:
+            continue  # another site, or a mailto: or data: link
         path, folder = unquote(url.path), urlsplit(address).path
         name = path.removeprefix(folder)
         if url.scheme != "file" and (not name or name.endswith("/")):
-            name += "index.html"  # as a server does it; from a disk, a browser lists the folder
+            name += "index.html"  # like a server; from a disk, a browser would list the folder
         if not path.startswith(folder) or name not in files:
             yield f"{place}: {kind} {link!r}: there is no file {path}"
         elif url.fragment and name in pages and unquote(url.fragment) not in pages[name].ids:
@@ -55,7 +55,7 @@ def defects(site: Path, address: str) -> Iterator[str]:
 
 
 def links(site: Path, pages: dict[str, Document]) -> Iterator[tuple[str, str, str]]:
-    """Every link of the site: where it stands, what it stands in, and the link."""
+    """Yield every link of the site: its file, its attribute or other place, and the link."""
     for name, page in pages.items():
         yield from ((name, kind, link) for kind, link in page.links)
     if (index := site / "search" / "search_index.json").is_file():

@@ -1,4 +1,4 @@
-"""The built site: its pages, and where each of them is."""
+"""The built site: its pages and their addresses."""
 
 import os
 import subprocess
@@ -10,14 +10,14 @@ DOCS = ROOT / "docs" / "en"
 PUBLISHED = "https://example.org/guide/"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 NODE_MODULES = ROOT / "tests" / "node_modules"
-NPM = "run `npm --prefix tests ci`"  # which brings what is there
+NPM = "run `npm --prefix tests ci`"  # this installs NODE_MODULES
 
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from mkdocs.__main__ import cli; cli()"
 
 
 def build(folder: Path, address: str = "", torch: bool = True) -> None:
-    """Build the site as `make site` does it, perhaps for an address: any warning is an error."""
+    """Build the site like `make site`, optionally for an address; any warning is an error."""
     mkdocs = ["-m", "mkdocs"] if torch else ["-c", WITHOUT_TORCH]
     command = [sys.executable, *mkdocs, "build", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "SITE_URL": address}
@@ -26,10 +26,10 @@ def build(folder: Path, address: str = "", torch: bool = True) -> None:
 
 
 def address(page: str) -> str:
-    """Where the site has a page, named as in `docs/en`."""
+    """The address of a page on the site; the page is named as in `docs/en`."""
     return page.removesuffix("index.md").replace(".md", "/")
 
 
 def html(site: Path, page: str) -> Path:
-    """The file that a page has become."""
+    """The HTML file of a page."""
     return site / address(page) / "index.html"

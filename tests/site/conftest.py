@@ -15,21 +15,21 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.site.built_site import NODE_MODULES, NPM, PUBLISHED, build
 from tests.workers import Once
 
-# The first is Chromium without windows, and takes two thirds of the time.
+# The first one is Chromium without windows, which takes only two thirds of the time.
 CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-expect.set_options(timeout=15_000)  # ms: a busy machine takes its time
+expect.set_options(timeout=15_000)  # ms: a busy machine can be slow
 Needs = Callable[[str, str | Path | None, str], str]  # the fixture of this name
 
 
 class Server(ThreadingHTTPServer):
-    """A host for the site: text travels gzipped, and may be kept for ten minutes."""
+    """A host for the site: text is compressed with gzip, and may be cached for ten minutes."""
 
     daemon_threads = True
 
     def __init__(self, site: Path) -> None:
         super().__init__(("127.0.0.1", 0), partial(Answer, site))
         self.address = f"http://127.0.0.1:{self.server_port}/"
-        self.sent: list[tuple[str, int]] = []  # what was asked for, and the bytes that it took
+        self.sent: list[tuple[str, int]] = []  # each request, and the bytes of its response
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -53,7 +53,7 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.write(head.encode() + body)
 
     def log_message(self, *_: object) -> None:
-        """Tests look at `sent`."""
+        """Print nothing: tests read `sent`."""
 
 
 @cache
@@ -63,7 +63,7 @@ def packed(file: Path) -> bytes:
 
 @pytest.fixture(scope="session")
 def needs(pytestconfig: pytest.Config) -> Needs:
-    """The path of a tool that not every machine has; without it the test is skipped, or fails."""
+    """The path of a tool that some machines lack; without it the test is skipped or fails."""
 
     def place(name: str, path: str | Path | None, remedy: str) -> str:
         if path is None or not Path(path).is_file():
@@ -76,19 +76,19 @@ def needs(pytestconfig: pytest.Config) -> Needs:
 
 @pytest.fixture(scope="session")
 def site(once: Once) -> Path:
-    """The built site, once for all tests that look at it."""
+    """The built site, built once for all tests."""
     return once("site", build)
 
 
 @pytest.fixture(scope="session")
 def published(once: Once) -> Path:
-    """The site as it is built for an address of its own, in a folder of a server, and where torch is not."""
+    """The site built for a public address, in a folder of a server, without torch installed."""
     return once("published", partial(build, address=PUBLISHED, torch=False))
 
 
 @pytest.fixture(scope="session")
 def chromium(needs: Needs, pytestconfig: pytest.Config) -> Iterator[Browser]:
-    """The browser, once for all tests."""
+    """The browser, started once for all tests."""
     if pytestconfig.getoption("no_browser"):
         pytest.skip("--no-browser was given")
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
@@ -101,7 +101,7 @@ def chromium(needs: Needs, pytestconfig: pytest.Config) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def axe(needs: Needs) -> str:
-    """The script that finds what keeps readers out."""
+    """The script that finds accessibility problems."""
     return Path(needs("axe-core", NODE_MODULES / "axe-core" / "axe.min.js", NPM)).read_text("utf-8")
 
 
@@ -120,7 +120,7 @@ FORGET = "localStorage.clear(); sessionStorage.clear()"
 
 @pytest.fixture(scope="session")
 def tabs(chromium: Browser) -> Callable[..., Page]:
-    """A function that gives a tab of a context with these options, always the same one."""
+    """A function that returns the tab with these options, always the same one."""
 
     @cache
     def tab(width: int, **options: object) -> Page:
@@ -133,9 +133,9 @@ def tabs(chromium: Browser) -> Callable[..., Page]:
 
 @pytest.fixture(scope="session")
 def open_page(tabs: Callable[..., Page], server: Server) -> Open:
-    """A function that opens an address of the site as at a first visit, but with files in the cache.
+    """A function that opens an address of the site like a first visit, but with cached files.
 
-    It gives the tab for a width and the options of a context; a new one would take several times as long.
+    It reuses the tab for a width and options, because a new tab would take several times as long.
     """
 
     def open_page(address: str = "", width: int = 1280, **options: object) -> Page:

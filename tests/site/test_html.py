@@ -15,7 +15,7 @@ from tests.site.broken_links import defects
 
 
 class Reader(HTMLParser):
-    """What a browser shows as code, and what it would fetch."""
+    """The code that a browser shows, and the files that it would fetch."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ def built(site: Path, page: str) -> Reader:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("api/")])
 def test_code_on_the_site_is_a_fence_of_the_page(page: str, site: Path) -> None:
-    """A reader sees the page's fences as code, in their order, and no other code: nothing is unproven."""
+    """The site shows the page's fences as code, in their order, and no other code, so all code is tested."""
     source = project().page(DOCS / page, page)
     fences = [
         "\n".join(line[len(fence.indent) :] for line in source.lines[fence.line : fence.last_line - 1])
@@ -60,7 +60,7 @@ def test_code_on_the_site_is_a_fence_of_the_page(page: str, site: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_comment_of_a_page_is_not_shown(page: str, site: Path) -> None:
-    """Neither on the page nor by the search: a comment stays one, and is no text."""
+    """A comment appears neither on the page nor in the search."""
     index = (site / "search" / "search_index.json").read_text("utf-8")
     for text in (html(site, page).read_text("utf-8"), index):
         assert "<!-" not in re.sub("<!--.*?-->", "", text, flags=re.S)
@@ -78,7 +78,7 @@ def test_nothing_is_fetched_from_elsewhere(page: str, site: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_topic_offers_its_notebook_and_its_script(page: str, site: Path) -> None:
-    """As files to keep, the same as in the repository; other pages offer none."""
+    """Both files can be downloaded, and equal those in the repository. Other pages offer none."""
     stem = page.removesuffix(".md")
     files = [name for name in (f"notebooks/{stem}.ipynb", f"scripts/{stem}.py") if (DOCS / name).is_file()]
     place = html(site, page)
@@ -99,7 +99,7 @@ def test_an_entry_of_the_api_leads_to_its_topic(page: str, site: Path) -> None:
 
 
 def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
-    """The page that a server shows for it lists all pages by links that work from any address."""
+    """The page for wrong addresses lists all pages, with links that work from any address."""
     content = (site / "404.html").read_text("utf-8").partition("<h1>There is no such page")[2]
     links = re.findall(r'<li><a href="(/[^"]*)">', content.partition("</ul>")[0])
     found = {(site / link.lstrip("/") / "index.html").resolve() for link in links}
@@ -109,7 +109,7 @@ def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:8000/", PUBLISHED], ids=["at home", "published"])
 def test_every_link_leads_somewhere(address: str, site: Path, published: Path) -> None:
-    """Pages, anchors, pictures, what the search finds and what the sitemap lists are there; an id is given once."""
+    """Links of pages, pictures, the search and the sitemap work. Every id is unique on its page."""
     found = list(defects(published if address == PUBLISHED else site, address))
     assert not found, "\n".join(found)
 
@@ -139,7 +139,7 @@ def test_every_link_leads_somewhere(address: str, site: Path, published: Path) -
     ],
 )  # fmt: skip
 def test_a_link_that_leads_nowhere_is_named(file: str, text: str, defect: str | None, tmp_path: Path) -> None:
-    """With the file it stands in, and what is missing where."""
+    """The message names its file, and what is missing where."""
     start = {"index.html": "", "one/index.html": '<h1 id="start">', "pic.svg": ""}
     for name, content in (start | {file: start.get(file, "") + text}).items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -147,7 +147,7 @@ def test_a_link_that_leads_nowhere_is_named(file: str, text: str, defect: str | 
     assert list(defects(tmp_path, PUBLISHED)) == ([defect] if defect else [])
 
 
-# What v.Nu says of things that are not ours, and whose they are.
+# Messages of v.Nu about other projects' output, and the source of each.
 NOT_OURS = {
     'Attribute "autocomplete" is only allowed when the input type is': "the theme's switches of drawer and search",
     'Bad value "" for attribute "tabindex" on element "label"': "the theme's headings in the navigation",
@@ -156,7 +156,7 @@ NOT_OURS = {
 
 
 def test_html_svg_and_css_are_as_the_standards_have_them(site: Path, needs: Needs) -> None:
-    """The Nu Html Checker has nothing to say but what others are to mend, and that is listed as long as it is so."""
+    """The Nu Html Checker only reports errors of other projects, and every listed error still exists."""
     java = needs("Java", shutil.which("java"), "install it (on Debian: apt install default-jre-headless)")
     jar = needs("vnu-jar", NODE_MODULES / "vnu-jar" / "build" / "dist" / "vnu.jar", NPM)
     theme = ROOT / "docs" / "theme"
@@ -172,7 +172,7 @@ def test_html_svg_and_css_are_as_the_standards_have_them(site: Path, needs: Need
 
 
 def test_the_site_is_built_without_torch(site: Path, published: Path) -> None:
-    """Reading it must not cost a gigabyte: where torch cannot be imported, the same pages are built."""
+    """The site must not require a gigabyte of torch: without torch, the same pages are built."""
     with_torch, without = (
         {path.relative_to(built) for path in built.rglob("*")} for built in (site, published)
     )

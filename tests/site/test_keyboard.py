@@ -1,4 +1,4 @@
-"""The built site without a mouse: the keyboard reaches and operates everything, and the focus is seen."""
+"""The built site without a mouse: the keyboard reaches and operates everything, and the focus is visible."""
 
 import pytest
 from tests.site.conftest import Open
@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tools.pages import ROOT
 
 PHONE = 390
-# Where the focus is, and why it is not seen there. A switch is shown by its label.
+# The place of the focus, and the reasons why it is not visible. A switch is shown by its label.
 FOCUS = """() => {
   const at = document.activeElement;
   if (at === document.body) return null;
@@ -40,7 +40,7 @@ def walk(tab: Page, key: str) -> list[tuple[str, list[str]]]:
         if (place := tab.evaluate(FOCUS)) is None:
             return places
         if place[1]:
-            tab.wait_for_timeout(300)  # for what opens or closes
+            tab.wait_for_timeout(300)  # for animations that open or close something
             place = tab.evaluate(FOCUS)
         places.append(place)
     raise AssertionError(f"caught at {places[-1]}")
@@ -56,7 +56,7 @@ def walk(tab: Page, key: str) -> list[tuple[str, list[str]]]:
     ],
 )
 def test_the_focus_is_seen(width: int, scheme: str, key: str, open_page: Open) -> None:
-    """Forth and back through a whole page: on the screen, not covered, with an outline."""
+    """Forward and backward through a whole page, it is on the screen, not covered, and has an outline."""
     tab = open_page("api/layers/", width, color_scheme=scheme, reduced_motion="reduce")
     places = walk(tab, key)
     assert len(places) > 20
@@ -64,7 +64,7 @@ def test_the_focus_is_seen(width: int, scheme: str, key: str, open_page: Open) -
 
 
 def hold_tab(tab: Page, times: int) -> int:
-    """How many places of the page it has led to until now, held down; after the last one it begins anew."""
+    """Hold down Tab, and return the number of places reached so far. After the last one, it starts again."""
     for _ in range(times):
         tab.keyboard.down("Tab")
     tab.keyboard.up("Tab")
@@ -73,7 +73,7 @@ def hold_tab(tab: Page, times: int) -> int:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_everything_is_reached(page: str, open_page: Open) -> None:
-    """By Tab: each link, button, fold and scroller that is on the page."""
+    """Tab reaches each link, button, fold and scrollable area on the page."""
     tab = open_page(address(page), reduced_motion="reduce")
     tab.evaluate("reached = new Set(); addEventListener('focusin', ({ target }) => reached.add(target))")
     seen = 0
@@ -87,7 +87,7 @@ def test_everything_is_reached(page: str, open_page: Open) -> None:
 
 
 def focus(tab: Page, selector: str) -> None:
-    """Go there by Tab."""
+    """Press Tab until this element has the focus."""
     for _ in range(500):
         tab.keyboard.press("Tab")
         if tab.evaluate("selector => document.activeElement.matches(selector)", selector):
@@ -96,7 +96,7 @@ def focus(tab: Page, selector: str) -> None:
 
 
 def test_the_first_stop_skips_to_the_content(tab: Page) -> None:
-    """The next one is in the article."""
+    """The next stop is in the article."""
     tab.keyboard.press("Tab")
     tab.keyboard.press("Enter")
     tab.keyboard.press("Tab")
@@ -104,14 +104,14 @@ def test_the_first_stop_skips_to_the_content(tab: Page) -> None:
 
 
 def test_the_navigation_leads_to_a_page(tab: Page) -> None:
-    """By Tab and Enter."""
+    """Tab and Enter are enough."""
     focus(tab, "[href='../parameters/']")
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/parameters/")
 
 
-def test_the_colours_can_be_switched(tab: Page) -> None:
-    """There and back, and the choice stays."""
+def test_the_colors_can_be_switched(tab: Page) -> None:
+    """Switching works in both directions, and the choice is kept."""
     body = tab.locator("body")
     for scheme in ("slate", "default", "slate"):
         tab.reload()
@@ -123,7 +123,7 @@ def test_the_colours_can_be_switched(tab: Page) -> None:
 
 
 def test_code_can_be_copied(open_page: Open) -> None:
-    """A button puts a snippet on the clipboard as it is, with its outputs."""
+    """A button copies a snippet to the clipboard, unchanged, with its outputs."""
     tab = open_page("modules/", permissions=("clipboard-read", "clipboard-write"))
     focus(tab, ".highlight:has(.go) .md-code__button")
     tab.keyboard.press("Enter")
@@ -144,7 +144,7 @@ def test_a_heading_has_an_address(tab: Page) -> None:
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_a_solution_unfolds(key: str, open_page: Open) -> None:
-    """What is inside is reached then, and not before."""
+    """Only then can its content be reached."""
     tab = open_page("modules/#exercises")
     focus(tab, "summary")
     fold = tab.locator("details").first
@@ -157,13 +157,13 @@ def test_a_solution_unfolds(key: str, open_page: Open) -> None:
 
 @pytest.mark.parametrize("key", ["/", "s", "f"])
 def test_the_search_leads_to_a_section(key: str, tab: Page) -> None:
-    """Opened by a key, with words, an arrow and Enter."""
+    """A key opens it; words, an arrow key and Enter lead to the section."""
     tab.keyboard.press(key)
     tab.keyboard.type("state_dict")
     links = tab.locator(".md-search-result__link:visible")
     expect(links.nth(2)).to_be_visible()
-    tab.wait_for_timeout(500)  # until all that was typed is answered
-    for number in range(2):  # the first result is the page, the second the section
+    tab.wait_for_timeout(500)  # until everything typed has been answered
+    for number in range(2):  # the first result is the page, the second one the section
         tab.keyboard.press("ArrowDown")
         expect(links.nth(number)).to_be_focused()
     link = tab.evaluate("document.activeElement.href")
@@ -173,7 +173,7 @@ def test_the_search_leads_to_a_section(key: str, tab: Page) -> None:
 
 
 def test_the_search_can_be_left(tab: Page) -> None:
-    """Escape closes it, and the keys are the page's again."""
+    """Escape closes it, and keys work on the page again."""
     tab.keyboard.press("/")
     results = tab.locator(".md-search__output")
     expect(results).to_be_visible()
@@ -183,7 +183,7 @@ def test_the_search_can_be_left(tab: Page) -> None:
 
 
 def test_the_drawer_leads_to_a_page(open_page: Open) -> None:
-    """On a phone: its button opens it, Enter opens what it holds."""
+    """On a phone, its button opens it, and Enter opens its entries."""
     tab = open_page("", PHONE)
     focus(tab, "button.md-header__button")
     tab.keyboard.press("Enter")
@@ -196,13 +196,13 @@ def test_the_drawer_leads_to_a_page(open_page: Open) -> None:
 
 
 def test_the_drawer_is_for_small_screens(tab: Page) -> None:
-    """On a wide one the navigation is beside the page."""
+    """On a wide screen the navigation is beside the page."""
     expect(tab.locator("button.md-header__button")).to_be_hidden()
     expect(tab.get_by_role("link", name="Parameters", exact=True).first).to_be_visible()
 
 
 def test_the_drawer_has_the_table_of_contents(open_page: Open) -> None:
-    """It leads to a section, closes, and shows the section."""
+    """The table of contents leads to a section, and the drawer closes and shows the section."""
     tab = open_page("modules/", PHONE)
     focus(tab, "button.md-header__button")
     tab.keyboard.press("Enter")
@@ -215,7 +215,7 @@ def test_the_drawer_has_the_table_of_contents(open_page: Open) -> None:
 
 
 def test_the_drawer_can_be_left(open_page: Open) -> None:
-    """Escape closes it, and the focus is where it was."""
+    """Escape closes it, and the focus returns to where it was."""
     tab = open_page("modules/", PHONE)
     focus(tab, "button.md-header__button")
     tab.keyboard.press("Enter")
@@ -226,7 +226,7 @@ def test_the_drawer_can_be_left(open_page: Open) -> None:
 
 @pytest.mark.parametrize("width", [1280, PHONE])
 def test_nothing_moves_for_those_who_ask_for_stillness(width: int, open_page: Open) -> None:
-    """No transition, no animation, no smooth scrolling."""
+    """There are no transitions, animations or smooth scrolling."""
     tab = open_page("modules/", width, reduced_motion="reduce")
     moving = """() => [...document.querySelectorAll("*")].filter((each) => {
       const { animationName, scrollBehavior, transitionDuration } = getComputedStyle(each);

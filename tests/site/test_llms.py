@@ -15,7 +15,7 @@ FIRST_SENTENCES = {page: re.sub(r"\[(.+?)\]\(.+?\)|`", r"\1", source[2]) for pag
 
 
 def full_text(site: Path, address: str = "") -> dict[str, str]:
-    """What the full text has of each page, in its order."""
+    """The full text of each page, in its order."""
     parts = (site / "llms-full.txt").read_text("utf-8").split("\n---\n\n")[1:]
     texts = {}
     for place, text in (part.split("\n\n", 1) for part in parts):
@@ -27,7 +27,7 @@ def full_text(site: Path, address: str = "") -> dict[str, str]:
 
 @pytest.mark.parametrize("address", ["", PUBLISHED], ids=["at home", "published"])
 def test_the_list_has_every_page(address: str, site: Path, published: Path) -> None:
-    """With title, address and first sentence; whether the addresses lead anywhere is known to test_html.py."""
+    """An entry has the title, address and first sentence; test_html.py checks that the addresses exist."""
     folder = published if address else site
     text = (folder / "llms.txt").read_text("utf-8")
     assert re.match(r"# \S+\n\n> \S.*\n\n", text)
@@ -42,14 +42,14 @@ def test_the_list_has_every_page(address: str, site: Path, published: Path) -> N
 
 @pytest.mark.parametrize("address", ["", PUBLISHED], ids=["at home", "published"])
 def test_the_full_text_has_all_pages_in_order(address: str, site: Path, published: Path) -> None:
-    """Each after a line with its address and its source's name."""
+    """Each comes after a line with its address and the name of its source."""
     assert list(full_text(published if address else site, address)) == NAV
     assert sorted(NAV) == PAGES
 
 
 @pytest.mark.parametrize("page", [page for page in NAV if not page.startswith("api/")])
 def test_the_full_text_has_every_line_of_a_page(page: str, site: Path) -> None:
-    """Code and outputs as they stand; comments go, and where a table of another page would be, it says so."""
+    """Code and outputs are unchanged, comments are removed, and a table of another page is a reference."""
     instead = [
         re.sub("^--8<--.*", "This table stands at the end of that page.", line) for line in SOURCES[page]
     ]
@@ -59,7 +59,7 @@ def test_the_full_text_has_every_line_of_a_page(page: str, site: Path) -> None:
 
 @pytest.mark.parametrize("page", [page for page in NAV if page.startswith("api/")])
 def test_the_full_text_has_every_name_of_the_package(page: str, site: Path) -> None:
-    """A class or function with its signature and its docstring, and no directive in their place."""
+    """A class or function appears with its signature and its docstring, instead of a directive."""
     text = full_text(site)[page]
     topic = ROOT / "src" / "d2lblocks" / Path(page).stem
     files = [*topic.glob("__init__.py"), *topic.glob("[!_]*.py")] or [topic.with_suffix(".py")]
@@ -77,13 +77,13 @@ def test_the_full_text_has_every_name_of_the_package(page: str, site: Path) -> N
 
 
 def documented(nodes: Iterable[ast.stmt]) -> list[ast.ClassDef | ast.FunctionDef]:
-    """The public ones that have a docstring."""
+    """The public definitions that have a docstring."""
     named = [node for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)]
     return [node for node in named if not node.name.startswith("_") and ast.get_docstring(node)]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_is_described_by_its_first_sentence(page: str, site: Path) -> None:
-    """To a search engine, and wherever a link to it is shown with a preview."""
+    """Search engines and previews of links show it."""
     described = re.findall('<meta name="description" content="(.*)">', html(site, page).read_text("utf-8"))
     assert described == [FIRST_SENTENCES[page].replace('"', "&#34;").replace("'", "&#39;")]

@@ -1,4 +1,4 @@
-"""What the site's own Markdown extensions make of fences, and of the names of APIs."""
+"""The site's own Markdown extensions: their results for fences and for names of APIs."""
 
 import importlib
 import re
@@ -18,7 +18,7 @@ TOPICS = [page for page in PAGES if (DOCS / "api" / page).is_file()]
 
 @cache
 def markdown() -> Markdown:
-    """Markdown as the site has it."""
+    """A Markdown converter with the settings of the site."""
     config = load_config(str(ROOT / "mkdocs.yml"))
     return Markdown(extensions=config["markdown_extensions"], extension_configs=config["mdx_configs"])
 
@@ -28,7 +28,7 @@ def rendered(text: str) -> str:
 
 
 def caption(header: str, code: str = "pass") -> str:
-    """The words above a snippet with these keys."""
+    """The text above a snippet with these keys."""
     found = re.search(
         r'<span class="filename">(.*?)</span><pre>', rendered(f"```python {header}\n{code}\n```")
     )
@@ -54,7 +54,7 @@ def caption(header: str, code: str = "pass") -> str:
     ],
 )
 def test_a_label_says_what_the_keys_mean(header: str, words: str) -> None:
-    """In words, after the caption; nothing where there is nothing to say."""
+    """Words after the caption say it; without such keys there are none."""
     assert caption(header) == words
 
 
@@ -67,7 +67,7 @@ def test_the_source_of_the_library_leads_to_its_api() -> None:
     named = f"<code>_help</code>, {links.format('MyLinear')}, {links.format('both')}"
     assert words == f"d2lblocks/layers.py · the library's source: {named}"
     private = caption('{title="d2lblocks/serialization/_files.py"}', "def replacing(): pass")
-    assert private.endswith("the library's source: <code>replacing</code>")  # which is on no API page
+    assert private.endswith("the library's source: <code>replacing</code>")  # it is on no API page
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_source_of_the_library_leads_to_its_api() -> None:
     ],
 )
 def test_output_is_told_from_code(code: str, outputs: list[str]) -> None:
-    """Lines of `#>` are a block of their own, comments and strings are not, and no character changes."""
+    """Lines of `#>` are a separate block, comments and strings are not, and no character changes."""
     found = rendered(f"```python\n{code}\n```")
     strip = re.compile(r"<[^>]*>")
     plain = [
@@ -130,7 +130,7 @@ def test_output_is_told_from_code(code: str, outputs: list[str]) -> None:
     ],
 )
 def test_a_name_in_prose_leads_to_its_description(text: str, link: str | None) -> None:
-    """The package's to its API pages, PyTorch's to its documentation; other code stays as it is."""
+    """Names of the package lead to its API pages, PyTorch's to its documentation; other code is unchanged."""
     code = f"<code>{text}</code>"
     if link is not None and link.startswith("d2lblocks"):
         code = f'<autoref identifier="{link}">{code}</autoref>'
@@ -143,14 +143,14 @@ def test_a_name_in_prose_leads_to_its_description(text: str, link: str | None) -
     "text", ["## `MLP`", "[`MLP`](https://example.org)", "[the `MLP` here](https://example.org)"]
 )
 def test_headings_and_links_are_left_alone(text: str) -> None:
-    """A link in a link is none."""
+    """A link cannot contain another link."""
     assert "<code>MLP</code>" in rendered(text)
     assert "autoref" not in rendered(text)
 
 
 @pytest.mark.parametrize("page", TOPICS)
 def test_every_public_name_in_prose_is_a_link(page: str, site: Path) -> None:
-    """On the built page: to an entry that is there, which the strict build has seen to."""
+    """On the built page, it leads to an entry; the strict build checks that the entry exists."""
     content = html(site, page).read_text("utf-8").partition("<article")[2].partition("</article>")[0]
     outside = re.sub(
         r"<(pre|a|h[1-6]|figure)\b.*?</\1>",
@@ -166,7 +166,7 @@ def test_every_public_name_in_prose_is_a_link(page: str, site: Path) -> None:
 
 
 def test_what_is_called_pytorchs_is_there(site: Path) -> None:
-    """Every address in PyTorch's documentation that names an object names one that PyTorch has."""
+    """Every link to an object in PyTorch's documentation names an object that PyTorch has."""
     hrefs = {
         address
         for page in PAGES
@@ -183,12 +183,12 @@ def test_what_is_called_pytorchs_is_there(site: Path) -> None:
 
 
 def exists(name: str) -> bool:
-    """Whether a dotted name is a module, or an attribute of what its beginning names."""
+    """Whether a dotted name is a module, or an attribute of the object named by its first part."""
     first, *others = name.removeprefix("module-").split(".")
     found = importlib.import_module(first)
     for other in others:
         try:
-            found = importlib.import_module(f"{found.__name__}.{other}")  # a function may hide it: gradcheck
+            found = importlib.import_module(f"{found.__name__}.{other}")  # gradcheck: a function hides it
         except ImportError:
             if not hasattr(found, other):
                 return False
@@ -197,7 +197,7 @@ def exists(name: str) -> bool:
 
 
 def test_details_in_a_list_is_a_block() -> None:
-    """A solution folds: its text is inside the element, and no tag is in a paragraph."""
+    """A solution can be folded: its text is inside the element, and no tag is inside a paragraph."""
     found = rendered("1. One.\n\n    <details><summary>Two</summary>\n\n    Three.\n\n    </details>")
     tags = ["<li>", "<p>One.</p>", "<details><summary>Two</summary>", "<p>Three.</p>", "</details>", "</li>"]
     assert found.split("\n") == ["<ol>", *tags, "</ol>"]

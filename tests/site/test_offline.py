@@ -17,7 +17,7 @@ MESSAGE = """RuntimeError: Error(s) in loading state_dict for LeNet:
 
 
 def pack(folder: Path, **environment: str) -> Path:
-    """Make the folder and the zip beside it, as `make offline` does; the zip."""
+    """Make the folder and the zip beside it, like `make offline`, and return the zip."""
     command = [sys.executable, ROOT / "tools" / "offline_site.py", folder]
     quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"} | environment
     run = subprocess.run(command, env=quiet, capture_output=True, text=True)
@@ -32,7 +32,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a reader has who has unpacked the zip."""
+    """The unpacked zip."""
     place = tmp_path_factory.mktemp("unpacked")
     zipfile.ZipFile(packed).extractall(place)
     return place / "d2lblocks-offline"
@@ -46,7 +46,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 
 def test_every_link_leads_to_a_file(folder: Path) -> None:
-    """Not to a folder, which a browser would list, and to no address that begins at the root of the disk."""
+    """No link leads to a folder, which a browser would list, or to an address at the root of the disk."""
     found = list(defects(folder, "file:///home/reader/guide/"))
     assert not found, "\n".join(found)
     pages = [path.relative_to(folder).with_suffix(".md").as_posix() for path in folder.rglob("*.html")]
@@ -54,7 +54,7 @@ def test_every_link_leads_to_a_file(folder: Path) -> None:
 
 
 def test_the_zip_is_the_same_wherever_it_is_made(packed: Path, tmp_path: Path) -> None:
-    """Another folder, time zone and address of the site, and a later day: the same bytes."""
+    """The bytes are the same for another folder, time zone, site address and day."""
     other = {
         "TZ": "Pacific/Auckland",
         "SITE_URL": "https://example.org/guide/",
@@ -67,7 +67,7 @@ def test_the_zip_is_the_same_wherever_it_is_made(packed: Path, tmp_path: Path) -
 
 
 def test_it_is_read_and_searched_without_a_server(folder: Path, page: Page) -> None:
-    """Every page, its pictures, a link and the search work; nothing is asked of a network, and nothing fails."""
+    """Every page, its pictures, a link and the search work without any request to a network or failure."""
     requests, complaints = [], []
     page.set_default_timeout(10_000)
     page.on("request", lambda request: requests.append(request.url))
@@ -90,7 +90,7 @@ def test_it_is_read_and_searched_without_a_server(folder: Path, page: Page) -> N
 
     page.goto(addresses["index.md"])
     page.get_by_role("textbox", name="Search").fill("state_dict")
-    page.keyboard.press("End")  # the search looks at what is there when a key goes up
+    page.keyboard.press("End")  # the search reacts when a key is released
     page.locator(".md-search-result__link").first.click()
     page.wait_for_url(lambda url: not url.startswith(addresses["index.md"]))
     assert "state_dict" in page.locator("article").text_content()

@@ -1,4 +1,4 @@
-"""The search of the site in a browser: it costs nothing until it is used, and then leads to the fix."""
+"""The search of the site in a browser: it costs nothing until it is used, and it finds the fix."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,7 +15,7 @@ Search = Callable[[str], list[list[str]]]
 
 
 def messages() -> dict[str, set[str]]:
-    """Every message that the list of mistakes has, and the sections that show it."""
+    """Every message in the list of mistakes, and the sections that show it."""
     sections: dict[str, set[str]] = {}
     for entry in entries(project().pages(), ROOT):
         for message in entry.messages:
@@ -33,7 +33,7 @@ def searching(chromium: Browser, server: Server) -> Page:
 
 @pytest.fixture
 def search(searching: Page) -> Search:
-    """A function that pastes a text, and returns what the first three results show of their pages."""
+    """A function that pastes a text, and returns the page links of the first three results."""
 
     def search(text: str) -> list[list[str]]:
         results = searching.locator(".md-search-result__list")
@@ -49,7 +49,7 @@ def search(searching: Page) -> Search:
 
 @pytest.fixture
 def newcomer(chromium: Browser) -> Iterator[Page]:
-    """The tab of a reader whose browser has nothing of the site."""
+    """The tab of a reader whose browser has cached nothing of the site."""
     with chromium.new_context() as context:
         yield context.new_page()
 
@@ -59,7 +59,7 @@ def asked_for(server: Server) -> list[str]:
 
 
 def test_it_is_fetched_when_it_is_opened(newcomer: Page, server: Server) -> None:
-    """Not before: most readers of a page do not search."""
+    """The search is not fetched earlier, because most readers of a page do not search."""
     server.sent.clear()
     newcomer.goto(f"{server.address}modules/")
     newcomer.mouse.wheel(0, 5000)
@@ -72,7 +72,7 @@ def test_it_is_fetched_when_it_is_opened(newcomer: Page, server: Server) -> None
 
 @pytest.mark.parametrize("way", ["tap", "link"])
 def test_it_can_be_opened_without_a_key(way: str, open_page: Open) -> None:
-    """By a tap on a phone, and by an address with a query."""
+    """A tap on a phone opens it, and so does an address with a query."""
     tab = open_page("?q=state_dict" if way == "link" else "", 390, has_touch=True)
     if way == "tap":
         tab.locator("header label[for=__search]").first.tap()
@@ -81,7 +81,7 @@ def test_it_can_be_opened_without_a_key(way: str, open_page: Open) -> None:
 
 
 def test_what_is_typed_before_it_is_there_is_found(newcomer: Page, server: Server) -> None:
-    """On a slow network the reader types first, and the index comes later."""
+    """On a slow network the reader types first, and the index arrives later."""
     newcomer.goto(server.address)
     network = newcomer.context.new_cdp_session(newcomer)
     slow = {"offline": False, "latency": 300, "downloadThroughput": 100_000, "uploadThroughput": 100_000}
@@ -95,7 +95,7 @@ def test_what_is_typed_before_it_is_there_is_found(newcomer: Page, server: Serve
 
 @pytest.mark.parametrize(("message", "sections"), messages().items())
 def test_a_message_leads_to_its_fix(message: str, sections: set[str], search: Search) -> None:
-    """Pasted whole, with its colons, quotes, brackets, stars and signs: among the first three results."""
+    """Pasted whole, with all of its punctuation, a message has its fix among the first three results."""
     assert sections & {link for result in search(message) for link in result}
 
 
@@ -123,7 +123,7 @@ def test_a_message_leads_to_its_fix(message: str, sections: set[str], search: Se
 def test_a_message_with_other_names_and_sizes_leads_there_too(
     message: str, section: str, search: Search
 ) -> None:
-    """A reader's net is not the page's."""
+    """A reader's net has other names and sizes than the page's."""
     assert section in {link for result in search(message) for link in result}
 
 
@@ -145,5 +145,5 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
     ],
 )  # fmt: skip
 def test_a_name_or_a_phrase_is_found(text: str, section: str, search: Search) -> None:
-    """Names in code whole and in part, words from the middle of a sentence, and no sign is an operator."""
+    """Names in code, whole or in part, and words inside a sentence are found; no character is an operator."""
     assert section in {link for result in search(text) for link in result}

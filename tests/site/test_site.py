@@ -19,7 +19,7 @@ from tests.site.built_site import DOCS, PAGES, ROOT, address
 from tools.generate.generated import GeneratedPart
 from playwright.sync_api import Browser, Error, Page, expect
 
-FIRST, FOLLOWING = 100, 40  # KiB on the way to the reader, at most
+FIRST, FOLLOWING = 100, 40  # KiB transferred to the reader, at most
 ALL = [*PAGES, "404.html"]
 ZOOMED, PHONE, SMALL_PHONE = 640, 390, 360  # 640: a screen of 1280 at 200 %
 AXE = """async () => (await axe.run({preload: false, resultTypes: ["violations"], selectors: false})).violations.flatMap(
@@ -32,7 +32,7 @@ TABLE = """
 
 @dataclass
 class Visit:
-    """What two readers meet on a page: a newcomer in light colours, and one in dark who has read the home page."""
+    """Results of two readers on a page: a newcomer in light colors, and one in dark after the home page."""
 
     files: int = 0
     first: float = 0  # KiB
@@ -49,7 +49,7 @@ class Visit:
 
 
 class Reader:
-    """A reader's tab, always the same one, and what is said and asked for in it."""
+    """A reader's tab, always the same one, with its messages and requests."""
 
     def __init__(self, browser: Browser, **options: object) -> None:
         self.tab = browser.new_page(**options)  # type: ignore[arg-type]
@@ -61,20 +61,20 @@ class Reader:
         self.tab.on("request", lambda request: self.asked_for.append(request.url))
 
     def forget(self) -> None:
-        """Be a newcomer again, whose browser has nothing of the site."""
+        """Become a newcomer again, whose browser has cached nothing of the site."""
         self.tab.goto("about:blank")
         self.network.send("Network.clearBrowserCache")
         self.messages.clear()
         self.asked_for.clear()
 
     def read(self, url: str, server: Server) -> tuple[int, float]:
-        """Read a page to its end. The files and KiB that all of it took, its icon and its pictures too."""
+        """Read a page to its end; return files and KiB of all requests, including its icon and pictures."""
         server.sent.clear()
         self.tab.goto(url)
         self.tab.evaluate("scrollTo(0, document.body.scrollHeight)")
         self.tab.wait_for_function("[...document.images].every((image) => image.complete)")
         self.tab.evaluate("fetch(document.querySelector('link[rel=icon]').href).then((icon) => icon.text())")
-        self.tab.wait_for_timeout(100)  # for what a script asks for afterwards
+        self.tab.wait_for_timeout(100)  # for requests that a script makes afterwards
         files = dict(server.sent)
         return len(files), sum(files.values()) / 1024
 
@@ -109,7 +109,7 @@ def visit(chromium: Browser, axe: str, server: Server, once: Once) -> Visits:
         _, visit.following = other.read(url, server)
         for tab in (wide, narrow):
             tab.evaluate(axe)
-            tab.evaluate(f"window.violations = ({AXE})(); 0")  # both at once, on two processors
+            tab.evaluate(f"window.violations = ({AXE})(); 0")  # start both at once, on two processors
         for tab in (wide, narrow):
             visit.violations += tab.evaluate("violations")
         for width in (ZOOMED, SMALL_PHONE):
@@ -127,20 +127,20 @@ def visit(chromium: Browser, axe: str, server: Server, once: Once) -> Visits:
 
 @pytest.mark.parametrize("page", ALL)
 def test_nothing_leaves_the_site(page: str, visit: Visits) -> None:
-    """Whoever reads a page is known to its host alone."""
+    """All requests of a page go to its own host."""
     assert visit(page).files
     assert visit(page).foreign == []
 
 
 @pytest.mark.parametrize("page", ALL)
 def test_the_console_is_silent(page: str, visit: Visits) -> None:
-    """No error and no warning."""
+    """There are no errors and no warnings."""
     assert visit(page).messages == []
 
 
 @pytest.mark.parametrize("page", ALL)
 def test_a_page_is_light(page: str, visit: Visits) -> None:
-    """All that a reader fetches: on a first visit, and on coming from another page."""
+    """The limits cover all that a reader fetches, on a first visit and when coming from another page."""
     assert visit(page).following < visit(page).first
     assert visit(page).first <= FIRST
     assert visit(page).following <= FOLLOWING
@@ -148,7 +148,7 @@ def test_a_page_is_light(page: str, visit: Visits) -> None:
 
 @pytest.mark.parametrize("page", ALL)
 def test_nobody_is_kept_out(page: str, visit: Visits) -> None:
-    """axe finds nothing, in light colours on a screen and in dark ones on a phone."""
+    """axe finds no problem, in light colors on a screen and in dark colors on a phone."""
     assert visit(page).violations == []
 
 
@@ -161,13 +161,13 @@ def test_a_page_is_as_wide_as_the_screen(page: str, visit: Visits) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, PHONE])
 def test_nobody_is_kept_out_of_what_opens(scheme: str, width: int, axe: str, open_page: Open) -> None:
-    """axe finds nothing in any colours on any screen: in the search with its results, in the drawer."""
-    tab = open_page("api/lazy/", width, color_scheme=scheme)  # a short page: pages are looked at above
+    """axe finds no problem in the search results and the drawer, in any colors and on any screen."""
+    tab = open_page("api/lazy/", width, color_scheme=scheme)  # a short page: other tests check the pages
     tab.evaluate(axe)
     tab.keyboard.press("/")
     tab.keyboard.type("state_dict")
     expect(tab.locator(".md-search-result__item").first).to_be_visible()
-    tab.wait_for_timeout(300)  # until nothing moves
+    tab.wait_for_timeout(300)  # until animations have ended
     assert tab.evaluate(AXE) == []
     tab.keyboard.press("Escape")
     if width == PHONE:
@@ -176,8 +176,8 @@ def test_nobody_is_kept_out_of_what_opens(scheme: str, width: int, axe: str, ope
         assert tab.evaluate(AXE) == []
 
 
-def test_pictures_follow_the_colours_of_the_page(open_page: Open) -> None:
-    """Also when they are switched by hand, against those of the system."""
+def test_pictures_follow_the_colors_of_the_page(open_page: Open) -> None:
+    """Pictures also follow if the colors are switched by hand to other colors than the system's."""
 
     def picture(system: str, clicks: int) -> bytes:
         tab = open_page("modules/", color_scheme=system, reduced_motion="reduce")
@@ -192,7 +192,7 @@ def test_pictures_follow_the_colours_of_the_page(open_page: Open) -> None:
 
 
 def test_the_table_is_what_is_measured(visit: Visits, pytestconfig: pytest.Config) -> None:
-    """The page Tested has a row for each page, and its weights are within a tenth, or 1 KiB, of today's."""
+    """The page Tested has a row for each page; its weights are within 10 % or 1 KiB of the measured ones."""
     table = [*TABLE.split("\n")[1:-1], *(visit(page).row(page) for page in ALL)]
     print(*table, sep="\n")
     part = GeneratedPart(ROOT, "docs/en/tested.md", "table of pages in a browser", table, "make site-record")
@@ -214,7 +214,7 @@ def test_a_page_under_work_can_be_read(chromium: Browser, tmp_path: Path) -> Non
     command = [sys.executable, "-m", "mkdocs", "serve", "--dev-addr", host]
     title = (DOCS / "modules.md").read_text("utf-8").partition("\n")[0].removeprefix("# ")
     tab = chromium.new_page()
-    own = os.environ | {"TMPDIR": str(tmp_path)}  # the site is built there, and stays
+    own = os.environ | {"TMPDIR": str(tmp_path)}  # the site is built there, and is not removed
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=ROOT, env=own, **quiet) as serving:
         try:
@@ -226,7 +226,7 @@ def test_a_page_under_work_can_be_read(chromium: Browser, tmp_path: Path) -> Non
 
 
 def opened(tab: Page, url: str, seconds: float) -> None:
-    """Open an address as soon as somebody serves it."""
+    """Open an address as soon as it is served."""
     until = time.monotonic() + seconds
     while True:
         try:
@@ -239,7 +239,7 @@ def opened(tab: Page, url: str, seconds: float) -> None:
 
 
 def test_source_entry_and_topic_lead_to_each_other(open_page: Open) -> None:
-    """From the library's source on a page to its entry in the API, and from there back to the page."""
+    """The library's source on a page leads to its entry in the API, and the entry leads back to the page."""
     tab = open_page("layers/")
     tab.locator("summary", has_text="Its source").first.click()
     tab.locator(".filename a", has_text="MyLinear").click()
@@ -250,7 +250,7 @@ def test_source_entry_and_topic_lead_to_each_other(open_page: Open) -> None:
 
 
 def test_home_is_one_screen(open_page: Open) -> None:
-    """From the title to the map, on a small laptop."""
+    """Everything from the title to the map fits on a small laptop."""
     tab = open_page()
     expect(tab.locator("h1")).to_be_in_viewport(ratio=1)
     expect(tab.get_by_role("img", name="A map of the seven topics")).to_be_in_viewport(ratio=1)
@@ -279,7 +279,7 @@ ENTRY = (
     ],
 )
 def test_three_clicks_from_home_are_enough(clicks: list[str], found: str, open_page: Open) -> None:
-    """To the fix of an error, and to the source of a layer, on its page and in the API."""
+    """Three clicks lead to the fix of an error, and to the source of a layer, on its page and in the API."""
     tab = open_page()
     for each in clicks:
         tab.locator(each).locator("visible=true").first.click()
@@ -287,7 +287,7 @@ def test_three_clicks_from_home_are_enough(clicks: list[str], found: str, open_p
 
 
 def test_a_notebook_is_two_clicks_from_home(open_page: Open) -> None:
-    """It is downloaded under its name."""
+    """The notebook is downloaded under its own name."""
     tab = open_page()
     tab.get_by_role("link", name="Lazy initialization").first.click()
     with tab.expect_download() as download:

@@ -1,6 +1,6 @@
-"""A page part by part, as its notebook and its script show it: prose and snippets, in reading order.
+"""The parts of a page for its notebook and its script: prose and snippets, in reading order.
 
-Prose is plain Markdown: what only the site understands is left out, or said in words.
+The prose becomes plain Markdown: markup that only the site understands is left out or replaced by words.
 """
 
 import ast
@@ -14,12 +14,12 @@ EXERCISE = re.compile(r"(\d+)\. +(.+)")
 DETAILS = re.compile(r" *<details markdown=\"1\"><summary>(.+)</summary>")
 DROPPED = re.compile(r" *</details>| *<!--.*-->")
 SOLUTION = "#### Solution"
-# A run of code, whatever stands in it, or a link or a picture.
+# Code of any content, or a link or a picture.
 LINK = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)|(!?)\[((?:`[^`]*`|[^]`])*)\]\(([^)\s]+)\)", re.S)
 
 
 def page_cells(page: Page, kind: str) -> Iterator[str | Snippet]:
-    """The parts of a page; a heading begins a part, and that of a solution is one by itself."""
+    """Yield the parts of a page. A heading starts a part; the heading of a solution is a separate part."""
     prose: list[str] = []
     for piece in pieces(page):
         heading = isinstance(piece, str) and HEADING.fullmatch(piece)
@@ -38,13 +38,13 @@ def page_cells(page: Page, kind: str) -> Iterator[str | Snippet]:
 
 
 def joined(prose: list[str]) -> Iterator[str]:
-    """One part of the lines; none, if they are empty."""
+    """Join the lines into one part; yield nothing if they are empty."""
     if text := re.sub(r"\n{3,}", "\n\n", "\n".join(prose)).strip("\n"):
         yield text
 
 
 def about(page: Page, kind: str) -> Iterator[str]:
-    """What stands below the title."""
+    """The text below the title."""
     title = next(page.headings()).text
     packages = [f"`{name}`" for name in sorted(imported(page))]
     yield f'This is the page "{title}" of d2lblocks as a {kind}: made from the page, and executed.'
@@ -57,7 +57,7 @@ def about(page: Page, kind: str) -> Iterator[str]:
 
 
 def imported(page: Page) -> set[str]:
-    """The packages that a page imports, other than those that come with Python."""
+    """The packages that a page imports, except those of the standard library."""
     nodes = [node for each in page.snippets for node in ast.walk(each.tree())]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
@@ -65,7 +65,7 @@ def imported(page: Page) -> set[str]:
 
 
 def pieces(page: Page) -> Iterator[str | Snippet]:
-    """Lines of prose, fences that are not run, and snippets; an exercise becomes a section."""
+    """Yield lines of prose, fences that are not run, and snippets; an exercise becomes a section."""
     lines = page.text_lines()
     fences = {fence.line: fence for fence in page.fences()}
     snippets = {snippet.line: snippet for snippet in page.snippets}
@@ -88,7 +88,7 @@ def pieces(page: Page) -> Iterator[str | Snippet]:
 
 
 def has_solution(following: list[str]) -> bool:
-    """Whether the list item that these lines go on with has one."""
+    """Whether a list item, of which these are the next lines, has a solution."""
     for line in following:
         if line and not line.startswith(" "):
             return False
@@ -98,7 +98,7 @@ def has_solution(following: list[str]) -> bool:
 
 
 def caption(snippet: Snippet) -> Iterator[str]:
-    """What the site says by a snippet's looks, in words."""
+    """The labels that the site shows for a snippet, in words."""
     if title := snippet.title:
         yield from (
             "",
@@ -113,7 +113,7 @@ def needs(snippet: Snippet) -> str:
 
 
 def relinked(text: str, link: Callable[[str, str], str], picture: Callable[[str, str], str]) -> str:
-    """The text with each of its links and pictures put by these, from what it says and where it leads."""
+    """The text after replacing each link and picture; the functions get its words and its target."""
 
     def put(match: re.Match[str]) -> str:
         return match[0] if match[1] else (picture if match[2] else link)(match[3], match[4])
@@ -122,7 +122,7 @@ def relinked(text: str, link: Callable[[str, str], str], picture: Callable[[str,
 
 
 def error_shown(shown: list[str], raises: str) -> tuple[list[str], str, str]:
-    """The lines that were printed before an exception, its class as it is shown, and its message."""
+    """The lines printed before an exception, its class as shown, and its message."""
     kind = re.compile(rf"([\w.]+\.)?{raises.rpartition('.')[2]}(: |$)")
     first = next((number for number, line in enumerate(shown) if kind.match(line)), 0)
     name, _, message = "\n".join(shown[first:]).partition(": ")

@@ -1,7 +1,7 @@
-"""The entries of "When it goes wrong", as the pages have them.
+"""The entries of "When it goes wrong" on the pages.
 
-Directly below its heading, an entry has one comment line that says its symptom, its cause and its fix.
-Its messages are those that its snippets show, and those that its heading has in code.
+Directly below its heading, an entry has one comment line with its symptom, its cause and its fix.
+Its messages are those that its snippets show, and those that its heading contains as code.
 """
 
 import ast
@@ -41,7 +41,7 @@ with a cause and a fix of one sentence each, and one of these symptoms: {"; ".jo
 
 @dataclass(frozen=True)
 class Message:
-    """A line of an error message or of a warning, and whether the words are those of this package."""
+    """A line of an error message or of a warning, and whether it is a message of this package."""
 
     text: str
     own: bool
@@ -49,7 +49,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Entry:
-    """A heading with what stands below it; without a symptom, it only shows messages."""
+    """A heading with the content below it; without a symptom, it only shows messages."""
 
     page: Page
     heading: Heading
@@ -60,13 +60,13 @@ class Entry:
 
 
 def entries(pages: list[Page], root: Path) -> list[Entry]:
-    """All of them, in the order of the site.
+    """All entries, in the order of the site.
 
-    A heading elsewhere is one, too, if it has the line, or if messages are shown below it.
-    What is shown elsewhere, and is a heading's own words, is found there.
+    A heading elsewhere is also an entry if it has such a line, or if messages are shown below it.
+    Messages shown elsewhere that are part of a heading are left out, because that heading leads to them.
 
     Raises:
-        ValueError: an entry has no such line, or a wrong one; the message says what to write.
+        ValueError: if an entry has no such line, or a wrong one; the message says what to write.
     """
     there = [page for page in topics(pages, root) if any(each.text == SECTION for each in page.headings())]
     headings = "\n".join(plain(heading.text) for page in there for heading in page.headings())
@@ -95,7 +95,7 @@ def entries(pages: list[Page], root: Path) -> list[Entry]:
 
 
 def parts(page: Page) -> Iterator[tuple[Heading, int, bool]]:
-    """Each heading, the line at which the next one stands, and whether it is in the section."""
+    """Yield each heading, the line of the next one, and whether the heading is in the section."""
     headings = list(page.headings())
     inside = False
     for heading, end in zip(
@@ -106,7 +106,7 @@ def parts(page: Page) -> Iterator[tuple[Heading, int, bool]]:
 
 
 def line_below(heading: Heading, page: Page) -> str:
-    """What the comment says that is the first thing below a heading; empty if there is none."""
+    """The text of the comment directly below a heading; empty if there is none."""
     below = page.text_lines()[heading.line :]
     first = next((line for line in below if line.strip()), "")
     comment = COMMENT.fullmatch(first)
@@ -114,7 +114,7 @@ def line_below(heading: Heading, page: Page) -> str:
 
 
 def wrong(fields: list[str]) -> str:
-    """What is wrong with a line that has these fields; empty if nothing is."""
+    """The error in a line with these fields; empty if there is none."""
     if fields == [""]:
         return "does not say its symptom, cause and fix."
     if len(fields) != 3:
@@ -128,14 +128,14 @@ def wrong(fields: list[str]) -> str:
 
 
 def shown_below(heading: Heading, end: int, page: Page) -> Iterator[list[str]]:
-    """The messages that the snippets there show, each as its lines."""
+    """Yield the messages that the snippets below a heading show, each as its lines."""
     for snippet in page.snippets:
         if heading.line < snippet.line < end:
             yield from filter(None, [*caught(snippet), raised(snippet)])
 
 
 def raised(snippet: Snippet) -> list[str]:
-    """The lines of the message that ends a snippet, if one does."""
+    """The lines of the message that ends a snippet, if there is one."""
     if not snippet.raises:
         return []
     before, _, _ = error_shown(snippet.outputs(), snippet.raises)
@@ -144,7 +144,7 @@ def raised(snippet: Snippet) -> list[str]:
 
 
 def caught(snippet: Snippet) -> Iterator[list[str]]:
-    """What is printed of exceptions that are caught and of warnings that are recorded, but no mere True."""
+    """Yield the printed texts of caught exceptions and recorded warnings, without short ones such as True."""
     shown = snippet.output_lines()
     recorded: set[str] = set()
     for node in snippet.tree().body:
@@ -169,7 +169,7 @@ def is_sentence(line: str) -> bool:
 
 
 def in_heading(heading: str, shown: list[Message], words: list[str]) -> list[Message]:
-    """The messages that a heading has in code, unless they are shown below: words, not Python."""
+    """The messages that a heading contains as code (words, not Python), unless they are shown below it."""
     code = [match[2] for match in CODE.finditer(heading)]
     said = [text for text in code if " " in text and not is_python(text)]
     return [Message(text, own(text, words)) for text in said if all(text not in each.text for each in shown)]
@@ -184,18 +184,18 @@ def is_python(text: str) -> bool:
 
 
 def own(message: str, words: list[str]) -> bool:
-    """Whether a message has words of this package."""
+    """Whether a message comes from this package."""
     return any(each in message or message in each for each in words)
 
 
 def words_of_package(root: Path) -> list[str]:
-    """The strings from which the package makes its messages: all of four words or more in one line."""
+    """The package's strings for messages: those with four words or more in one line."""
     nodes = [
         node
         for file in sorted((root / "src").rglob("*.py"))
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
     ]
-    # What is compared with a message is another's, as in `"no such file" in str(error)`.
+    # Exclude strings that are compared with messages of others, as in `"no such file" in str(error)`.
     compared = {id(part) for node in nodes if isinstance(node, ast.Compare) for part in ast.walk(node)}
     strings = [
         node.value.strip()

@@ -1,4 +1,4 @@
-"""What is made from other files, parts of pages and whole files: compared with what is true, or rewritten."""
+"""Parts of pages and whole files made from other files: compared with their true content, or rewritten."""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -9,12 +9,12 @@ from tools.pages import project
 
 
 def marks(name: str, command: str = "make update") -> tuple[str, str]:
-    """Between these two lines a page has the part of this name."""
+    """The two lines of a page between which the part with this name is."""
     return f"<!-- {name}: made by `{command}`, not by hand -->", f"<!-- end of {name} -->"
 
 
 class GeneratedPart:
-    """One such part, and the lines that it ought to have; a ValueError on the way is why it has none."""
+    """A generated part, and its true lines. If computing them raises a ValueError, that is the problem."""
 
     def __init__(
         self, root: Path, page: str, name: str, lines: Iterable[str], command: str = "make update"
@@ -31,7 +31,7 @@ class GeneratedPart:
         self.marks = marks(name, command)
 
     def pages(self) -> tuple[str, str]:
-        """The page as it is, and as it is true; without a place for the part, nothing is true."""
+        """The page as it is, and its true content, which is empty if the page has no place for the part."""
         begin, end = self.marks
         shown = self.path.read_bytes().decode()
         before, _, rest = shown.partition(begin)
@@ -41,7 +41,7 @@ class GeneratedPart:
         return shown, f"{before}{begin}{part}{end}{after}" if found else ""
 
     def lie(self) -> str:
-        """Why the part fails; empty if it does not, or if the project has no such page."""
+        """The reason why the part fails; empty if it does not, or if the project has no such page."""
         shown, true = self.pages() if self.path.is_file() else ("", "")
         if shown and self.problem:
             return self.problem
@@ -55,7 +55,7 @@ class GeneratedPart:
         )
 
     def show(self) -> str:
-        """Make the part true. What was done, if anything."""
+        """Update the part, and return a message if anything was done."""
         lie = self.lie()
         if not lie or self.problem or not (true := self.pages()[1]):
             return lie
@@ -64,7 +64,7 @@ class GeneratedPart:
 
 
 class GeneratedFile:
-    """A file of which nothing is written by hand, and what makes the text that it ought to have."""
+    """A file that is completely generated, and the function that makes its true text."""
 
     def __init__(self, root: Path, name: str, make: Callable[[], str]) -> None:
         self.path = root / name
@@ -76,12 +76,12 @@ class GeneratedFile:
         return self.make()
 
     def lie(self) -> str:
-        """Why the file fails; empty if it does not."""
+        """The reason why the file fails; empty if it does not."""
         true = self.path.is_file() and self.path.read_text("utf-8") == self.text
         return "" if true else f"{self.name}: this is not what it is made from\n{project().remedy}"
 
     def show(self) -> str:
-        """Make the file true. What was done, if anything."""
+        """Update the file, and return a message if anything was done."""
         if not self.lie():
             return ""
         replace_file(self.path, self.text.encode())

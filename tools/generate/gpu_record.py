@@ -1,4 +1,4 @@
-"""GPU runs on record: what passed where, quoted on machines that have no GPU, and shown as a table."""
+"""The record of GPU runs: what passed where, quoted on machines without a GPU, and shown as a table."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from typing import TypedDict
 from tests.page_runner import Page, Snippet, replace_file
 
 RECORD = "docs/gpu-record.json"  # beside the site, not on it
-TESTED = "docs/en/tested.md"  # where the table stands
+TESTED = "docs/en/tested.md"  # the page with the table
 QUOTES = {
     "passed": "last passed on {gpu}, torch {torch}, {date}",
     "failed": "failed on {gpu}, torch {torch}, {date}",
@@ -31,7 +31,7 @@ if torch.cuda.device_count() and torch.version.cuda:
 
 
 class Machine(TypedDict):
-    """What the outputs of a GPU snippet may depend on."""
+    """The properties of a machine on which the outputs of a GPU snippet may depend."""
 
     gpu: str
     torch: str
@@ -39,7 +39,7 @@ class Machine(TypedDict):
 
 
 class Entry(Machine):
-    """How a snippet ended in the last run that had GPUs for it."""
+    """The result of a snippet in the last run with enough GPUs."""
 
     digest: str
     passed: bool
@@ -48,7 +48,7 @@ class Entry(Machine):
 
 @dataclass(frozen=True)
 class Gated:
-    """A snippet that needs GPUs, and how it is found whatever its line."""
+    """A snippet that needs GPUs, and the key that finds it on any line."""
 
     key: str  # page and heading
     link: str
@@ -57,20 +57,20 @@ class Gated:
 
 
 class Record:
-    """What is on record of a project's GPU snippets; on a machine, what one more run there puts on record."""
+    """The recorded GPU snippets of a project. With a machine, one more run there is recorded."""
 
     def __init__(self, pages: list[Page], root: Path, machine: Machine | None = None) -> None:
         self.root = root
         self.machine = machine
         self.gated = dict(gated(pages))
         self.waiting = {snippet.id for page in pages for snippet in page.snippets}
-        self.ran: dict[str, str] = {}  # by snippet, the first line of why it failed
+        self.ran: dict[str, str] = {}  # for each snippet, the first line of the reason why it failed
         place = root / RECORD
         known = json.loads(place.read_text("utf-8")) if place.is_file() else {"snippets": {}}
         self.entries: dict[str, Entry] = known["snippets"]
 
     def note(self, snippet: Snippet, remark: str, skipped: str) -> str:
-        """Remember how a snippet ended. Why it was skipped, with what is on record."""
+        """Remember the result of a snippet; return the reason why it was skipped, with its recorded run."""
         self.waiting.discard(snippet.id)
         if not skipped:
             self.ran[snippet.id] = remark.partition("\n")[0]
@@ -80,7 +80,7 @@ class Record:
         return skipped
 
     def find(self, gated: Gated) -> tuple[str, Entry | None]:
-        """What is known of a snippet, and from which run; the digest finds it where its heading does not."""
+        """The state of a snippet, and the run it comes from. The digest finds it under a new heading."""
         entry = self.entries.get(gated.key)
         if entry is None or entry["digest"] != gated.digest:
             alike = (each for each in self.entries.values() if each["digest"] == gated.digest)
@@ -92,14 +92,14 @@ class Record:
         return "passed" if entry["passed"] else "failed", entry
 
     def excuses(self, snippet: Snippet) -> bool:
-        """Whether its failure may come of a torch that is not the one of the pages."""
+        """Whether its failure may be due to a torch that the pages do not use."""
         if self.machine is None or snippet.id in self.gated:
             return False
         pins = (self.root / "constraints.txt").read_text("utf-8")
         return f"torch=={self.machine['torch']}" not in pins.split()
 
     def write(self) -> str:
-        """Put the run on record, if it was a whole one. What was done."""
+        """Record the run if it was complete, and return a message."""
         assert self.machine is not None
         if self.waiting:
             return f"not recorded, because snippets were not run: {len(self.waiting)}"
@@ -128,14 +128,14 @@ class Record:
 
 @cache
 def this_machine() -> Machine | None:
-    """What torch says, asked in a process of its own; None if it finds no CUDA GPU."""
+    """The GPU and versions, read from torch in a separate process; None if it finds no CUDA GPU."""
     asked = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True)
     machine: Machine | None = json.loads(asked.stdout or "null")
     return machine
 
 
 def gated(pages: list[Page]) -> Iterator[tuple[str, Gated]]:
-    """The snippets that need GPUs, by id."""
+    """Yield the snippets that need GPUs, by id."""
     for page in pages:
         places = list(page.headings())
         taken: Counter[str] = Counter()
@@ -156,6 +156,6 @@ def gated(pages: list[Page]) -> Iterator[tuple[str, Gated]]:
 
 
 def digest(program: list[Snippet]) -> str:
-    """Of all that decides what a program's last snippet shows, and of what it shows."""
+    """A digest of everything that determines the outputs of a program's last snippet, and of its outputs."""
     parts = [[each.code, each.gpus, each.raises] for each in program]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The page of all mistakes that the pages show, made from their entries: by symptom, and by message."""
+"""The page of all mistakes on the pages, made from their entries: by symptom, and by message."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ MISTAKES = "docs/en/mistakes.md"
 
 
 def mistakes(pages: list[Page], root: Path) -> Iterator[str]:
-    """The lines of the page."""
+    """Yield the lines of the page."""
     found = entries(pages, root)
     full = [entry for entry in found if entry.symptom]
     yield from by_symptom(full)
@@ -25,12 +25,12 @@ def mistakes(pages: list[Page], root: Path) -> Iterator[str]:
 
 
 def with_messages(entry: Entry, own: bool) -> Entry:
-    """The entry with the messages of the package, or with all others."""
+    """The entry with only the messages of the package, or with only the others."""
     return replace(entry, messages=tuple(message for message in entry.messages if message.own == own))
 
 
 def by_symptom(found: list[Entry]) -> Iterator[str]:
-    """Links to the symptoms that there are, and a list of entries for each."""
+    """Yield links to the existing symptoms, and a list of entries for each."""
     groups = {
         symptom[0].upper() + symptom[1:]: [entry for entry in found if entry.symptom == symptom]
         for symptom in SYMPTOMS
@@ -45,7 +45,7 @@ def by_symptom(found: list[Entry]) -> Iterator[str]:
 
 
 def by_topic(title: str, found: list[Entry]) -> Iterator[str]:
-    """A list for each topic of the entries that have messages."""
+    """Yield, for each topic, a list of its entries that have messages."""
     there = [entry for entry in found if entry.messages]
     if there:
         yield from ("", f"## {title}")
@@ -56,7 +56,7 @@ def by_topic(title: str, found: list[Entry]) -> Iterator[str]:
 
 
 def others(found: Iterable[Entry]) -> Iterator[str]:
-    """The messages that are shown elsewhere."""
+    """Yield the messages that are shown elsewhere."""
     lines = [line for entry in found for line in item(entry, f"{topic(entry)}: ")]
     if lines:
         yield from ("", "## Other messages on the pages", "", *lines)
@@ -67,7 +67,7 @@ def topic(entry: Entry) -> str:
 
 
 def item(entry: Entry, before: str = "") -> Iterator[str]:
-    """The item of a list for an entry, with a link to it; what the heading says is not said again."""
+    """Yield the list item of an entry, with a link to it. Messages in the heading are not repeated."""
     heading = entry.heading
     yield f"- [{before}{heading.text}]({entry.page.short}#{heading.anchor})"
     yield from (f"    - {code(each.text)}" for each in entry.messages if each.text not in heading.text)
@@ -76,7 +76,7 @@ def item(entry: Entry, before: str = "") -> Iterator[str]:
 
 
 def code(text: str) -> str:
-    """The text as code, whatever backticks it has."""
+    """The text as Markdown code, even if it contains backticks."""
     marks = "`" * max(2, *(len(run) + 1 for run in re.findall("`+", text)), 0)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{marks}{space}{text}{space}{marks}"

@@ -32,7 +32,7 @@ def notebook(page: Page, topics: list[Page], root: Path) -> str:
         if "://" in target:
             return f"[{text}]({target})"
         if all(stem != topic.path.stem for topic in topics):
-            return text  # it has no notebook, and the site no address that is known here
+            return text  # the target has no notebook, and the address of the site is unknown here
         fragment = f"#{jupyter_anchor(anchors[f'{stem}#{anchor}'])}" if anchor else ""
         return f"[{text}]({f'{stem}.ipynb' if place else ''}{fragment})"
 
@@ -58,7 +58,7 @@ def notebook(page: Page, topics: list[Page], root: Path) -> str:
 
 
 def code_cells(snippet: Snippet) -> Iterator[NotebookNode]:
-    """The cells of a snippet; one ends where an output does."""
+    """Yield the cells of a snippet; a cell ends after an output."""
     runs = list(code_and_outputs(snippet))
     for number, (code, shown) in enumerate(runs, 1):
         raises = snippet.raises if number == len(runs) else ""
@@ -76,7 +76,7 @@ def code_cells(snippet: Snippet) -> Iterator[NotebookNode]:
 
 
 def code_and_outputs(snippet: Snippet) -> Iterator[tuple[list[str], list[str]]]:
-    """Lines of code, each run of them with the lines of output below it."""
+    """Yield blocks of code lines, each with the lines of output below it."""
     shown = snippet.output_lines()
     code: list[str] = []
     output: list[str] = []
@@ -93,7 +93,7 @@ def code_and_outputs(snippet: Snippet) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def hushed(source: str) -> str:
-    """A notebook displays what the last expression of a cell gives, unless a semicolon follows."""
+    """Add a semicolon to a last expression, because a notebook would display its value."""
     body = parse_quietly(source, "cell").body
     match body[-1:]:
         case [ast.Expr(value=ast.Call(func=ast.Name(id="print")))]:
@@ -107,12 +107,12 @@ def hushed(source: str) -> str:
 
 
 def jupyter_anchor(heading: str) -> str:
-    """Where JupyterLab finds a heading: its text as it is shown, with dashes for blanks."""
+    """JupyterLab's anchor of a heading: its text as shown, with dashes for blanks."""
     return html.unescape(re.sub(r"<[^>]+>", "", markdown(heading))).replace(" ", "-")
 
 
 def data_address(drawn: str) -> str:
-    """The picture itself, in its light colours: it cannot know those of the notebook around it."""
+    """The picture itself as an address, in light colors, because it cannot know the notebook's colors."""
     light = drawn.replace("(prefers-color-scheme: dark)", "not all")
     light = light.replace("<svg ", '<svg style="background: #fff" ', 1)
     return f"data:image/svg+xml;base64,{base64.b64encode(light.encode()).decode()}"

@@ -1,4 +1,4 @@
-"""A page as a program that runs from top to bottom, in cells that editors know: the percent format."""
+"""A page as a program that runs from top to bottom, with cells in the percent format of editors."""
 
 import ast
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def picture(words: str, _: str) -> str:
 
 
 def program(snippet: Snippet) -> list[str]:
-    """The snippet's lines; what is to raise is caught, and what needs a GPU asks for one."""
+    """The snippet's lines. Expected exceptions are caught, and code for GPUs first checks that they exist."""
     lines = list(caught(snippet)) if snippet.raises else snippet.code
     if snippet.gpus:
         there = f"if torch.cuda.device_count() >= {snippet.gpus}:"
@@ -40,12 +40,12 @@ def program(snippet: Snippet) -> list[str]:
 
 
 def skipped(snippet: Snippet) -> str:
-    """What the script prints in place of a snippet for which there are too few GPUs."""
+    """The text that the script prints instead of a snippet that needs more GPUs."""
     return f"skipped: this needs {needs(snippet)}"
 
 
 def caught(snippet: Snippet) -> Iterator[str]:
-    """The snippet with its last statement in a `try`, which prints the exception as the page shows it."""
+    """Put the snippet's last statement in a `try`, and print the exception as the page shows it."""
     code, shown = snippet.code, snippet.output_lines()
     last = snippet.tree().body[-1]
     first, end = statement_lines(last)
@@ -60,7 +60,7 @@ def caught(snippet: Snippet) -> Iterator[str]:
 
 
 def indented(lines: list[str]) -> Iterator[str]:
-    """The lines as a block: indented, but for those that begin inside a string."""
+    """Indent the lines, except for those that start inside a string."""
     strings = [
         node
         for node in ast.walk(parse_quietly("\n".join(lines), "block"))

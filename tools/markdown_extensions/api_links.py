@@ -1,8 +1,8 @@
-"""A Python-Markdown extension: the name of an API in prose is a link to what describes it.
+"""A Python-Markdown extension: the name of an API in prose becomes a link to its description.
 
-`MLP` and `apply_init(net, X)` lead to the API pages (mkdocstrings resolves an `<autoref>`),
-`nn.Linear(4, 8)`, `net.state_dict()` and `zeros_` to the documentation of PyTorch.
-Headings and links stay as they are.
+`MLP` and `apply_init(net, X)` lead to the API pages (mkdocstrings resolves an `<autoref>`).
+`nn.Linear(4, 8)`, `net.state_dict()` and `zeros_` lead to the documentation of PyTorch.
+Headings and links are not changed.
 Nothing is imported: the names of the package are read from its source, and PyTorch's addresses follow rules.
 """
 
@@ -18,7 +18,7 @@ PYTORCH = "https://docs.pytorch.org/docs/stable/"
 NAME = re.compile(r"(?:with )?(?P<owner>(?:\w+\.)*|\.)(?P<name>\w+)(?P<call>\(.*\))?")
 ALIASES = {"nn.": "torch.nn.", "F.": "torch.nn.functional."}
 
-# Addresses: a page for each name, but for these.
+# Addresses: most names have a page of their own.
 OWN_PAGE = re.compile(
     r"torch\.(nn\.[A-Z]\w+|(nn\.functional|nn\.modules\.lazy|nn\.parallel|nn\.utils|nn\.parameter|accelerator|cuda|fft|func)\.\w+|\w+)"
 )
@@ -53,7 +53,7 @@ OWNERS = {
     "functional_call": "torch.func.",
     "skip_init": "torch.nn.utils.",
 }
-# The same of methods. One that is an English word, too, has to be called.
+# Methods that the pages use without their owner. Those that are also English words need parentheses.
 MODULE = re.compile(
     "add_module|apply|children|eval|get_(buffer|parameter|submodule)|load_state_dict|modules|parameters"
     "|named_(buffers|children|modules|parameters)|register_(buffer|parameter)|requires_grad_|state_dict"
@@ -87,7 +87,7 @@ class Links(Treeprocessor):
 
 
 def describe(text):
-    """The element that links this name, and its attributes; None if it names no API."""
+    """The element that links this name, and its attributes; None if it is not the name of an API."""
     match = NAME.fullmatch(text)
     if match is None:
         return None
@@ -101,7 +101,7 @@ def describe(text):
 
 
 def pytorch(owner, name, call):
-    """Where PyTorch's documentation has it, if it does."""
+    """The address in PyTorch's documentation; None if there is none."""
     for short, long in ALIASES.items():
         owner = re.sub(rf"^{re.escape(short)}", long, owner)
     owner = owner or OWNERS.get(name, "")
@@ -120,7 +120,7 @@ def pytorch(owner, name, call):
 
 
 def public_names():
-    """The names in `__all__` of every module of the package, each with its module."""
+    """Yield the names in `__all__` of every module of the package, each with its module."""
     for path in sorted([*PACKAGE.glob("[!_]*.py"), *PACKAGE.glob("*/__init__.py")]):
         module = path.parent.name if path.stem == "__init__" else path.stem
         for node in ast.parse(path.read_text("utf-8")).body:

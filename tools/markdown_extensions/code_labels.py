@@ -1,8 +1,8 @@
-"""A Python-Markdown extension: what the site shows of a snippet beside its code.
+"""A Python-Markdown extension: labels of snippets and the style of their outputs.
 
 Lines of output look like output, and a label above the code says what the keys of the fence mean:
 that the snippet raises, that it needs a GPU, that it is the library's own source.
-`pymdownx.superfences`, which finds the fences and colours the code, has to be listed before it.
+`pymdownx.superfences`, which finds the fences and colors the code, must be listed before it.
 """
 
 import ast
@@ -12,7 +12,7 @@ from html import escape
 from markdown.extensions import Extension
 from pymdownx.superfences import SuperFencesCodeExtension
 
-# Pygments takes `#> ...` for a comment. Only one that has a line of its own is output.
+# Pygments marks `#> ...` as a comment. It is output only if it is on a line of its own.
 OUTPUT = re.compile(r'(?m)(?:^[ ]*<span class="c1">#&gt;.*</span>\n)+')
 LINE = re.compile(r'<span class="c1">(#&gt;)(.*)</span>')
 KEYS = {"title", "hl_lines", "linenums", "gpu", "raises"}
@@ -26,14 +26,14 @@ class Fences(Extension):
 
 
 def validate(language, inputs, options, attrs, md):
-    """Keep all keys of the fence; superfences wants its settings read before it colours."""
+    """Keep all keys of the fence. superfences needs its settings to be read before it colors code."""
     md.preprocessors["fenced_code_block"].get_hl_settings()
     options.update(inputs)
     return KEYS.issuperset(inputs)
 
 
 def highlight(src, language, options, md, **kwargs):
-    """The coloured code, under a caption if there is something to say."""
+    """The colored code, with a caption if there are labels."""
     title, raises, gpu = (options.pop(key, "") for key in ("title", "raises", "gpu"))
     labels = [escape(title)]
     if title.startswith("d2lblocks/"):
@@ -49,7 +49,7 @@ def highlight(src, language, options, md, **kwargs):
 
 
 def definitions(title, source):
-    """What the snippet defines, each name a link to its entry on the API page."""
+    """Yield each name that the snippet defines, as a link to its entry on the API page."""
     module = title.removesuffix(".py").replace("/", ".")
     for node in ast.parse(source).body:
         name = getattr(node, "name", None)
@@ -60,7 +60,7 @@ def definitions(title, source):
 
 
 def output(lines):
-    """Lines of output in a block of their own; their text stays the same, so that a copy runs as it is."""
+    """Put lines of output in a block of their own. Their text does not change, so a copy still runs."""
     return '<span class="go">' + LINE.sub(r"<i>\1</i>\2", lines[0]) + "</span>"
 
 

@@ -1,6 +1,6 @@
 """A Python-Markdown extension: `<details>` in a list is a block, as it is on code hosts.
 
-Markdown itself takes the tag for one within a line, and puts it into a paragraph, which HTML forbids.
+Markdown itself treats the tag as inline and puts it into a paragraph, which HTML does not allow.
 """
 
 from xml.etree.ElementTree import SubElement

@@ -1,7 +1,7 @@
-"""A Python-Markdown extension: code with fewer spans, so that a page is lighter and fewer colours say more.
+"""A Python-Markdown extension: code with fewer spans, so that a page is lighter and has fewer colors.
 
 Pygments marks every name, operator, bracket and blank.
-A page shows them in the colour of plain text, so their marks go: they are half of the page's elements.
+A page shows them in the color of plain text, so their marks are removed: they are half of its elements.
 """
 
 import re

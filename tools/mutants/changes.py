@@ -1,10 +1,10 @@
-"""The small changes that can be made in a file of Python: what `make mutants` chooses from.
+"""The small changes of a Python file from which `make mutants` chooses.
 
 Operators of comparison, logic and arithmetic, `not` and signs, numbers and truth values (so also indexes and
-defaults), conditions, bounds of slices, arguments, decorators, what is returned, and whole statements.
+defaults), conditions, bounds of slices, arguments, decorators, returned values, and whole statements.
 
-Left alone are annotations, imports and `__all__`; `strict`, which matters only where there is a mistake
-already; and strings: a wrong word in a message is seen by reading it, and a wrong key fails at once.
+These are not changed: annotations, imports and `__all__`; `strict`, which only matters if there already is a
+mistake; and strings, because a wrong word in a message is seen by reading it, and a wrong key fails at once.
 """
 
 import ast
@@ -18,15 +18,15 @@ OTHER = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "is
 OTHER |= {"in": "not in", "not in": "in", "and": "or", "or": "and", "+": "-", "-": "+", "*": "+", "/": "*"}
 OTHER |= {"//": "*", "%": "*", "**": "*", "|": "&", "&": "|"}
 OPERATOR = re.compile(rb"not\s+in|is\s+not|[<>=!]=|\*\*|//|[-+*/%|&<>]|\b(?:and|or|is|in)\b")
-TYPE = re.compile("_?[A-Z][a-z]+")  # the name of one, such as _Path
-Edit = tuple[int, int, bytes]  # from here to there, in bytes, this text instead
+TYPE = re.compile("_?[A-Z][a-z]+")  # a type's name, such as _Path
+Edit = tuple[int, int, bytes]  # start and end in bytes, and the new text
 
 
 class Mutant(NamedTuple):
     """A file of the package with one change."""
 
     file: Path  # below src/, in the folder of a package
-    function: int  # the first line of the function that holds the change, or 0
+    function: int  # the first line of the function that contains the change, or 0
     source: bytes
     edit: Edit
 
@@ -45,7 +45,7 @@ class Mutant(NamedTuple):
 
     @property
     def diff(self) -> str:
-        """The lines that change, as they were and as they are, without their indentation."""
+        """The lines that change, before and after, without their indentation."""
         start, end, text = self.edit
         first = self.source.rfind(b"\n", 0, start) + 1
         last = self.source.find(b"\n", end)
@@ -57,7 +57,7 @@ class Mutant(NamedTuple):
 
 
 def mutants(path: Path, source_folder: Path) -> Iterator[Mutant]:
-    """All changes of a file, also some that are no Python."""
+    """Yield all changes of a file, including some that are not valid Python."""
     file, source = path.relative_to(source_folder), path.read_bytes()
     starts = [0, *itertools.accumulate(map(len, source.splitlines(keepends=True)))]
 
@@ -66,7 +66,7 @@ def mutants(path: Path, source_folder: Path) -> Iterator[Mutant]:
         return start, starts[node.end_lineno - 1] + node.end_col_offset
 
     def is_there(node: ast.AST) -> bool:
-        """Python 3.11 has wrong places for some expressions inside an f-string."""
+        """Whether the place is right: in Python 3.11 it is wrong for some expressions in f-strings."""
         if not isinstance(node, ast.expr) or isinstance(node, ast.FormattedValue | ast.JoinedStr):
             return True
         try:
@@ -109,7 +109,7 @@ def is_quiet(node: ast.AST) -> bool:
 
 
 def edits(node: Any, source: bytes, span: Callable[[Any], tuple[int, int]]) -> Iterator[Edit]:
-    """The changes of a node itself, not of its parts."""
+    """Yield the changes of a node itself, not of its parts."""
     match node:
         case ast.Compare(left=left, comparators=others):
             operands = [left, *others]
@@ -150,7 +150,7 @@ def edits(node: Any, source: bytes, span: Callable[[Any], tuple[int, int]]) -> I
         case ast.Raise() | ast.Delete() | ast.Continue() | ast.Break() | ast.Return() | ast.AugAssign():
             yield *span(node), b"pass"
         case ast.Assign(targets=[target, *_]) | ast.AnnAssign(target=target, value=ast.expr()):
-            if not isinstance(target, ast.Name | ast.Tuple):  # the next use of a name that is not there fails
+            if not isinstance(target, ast.Name | ast.Tuple):  # without a name, its next use fails
                 yield *span(node), b"pass"
         case ast.FunctionDef(decorator_list=decorators) | ast.ClassDef(decorator_list=decorators):
             yield from ((start - 1, end, b"") for start, end in map(span, decorators))
@@ -161,7 +161,7 @@ def negated(source: bytes, start: int, end: int) -> Edit:
 
 
 def changed_arguments(source: bytes, spans: list[tuple[int, int]], positional: int) -> Iterator[Edit]:
-    """Without one of several arguments, or with two neighbors in each other's place."""
+    """Yield the changes that leave out one of several arguments, or swap two neighbors."""
     if len(spans) > 1:
         yield spans[0][0], spans[1][0], b""
     for (start, middle), (other, end) in itertools.pairwise(spans):

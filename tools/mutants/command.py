@@ -1,14 +1,14 @@
-"""Change the package at random, one small change at a time, and see whether its tests notice.
+"""Make small random changes to the package, one at a time, and check whether its tests notice.
 
-    python -m tools.mutants.command N SEED [TOPIC ...]    N changes, of all topics unless some are named
+    python -m tools.mutants.command N SEED [TOPIC ...]    N changes, of the named topics or of all
 
 A change that no test notices is a survivor: a promise without a test, or code that makes no difference.
 `explained.toml` explains the latter. More than 3 % of survivors without an explanation are an error,
-and so is an explanation of a change that cannot be made any more.
+and so is an explanation of a change that can no longer be made.
 
-Each mutant is a copy of `src/` in a temporary folder, tested in a fork of a process that has imported torch:
-so a mutant costs its tests alone. They are the tests that call the changed function, and those that start
-other programs, whose calls nobody sees. The quickest files come first, and the first failure is the last.
+Each mutant is a copy of `src/` in a temporary folder, tested in a fork of a process that has imported torch,
+so it only costs the time of its tests. These are the tests that call the changed function, and those that
+start other programs, whose calls are unknown. The fastest files come first, and the first failure ends it.
 
 No library does this here: mutatest 3.1 fails on Python 3.11; mutmut 3.8 skips functions with decorators,
 and so every context manager and property; cosmic-ray 8.7 writes into the work tree, imports torch for every
@@ -31,7 +31,7 @@ from tools.mutants.runs import Run, Tests, case_of, finished, prepare
 
 ROOT = Path(__file__).parents[2]
 LARGEST_SHARE = 0.03  # of survivors without an explanation
-# Beside tests/**/test_TOPIC.py. Where there is no such file, the tests of all topics count.
+# In addition to tests/**/test_TOPIC.py. If that file does not exist, the tests of all topics are used.
 MORE_TESTS = {
     **{name: ["snapshot"] for name in ("_memory", "_random", "_snapshot", "_tensors")},
     "layers": ["contract"],
@@ -54,7 +54,7 @@ MORE_TESTS = {
 
 
 def test_files(root: Path, topic: str) -> list[str]:
-    """The files with the tests of a topic, wherever below tests/ they are."""
+    """The files with the tests of a topic, anywhere below tests/."""
     there = {path.stem.removeprefix("test_"): path for path in root.glob("tests/**/test_*.py")}
 
     def path_of(name: str) -> str:
@@ -76,7 +76,7 @@ def may_notice(mutant: Mutant, known: Tests, files: list[str]) -> Tests:
     tests = {name: test for name, test in known.items() if test_file(name) in files}
     call = [str(mutant.file), mutant.function]
     reach = [n for n, test in tests.items() if test.starts or call in test.calls or not mutant.function]
-    # All cases of a test: what its module shares is made by the first of them.
+    # Run all cases of a test, because its first case creates the objects that its module shares.
     names = {case_of(name) for name in reach}
     seconds: Counter[str] = Counter()
     for name, test in tests.items():
@@ -135,7 +135,7 @@ def main(root: Path, number: int, seed: int, *topics: str, jobs: int) -> int:
 
 
 def report(counts: dict[str, Counter[str]], survivors: list[Mutant]) -> int:
-    """Print the changes that survived and the numbers of all; 1 if there are too many."""
+    """Print the surviving changes and all counts; return 1 if too many survived."""
     for mutant in survivors:
         print(f"\n{mutant.file}:{mutant.line}\n{mutant.diff}")
     print(f"\n{'topic':16}   tried  caught  explained  survived")

@@ -1,4 +1,4 @@
-"""Runs of tests: forks of one process that has imported what they import, each over a copy of the source."""
+"""Runs of tests in forks of one process that has already imported modules, each on a copy of the source."""
 
 import faulthandler
 import importlib
@@ -24,28 +24,28 @@ from tools.mutants.changes import Mutant
 
 IMPORTS = ["hypothesis.strategies", "numpy", "safetensors.torch", "torch._dynamo", "xdist.remote"]
 OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-SECONDS = 30  # that every test may take, beside five times as long as it took on the code as it is
+SECONDS = 30  # the time for every test, plus five times its time on the unchanged code
 
 
 class Test(NamedTuple):
-    """What is known of a test from a run on the code as it is."""
+    """The record of a test from a run on the unchanged code."""
 
     seconds: float
     calls: list[list[Any]]  # functions of the package: the file, and the first line
-    starts: bool  # other programs
+    starts: bool  # whether it starts other programs
 
 
 Tests = dict[str, Test]
 
 
 def prepare(scratch: Path) -> None:
-    """Import what each fork would import, and keep out of the work tree what Python and Hypothesis keep."""
+    """Import the modules that each fork needs, and move the caches of Python and Hypothesis elsewhere."""
     scratch.chmod(0o755)  # a test reads its files as another user
     for name in IMPORTS:
         importlib.import_module(name)
     sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(scratch / "pycache")
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(scratch / "hypothesis")
-    # The same examples each time, and none smaller than the first that fails.
+    # Use the same examples each time, and do not reduce an example that fails.
     phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
     hypothesis.settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
     hypothesis.settings.load_profile("mutants")
@@ -57,7 +57,7 @@ def case_of(name: str) -> str:
 
 
 class Plugin:
-    """Notes the first failure."""
+    """Records the first failure."""
 
     def __init__(self) -> None:
         self.failed = ""
@@ -71,7 +71,7 @@ class Plugin:
 
 
 class Watch(Plugin):
-    """Notes what each test does."""
+    """Records the calls of each test."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -101,14 +101,14 @@ class Watch(Plugin):
 
 
 class Choose(Plugin):
-    """Runs some tests, in a given order. One that takes much longer than it did ends the process."""
+    """Runs some tests in a given order. A test that takes much longer than before ends the process."""
 
     def __init__(self, chosen: Tests, found: Path) -> None:
         super().__init__()
         self.places = {name: place for place, name in enumerate(chosen)}
         self.found = found
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        for name, test in chosen.items():  # the first case may make what the others use, too
+        for name, test in chosen.items():  # the first case may also create shared objects
             self.seconds[case_of(name)] += test.seconds
         self.limit("the import")
 
@@ -125,7 +125,7 @@ class Choose(Plugin):
 
 
 class Run:
-    """Tests in a fork of this process, over a copy of the source: a mutant's, or all of a file, watched."""
+    """Tests in a fork of this process: on the copy of a mutant, or all tests of a file with recording."""
 
     def __init__(
         self, root: Path, scratch: Path, files: list[str], tests: Tests, mutant: Mutant | None
@@ -148,8 +148,8 @@ class Run:
             os._exit(0)
 
     def test(self, root: Path, source: Path, files: list[str], plugin: Plugin) -> None:
-        """What the fork does."""
-        os.setsid()  # so that what the tests start can be stopped with them
+        """Run the tests; called in the fork."""
+        os.setsid()  # so that processes started by the tests can be stopped with them
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         log = os.open(self.folder / "log", os.O_CREAT | os.O_WRONLY)
         os.dup2(log, 1)
@@ -163,7 +163,7 @@ class Run:
         (self.folder / "found.json").write_text(json.dumps([failed, plugin.tests]))
 
     def found(self) -> tuple[str, Tests] | None:
-        """The first failure, or "", and what is known of the tests; None as long as they run."""
+        """The first failure or "", and the records of the tests; None while they run."""
         if os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return None
         path = self.folder / "found.json"
@@ -171,7 +171,7 @@ class Run:
         return failed, {name: Test(*test) for name, test in tests.items()}
 
     def stop(self) -> None:
-        """Stop it if it runs, and what its tests have left running."""
+        """Stop the process if it is running, and all processes that its tests have left."""
         for stop in (os.kill, os.killpg):
             with suppress(ProcessLookupError):
                 stop(self.process, signal.SIGKILL)
@@ -179,7 +179,7 @@ class Run:
 
 
 def finished(runs: list[Callable[[], Run]], jobs: int) -> Iterator[tuple[Run, str, Tests]]:
-    """Start all runs, some at a time, and give each when it has ended."""
+    """Start all runs, `jobs` at a time, and yield each one when it has ended."""
     waiting, running = runs[::-1], []
     try:
         while waiting or running:

@@ -1,16 +1,16 @@
-"""`make real-nets`: tries the package on nets and optimizers of other libraries, and tabulates what passes.
+"""`make real-nets`: try the package on nets and optimizers of other libraries, and tabulate the results.
 
-command.py    the command: which tasks, what is explained, the table
+command.py    the command: tasks, explanations, the table
 runs.py       each task in a forked process, with limits; results in a file of JSON lines
-battery.py    what is tried on each net
-training.py   what is tried with each optimizer, scheduler, wrapper and dtype
-resuming.py   a run that is stopped and resumed, beside one that is not
-digests.py    values compared to the bit
+battery.py    the checks of each net
+training.py   the checks of each optimizer, scheduler, wrapper and dtype
+resuming.py   a run that is stopped and resumed, compared with one that is not
+digests.py    values compared bit for bit
 libraries/    one file per library, which only builds nets
 
-explained.toml lists the failures that are known, and why. constraints.txt pins the libraries.
+explained.toml lists the known failures and their reasons. constraints.txt pins the libraries.
 
-The nets alone, for another tool:
+To use the nets alone, in another tool:
 
     from tools.real_nets.libraries import real_nets
 

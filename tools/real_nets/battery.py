@@ -1,4 +1,4 @@
-"""What is tried on each net: the functions of the package, beside what torch and safetensors say."""
+"""The checks of each net: the functions of the package, compared with torch and safetensors."""
 
 import copy
 import tempfile
@@ -34,7 +34,7 @@ STEPS = 2  # of training, before a checkpoint and after it
 
 
 class Tried:
-    """A net, its inputs, and a twin: another one like it, to be loaded into."""
+    """A net, its inputs, and a twin: a similar net to load into."""
 
     def __init__(self, real_net: RealNet) -> None:
         self.real_net = real_net
@@ -53,7 +53,7 @@ class Tried:
         return self.real_net.build()
 
     def with_sizes(self) -> nn.Module:
-        """A new net, all of whose tensors have their sizes."""
+        """A new net whose tensors all have their sizes."""
         net = self.build()
         if self.lazy:
             with torch.no_grad():
@@ -69,7 +69,7 @@ class Tried:
         return self.with_sizes()
 
     def twin(self) -> nn.Module:
-        """The same each time, but with other values than the net."""
+        """The twin, always with the same values, which differ from the net's."""
         change_values(self.kept_twin)
         return self.kept_twin
 
@@ -83,7 +83,7 @@ class Tried:
         return net(*args, **kwargs)
 
     def outputs(self, net: nn.Module) -> Any:
-        """Of the net in evaluation mode, to the bit; the net is in training mode afterwards."""
+        """A digest of the outputs in evaluation mode. Afterwards the net is in training mode."""
         seed(1)
         with torch.no_grad():
             found = digest(tree_leaves(self.call(net.eval())))
@@ -92,7 +92,7 @@ class Tried:
 
 
 def change_values(net: nn.Module) -> None:
-    """Other values in all that is saved, so that it is seen if loading leaves one out."""
+    """Change all saved values, so that a value that loading omits is noticed."""
     try:
         saved = net.state_dict(keep_vars=True)
     except Exception as error:
@@ -104,7 +104,7 @@ def change_values(net: nn.Module) -> None:
 
 
 def battery(real_net: RealNet, report: Report) -> None:
-    """Try everything on a net, and report each check."""
+    """Run all checks on a net, and report each one."""
     tried: Tried | None = None
     with report(BUILD):
         tried = Tried(real_net)
@@ -116,7 +116,7 @@ def battery(real_net: RealNet, report: Report) -> None:
 
 
 def table(tried: Tried) -> None:
-    """The rows are the names; the totals count each tensor once."""
+    """The rows have the right names, and the totals count each tensor once."""
     named = tensors(tried.as_built)
     once = {id(tensor): tensor for tensor in named.values() if not is_lazy(tensor)}.values()
     shown = parameter_table(tried.as_built)
@@ -137,7 +137,7 @@ def table(tried: Tried) -> None:
 
 
 def shared(tried: Tried) -> None:
-    """Names of the same object."""
+    """The groups contain the names of the same objects."""
     groups: defaultdict[int, set[str]] = defaultdict(set)
     for name, tensor in tensors(tried.as_built).items():
         groups[id(tensor)].add(name)
@@ -146,7 +146,7 @@ def shared(tried: Tried) -> None:
 
 
 def by_name(tried: Tried) -> None:
-    """Each tensor is found, can be set, and stays the same object; the lazy ones are named."""
+    """Each tensor is found, can be set, and stays the same object; the lazy ones are listed."""
     net = tried.as_built
     named = tensors(net)
     assert uninitialized_names(net) == [name for name, tensor in named.items() if is_lazy(tensor)]
@@ -159,7 +159,7 @@ def by_name(tried: Tried) -> None:
 
 
 def round_trip(tried: Tried) -> None:
-    """What is saved is loaded, to the bit, into the same objects; safetensors reads it; outputs are equal."""
+    """Loading restores all bits in the same objects, safetensors reads the file, and outputs are equal."""
     net, twin = tried.net, tried.twin()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.safetensors")
@@ -170,7 +170,7 @@ def round_trip(tried: Tried) -> None:
         check_loading(net, twin, lambda: load_parameters(twin, path))
     if not tried.error:
         expected = tried.outputs(net)
-        # Unless the net itself gives other outputs each time.
+        # The net itself may give different outputs each time.
         assert tried.outputs(twin) == expected or tried.outputs(net) != expected, "other outputs"
 
 
@@ -185,7 +185,7 @@ def check_loading(net: nn.Module, twin: nn.Module, load: Callable[[], object]) -
 
 
 def other_files(tried: Tried) -> None:
-    """A file of safetensors' save_model is read, and its load_model reads ours."""
+    """A file of safetensors' save_model can be loaded, and its load_model can load ours."""
     net, twin = tried.net, tried.twin()
     with tempfile.TemporaryDirectory() as folder:
         theirs, ours = Path(folder, "theirs"), Path(folder, "ours")
@@ -202,7 +202,7 @@ def other_files(tried: Tried) -> None:
 
 
 def pretrained_files(tried: Tried) -> None:
-    """A file of save_pretrained, which leaves out the second names of shared tensors, is read."""
+    """A file of save_pretrained can be loaded, although it omits further names of shared tensors."""
     net, twin = tried.net, tried.twin()
     if not hasattr(net, "save_pretrained"):
         raise NotTried("it has no save_pretrained")
@@ -217,7 +217,7 @@ def pretrained_files(tried: Tried) -> None:
 
 
 def refusals(tried: Tried) -> None:
-    """What does not fit, or is damaged, is refused, and the net stays as it was."""
+    """Files that do not fit or are damaged are refused, and the net stays as it was."""
     net, twin = tried.net, tried.twin()
     with tempfile.TemporaryDirectory() as folder:
         path, bad = Path(folder, "net.safetensors"), Path(folder, "bad.safetensors")
@@ -262,7 +262,7 @@ KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Embedding, nn.LayerNorm)
 
 
 def types(tried: Tried) -> None:
-    """Rules fill the layers of their types and no others, tell what they did, and are undone by an error."""
+    """Rules fill only the layers of their types, the report is right, and an error undoes them."""
     net = tried.twin()
     layers, skip = layers_by_type(net)
     there = [kind for kind in KINDS if any(isinstance(layer, kind) for layer in layers)]
@@ -300,7 +300,7 @@ def types(tried: Tried) -> None:
 
 
 def layers_by_type(net: nn.Module) -> tuple[list[nn.Module], list[str]]:
-    """The layers that rules for weights can fill, and the names of those whose weight is computed."""
+    """The layers whose weights can be filled by rules, and the names of those whose weight is computed."""
     named = [(name, m) for name, m in net.named_modules(remove_duplicate=False) if isinstance(m, KINDS)]
     skip = [name for name, module in named if "weight" not in module._parameters]
     inside = tuple(f"{name}." for name in skip)
@@ -313,7 +313,7 @@ def fill(tensor: Tensor) -> Tensor:
 
 
 def dry_run(tried: Tried) -> None:
-    """A net with sizes stays as it is; a lazy one that a plain call initializes is initialized."""
+    """A net with sizes stays as it was, and a lazy net is initialized if a plain call initializes it."""
     args, kwargs = tried.inputs()
     net = tried.build()
     given = digest(tree_leaves((args, kwargs)))
@@ -334,7 +334,7 @@ def dry_run(tried: Tried) -> None:
 
 
 def checkpoint(tried: Tried) -> None:
-    """A run with AdamW and a scheduler goes on from a checkpoint as if it had not been stopped."""
+    """A run with AdamW and a scheduler continues from a checkpoint like a run that was not stopped."""
     tried.inputs()
 
     def make(number: int) -> Training:

@@ -1,9 +1,9 @@
-"""`make real-nets`: try nets and optimizers of other libraries, and tabulate what passes.
+"""`make real-nets`: try nets and optimizers of other libraries, and tabulate the results.
 
 python -m tools.real_nets.command [--libraries NAME ...] [-n N] [--jobs J] [--write]
 
-Results go to a file as they come. A run that was stopped, or was only of a part, goes on from there,
-until the package or the tools change.
+Results are added to a file as they come. After a run that was stopped or partial, the next run continues
+from there, until the package or the tools change.
 """
 
 import argparse
@@ -40,14 +40,14 @@ from tools.real_nets.runs import BUILD, Report, Result, Task, results
 RESULTS = ROOT / ".cache" / "real-nets.jsonl"
 EXPLAINED = ROOT / "tools" / "real_nets" / "explained.toml"
 PAGE, TABLE = "docs/en/tested.md", "table of real nets"
-# Below this folder, what decides how every task ends.
+# The files below this folder that determine the results of all tasks.
 DECIDING = ["battery.py", "digests.py", "resuming.py", "runs.py", "libraries/__init__.py", "constraints.txt"]
 MORE_PACKAGES = ["pytorch_optimizer", "schedulefree", "torchdata", "torchao", "accelerate", "torchmetrics"]
-TRAINING = "save_checkpoint"  # the only check of what is not a net
+TRAINING = "save_checkpoint"  # the only check of tasks that are not nets
 
 
 class Failure(NamedTuple):
-    """A check of a net that failed."""
+    """A failed check of a net."""
 
     collection: str
     net: str
@@ -60,10 +60,10 @@ class Explanation(NamedTuple):
 
     Attributes:
         check: a regular expression for the name of the check.
-        message: a regular expression, found in the outcome.
-        reason: why it fails, in a line.
-        nets: a regular expression, found in the name of the library and of the net, as in "timm resnet".
-        sometimes: whether it does not fail in every run, as where the machine decides.
+        message: a regular expression to find in the outcome.
+        reason: the reason for the failure, in one line.
+        nets: a regular expression to find in the names of library and net, as in "timm resnet".
+        sometimes: whether it fails only in some runs, for example on some machines.
     """
 
     check: str
@@ -84,7 +84,7 @@ def explanations(path: Path) -> list[Explanation]:
     return [Explanation(**entry) for entry in tomllib.loads(path.read_text("utf-8")).get("failure", [])]
 
 
-# What there is to try.
+# The tasks.
 
 
 def kinds_of_training() -> dict[str, Callable[[], Iterable[tuple[str, Callable[[], None]]]]]:
@@ -92,7 +92,7 @@ def kinds_of_training() -> dict[str, Callable[[], Iterable[tuple[str, Callable[[
 
 
 def tasks(library: str, number: int | None = None) -> list[Task]:
-    """All that can be tried of a library, or some of it, evenly chosen."""
+    """All tasks of a library, or only some of them, evenly chosen."""
     if library in LIBRARIES:
         battery = import_module("tools.real_nets.battery").battery
         found = [Task(library, net.name, partial(battery, net)) for net in real_nets(library)]
@@ -104,16 +104,16 @@ def tasks(library: str, number: int | None = None) -> list[Task]:
 
 
 def alone(attempt: Callable[[], None], report: Report) -> None:
-    """Report an attempt that is one check."""
+    """Report an attempt as a single check."""
     with report(TRAINING):
         attempt()
 
 
-# What is known already.
+# Known results.
 
 
 def digest_of_files(library: str, root: Path) -> str:
-    """Of all that decides what comes of trying a library."""
+    """A digest of everything that determines the results of a library."""
     tools = root / "tools" / "real_nets"
     own = tools / "libraries" / f"{library}.py" if library in LIBRARIES else tools / "training.py"
     files = [*root.glob("src/**/*.py"), *(tools / name for name in DECIDING), own, root / "constraints.txt"]
@@ -124,11 +124,11 @@ def digest_of_files(library: str, root: Path) -> str:
 
 
 def known_results(path: Path, digests: dict[str, str]) -> dict[tuple[str, str], Result]:
-    """The results in a file that still hold, by library and name."""
+    """The results in a file that are still valid, by library and name."""
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     found = {}
     for line in lines:
-        with suppress(json.JSONDecodeError):  # of a line that was cut, where a run was killed
+        with suppress(json.JSONDecodeError):  # if a run was killed, its last line may be incomplete
             entry = json.loads(line)
             if digests.get(entry["collection"]) == entry.pop("digest"):
                 found[entry["collection"], entry["name"]] = Result(**entry)
@@ -136,7 +136,7 @@ def known_results(path: Path, digests: dict[str, str]) -> dict[tuple[str, str], 
 
 
 def complete(todo: list[Task], path: Path, digests: dict[str, str], jobs: int) -> Iterator[Result]:
-    """The results of all tasks: those in the file, and the others, which are added to it."""
+    """Yield the results of all tasks: known ones from the file, and new ones, which are added to it."""
     known = known_results(path, digests)
     yield from (known[task[:2]] for task in todo if task[:2] in known)
     missing = [task for task in todo if task[:2] not in known] if jobs else []
@@ -158,7 +158,7 @@ def summary(result: Result) -> str:
     return "; ".join([f"{result.seconds} s", *failed])
 
 
-# What is shown.
+# The tables.
 
 
 def failures(found: Iterable[Result]) -> list[Failure]:
@@ -171,7 +171,7 @@ def failures(found: Iterable[Result]) -> list[Failure]:
 
 
 def table(found: list[Result]) -> list[str]:
-    """A row for each library: how many nets, and how many of those that a check applies to passed it."""
+    """A row for each library: the number of nets, and how many passed each check that applies to them."""
     nets = [result for result in found if result.built and BUILD in result.checks]
     checks = list(dict.fromkeys(check for result in nets for check in result.checks if check != BUILD))
     lines = [["library", "nets", *(f"`{check}`" for check in checks)]]
@@ -186,7 +186,7 @@ def table(found: list[Result]) -> list[str]:
 
 
 def share(found: list[Result], check: str) -> str:
-    """How many passed of those that were tried."""
+    """How many of the tried nets passed."""
     ends = Counter(result.checks.get(check, "not tried").partition(":")[0] for result in found)
     tried = ends["passed"] + ends["failed"]
     return f"{ends['passed']} of {tried}" if tried else ""
@@ -202,7 +202,7 @@ def training_table(found: list[Result]) -> list[str]:
 
 
 def reasons(explained: dict[Explanation, list[Failure]]) -> list[str]:
-    """A line for each explanation, those of the most failures first."""
+    """A line for each explanation, starting with those of the most failures."""
     lines = []
     for explanation, failed in sorted(explained.items(), key=lambda item: -len(item[1])):
         number = len({failure[:2] for failure in failed})
@@ -214,7 +214,7 @@ def reasons(explained: dict[Explanation, list[Failure]]) -> list[str]:
 
 
 def origin(found: list[Result], left_out: int) -> list[str]:
-    """What is not in the tables, where and when they were made, and with which versions."""
+    """The nets that are not in the tables, and the date, machine and versions of the run."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     versions = []
     for name in ["torch", "safetensors", *LIBRARIES, *MORE_PACKAGES]:
@@ -251,15 +251,15 @@ def main(
     root: Path = ROOT,
     find: Callable[[str, int | None], list[Task]] = tasks,
 ) -> int:
-    """Try it, and print what comes of it: 0 if every failure is explained, and every explanation needed.
+    """Run all tasks and print the results; return 0 if the failures are exactly those that are explained.
 
     Args:
-        libraries: in the order of the table.
-        number: how many of each; all, if there is none.
-        jobs: how many processes; with none, the table is of what is known already.
-        write: whether to write the table of all libraries on the page.
-        root: of the project.
-        find: gives the tasks of a library.
+        libraries: the libraries, in the order of the table.
+        number: how many nets of each; None for all.
+        jobs: how many processes; 0 makes the table from the known results.
+        write: whether to write the table of all libraries to the page.
+        root: the folder of the project.
+        find: returns the tasks of a library.
     """
     # As after Ctrl-C, the tasks are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -308,8 +308,7 @@ if __name__ == "__main__":
     parser.add_argument("--jobs", type=int, default=2, help="how many processes; 0 tabulates what is known")
     parser.add_argument("--write", action="store_true", help="put the table of a whole run on its page")
     given = parser.parse_args()
-    with (
-        TemporaryDirectory() as folder
-    ):  # torch_geometric writes the code of its layers where others would stay
+    # torch_geometric writes the code of its layers here; in other places it would not be removed.
+    with TemporaryDirectory() as folder:
         tempfile.tempdir = os.environ["TMPDIR"] = folder
         sys.exit(main(given.libraries, given.n, given.jobs, given.write))

@@ -1,4 +1,4 @@
-"""What values have in common only if they are equal to the bit."""
+"""Digests of values, which are equal only if the values are equal bit for bit."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 
 def digest(value: Any) -> Any:
-    """Equal for equal values: of tensors the type, the shape and the bits; strides do not matter."""
+    """A digest of a value; for a tensor it covers type, shape and bits, but not strides."""
     if isinstance(value, Tensor):
         return tensor_digest(value)
     if isinstance(value, Mapping):
@@ -41,7 +41,7 @@ def tensor_digest(tensor: Tensor) -> Any:
 
 
 def tensors(net: nn.Module) -> dict[str, Tensor]:
-    """Every name of every parameter and buffer."""
+    """Every name of every parameter and buffer, with its tensor."""
     found: dict[str, Tensor] = dict(net.named_parameters(remove_duplicate=False))
     return found | dict(net.named_buffers(remove_duplicate=False))
 
@@ -51,7 +51,7 @@ def values_of(net: nn.Module) -> dict[str, Any]:
 
 
 def look(net: nn.Module) -> dict[str, Any]:
-    """A net as it is: which tensors, their values and gradients, the modes and the hooks of its modules."""
+    """The state of a net: its tensors with values and gradients, and the modes and hooks of its modules."""
     seen: dict[str, Any] = {"random numbers": digest(get_random_states())}
     for name, tensor in tensors(net).items():
         grad = None if is_lazy(tensor) or tensor.grad_fn else tensor.grad
@@ -82,7 +82,7 @@ def seed(number: int) -> None:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """The names whose entries differ, or "" if there are none."""
+    """A sentence with a name whose entries differ; "" if there is none."""
     names: Iterable[str] = dict.fromkeys([*before, *after])
     differ = [name for name in names if before.get(name, "none") != after.get(name, "none")]
     return f"{len(differ)} of {len(before)} differ, such as '{differ[0]}'" if differ else ""

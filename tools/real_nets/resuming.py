@@ -1,4 +1,4 @@
-"""A run that is saved, and resumed by a new program, beside the run that is not stopped."""
+"""A run that is saved and resumed by a new program, compared with a run that is not stopped."""
 
 import io
 import tempfile
@@ -23,8 +23,8 @@ class Training(NamedTuple):
     """A training run.
 
     Attributes:
-        parts: what a checkpoint holds: the net and what trains it.
-        step: makes one step of it.
+        parts: the parts to save in a checkpoint: the net and the objects that train it.
+        step: runs one training step.
     """
 
     parts: dict[str, Any]
@@ -35,7 +35,7 @@ class Training(NamedTuple):
             self.step()
 
     def look(self) -> dict[str, Any]:
-        """All values of all parts, and the random states, to the bit."""
+        """Digests of all values of all parts, and of the random states."""
         seen: dict[str, Any] = {"random numbers": digest(get_random_states())}
         for name, part in self.parts.items():
             values = values_of(part) if isinstance(part, nn.Module) else flat(part.state_dict())
@@ -54,14 +54,14 @@ def flat(state: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def resume(make: Callable[[int], Training], steps: int) -> None:
-    """Compare a resumed run with one that is not stopped; an AssertionError says where they differ.
+    """Compare a resumed run with one that is not stopped; raise an AssertionError if they differ.
 
     Args:
-        make: gives a new training run, whose random values follow a seed.
-        steps: how many before the checkpoint, and how many after it.
+        make: returns a new training run; its random values depend on a seed.
+        steps: the number of steps before the checkpoint, and after it.
 
     Raises:
-        NotTried: if the run cannot be made or made to go, or differs when torch itself saves and loads it.
+        NotTried: if the run cannot be made or started, or differs even if torch itself saves and loads it.
     """
     try:
         unstopped = make(0)
@@ -95,7 +95,7 @@ def resume(make: Callable[[int], Training], steps: int) -> None:
 
 
 def torch_saved(training: Training) -> bytes:
-    """What one would save without this package."""
+    """The states that one would save without this package."""
     file = io.BytesIO()
     states = {name: part.state_dict() for name, part in training.parts.items()}
     torch.save(states, file)

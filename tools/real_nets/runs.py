@@ -1,4 +1,4 @@
-"""Tasks, each in a forked process with a limit of time and memory, and what came of them."""
+"""Tasks, each in a forked process with a limit on time and memory, and their results."""
 
 import gc
 import os
@@ -13,16 +13,16 @@ from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
 SECONDS = 90  # of one task
-MEMORY = 8 << 30  # bytes that a task may add
+MEMORY = 8 << 30  # bytes that a task may use in addition
 BUILD = "build"  # the first part of a task: if it fails, nothing has been tried
 
 
 class NotTried(Exception):  # noqa: N818 (it is no error of what is tried)
-    """What was to be tried does not apply, or cannot work without the package either."""
+    """A check does not apply, or cannot work even without the package."""
 
 
 class Report:
-    """What a task tells: the name of each check when it begins, and its outcome.
+    """Report the checks of a task: the name of each check when it starts, and its outcome.
 
     An outcome is "passed", "failed: ..." or "not tried: ...".
     """
@@ -57,7 +57,7 @@ class Task(NamedTuple):
     """Something to try.
 
     Attributes:
-        collection: the library, or the kind of training: the row of the table in which it counts.
+        collection: the library or the kind of training, which is its row in the table.
         name: unique in its library.
         run: tries it, and reports its checks.
     """
@@ -68,7 +68,7 @@ class Task(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of a task.
+    """The result of a task.
 
     Attributes:
         checks: the outcome of each check.
@@ -85,7 +85,7 @@ class Result(NamedTuple):
 
 
 class Running:
-    """A task in a process of its own."""
+    """A task in a separate process."""
 
     def __init__(self, task: Task, seconds: float, memory: int) -> None:
         self.task = task
@@ -98,8 +98,8 @@ class Running:
         sender.close()
 
     def work(self, sender: Connection, memory: int) -> None:
-        """What the process does."""
-        os.setsid()  # so that what the task starts can be stopped with it
+        """Run the task; called in the process."""
+        os.setsid()  # so that processes started by the task can be stopped with it
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         quiet = os.open(os.devnull, os.O_WRONLY)
@@ -111,7 +111,7 @@ class Running:
         self.task.run(Report(sender.send))
 
     def read(self) -> bool:
-        """Note what the task has told; whether it is over."""
+        """Store the outcomes that the task has sent; return whether it is over."""
         try:
             while self.receiver.poll():
                 check, outcome = self.receiver.recv()
@@ -121,7 +121,7 @@ class Running:
         return time.monotonic() - self.start > self.limit
 
     def result(self) -> Result:
-        """Stop it if it runs. A check that has not ended has failed."""
+        """Stop the task if it is running. A check without an outcome has failed."""
         seconds = time.monotonic() - self.start
         late = seconds > self.limit
         for stop in (os.kill, os.killpg):
@@ -139,10 +139,10 @@ class Running:
 def results(
     tasks: Iterable[Task], jobs: int = 2, seconds: float = SECONDS, memory: int = MEMORY
 ) -> Iterator[Result]:
-    """Run all tasks, some at a time; each result as soon as it is there."""
+    """Run all tasks, `jobs` at a time, and yield each result as soon as it is available."""
     running: list[Running] = []
     waiting = iter(tasks)
-    gc.freeze()  # what is there now is shared with the forks
+    gc.freeze()  # share the objects that exist now with the forks
     try:
         while True:
             while len(running) < jobs and (task := next(waiting, None)) is not None:

@@ -1,6 +1,6 @@
-"""What is tried with each optimizer, scheduler, wrapper and type of tensor: a run that is resumed.
+"""The checks of each optimizer, scheduler, wrapper and type of tensor: a run that is resumed.
 
-Each kind of them gives pairs: a name, and a function that raises an error if the resumed run differs.
+Each kind yields pairs: a name, and a function that raises an error if the resumed run differs.
 """
 
 import inspect
@@ -25,7 +25,7 @@ MakeOptimizer = Callable[[nn.Module], torch.optim.Optimizer]
 
 
 def small_net(number: int, format: torch.memory_format = torch.contiguous_format) -> nn.Module:
-    """Each number has its values. It has dropout, so the random numbers have to go on, too."""
+    """A small net whose values depend on the number. It has dropout, so random numbers must continue too."""
     seed(number)
     net = nn.Sequential(nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8), nn.Tanh(), nn.Dropout(0.1), nn.Flatten())
     return net.append(nn.Linear(32, 6)).append(nn.Linear(6, 2)).to(memory_format=format)
@@ -56,7 +56,7 @@ def with_closure(net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 
 def with_graph(net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """For those that take second derivatives."""
+    """Make a step for optimizers that need second derivatives."""
     optimizer.zero_grad()
     loss_of(net).backward(create_graph=True)
     optimizer.step()
@@ -67,7 +67,7 @@ def resume_optimizer(
     format: torch.memory_format = torch.contiguous_format,
     make_net: Callable[..., nn.Module] = small_net,
 ) -> None:
-    """Whichever way to make a step suits the optimizer."""
+    """Resume with the kind of step that the optimizer needs."""
     error: NotTried | None = None
     for step in (plain, with_closure, with_graph):
 
@@ -111,7 +111,7 @@ def make_optimizer_of_torch(kind: type, options: dict[str, Any], net: nn.Module)
 
 
 def net_for(name: str) -> Callable[..., nn.Module]:
-    """The parameters of Muon have two dimensions, and the gradients of SparseAdam are sparse."""
+    """A net for an optimizer: Muon needs parameters with two dimensions, and SparseAdam sparse gradients."""
     return {"Muon": matrices, "SparseAdam": sparse_gradients}.get(name, small_net)
 
 
@@ -147,7 +147,7 @@ def optimizers_of_pytorch_optimizer() -> Attempts:
 
 
 def make_from_anything(kind: Callable[..., torch.optim.Optimizer], net: nn.Module) -> torch.optim.Optimizer:
-    """From parameters, from two groups of them, from another optimizer, or from the net itself."""
+    """Make an optimizer from parameters, from two groups, from another optimizer, or from the net itself."""
     parameters = list(net.parameters())
     groups = [
         {"params": [p for p in parameters if (p.dim() == 2) is use], "use_muon": use} for use in (True, False)
@@ -190,7 +190,7 @@ def optimizers_of_torchao() -> Attempts:
 
 
 def wide(number: int, format: torch.memory_format) -> nn.Module:
-    """Large enough for states of few bits."""
+    """A net large enough for states with few bits."""
     seed(number)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.Tanh(), nn.Linear(128, 64))
 
@@ -270,13 +270,13 @@ def resume_scheduler(make: Callable[[torch.optim.Optimizer], Any]) -> None:
     resume(training, STEPS)
 
 
-# What else a run has.
+# Other parts of a run.
 
 
 def resume_with(
     add: Callable[[nn.Module, torch.optim.Optimizer], tuple[dict[str, Any], Callable[[], object]]],
 ) -> None:
-    """A run with Adam, further parts, and its own step."""
+    """Resume a run with Adam, additional parts, and its own step."""
 
     def training(number: int) -> Training:
         net = small_net(number)
@@ -344,7 +344,7 @@ def loaders() -> Attempts:
 def loader(workers: int, shuffle: bool) -> None:
     from torchdata.stateful_dataloader import StatefulDataLoader
 
-    current_process()._config["daemon"] = False  # so that it may start the workers; they end with it
+    current_process()._config["daemon"] = False  # so that it may start the workers, which end with it
     data = torch.arange(24.0)
 
     def training(number: int) -> Training:
@@ -353,7 +353,7 @@ def loader(workers: int, shuffle: bool) -> None:
         batches: list[Any] = []
 
         def step() -> None:
-            if not batches:  # only now, because a loader looks at its state when it begins
+            if not batches:  # only now, because a loader reads its state when it starts
                 batches.append(iter(loads))
             with torch.no_grad():
                 net.bias += net(next(batches[0])[None])[0]
@@ -369,7 +369,7 @@ def distributed() -> Attempts:
 
 
 def in_a_group(wrap: Callable[[nn.Module], nn.Module]) -> None:
-    """In a process group of one process."""
+    """Run it in a process group of one process."""
     with tempfile.TemporaryDirectory() as folder:
         torch.distributed.init_process_group(
             "gloo", init_method=f"file://{folder}/group", rank=0, world_size=1
@@ -434,7 +434,7 @@ def dtypes() -> Attempts:
 
 
 def of_type(dtype: torch.dtype) -> Tensor:
-    """Random bits, seen as values of this type."""
+    """Random bits, viewed as values of this type."""
     try:
         if dtype is torch.bool:
             return torch.rand(8) < 0.5
@@ -444,7 +444,7 @@ def of_type(dtype: torch.dtype) -> Tensor:
 
 
 class Typed(nn.Module):
-    """A layer whose parameters and inputs are of one type."""
+    """A layer whose parameters and inputs have one type."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
@@ -485,7 +485,7 @@ def two_tensors() -> Tensor:
 
 
 class Marked(nn.Parameter):
-    """As accelerate and others have it."""
+    """A marked parameter, as in accelerate and other libraries."""
 
 
 def marked(number: int, format: torch.memory_format) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Changes of objects in memory that are made all together, or not at all."""
+"""Changes of objects in memory: either all of them are made, or none."""
 
 import copy
 import signal
@@ -18,7 +18,7 @@ from ._parts import has_methods, put_state, state_of
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the end. In threads other than the main one it never comes."""
+    """Delay Ctrl-C until the end of the block. Python never raises it in a thread other than the main one."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
@@ -35,23 +35,23 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def all_or_nothing(parts: list[Any]) -> Iterator[None]:
-    """If what is done inside fails, put back the states of these parts, and the random states."""
+    """If the block fails, restore the states of these parts and the random states."""
     before, chance = Snapshot(*parts, tensors=False), random_states()
     states = [(part, copy.deepcopy(state_of(part))) for part in parts if not _keeps_tensors(part)]
     try:
         yield
     except BaseException:
         before.restore()
-        for part, state in states:  # which may be in places that the snapshot does not know
+        for part, state in states:  # the state may be in places that the snapshot does not follow
             with suppress(Exception):
                 put_state(part, state)
         before.restore()
-        put_back_random_states(chance)  # also of NumPy and GPUs that were not in use, and are now
+        put_back_random_states(chance)  # includes NumPy and GPUs that were not in use before, but are now
         raise
 
 
 def _keeps_tensors(part: Any) -> bool:
-    """Whether loading gives a part new tensors, and leaves the old ones alone, as in torch's optimizers."""
+    """Whether loading gives a part new tensors and leaves the old ones alone, like torch's optimizers."""
     if not has_methods(part):
         return True
     return isinstance(part, Optimizer) and type(part).load_state_dict is Optimizer.load_state_dict
@@ -59,7 +59,7 @@ def _keeps_tensors(part: Any) -> bool:
 
 @contextmanager
 def undone_on_error(*nets: nn.Module) -> Iterator[None]:
-    """If what is done inside fails, put back these nets, of which a copy is kept."""
+    """If the block fails, restore these nets from a copy."""
     before = Snapshot(*nets)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files of other kinds, recognized by their content, and what opens them."""
+"""Files of other kinds, recognized by their content, and the programs that open them."""
 
 import errno
 import json
@@ -36,19 +36,19 @@ _BEGINNINGS = {
     b"GGUF": "a GGUF file",
     b"\x89HDF\r\n\x1a\n": "an HDF5 file",
     b"\x93NUMPY": "a NumPy file",
-    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": TORCH_SAVE,  # as it wrote before PyTorch 1.6
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": TORCH_SAVE,  # the format before PyTorch 1.6
     **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
     **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"), "a compressed file"),
     **dict.fromkeys((b"7z\xbc\xaf\x27\x1c", b"Rar!"), "an archive"),
 }
 _PAGES = (b"<!doctype html", b"<html", b"<head")
-# The version of the format, and then one of the other fields that a model begins with.
+# The version of the format, then one of the other fields that can come first in a model.
 _ONNX = re.compile(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]")
-_TEXT = 2**24  # bytes: the index of the largest models has fewer
+_TEXT = 2**24  # bytes: even the index of the largest models is smaller
 
 
 def kind_of_file(path: FilePath, *, but: str) -> str:
-    """What a file is, and what opens it; empty if that is not known, or if it is of the kind `but`."""
+    """The kind of a file, and how to open it; empty if the kind is unknown or equal to `but`."""
     try:
         with open(path, "rb") as file:
             kind = _kind(file)
@@ -58,7 +58,7 @@ def kind_of_file(path: FilePath, *, but: str) -> str:
 
 
 def kind_of_folder(path: FilePath) -> str:
-    """What a folder holds, and what opens it; empty if that is not known."""
+    """The content of a folder, and how to open it; empty if it is not recognized."""
     names = {each.name for each in Path(path).iterdir()}
     if any(name.startswith("step-") and name.endswith(".safetensors") for name in names):
         return "a folder of checkpoints: load_checkpoint reads it"
@@ -74,7 +74,7 @@ def kind_of_folder(path: FilePath) -> str:
 
 
 def open_to_read(path: FilePath) -> BinaryIO:
-    """A file, or the system's own error, which names the path; of a folder also what it holds."""
+    """Open a file, or raise the system's error with the path; for a folder, also say what it contains."""
     try:
         return open(path, "rb")
     except OSError as error:
@@ -90,7 +90,7 @@ def _kind(file: BinaryIO) -> str:
     for known, kind in _BEGINNINGS.items():
         if beginning.startswith(known):
             return kind
-    if beginning[4:9] == b"\0\0\0\0{":  # after the length of the header in eight bytes, little end first
+    if beginning[4:9] == b"\0\0\0\0{":  # after the length of the header: eight bytes, little-endian
         return SAFETENSORS
     if beginning[4:8] == b"TFL3":
         return "a TensorFlow Lite model"

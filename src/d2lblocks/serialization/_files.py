@@ -1,4 +1,4 @@
-"""Files that are replaced at once: whoever reads the path meets the old file or the new one, whole."""
+"""Files that are replaced in one step: anyone who opens the path gets the complete old or new file."""
 
 import os
 import secrets
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 try:
     import fcntl
-except ImportError:  # on Windows, where nobody can remove a file that is open
+except ImportError:  # on Windows, which does not let anyone remove an open file
     fcntl = None  # type: ignore[assignment]
 
 FilePath = str | os.PathLike[str]
@@ -19,10 +19,10 @@ _TEMPORARY = ".d2lblocks-{}.tmp"
 
 @contextmanager
 def replacing(path: FilePath) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of the one at `path` when it is complete, and not before."""
+    """Open a file to write, which replaces the one at `path` only when it is complete."""
     target = os.path.realpath(path)
     exists = os.path.isfile(target)
-    if os.path.exists(target) and not exists:  # a device, which is written to, or a folder: an error
+    if os.path.exists(target) and not exists:  # a device can be written to; a folder raises an error
         with open(path, "wb") as device:
             yield device
         return
@@ -38,7 +38,7 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            if fcntl:  # while it is open, and so is nobody's leftover
+            if fcntl:  # while it is open and locked, so that no other writer takes it for a leftover
                 os.replace(temporary, target)
         if not fcntl:
             os.replace(temporary, target)
@@ -47,26 +47,26 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
         if temporary:
             with suppress(OSError):
                 os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno:  # with the name that the caller knows
+        if isinstance(error, OSError) and error.errno:  # show the path that the caller gave
             raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         raise
 
 
 def _create(folder: str) -> tuple[BinaryIO, str]:
-    """A new file that is locked for as long as it is open, and its path."""
+    """Create a file that is locked as long as it is open; return it and its path."""
     while True:
         path = os.path.join(folder, _TEMPORARY.format(secrets.token_hex(8)))
         file = open(path, "xb")
         if fcntl:
-            with suppress(OSError):  # some network drives have no locks
+            with suppress(OSError):  # some network drives do not support locks
                 fcntl.flock(file, fcntl.LOCK_EX)
         if os.path.exists(path):
             return file, path
-        file.close()  # between the two lines another save took it for a leftover
+        file.close()  # before it was locked, another save removed it as a leftover
 
 
 def _remove_leftovers(folder: str) -> None:
-    """Remove the files of writers that were killed: those that nobody has locked."""
+    """Remove the files of writers that were killed: the files that nobody has locked."""
     for path in Path(folder).glob(_TEMPORARY.format("*")) if fcntl else ():
         with suppress(OSError), open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,7 +74,7 @@ def _remove_leftovers(folder: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, so that they last."""
+    """Create a folder and its parents, and make sure that they survive a crash."""
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path in new:
@@ -82,11 +82,11 @@ def make_folder(folder: Path) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make a new name last. Windows opens no folders."""
+    """Make sure that a new name in a folder survives a crash. Windows cannot open folders."""
     if hasattr(os, "O_DIRECTORY"):
         try:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except PermissionError:  # one may write there, and not read
+        except PermissionError:  # the folder can be writable but not readable
             return
         try:
             os.fsync(handle)

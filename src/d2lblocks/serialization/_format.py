@@ -1,7 +1,8 @@
-"""Named tensors in a safetensors file that knows whether it is damaged.
+"""Named tensors in a safetensors file with checksums, which show whether it is damaged.
 
-The file is plain safetensors, which many programs read. Its metadata has the further names of shared
-tensors, as `safetensors.torch.save_model` writes them, and under `d2lblocks` checksums of all the rest.
+The file is plain safetensors, which many programs read. Its metadata holds the further names of shared
+tensors, as `safetensors.torch.save_model` writes them. The key `d2lblocks` holds our own data: the same
+names, the checksums of the tensors, and the notes. Another key holds the checksum of that text.
 """
 
 import ctypes
@@ -26,9 +27,9 @@ from .errors import DamagedFileError
 
 _OURS = "d2lblocks"
 _OURS_CHECKSUM = "d2lblocks.xxh3_64"
-_CHUNK = 2**20  # bytes: what was just hashed is still in the cache when it is written
-_MAX_HEADER = 100_000_000  # bytes: what readers of the format accept
-_NO_NAME = re.compile("__metadata__|.*[\ud800-\udfff].*", re.DOTALL)  # taken, or no UTF-8
+_CHUNK = 2**20  # bytes: small enough to be still in the cache after hashing, when it is written
+_MAX_HEADER = 100_000_000  # bytes: the limit of programs that read the format
+_NO_NAME = re.compile("__metadata__|.*[\ud800-\udfff].*", re.DOTALL)  # a reserved name, or not valid UTF-8
 
 
 def write(
@@ -37,25 +38,25 @@ def write(
     ties: Mapping[str, str],
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write tensors, the further names that some of them have, and notes, which JSON can hold.
+    """Write tensors, the further names of shared tensors, and notes, which must be valid JSON.
 
-    Tensors of other devices are in the CPU's memory one at a time.
+    Tensors on other devices are copied to the CPU one at a time.
     """
     for name in (*tensors, *ties):
         if _NO_NAME.fullmatch(name):
             raise ValueError(f"cannot save {name!r}: safetensors has no such names")
-    # Wide types first: so each begins at a multiple of its width.
+    # Wider types come first, so that each tensor starts at a multiple of its width.
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     entries = dict(zip(names, _entries([tensors[name] for name in names]), strict=True))
     checksums = dict.fromkeys(names, xxhash.xxh3_64_hexdigest(b""))
     ours = {"ties": ties, "xxh3_64": checksums, "notes": notes}
     start = file.tell()
-    file.write(_header(entries, ties, ours))  # as long as the true one, which comes last
+    file.write(_header(entries, ties, ours))  # a placeholder of the same length; the real one comes last
     for name in names:
         values = _values(tensors[name])
         digest = _digest(values)
         for at in range(0, values.nbytes, _CHUNK):
-            chunk = bytes(_bytes(values)[at : at + _CHUNK])  # the tensor may be changing in another thread
+            chunk = bytes(_bytes(values)[at : at + _CHUNK])  # another thread may be changing the tensor
             digest.update(chunk)
             file.write(chunk)
         checksums[name] = digest.hexdigest()
@@ -66,7 +67,7 @@ def write(
 
 
 def _entries(tensors: list[Tensor]) -> Iterator[dict[str, Any]]:
-    """What the header says of each tensor, when they follow one another."""
+    """Yield the header's entry for each tensor, if the tensors are stored one after another."""
     ends = [0, *accumulate(tensor.nbytes for tensor in tensors)]
     for tensor, offsets in zip(tensors, pairwise(ends), strict=True):
         dtype, numbers = _code(tensor.dtype)
@@ -76,7 +77,7 @@ def _entries(tensors: list[Tensor]) -> Iterator[dict[str, Any]]:
 
 
 def _header(entries: Mapping[str, Any], ties: Mapping[str, str], ours: Mapping[str, Any]) -> bytes:
-    """The length of the header, and the header: JSON, filled up with blanks to a multiple of 8 bytes."""
+    """The length of the header and the header itself: JSON, padded with spaces to a multiple of 8 bytes."""
     text = json.dumps(ours)
     metadata = {"format": "pt", **ties, _OURS: text, _OURS_CHECKSUM: xxhash.xxh3_64_hexdigest(text.encode())}
     header = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
@@ -88,13 +89,13 @@ def _header(entries: Mapping[str, Any], ties: Mapping[str, str], ours: Mapping[s
 
 
 def _digest(values: Tensor) -> xxhash.xxh3_64:
-    """A checksum of the type and the shape of a tensor, to which its bytes are to be added."""
+    """Start a checksum with the type and the shape of a tensor; its bytes are added later."""
     return xxhash.xxh3_64(f"{values.dtype} {list(values.shape)}".encode())
 
 
 @cache
 def _code(dtype: torch.dtype) -> tuple[str, int]:
-    """The format's name of a type, and how many of its numbers torch counts as one."""
+    """The format's name for a type, and how many numbers of the file make up one of torch's."""
     one = torch.empty(dtype.itemsize, dtype=torch.uint8, device="cpu")
     name = str(dtype).removeprefix("torch.")
     spec = safetensors.TensorSpec(dtype=name, shape=[1], data_ptr=one.data_ptr(), data_len=one.nbytes)
@@ -104,7 +105,7 @@ def _code(dtype: torch.dtype) -> tuple[str, int]:
 
 
 def has_code(dtype: torch.dtype) -> bool:
-    """Whether the installed safetensors can write a type."""
+    """Whether the installed version of safetensors can write a type."""
     try:
         _code(dtype)
     except Exception:
@@ -114,24 +115,24 @@ def has_code(dtype: torch.dtype) -> bool:
 
 @cache
 def _dtypes() -> dict[str, tuple[torch.dtype, int]]:
-    """For each of the format's names what `_code` gives it for."""
+    """A dict from the format's names to types, the inverse of `_code`."""
     dtypes = {value for value in vars(torch).values() if isinstance(value, torch.dtype)}
     codes = {dtype: _code(dtype) for dtype in dtypes if has_code(dtype)}
     return {code: (dtype, numbers) for dtype, (code, numbers) in codes.items()}
 
 
 def _values(tensor: Tensor) -> Tensor:
-    """The tensor's values in order, in the CPU's memory."""
+    """The values of a tensor, contiguous and on the CPU."""
     return tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
 
 
 def _bytes(values: Tensor) -> memoryview:
-    """The memory of such a tensor; it must live longer than this."""
+    """The memory of a tensor returned by `_values`. The tensor must live longer than this view."""
     return memoryview((ctypes.c_ubyte * values.nbytes).from_address(values.data_ptr())).cast("B")
 
 
 class FileContent:
-    """What a file has: names, which of them share a tensor, and the tensors, which stay in the file."""
+    """The content of a file: its names, which of them share a tensor, and the tensors, read on demand."""
 
     notes: Any
     checksums: dict[str, str] | None
@@ -156,12 +157,12 @@ class FileContent:
         self.names = header.keys() | self.ties.keys()
 
     def __getitem__(self, name: str) -> Tensor:
-        """A tensor whose memory is the file's: what is written to it does not go into the file."""
+        """A tensor in the mapped memory of the file. Writing to the tensor does not change the file."""
         first = self.ties.get(name, name)
         if first not in self._tensors:
             try:
                 self._tensors[first] = self._tensor(**self._entries[first])
-            except Exception as error:  # it has a type that torch has not, for one
+            except Exception as error:  # for example, torch does not have its type
                 reason = f"'{first}' cannot be read: {error!r}"
                 raise DamagedFileError(f"cannot load {os.fspath(self._path)}: {reason}") from error
         return self._tensors[first]
@@ -173,7 +174,7 @@ class FileContent:
             shape = [*shape[:-1], shape[-1] // numbers]
         if start == end:
             return torch.empty(shape, dtype=kind, device="cpu")
-        # Several times as fast as `get_tensor` of safetensors, which matters where there are thousands.
+        # Several times as fast as `get_tensor` of safetensors, which matters for thousands of tensors.
         count, offset = (end - start) // kind.itemsize, self._start + start
         return torch.frombuffer(self._content, dtype=kind, count=count, offset=offset).view(shape)
 
@@ -194,10 +195,10 @@ class FileContent:
 @contextmanager
 def reading(path: FilePath) -> Iterator[FileContent]:
     with open_to_read(path) as file:
-        # By its number it is the same file, though another has taken its place.
+        # The descriptor still refers to this file, even if another file has replaced it at the path.
         number = f"/dev/fd/{file.fileno()}"
         try:
-            # The library looks whether the header is right: all tensors in the file, none inside another.
+            # The library checks the header: all tensors are inside the file, and none overlap.
             with safetensors.safe_open(number if os.path.exists(number) else path, framework="pt"):
                 pass
             content = FileContent(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))

@@ -1,4 +1,4 @@
-"""What a lazy layer knows of its shapes before the first batch, and what it learns from a file."""
+"""The sizes that lazy layers know before the first batch, and those that they learn from a file."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _Known = Mapping[str, tuple[int | None, ...]]  # None is a size that comes with 
 
 
 def lazy_problems(net: nn.Module, prefix: str, file: FileContent) -> Iterator[str]:
-    """Which tensors of a file contradict what the lazy layers of a net were made with."""
+    """Yield the tensors of a file that contradict the arguments of the net's lazy layers."""
     modules = net.named_modules(prefix=prefix.removesuffix("."))
     for path, module in ((path, module) for path, module in modules if hasattr(module, "cls_to_become")):
         names = {own: f"{path}.{own}".removeprefix(".") for own, t in own_tensors(module) if is_lazy(t)}
@@ -30,7 +30,7 @@ def lazy_problems(net: nn.Module, prefix: str, file: FileContent) -> Iterator[st
 
 
 def learn_sizes(net: nn.Module) -> None:
-    """Give lazy layers that have their tensors from a file the sizes that a first batch would have given."""
+    """Give lazy layers whose tensors come from a file the sizes that a first batch would have given them."""
     for module in net.modules():
         match module:
             case nn.LazyLinear(in_features=0, weight=weight) | MyLazyLinear(in_features=0, weight=weight):
@@ -50,7 +50,7 @@ def _known(module: Any, shapes: Mapping[str, Size]) -> _Known:
         case _LazyConvXdMixin(out_channels=out, kernel_size=kernel, groups=groups, transposed=transposed):
             first = (None, out // groups) if transposed else (out, None)
             return {"weight": (*first, *kernel), "bias": (out,)}
-        case _LazyNormBase():  # whatever its size is, all have it
+        case _LazyNormBase():  # all of its tensors have the same size
             size = next((shape[0] for shape in shapes.values() if shape), None)
             return dict.fromkeys(shapes, (size,))
     return {}

@@ -1,4 +1,4 @@
-"""Nets with code of their own for loading, which `load_state_dict` runs."""
+"""Nets with loading code of their own, which `load_state_dict` runs."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -24,14 +24,14 @@ def has_loading_code(net: nn.Module) -> bool:
 
 
 def run_loading_code(net: nn.Module, extra: Mapping[str, Any]) -> None:
-    """Load into a net the tensors that it holds already, and `extra`, so that its code sees both."""
+    """Load the net's own tensors into it again, together with `extra`, so that its loading code sees both."""
     state = net.state_dict()
     state.update(extra)
     net.load_state_dict(state)
 
 
 def _is_torch_s(function: Any) -> bool:
-    """Whether it is PyTorch's own code: that of its layers changes tensors, and derives nothing from them."""
+    """Whether a function is PyTorch's own: such code changes tensors, and computes nothing else from them."""
     while isinstance(function, partial):
         function = function.func
     return (getattr(function, "__module__", None) or "").partition(".")[0] == "torch"

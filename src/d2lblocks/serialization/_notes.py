@@ -1,4 +1,4 @@
-"""What a checkpoint has besides the tensors of nets: the step, the loss, and the states of other parts."""
+"""The notes of a checkpoint: the step, the loss, and the states of all parts that are not nets."""
 
 import operator
 import os
@@ -18,20 +18,19 @@ from .errors import DamagedFileError
 
 
 class Kind(NamedTuple):
-    """The class of a part, and the parameters of an optimizer."""
+    """The name of a part's class, and the parameters if the part is an optimizer."""
 
     name: str
     groups: Groups
 
 
 class Notes(NamedTuple):
-    """The notes of a checkpoint, of those parts that are to be loaded."""
+    """The notes of a checkpoint, with the states of only the parts to be loaded."""
 
     step: int
     nets: list[str]
-    extra: dict[
-        str, Any
-    ]  # what `state_dict` of nets has beside tensors, by the names of the nets and their own
+    # The entries of nets' `state_dict` that are not tensors, by the net's name and their own name.
+    extra: dict[str, Any]
     kinds: dict[str, Kind]
     states: dict[str, Any]
     random: Any
@@ -46,14 +45,14 @@ def written_notes(
     names: Names,
     tensors: dict[str, Tensor],
 ) -> dict[str, Any]:
-    """The notes as JSON has them; their tensors go into `tensors`."""
+    """The notes as JSON data; their tensors are added to `tensors`."""
     kinds = {name: Kind(type(part).__name__, described(part, names)) for name, part in others.items()}
     return {
         "step": step,
         "loss": None if loss is None else float(loss),
         "nets": list(nets),
         "extra": {name: packed(value, f"extra state of {name}", tensors) for name, value in extra.items()},
-        # Two keys, because version 0.1.0 wrote and reads the shapes alone.
+        # Two keys, because version 0.1.0 wrote and reads only the shapes.
         "kinds": {
             name: (kind.name, [[p.shape for p in group] for group in kind.groups])
             for name, kind in kinds.items()
@@ -67,12 +66,12 @@ def written_notes(
 
 
 def read_notes(file: FileContent, parts: Mapping[str, Any], path: Path) -> Notes:
-    """The notes of a file, with the states of these parts only; an error if a checkpoint has others."""
+    """The notes of a file, with the states of only these parts; raise an error if the notes are invalid."""
     unread = set(file.names)
     tensors: dict[str, Tensor] = {}
 
     def tensor(name: str, strides: Sequence[int] | None) -> Tensor:
-        unread.remove(name)  # once, or a small file could fill the memory
+        unread.remove(name)  # a second use is an error: otherwise a small file could fill the memory
         first = file.ties.get(name, name)
         if first not in tensors:
             stored = file[first]
@@ -97,12 +96,12 @@ def read_notes(file: FileContent, parts: Mapping[str, Any], path: Path) -> Notes
     except ClassNotLoadedError as error:
         reason = f"it has an object of {error}, which this program has not imported"
         raise RuntimeError(f"cannot load {os.fspath(path)}: {reason}") from error
-    except Exception as error:  # not of a tensor, since each of them was read for its checksum
+    except Exception as error:  # not because of a damaged tensor: all checksums were compared before
         raise DamagedFileError(f"cannot load {os.fspath(path)}: it is no checkpoint: {error!r}") from error
 
 
 def _groups(shapes: Any, more: Any) -> Groups:
-    """What is known of the parameters of an optimizer; of those of version 0.1.0 only the shapes."""
+    """The stored descriptions of an optimizer's parameters; version 0.1.0 stored only their shapes."""
     if more is None:
         more = [[()] * len(group) for group in shapes]
     return [

@@ -1,4 +1,4 @@
-"""An optimizer keeps its state by the position of each parameter: here each finds its own by its name."""
+"""The states of optimizers, matched with the parameters by name: an optimizer itself only has positions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -11,12 +11,12 @@ from ._trees import unusual_strides, with_strides
 
 
 class Parameter(NamedTuple):
-    """What a checkpoint says of the parameter at one position of an optimizer."""
+    """The description of a parameter in a checkpoint, at one position of an optimizer."""
 
     shape: tuple[int, ...] | None  # None while it is lazy
-    strides: list[int] | None = None  # None for the usual ones
-    name: str | None = None  # in the nets of the checkpoint, if it is in one of them
-    own_name: str | None = None  # in the optimizer, if that was made from named parameters
+    strides: list[int] | None = None  # None if they are the usual ones
+    name: str | None = None  # in the nets of the checkpoint, if one of them contains it
+    own_name: str | None = None  # in the optimizer, if it was created from named parameters
 
 
 Groups = list[list[Parameter]]
@@ -33,7 +33,7 @@ class Names:
 
 
 def described(part: Any, names: Names) -> Groups:
-    """The parameters of each group of an optimizer; no groups for anything else."""
+    """The parameters of each group of an optimizer; an empty list for any other part."""
 
     def describe(parameter: Tensor, own_name: str | None) -> Parameter:
         name = names.first.get(id(parameter))
@@ -46,7 +46,7 @@ def described(part: Any, names: Names) -> Groups:
 
 
 def optimizer_problems(saved: Groups, state: Any, optimizer: Optimizer, names: Names) -> Iterator[str]:
-    """Why the state of a checkpoint does not fit the parameters of an optimizer."""
+    """Yield the reasons why the state in a checkpoint does not fit the parameters of an optimizer."""
     counts = [len(group) for group in saved]
     counts_now = [len(group["params"]) for group in optimizer.param_groups]
     if counts != counts_now:
@@ -72,7 +72,7 @@ def optimizer_problems(saved: Groups, state: Any, optimizer: Optimizer, names: N
 
 
 def arranged(saved: Groups, state: Any, optimizer: Optimizer, names: Names) -> Any:
-    """The state of a checkpoint for the parameters in their order and memory format of today."""
+    """The state in a checkpoint, rearranged for the current order and memory format of the parameters."""
     if not _is_usual(state):
         return state
     groups = []
@@ -90,7 +90,7 @@ def arranged(saved: Groups, state: Any, optimizer: Optimizer, names: Names) -> A
 
 
 class _Match:
-    """The parameters of one group of a checkpoint, beside those of a group of an optimizer."""
+    """The parameters of a group in a checkpoint, matched with the parameters of a group in an optimizer."""
 
     def __init__(self, there: list[Parameter], group: Mapping[str, Any], names: Names) -> None:
         here = [id(parameter) for parameter in group["params"]]
@@ -99,7 +99,7 @@ class _Match:
         present = {*here}
         found = {key: at for at, key in enumerate(wanted) if key in present}
         unnamed = iter(sorted({*range(len(there))} - {*found.values()}))
-        # By position, where no name tells.
+        # Parameters that cannot be matched by name are matched by position.
         self.order = [found[key] if key in found else next(unnamed, -1) for key in here]
         self.moved = [_label(there[at], at) for now, at in enumerate(self.order) if now != at != -1]
         self.lost = [
@@ -120,7 +120,7 @@ def _label(parameter: Parameter, at: int) -> str:
 
 
 def _is_usual(state: Any) -> bool:
-    """Whether a state has the form that `torch.optim.Optimizer` gives it."""
+    """Whether a state has the usual form of `torch.optim.Optimizer`."""
     match state:
         case {"state": dict(), "param_groups": [*groups]}:
             numbers = [group.get("params") if isinstance(group, dict) else None for group in groups]
@@ -129,7 +129,7 @@ def _is_usual(state: Any) -> bool:
 
 
 def _is_by_parameter(state: Any, number: int) -> bool:
-    """Whether each parameter of a group has a state of its own, unlike in LBFGS, where the first has all."""
+    """Whether each parameter of a group has its own state. In LBFGS, the first parameter has all of it."""
     if not _is_usual(state):
         return False
     states = [state["state"].get(at) for at in state["param_groups"][number]["params"]]
@@ -138,7 +138,7 @@ def _is_by_parameter(state: Any, number: int) -> bool:
 
 
 def _in_format(value: Tensor, saved: Parameter, parameter: Tensor) -> Tensor:
-    """A value that was in memory as its parameter was is so again: fused kernels take both as they lie."""
+    """Give a value the memory format of its parameter if it had it before: fused kernels require that."""
     if value.shape != parameter.shape or unusual_strides(value) != saved.strides:
         return value
     strides = unusual_strides(parameter)

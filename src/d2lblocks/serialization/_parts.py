@@ -1,4 +1,4 @@
-"""The parts of a run that are not nets: how to get the state of each, and how to put one into it."""
+"""The parts of a run that are not nets: how to get and set the state of each."""
 
 import random
 import sys
@@ -25,7 +25,7 @@ def put_state(part: Any, state: Any) -> None:
 
 
 def check_part(name: str, part: Any) -> None:
-    """A TypeError unless a part has a state that can be put into another object of its kind."""
+    """Raise a TypeError if a part does not have a state that can be set in another object of its kind."""
     try:
         _access(part)
     except TypeError as error:
@@ -45,7 +45,7 @@ def _access(part: Any) -> _Access:
         return _Access(lambda part: part, _refill("extend"))
     if isinstance(part, torch.Generator):
         return _Access(torch.Generator.get_state, torch.Generator.set_state)
-    if isinstance(part, random.Random) and not isinstance(part, random.SystemRandom):  # which has no state
+    if isinstance(part, random.Random) and not isinstance(part, random.SystemRandom):  # it has no state
         return _Access(random.Random.getstate, random.Random.setstate)
     if numpy := sys.modules.get("numpy.random"):
         if isinstance(part, numpy.RandomState):
@@ -73,9 +73,8 @@ def _set_numpy_state(part: Any, state: Any) -> None:
         (state.get("buffer_pos"), state.get("buffer")),
     ):
         if position is not None and position not in range(len(numbers) + 1):
-            raise ValueError(
-                f"NumPy's random numbers have no place {position}"
-            )  # it would read what is there
+            # NumPy does not check, and would read outside its memory.
+            raise ValueError(f"NumPy's random numbers have no place {position}")
     if hasattr(part, "bit_generator"):
         part.bit_generator.state = state
     else:

@@ -1,14 +1,14 @@
-"""Names in a file that would fit a net, if they were written in another way."""
+"""Names in a file that would fit a net after renaming."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import takewhile
 from typing import NamedTuple
 
-# What wrappers add to names, at their beginning or inside: DataParallel, DistributedDataParallel and
+# Names that wrappers add, at the beginning or inside: DataParallel, DistributedDataParallel and
 # AveragedModel; torch.compile; fully sharded and checkpointed nets; strategies of Lightning.
 _WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
-# What torch.nn.utils.parametrizations and the older functions in torch.nn.utils call the same tensor.
+# Names of the same tensor in torch.nn.utils.parametrizations and in the older functions of torch.nn.utils.
 _PARAMETRIZATIONS = (
     (r"parametrizations\.(\w+)\.original0$", r"\1_g"),  # weight_norm
     (r"parametrizations\.(\w+)\.original1$", r"\1_v"),
@@ -16,11 +16,11 @@ _PARAMETRIZATIONS = (
     (r"parametrizations\.(\w+)\.0\._u$", r"\1_u"),
     (r"parametrizations\.(\w+)\.0\._v$", r"\1_v"),
 )
-_ENOUGH = 0.8  # of the missing names: a hint that explains fewer would mislead
+_ENOUGH = 0.8  # the fraction of the missing names that a hint must explain: a hint with fewer would mislead
 
 
 def renaming_hints(there: Collection[str], here: Collection[str]) -> Iterator[str]:
-    """How the names of a file have to be changed to be those of a net, if that helps."""
+    """Yield hints on how to rename the keys of a file, if that makes them fit a net."""
     missing = {*here} - {*there}
     file, net = ({_plain(name): name for name in names} for names in (there, here))
     renamed: dict[str, str] = {}
@@ -55,14 +55,14 @@ def renaming_hints(there: Collection[str], here: Collection[str]) -> Iterator[st
 
 
 def _inner(wrapped: list[str], names: Collection[str]) -> str:
-    """The way to the net inside wrappers, if they are around all of it."""
+    """The path to the net inside the wrappers, if they wrap all of it."""
     beginning = next(iter(names)).split(".")
     chain = ".".join(takewhile(lambda part: f"{part}." in wrapped, beginning))
     return chain if all(name.startswith(f"{chain}.") for name in names) else ""
 
 
 class _Step(NamedTuple):
-    """A change of a name: in words, in Python, and as a function."""
+    """One step of renaming: in words, in Python, and as a function."""
 
     said: str
     python: str
@@ -70,7 +70,7 @@ class _Step(NamedTuple):
 
 
 def _steps(changes: Mapping[str, str], lost: str, gained: str) -> Iterator[_Step]:
-    """What has to be done to a name of the file."""
+    """Yield the steps that turn a name in the file into a name in the net."""
     for wrapper in _more(changes, changes.values()):
         yield _replace(f'without "{wrapper}"', wrapper, "")
     if lost:
@@ -96,7 +96,7 @@ def _replace(said: str, old: str, new: str) -> _Step:
 
 
 def _in_python(steps: list[_Step], changes: Mapping[str, str]) -> str:
-    """The expression that changes a name, if it does so for all of them."""
+    """The Python expression that renames a key, if it is right for all of the keys."""
     text, names = "name", [*changes]
     for step in steps:
         text, names = step.python.format(text), [*map(step.change, names)]
@@ -104,7 +104,7 @@ def _in_python(steps: list[_Step], changes: Mapping[str, str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name without wrappers, as the older functions have it."""
+    """A name without wrappers, with the names of the older functions for parametrizations."""
     name = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
     for new, old in _PARAMETRIZATIONS:
         name = re.sub(new, old, name)
@@ -112,7 +112,7 @@ def _plain(name: str) -> str:
 
 
 def _prefixes(file: Collection[str], net: Collection[str]) -> set[tuple[str, str]]:
-    """Prefixes that a file has and the net has not, or the other way around, judged by a few names."""
+    """Guess, from a few names, the prefixes that only the file or only the net has."""
 
     def longer(names: Collection[str], others: Collection[str]) -> set[str]:
         few = sorted({*others} - {*names}, key=len, reverse=True)[:10]
@@ -122,7 +122,7 @@ def _prefixes(file: Collection[str], net: Collection[str]) -> set[tuple[str, str
 
 
 def _more(names: Collection[str], others: Collection[str]) -> list[str]:
-    """The wrappers that some names have more often than others, each beside its own."""
+    """The wrappers that occur more often in some of the names than in their counterparts."""
     return [
         f"{wrapper}."
         for wrapper in _WRAPPERS

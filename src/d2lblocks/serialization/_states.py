@@ -1,4 +1,4 @@
-"""The named tensors of a net, beside those of a file: what does not fit, and what goes where."""
+"""The named tensors of a net, compared with those of a file: what does not fit, and what is copied where."""
 
 import difflib
 from collections.abc import Collection, Hashable, Iterator, Mapping
@@ -16,13 +16,13 @@ from ._format import FileContent, has_code
 from ._renaming import renaming_hints
 
 State = Mapping[str, Tensor]
-Copy = tuple[Tensor, Tensor]  # a tensor of a net, and the one of a file whose values it gets
+Copy = tuple[Tensor, Tensor]  # a tensor of a net, and the tensor of a file with its new values
 
 
 def named_state(net: nn.Module, prefix: str = "", extra: dict[str, Any] | None = None) -> dict[str, Tensor]:
-    """A net's own parameters and persistent buffers, by name.
+    """The net's own parameters and persistent buffers, by name.
 
-    What else its `state_dict` has goes into `extra`; without a place for it, it is an error.
+    All other entries of its `state_dict` are added to `extra`. If `extra` is None, they are an error.
     """
     own = {id(tensor) for _, tensor in named_tensors(net)}
     state: dict[str, Tensor] = {}
@@ -39,7 +39,7 @@ def named_state(net: nn.Module, prefix: str = "", extra: dict[str, Any] | None =
         state[name] = tensor
         if is_lazy(tensor):
             continue
-        wrapper = hasattr(tensor, "__tensor_flatten__")  # such as a DTensor, whose values are elsewhere
+        wrapper = hasattr(tensor, "__tensor_flatten__")  # e.g. a DTensor, which stores its values elsewhere
         if wrapper or tensor.layout is not torch.strided or tensor.is_quantized:
             kind = f"{type(tensor).__name__} of {tensor.layout} and {tensor.dtype}"
             raise TypeError(f"'{name}' is a tensor of a kind that safetensors does not have: {kind}")
@@ -48,7 +48,7 @@ def named_state(net: nn.Module, prefix: str = "", extra: dict[str, Any] | None =
 
 
 def _check_names(net: nn.Module, prefix: str, state: State) -> None:
-    """An error if two tensors have one name, of which a state has only one."""
+    """Raise an error if two tensors have the same name: the state contains only one of them."""
     for key, tensor in named_tensors(net):
         if (other := state.get(name := prefix + key)) is not None and other is not tensor:
             owners = [" > ".join(map(repr, way)) for way in _ways(net, key.rpartition(".")[0])]
@@ -59,7 +59,7 @@ def _check_names(net: nn.Module, prefix: str, state: State) -> None:
 
 
 def _ways(module: nn.Module, path: str) -> Iterator[list[str]]:
-    """The names of children along a path: several ways, if a name has a dot."""
+    """Yield the names of the children along a path; there are several ways if a name contains a dot."""
     for name, child in module._modules.items():
         if name == path:
             yield [name]
@@ -68,7 +68,7 @@ def _ways(module: nn.Module, path: str) -> Iterator[list[str]]:
 
 
 def check_storable(state: State) -> None:
-    """An error if a tensor has no values, or the format has no place for them."""
+    """Raise an error if a tensor has no values, or has a type that the format does not support."""
     if lazy := [name for name, tensor in state.items() if is_lazy(tensor)]:
         names = ", ".join(map(repr, lazy))
         raise ValueError(f"cannot save {names}: not initialized yet, the shapes come with the first batch")
@@ -80,7 +80,7 @@ def check_storable(state: State) -> None:
 
 
 def check_loadable(state: State, net: nn.Module) -> None:
-    """An error if a tensor has no memory, and will have none."""
+    """Raise an error if a tensor has no memory and loading would not give it any."""
     for name, tensor in state.items():
         if tensor.device.type == "meta":
             raise ValueError(
@@ -90,7 +90,7 @@ def check_loadable(state: State, net: nn.Module) -> None:
 
 
 def _left_to_do(net: nn.Module) -> str:
-    """What `to_empty` breaks, and loading does not mend."""
+    """The end of a message: the steps that are needed after `to_empty` in addition to loading."""
     saved = {id(tensor) for tensor in net.state_dict(keep_vars=True).values()}
     names: dict[int, list[str]] = {}
     for name, tensor in named_tensors(net):
@@ -103,12 +103,12 @@ def _left_to_do(net: nn.Module) -> str:
 
 
 def split_ties(state: State) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors by their first names, and their first names by their further ones."""
+    """Split a state: the tensors by their first names, and a dict from further names to first names."""
     return _split(state, _first_names(state))
 
 
 def split_copies(state: State) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The same for tensors that nobody writes to: of other views of one memory each is stored."""
+    """Split a state that is only read. Different views of the same memory are stored as separate tensors."""
     known: dict[Hashable, str] = {}
     first = {name: known.setdefault((identity(t), _view(t)), name) for name, t in state.items()}
     return _split(state, first)
@@ -120,13 +120,13 @@ def _split(state: State, first: Mapping[str, str]) -> tuple[dict[str, Tensor], d
 
 
 def compare(file: FileContent, state: State, cast: bool | None = None) -> tuple[list[str], list[Copy]]:
-    """What does not fit of the tensors that both have, and what is to be copied, each tensor once.
+    """Compare the tensors that both have: return the problems, and the copies to make, one for each tensor.
 
-    `cast` is whether other types are cast; None, where a caller has no such choice.
+    `cast` says whether other types are cast; None means that the caller does not offer this choice.
     """
     first = _first_names(state)
     stored = {name: file[name] for name in state if name in file.names}
-    name_of: dict[str, str] = {}  # for each tensor of the net the first name that the file has
+    name_of: dict[str, str] = {}  # for each tensor of the net, its first name that is in the file
     for name in stored:
         name_of.setdefault(first[name], name)
     copies = {name: (state[name], stored[name]) for name in name_of.values()}
@@ -135,9 +135,9 @@ def compare(file: FileContent, state: State, cast: bool | None = None) -> tuple[
 
 
 def untold_names(file: FileContent, state: State) -> set[str]:
-    """Names that a file of another program leaves out, because it has the same tensor under another name.
+    """The names that a file of another program omits because it has the same tensor under another name.
 
-    Libraries write a shared tensor once, and do not say in the file which other names it has.
+    Some libraries write a shared tensor once, and do not write its other names to the file.
     """
     if file.checksums is not None:
         return set()
@@ -147,7 +147,7 @@ def untold_names(file: FileContent, state: State) -> set[str]:
 
 
 def compare_names(there: Collection[str], here: Collection[str], net: nn.Module) -> Iterator[str]:
-    """Which names of a file and of a net the other one has not, and what may explain it."""
+    """Yield messages about the names that only the file or only the net has, with possible explanations."""
     there, wanted = set(there), set(here)
     missing = [name for name in here if name not in there]
     unexpected = sorted(there - wanted)
@@ -164,7 +164,7 @@ def compare_names(there: Collection[str], here: Collection[str], net: nn.Module)
 
 
 def _empty_names(net: nn.Module) -> Iterator[str]:
-    """The names of parameters and buffers that are None."""
+    """Yield the names of parameters and buffers that are None."""
     for path, module in net.named_modules():
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
             if tensor is None:
@@ -172,22 +172,23 @@ def _empty_names(net: nn.Module) -> Iterator[str]:
 
 
 def misfit(head: str, problems: list[str]) -> RuntimeError:
-    """An error that lists all problems, or as many as fit into a megabyte."""
+    """An error that lists all problems, or as many as fit into a million characters."""
     return RuntimeError("\n\t".join([head, *problems])[:1_000_000])
 
 
 def fill(copies: list[Copy]) -> None:
-    """Write new values into old tensors, which get their shapes if they are lazy."""
+    """Write new values into old tensors; lazy tensors get their shapes from the new values."""
     if not copies:
         return
     lazy: list[tuple[Any, type[Tensor]]] = [(old, type(old)) for old, _ in copies if is_lazy(old)]
     with uninterrupted():
         try:
-            with torch.inference_mode(False), torch.no_grad():  # or they could not be trained later
+            # In inference mode they would become inference tensors, which cannot be trained.
+            with torch.inference_mode(False), torch.no_grad():
                 for old, new in copies:
                     if is_lazy(old):
                         old.materialize(new.shape)
-            # Inference mode writes to all tensors, also to those that were made in it, and autograd notices.
+            # Inference mode can write to all tensors, also to inference tensors, and autograd still notices.
             with torch.inference_mode():
                 torch._foreach_copy_([old for old, _ in copies], [new for _, new in copies])
         except BaseException:
@@ -198,7 +199,7 @@ def fill(copies: list[Copy]) -> None:
 
 
 def _first_names(state: State) -> dict[str, str]:
-    """For each name the first name of the same tensor."""
+    """For each name, the first name of the same tensor."""
     known: dict[Hashable, str] = {}
     first = {name: known.setdefault(identity(tensor), name) for name, tensor in state.items()}
     for name, other in first.items():
@@ -216,9 +217,9 @@ def _view(tensor: Tensor) -> Hashable:
 
 
 def _listed(names: list[str], others: list[str]) -> str:
-    """All names, or as many as one would read, and beside the first of them the nearest of the others."""
+    """The names, at most 1,000. The first ones come with the most similar name among the others."""
     texts = [f'"{name}"' for name in names[:1000]]
-    # Comparing all with all takes its time.
+    # Limit the number of comparisons, which would take too long for large nets.
     compared = min(len(texts), 50_000 // len(others)) if others else len(texts)
     for at, name in enumerate(names[:compared]):
         for near in difflib.get_close_matches(name, others, n=1):
@@ -236,7 +237,7 @@ def _tensor_problems(
     first: Mapping[str, str],
     cast: bool | None,
 ) -> Iterator[str]:
-    """What does not fit of each tensor: its shape, its type, whether it can be written to, its ties."""
+    """Yield the problems of each tensor: its shape, its type, whether it is writable, and its ties."""
     first_there: dict[str, str] = {}
     first_here: dict[str, str] = {}
     for name in state:
@@ -268,16 +269,16 @@ def _tie(name: str, first: str) -> str:
 
 
 def _is_read_only(tensor: Tensor) -> bool:
-    """Whether several values have one place, or torch writes to the tensor only alone."""
+    """Whether several values share a place in memory, or `_foreach_copy_` cannot write to the tensor."""
     if tensor.is_conj() or tensor.is_neg():
         return True
-    if tensor.is_contiguous():  # as nearly all are, and all without values
+    if tensor.is_contiguous():  # as for nearly all tensors, and for all without values
         return False
     return any(n > 1 and stride == 0 for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
 
 
 def _overlap_problems(copies: Mapping[str, Copy]) -> Iterator[str]:
-    """Tensors that share a part of their memory, such as two slices, and cannot all get their values."""
+    """Yield tensors that overlap in memory, such as two slices, and cannot all receive their values."""
     memories: dict[int, list[str]] = {}
     for name, (old, _) in copies.items():
         if not is_lazy(old) and old.numel():
@@ -291,7 +292,7 @@ def _overlap_problems(copies: Mapping[str, Copy]) -> Iterator[str]:
 
 
 def _lost_values(copies: Mapping[str, Copy]) -> Iterator[str]:
-    """Copy into a copy of the memory, and see what is there in the end."""
+    """Copy into a clone of the memory, and yield the tensors whose values are lost."""
     memory: Any = next(iter(copies.values()))[0].untyped_storage()
     memory = memory.clone()
     views = {

@@ -1,4 +1,4 @@
-"""Nested states, such as those of optimizers, taken apart into JSON and tensors."""
+"""Nested states, such as those of optimizers, split into JSON and tensors."""
 
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -22,11 +22,11 @@ _FACTORIES = {kind.__name__: kind for kind in (bool, int, float, str, list, tupl
 
 
 class ClassNotLoadedError(LookupError):
-    """A state has an object of a class that this program does not have."""
+    """A state contains an object of a class that this program has not loaded."""
 
 
 def packed(value: Any, where: str, tensors: dict[str, Tensor]) -> Any:
-    """What JSON can hold of a value; its tensors go into `tensors`, named after their place."""
+    """A value as JSON data; its tensors are added to `tensors`, named after their place in the value."""
     kind = type(value)
     if isinstance(value, Tensor):
         if value.is_complex() and not has_code(value.dtype):
@@ -48,9 +48,10 @@ def packed(value: Any, where: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def unpacked(value: Any, tensor: Callable[[str, Sequence[int] | None], Tensor]) -> Any:
-    """The value again; `tensor` gives the tensor of a name, with strides if they are unusual.
+    """Restore a packed value; `tensor` returns the tensor for a name and strides (None for the usual ones).
 
-    Some error, if this is no packed value; a ClassNotLoadedError, if it needs a class that is not there.
+    Raise a ClassNotLoadedError if the value needs a class that is not loaded, and some other error if it is
+    not a packed value.
     """
     if isinstance(value, list):
         return [unpacked(part, tensor) for part in value]
@@ -68,12 +69,12 @@ def unpacked(value: Any, tensor: Callable[[str, Sequence[int] | None], Tensor]) 
 
 
 def _packed_tensor(value: Tensor, where: str, tensors: dict[str, Tensor]) -> Any:
-    wrapper = hasattr(value, "__tensor_flatten__")  # such as a DTensor, whose values are elsewhere
+    wrapper = hasattr(value, "__tensor_flatten__")  # e.g. a DTensor, which stores its values elsewhere
     empty = value.is_meta or is_lazy(value)
     if wrapper or empty or value.layout is not torch.strided or not has_code(value.dtype):
         found = f"{type(value).__name__} of {value.layout} and {value.dtype} on {value.device}"
         raise TypeError(f"cannot save {where}: safetensors has no {found}")
-    while where in tensors:  # the keys 1 and "1" of a dict, or "a.b" and b inside a
+    while where in tensors:  # if names collide: keys 1 and "1" of a dict, or "a.b" and b inside a
         where += "'"
     tensors[where] = value
     strides = unusual_strides(value)
@@ -95,7 +96,7 @@ def _unpacked_pairs(pairs: list[Any], tensor: Callable[..., Tensor]) -> dict[Any
 
 
 def _taken_apart(value: Any) -> tuple[str, Any] | None:
-    """The name of a kind of value, and what it is made of; None if there is no such kind."""
+    """The name of a value's kind, and its content; None if the kind is not supported."""
     kind = type(value)
     if kind in _COLLECTIONS.values():
         return kind.__name__, list(value)
@@ -120,7 +121,7 @@ def _taken_apart(value: Any) -> tuple[str, Any] | None:
 
 
 def _put_together(kind: str, content: Any) -> Any:
-    """The value that was taken apart; nothing is imported for it but NumPy, and no other code is run."""
+    """Restore a value from its kind and content. This imports only NumPy and runs no other code."""
     if kind in _COLLECTIONS:
         return _COLLECTIONS[kind](content)
     if kind == "dtype" and isinstance(dtype := vars(torch)[content], torch.dtype):
@@ -143,7 +144,7 @@ def _put_together(kind: str, content: Any) -> Any:
 
 
 def _is_loaded(kind: type) -> bool:
-    """Whether a class is found by its name, as one that was made inside a function is not."""
+    """Whether a class can be found by its name. A class that is defined inside a function cannot."""
     try:
         return _loaded(kind.__module__, kind.__qualname__) is kind
     except ClassNotLoadedError:
@@ -151,7 +152,7 @@ def _is_loaded(kind: type) -> bool:
 
 
 def _loaded(module: str, name: str) -> Any:
-    """A class of a module that the program has imported already."""
+    """A class in a module that the program has already imported."""
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = vars(found).get(part) if hasattr(found, "__dict__") else None
@@ -161,15 +162,15 @@ def _loaded(module: str, name: str) -> Any:
 
 
 def unusual_strides(tensor: Tensor) -> list[int] | None:
-    """The strides of a copy whose values are in the same order in memory; None for the usual ones."""
-    if tensor.is_contiguous() and 1 not in tensor.shape:  # as nearly all are
+    """The strides that a copy needs to keep the order of values in memory; None for the usual strides."""
+    if tensor.is_contiguous() and 1 not in tensor.shape:  # as for nearly all tensors
         return None
     strides = torch.empty_like(tensor, device="meta", memory_format=torch.preserve_format).stride()
     return None if strides == torch.empty(tensor.shape, device="meta").stride() else list(strides)
 
 
 def with_strides(tensor: Tensor, strides: Sequence[int]) -> Tensor:
-    """A copy of a tensor with other strides; a ValueError if they leave gaps."""
+    """A copy of a tensor with other strides; raise a ValueError if they leave gaps."""
     end = 1
     for stride, size in sorted(zip(strides, tensor.shape, strict=True)):
         if size > 1 and stride != end:

@@ -163,7 +163,7 @@ def load_checkpoint(folder: FilePath, which: int | str = "last", **parts: Any) -
             with torch.inference_mode(False), reading(path) as file:
                 file.verify()
                 return _load(file, parts, path)
-        except FileNotFoundError:  # another process has written a later one, and removed this one
+        except FileNotFoundError:  # another process has removed it after saving a later one
             if isinstance(which, int):
                 raise
         except DamagedFileError as error:
@@ -230,7 +230,7 @@ def _check_arguments(step: int, keep: int, parts: Mapping[str, Any]) -> None:
     if step < 0 or keep < 1:
         raise ValueError(f"expected step >= 0 and keep >= 1, but got step={step} and keep={keep}")
     for name, part in parts.items():
-        if not name.isidentifier():  # a dot would mix up the names of its tensors and another part's
+        if not name.isidentifier():  # with a dot, names of its tensors could equal those of another part
             raise ValueError(f"expected names of parts like those of variables, but got {name!r}")
         check_part(name, part)
 

@@ -57,7 +57,7 @@ def save(obj: Any, path: FilePath) -> None:
     with replacing(path) as file:
         try:
             torch.save(obj, file)
-        except RuntimeError as error:  # torch only says that the file is too short, and not why
+        except RuntimeError as error:  # torch says only that the file is too short, but not why
             raise error.__context__ or error from None
 
 
@@ -107,7 +107,7 @@ def load(path: FilePath, *, device: torch.device | str = "cpu") -> Any:
 def _tensors(value: Any, where: str, seen: set[int]) -> Iterator[Tensor]:
     """Find every tensor inside a value, each once; raise an error if a part could not be loaded again."""
     kind = type(value)
-    if kind in _PLAIN and (kind is not int or value.bit_length() < 2040):  # it reads no longer integers
+    if kind in _PLAIN and (kind is not int or value.bit_length() < 2040):  # torch.load cannot read more
         return
     if kind not in _TENSORS and kind not in _NESTED:
         hint = "; save_parameters saves a net" if isinstance(value, nn.Module) else ""

@@ -1,4 +1,4 @@
-"""Nets of other libraries, tiny and with random weights: a file per library, which only builds.
+"""Nets of other libraries, tiny and with random weights: one file per library, which only builds them.
 
 timm.py                         one net of each family
 torchvision.py                  one net of each family
@@ -37,16 +37,16 @@ LIBRARIES = [
 ]
 MOST_VALUES = 64_000_000  # in the parameters of one net
 _Given = TypeVar("_Given")
-Inputs = tuple[tuple[Any, ...], dict[str, Any]]  # what a net is called with
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]  # the arguments of a net's call
 
 
 class RealNet(NamedTuple):
     """A net of another library.
 
     Attributes:
-        name: what the library calls it.
-        build: builds it anew, with random weights; an error if it cannot be built tiny.
-        inputs: what such a net can be called with; ValueError if none of the usual inputs will do.
+        name: its name in the library.
+        build: builds a new one with random weights; raises an error if no tiny one can be built.
+        inputs: returns inputs for such a net; raises a ValueError if none of the usual inputs work.
     """
 
     name: str
@@ -55,14 +55,14 @@ class RealNet(NamedTuple):
 
 
 def real_nets(library: str) -> Iterator[RealNet]:
-    """All nets of a library. Nothing is built before it is asked for."""
+    """All nets of a library. Each one is built only on request."""
     with_torchvision_operators()
     nets: Iterable[RealNet] = import_module(f"{__name__}.{library}").nets()
     return iter(nets)
 
 
 def with_torchvision_operators() -> None:
-    """Import torchvision also where its compiled operators do not load, as beside another build of torch."""
+    """Import torchvision, even if its compiled operators do not load, as with another build of torch."""
     with suppress(ImportError):
         try:
             import_module("torchvision")
@@ -94,18 +94,18 @@ def first_that_works(net: nn.Module, candidates: Iterable[Inputs]) -> Inputs:
 
 
 def images(*shapes: tuple[int, ...]) -> Callable[[nn.Module], Inputs]:
-    """One batch of random images: of the first shape that the net accepts."""
+    """A function that returns a batch of random images, of the first shape that the net accepts."""
     return lambda net: first_that_works(net, (((torch.rand(shape),), {}) for shape in shapes))
 
 
 def known_arguments(call: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the values that a callable has arguments for."""
+    """The values for which a callable has arguments."""
     there = inspect.signature(call).parameters
     return {name: value for name, value in values.items() if name in there}
 
 
 def small_enough(net: nn.Module, most: int = MOST_VALUES) -> nn.Module:
-    """The net; an error if it is too large to be tried."""
+    """The net itself; raise an error if it is too large."""
     values = sum(0 if nn.parameter.is_lazy(p) else p.numel() for p in net.parameters())
     if values > most:
         raise ValueError(f"too large: {values:,} values")
@@ -118,7 +118,7 @@ def first_that_builds(
     inputs: Callable[[nn.Module], Inputs],
     most: int = MOST_VALUES,
 ) -> _Given:
-    """The first candidate of which a tiny net can be built and called, or else only be built."""
+    """The first candidate from which a tiny net can be built and called, or at least built."""
     built, error = [], None
     for given in candidates:
         try:

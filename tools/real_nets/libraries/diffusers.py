@@ -12,7 +12,7 @@ from torch import nn
 from tools.real_nets.libraries import Inputs, RealNet, first_that_builds, first_that_works
 
 MOST_VALUES = 20_000_000
-# The largest value of a size, by a part of its name; the first part that fits decides.
+# The largest value of a size, by a part of its name; the first part that matches is used.
 SIZES = {
     "layers_per_block": 1,
     "layers": 1,
@@ -47,7 +47,7 @@ def build(kind: type[nn.Module]) -> nn.Module:
 
 @cache
 def tiny(kind: type[nn.Module]) -> dict[str, Any]:
-    """The tiniest arguments with which the net can be built, and called if possible."""
+    """The smallest arguments with which the net can be built and, if possible, called."""
     arguments = inspect.signature(kind).parameters
     defaults = {name: argument.default for name, argument in arguments.items()}
     small = {name: min(value, most(name, value)) for name, value in defaults.items() if type(value) is int}

@@ -1,4 +1,4 @@
-"""Nets for medical images of MONAI, on two dimensions and on three."""
+"""Nets for medical images of MONAI, in two and three dimensions."""
 
 import inspect
 from collections.abc import Iterator
@@ -95,7 +95,7 @@ def nets() -> Iterator[RealNet]:
 
 
 def modules_of(library: ModuleType) -> list[type[nn.Module]]:
-    """Each class once, whatever its names."""
+    """Each class once, even if it has several names."""
     there = [
         each for each in vars(library).values() if isinstance(each, type) and issubclass(each, nn.Module)
     ]
@@ -103,7 +103,7 @@ def modules_of(library: ModuleType) -> list[type[nn.Module]]:
 
 
 def build(kind: type[nn.Module], dims: int) -> nn.Module:
-    """With the arguments that have no default, or else with all that are known."""
+    """Build with all known arguments; if that fails, with the usual ones, or only with the required ones."""
     arguments = inspect.signature(kind).parameters.values()
     needed = [argument.name for argument in arguments if argument.default is argument.empty]
     usual = [*needed, "spatial_dims", "in_channels", "out_channels", "img_size", "channels", "strides"]
@@ -118,7 +118,7 @@ def build(kind: type[nn.Module], dims: int) -> nn.Module:
 
 
 def sized(value: Any, dims: int) -> Any:
-    """A size that depends on the number of dimensions is written as text."""
+    """Replace a text by the size that it describes for this number of dimensions."""
     if isinstance(value, str) and value.endswith("dims"):
         side = value.removesuffix("dims").strip()
         return (int(side),) * dims if side else dims

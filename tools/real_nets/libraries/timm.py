@@ -10,7 +10,7 @@ from torch import nn
 
 from tools.real_nets.libraries import Inputs, RealNet, first_that_works, small_enough, smallest
 
-TRIED = 12  # of the names of a family, beginning with those that look small
+TRIED = 12  # names of a family that are tried, starting with those that look small
 SMALL = [
     "test",
     "atto",
@@ -48,7 +48,7 @@ def build(family: str) -> nn.Module:
 
 @cache
 def fewer_layers(family: str) -> dict[str, Any]:
-    """What makes the net small enough, if anything does."""
+    """Arguments that make the net small enough, if there are any."""
     error = None
     for arguments in ({}, {"depth": 2}, {"depths": (1, 1, 1, 1)}, {"layers": (1, 1, 1, 1)}):
         try:

@@ -91,7 +91,7 @@ def nets() -> Iterator[RealNet]:
 
 
 def build(kind: type[nn.Module], **given: Any) -> nn.Module:
-    """With the arguments that have no default, or else with more of them."""
+    """Build with the arguments that have no default; if that fails, with more of them."""
     arguments = inspect.signature(kind).parameters.values()
     needed = [a.name for a in arguments if a.default is a.empty and a.kind is a.POSITIONAL_OR_KEYWORD]
     values = {**SIZES, **{name: make() for name, make in parts().items() if name in needed}, **given}
@@ -121,7 +121,7 @@ def memory() -> nn.Module:
 
 @cache
 def samples() -> dict[str, Any]:
-    """Arguments of calls, by their names."""
+    """The arguments of calls, by their names."""
     x = torch.rand(NODES, CHANNELS)
     edges = torch.randint(NODES, (2, EDGES))
     batch = torch.arange(NODES) // 5

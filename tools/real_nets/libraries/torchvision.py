@@ -34,7 +34,7 @@ def create(name: str) -> nn.Module:
     with_backbone = "weights_backbone" in builder.__wrapped__.__annotations__
     arguments: dict[str, Any] = {"weights_backbone": None} if with_backbone else {}
     if ".detection." in builder.__module__ and "ssd" not in name:
-        arguments |= {"min_size": 64, "max_size": 64}  # to which it resizes its images
+        arguments |= {"min_size": 64, "max_size": 64}  # the net resizes its images to this size
     return builder(weights=None, **arguments)
 
 

@@ -26,7 +26,7 @@ HEADS += [
 ]
 HEADS += ["SEMANTIC_SEGMENTATION", "DEPTH_ESTIMATION", "BACKBONE", "TEXT_TO_WAVEFORM", "MASK_GENERATION"]
 WORDS, MOST_VALUES = 128, 20_000_000
-# The largest value of a size, by a part of its name; the first part that fits decides.
+# The largest value of a size, by a part of its name; the first part that matches is used.
 SIZES = {"vocab_size": WORDS, "experts": 2, "layers": 2, "n_layer": 2, "depth": 2, "blocks": 2}
 SIZES |= {"head_dim": 16, "heads": 4, "n_head": 4, "num_head": 4, "d_kv": 16, "lora_rank": 16, "d_state": 16}
 SIZES |= {"patch_size": 8, "image_size": 32, "mel_bins": 32, "codebook_size": 64, "num_codebooks": 2}
@@ -39,7 +39,7 @@ SIZES |= {
     "d_ff": 64,
 }
 SIZES |= {"embed": 64, "embd": 64, "hidden_dim": 64, "mlp_dim": 64, "projection_dim": 64, "inner_dim": 64}
-# What some architectures need as it is: tried in this order.
+# Sizes that some architectures need unchanged, tried in this order.
 KEPT = [(), ("head_dim",), ("patch", "image"), ("head_dim", "d_state", "patch", "image", "experts", "depth")]
 KEPT += [("head", "size", "dim", "d_"), ("",)]
 
@@ -50,7 +50,7 @@ def nets() -> Iterator[RealNet]:
 
 
 def names() -> list[str]:
-    """The base model of each kind of configuration, and the model with the first head that there is."""
+    """The base model of each kind of configuration, and the model with the first available head."""
     found: dict[str, None] = {}
     have_head: set[str] = set()
     for mapping in ["MODEL_MAPPING_NAMES", *(f"MODEL_FOR_{head}_MAPPING_NAMES" for head in HEADS)]:
@@ -59,17 +59,17 @@ def names() -> list[str]:
                 found |= dict.fromkeys([models] if isinstance(models, str) else models[:1])
             if mapping != "MODEL_MAPPING_NAMES":
                 have_head.add(kind)
-    return [name for name in found if "Timm" not in name]  # whose nets are those of timm
+    return [name for name in found if "Timm" not in name]  # their nets are those of timm
 
 
 def build(name: str) -> nn.Module:
     model = getattr(transformers, name)
-    return model(copy.deepcopy(tiny_config(model)))  # saving a net writes into its configuration
+    return model(copy.deepcopy(tiny_config(model)))  # saving a net writes to its configuration
 
 
 @cache
 def tiny_config(model: type[nn.Module]) -> PreTrainedConfig:
-    """The tiniest configuration with which the net can be built and called, or else only be built."""
+    """The smallest configuration with which the net can be built and called, or at least built."""
 
     def built(kept: tuple[str, ...]) -> nn.Module:
         return model(tiny(model.config_class, kept))
@@ -78,7 +78,7 @@ def tiny_config(model: type[nn.Module]) -> PreTrainedConfig:
 
 
 def tiny(kind: type[PreTrainedConfig], kept: tuple[str, ...]) -> PreTrainedConfig:
-    """A configuration with small sizes, except for those whose names have a word of `kept` in them."""
+    """A configuration with small sizes, except for those with a word of `kept` in their names."""
     given: dict[str, Any] = {}
     identifiers = iter(range(WORDS - 1, 0, -1))
     for field in dataclasses.fields(kind):
@@ -101,7 +101,7 @@ def tiny(kind: type[PreTrainedConfig], kept: tuple[str, ...]) -> PreTrainedConfi
 
 
 def inputs(net: nn.Module) -> Inputs:
-    """Ids, pixels or sound by the names of the arguments."""
+    """Ids, pixels or sound, by the names of the arguments."""
     arguments = inspect.signature(net.forward).parameters
     needed = [name for name, argument in arguments.items() if argument.default is argument.empty]
     values = {name: shapes for name, shapes in samples(net).items() if name in arguments}
@@ -124,7 +124,7 @@ def inputs(net: nn.Module) -> Inputs:
 
 
 def samples(net: nn.Module) -> dict[str, list[Tensor]]:
-    """What the usual arguments can be, in a few shapes."""
+    """Possible values of the usual arguments, in a few shapes."""
 
     def find(name: str, default: int) -> int:
         parts = [net.config, *(getattr(net.config, part, None) for part in net.config.sub_configs)]

@@ -57,7 +57,7 @@ NETS: dict[str, dict[str, Any]] = {
 def nets() -> Iterator[RealNet]:
     for name, options in LAYERS.items():
         yield RealNet(f"decoder: {name}", partial(wrapped, Decoder, options, {}), words)
-        if name != "xpos":  # which only looks back
+        if name != "xpos":  # xpos only supports causal attention
             yield RealNet(f"encoder: {name}", partial(wrapped, Encoder, options, {}), words)
     for name, options in NETS.items():
         yield RealNet(f"decoder: {name}", partial(wrapped, Decoder, {}, options), words)
