@@ -244,7 +244,7 @@ def main() -> None:
     results = {case: compare(case, options.rounds) for case in options.cases}
     notes = ["", origin(options.rounds, "torch", "safetensors", "xxhash")]
     tables = {
-        ("serialization.md", f"table of {title}"): [
+        ("speed.md", f"table of {title}"): [
             *table([title, *results, "memory"], cells(results, ways)),
             *notes,
         ]

@@ -836,44 +836,12 @@ print(torch.equal(whole.weight, original.weight))
 #
 # Skip this unless your nets are large or you save them often.
 #
-# Each cell of the tables gives the time, and before it the ratio to the time in the first row, which serves as the limit.
-# For loading, the first row copies the same tensors from one place in memory to another.
-# For saving, the first row writes the same number of bytes to a file; the system may bring them to the disk later.
-# The last column is the largest amount of memory that was needed in addition to the net, divided by the size of the net of 1 GiB.
-# It includes the pages of memory-mapped files.
-# A <dfn>memory-mapped file</dfn> is read into memory page by page, whenever a program uses a page, and the system can drop the pages from memory at any time.
-#
-# | loading | 1 MiB | 100 MiB | 1 GiB | 2,000 layers | memory |
-# | --- | --: | --: | --: | --: | --: |
-# | from memory to memory: the limit | 1.00 ± 0.00, 35.4 µs | 1.00 ± 0.00, 7.35 ms | 1.00 ± 0.00, 66.5 ms | 1.00 ± 0.00, 17 ms | 0.00 |
-# | `load_parameters(..., verify=False)` | 13.91 ± 2.60, 493 µs | 1.46 ± 0.07, 10.9 ms | 1.60 ± 1.53, 106 ms | 5.06 ± 2.11, 64.3 ms | 1.00 |
-# | `load_parameters` | 13.24 ± 0.71, 469 µs | 2.30 ± 0.14, 16.8 ms | 2.58 ± 0.38, 171 ms | 7.42 ± 1.61, 94 ms | 1.00 |
-# | safetensors: `load_file`, `load_state_dict` | 11.07 ± 0.90, 392 µs | 1.51 ± 0.10, 10.9 ms | 1.93 ± 0.29, 126 ms | 76.60 ± 17.56, 1.22 s | 1.00 |
-# | safetensors: `load_model` | 12.75 ± 1.68, 447 µs | 1.42 ± 0.06, 10.4 ms | 1.71 ± 0.25, 114 ms | 65.74 ± 38.81, 1.09 s | 1.00 |
-# | safetensors: `safe_open`, `copy_` | 9.50 ± 3.03, 333 µs | 1.36 ± 0.10, 9.68 ms | 1.64 ± 0.25, 104 ms | 4.17 ± 4.74, 70.8 ms | 1.00 |
-# | `torch.load`, `load_state_dict` | 25.69 ± 0.50, 901 µs | 7.00 ± 0.56, 50.8 ms | 10.99 ± 0.33, 698 ms | 78.00 ± 50.18, 1.32 s | 1.00 |
-# | `torch.load(mmap=True)`, `load_state_dict` | 29.02 ± 3.09, 1.04 ms | 1.84 ± 0.06, 13.7 ms | 2.23 ± 0.56, 148 ms | 66.75 ± 34.37, 1.13 s | 1.00 |
-# | the same with `assign=True` | 25.88 ± 1.13, 908 µs | 0.62 ± 0.03, 4.52 ms | 0.82 ± 0.04, 54.7 ms | 97.40 ± 42.70, 1.31 s | 0.00 |
-# | reading the file into memory | 1.52 ± 0.03, 54 µs | 2.37 ± 0.13, 17.4 ms | 2.99 ± 0.38, 190 ms | 0.00 ± 0.00, 37.9 µs | 0.00 |
-# | touching every page of the mapped file | 1.39 ± 0.12, 49.8 µs | 0.46 ± 0.12, 3.28 ms | 0.91 ± 0.24, 58 ms | 0.00 ± 0.00, 62.7 µs | 1.00 |
-#
-# Medians of 3 rounds and half of the distance between their quartiles, 2026-11-21: 2 cores of AMD EPYC, Python 3.11.7, torch 2.13.0, safetensors 0.8.0, xxhash 4.1.0.
-#
-# | saving | 1 MiB | 100 MiB | 1 GiB | 2,000 layers | memory |
-# | --- | --: | --: | --: | --: | --: |
-# | writing as many bytes: the limit | 1.00 ± 0.00, 877 µs | 1.00 ± 0.00, 74.4 ms | 1.00 ± 0.00, 1.64 s | 1.00 ± 0.00, 405 µs | 0.00 |
-# | `save_parameters`, `fsync` left out | 1.49 ± 0.22, 1.55 ms | 2.43 ± 1.05, 181 ms | 0.74 ± 0.29, 1.21 s | 249.81 ± 74.93, 105 ms | 0.00 |
-# | safetensors: `save_file` | 1.33 ± 0.11, 1.17 ms | 1.20 ± 1.00, 110 ms | 0.54 ± 0.25, 904 ms | 254.62 ± 14.36, 105 ms | 0.00 |
-# | safetensors: `save_model` | 1.44 ± 0.10, 1.26 ms | 1.25 ± 0.13, 103 ms | 0.63 ± 0.35, 1.02 s | 281.78 ± 64.18, 112 ms | 0.00 |
-# | `torch.save` | 1.73 ± 0.12, 1.53 ms | 1.29 ± 0.08, 108 ms | 1.10 ± 0.32, 1.32 s | 324.14 ± 57.33, 129 ms | 0.00 |
-# | `save_parameters` | 2.00 ± 0.23, 2.11 ms | 2.70 ± 0.63, 201 ms | 0.83 ± 1.58, 1.6 s | 177.95 ± 63.94, 73.6 ms | 0.00 |
-# | writing as many bytes, and `fsync` | 1.16 ± 0.06, 1.01 ms | 1.16 ± 0.19, 86 ms | 0.91 ± 0.49, 1.37 s | 1.28 ± 0.24, 509 µs | 0.00 |
-#
-# Medians of 3 rounds and half of the distance between their quartiles, 2026-11-21: 2 cores of AMD EPYC, Python 3.11.7, torch 2.13.0, safetensors 0.8.0, xxhash 4.1.0.
+# The tables are on the page Speed; this is what they show.
 #
 # **Loading.** Without checksums, `load_parameters` takes about as long as `load_file` and `load_state_dict` with safetensors.
 # For a net of 2,000 layers, it is more than ten times faster: for every module of a container, `load_state_dict` goes through all the names of that container.
-# Copying from a memory-mapped file takes longer than copying from memory, because the system provides the pages of the file during the copy.
+# A <dfn>memory-mapped file</dfn> is read into memory page by page, whenever a program uses a page, and the system can drop the pages from memory at any time.
+# Copying from such a file takes longer than copying from memory, because the system provides the pages of the file during the copy.
 # Comparing the checksums reads every byte once more, about as fast as it is copied.
 # For a net of 1 MiB, loading takes half a millisecond altogether, and most of that time is spent on opening the file and comparing names.
 #
