@@ -8,10 +8,27 @@ from pathlib import Path
 import pytest
 from tests.site.built_site import DOCS, PAGES, PUBLISHED, ROOT, html
 
-NAV = re.findall(r"^ *- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
-SOURCES = {page: (DOCS / page).read_text("utf-8").rstrip().split("\n") for page in NAV}
-TITLES = {page: source[0].removeprefix("# ") for page, source in SOURCES.items()}
-FIRST_SENTENCES = {page: re.sub(r"\[(.+?)\]\(.+?\)|`", r"\1", source[2]) for page, source in SOURCES.items()}
+NAMED = re.findall(r"^ *- (?:(\w+): )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
+NAV = [page for _, page in NAMED]
+
+
+def source(page: str) -> list[str]:
+    """The lines of a page, without the settings at its top."""
+    text = (DOCS / page).read_text("utf-8")
+    return re.sub(r"\A---\n.*?\n---\n+", "", text, flags=re.S).rstrip().split("\n")
+
+
+def description(lines: list[str]) -> str:
+    """What a topic teaches, or another page's first sentence."""
+    able = "- **What you will be able to do:** "
+    taught = [line.replace(able, "You will be able to ") for line in lines if line.startswith(able)]
+    first = next(line for line in lines[1:] if line and not line.startswith("<"))
+    return re.sub(r"\[(.+?)\]\(.+?\)|`", r"\1", (taught or [first])[0])
+
+
+SOURCES = {page: source(page) for page in NAV}
+TITLES = {page: name or SOURCES[page][0].removeprefix("# ") for name, page in NAMED}
+DESCRIPTIONS = {page: description(lines) for page, lines in SOURCES.items()}
 
 
 def full_text(site: Path, address: str = "") -> dict[str, str]:
@@ -37,7 +54,7 @@ def test_the_list_has_every_page(address: str, site: Path, published: Path) -> N
         (name, folder / url.removeprefix(address) / "index.html", sentence) for name, url, sentence in entries
     }
     assert all(url.startswith(address) for _, url, _ in entries)
-    assert found == {(TITLES[page], html(folder, page), FIRST_SENTENCES[page]) for page in PAGES}
+    assert found == {(TITLES[page], html(folder, page), DESCRIPTIONS[page]) for page in PAGES}
 
 
 @pytest.mark.parametrize("address", ["", PUBLISHED], ids=["at home", "published"])
@@ -83,7 +100,7 @@ def documented(nodes: Iterable[ast.stmt]) -> list[ast.ClassDef | ast.FunctionDef
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_described_by_its_first_sentence(page: str, site: Path) -> None:
-    """Search engines and previews of links show it."""
+def test_a_page_is_described_by_what_it_teaches(page: str, site: Path) -> None:
+    """Or by its first sentence. Search engines and previews of links show it."""
     described = re.findall('<meta name="description" content="(.*)">', html(site, page).read_text("utf-8"))
-    assert described == [FIRST_SENTENCES[page].replace('"', "&#34;").replace("'", "&#39;")]
+    assert described == [DESCRIPTIONS[page].replace('"', "&#34;").replace("'", "&#39;")]
