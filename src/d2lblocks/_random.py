@@ -38,7 +38,7 @@ def set_random_states(states: dict[str, Any]) -> None:
     if "numpy" in states and (numpy := sys.modules.get("numpy")):
         _, numbers, position, *_ = states["numpy"]
         if position not in range(len(numbers) + 1):  # NumPy does not check, and would read outside its memory
-            raise ValueError(f"NumPy's random numbers have no place {position}")
+            raise ValueError(f"NumPy's generator has no position {position}")
         numpy.random.set_state(states["numpy"])
     for device, state in zip(range(torch.cuda.device_count()), states.get("cuda", ()), strict=False):
         torch.cuda.set_rng_state(state, device)

@@ -211,7 +211,7 @@ def test_the_nearest_names_are_looked_for_in_large_nets_as_well() -> None:
     with pytest.raises(RuntimeError) as caught:
         load_parameters(net, "x.st", verify=False)
     assert str(caught.value).count("the nearest is") == 25
-    assert str(caught.value).endswith("and 1000 more. (Nearest names: looked for beside the first 25 only.)")
+    assert str(caught.value).endswith("and 1000 more. (The nearest names are given for the first 25 only.)")
 
 
 # Sizes that a lazy layer knows.

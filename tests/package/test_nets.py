@@ -270,7 +270,7 @@ UNFIT: list[tuple[Make, type[Exception], str, str]] = [
     (lambda: nn.LazyLinear(1, device="meta"), ValueError, "cannot save 'weight', 'bias': not init", "cannot load 'weight': .*to_empty"),
     (lambda: buffers(torch.ones(2, dtype=torch.complex128)), TypeError, "cannot save 'x0': safetensors has no torch.complex128$", ""),
     (lambda: buffers(torch.eye(2).to_sparse()), TypeError, "'x0' is a tensor of a kind that .*: Tensor of torch.sparse_coo", "'x0' is"),
-    (lambda: Extra(2, 1), TypeError, "'_extra_state' is no parameter and no buffer", "'_extra_state' is"),
+    (lambda: Extra(2, 1), TypeError, "'_extra_state' is neither a parameter nor a buffer", "'_extra_state' is"),
     (transposed, TypeError, "'1.weight' is another view of the memory of '0.weight', such as its transpose", "'1.weight' is"),
     (partial(transposed, 2), TypeError, "'1.weight' is another view of the memory of '0.weight'", "'1.weight' is"),
 ]  # fmt: skip

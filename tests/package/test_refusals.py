@@ -194,7 +194,7 @@ def test_random_states_that_would_read_beyond_memory_are_refused(tmp_path: Path)
 
     signed(path, change)
     before = look({})
-    with pytest.raises(RuntimeError, match=r"random states: ValueError\(.*no place 1000000000"):
+    with pytest.raises(RuntimeError, match=r"random states: ValueError\(.*no position 1000000000"):
         load_checkpoint(tmp_path, 1)
     assert same(look({}), before)
 
@@ -209,6 +209,6 @@ def test_a_tensor_is_read_once(tmp_path: Path) -> None:
 
     signed(path, change)
     with pytest.raises(
-        DamagedFileError, match=r"it is no checkpoint: KeyError\('optimizer.state.0.exp_avg'\)"
+        DamagedFileError, match=r"it is not a checkpoint: KeyError\('optimizer.state.0.exp_avg'\)"
     ):
         load_checkpoint(tmp_path, 1, optimizer=run()["optimizer"])

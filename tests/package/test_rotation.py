@@ -107,7 +107,7 @@ def test_what_was_just_saved_stays(tmp_path: Path) -> None:
     damage(tmp_path, 500)
     assert load(tmp_path, 200) == 200
     with pytest.warns(
-        UserWarning, match=r"step-500.safetensors is a checkpoint of a later step, so \"last\" stands"
+        UserWarning, match=r"step-500.safetensors is a checkpoint of a later step, so \"last\" means"
     ):
         assert save(tmp_path, 201, 202, 203, keep=2) == [202, 203, 300, 400, 500]
 
@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_skipped(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="^skipped: ") as caught, pytest.raises(DamagedFileError) as error:
         load(tmp_path)
     assert str(error.value) == f"every checkpoint in {tmp_path} is damaged"
-    reasons = ["it is empty", "'.*' is damaged", "it is no checkpoint"]
+    reasons = ["it is empty", "'.*' is damaged", "it is not a checkpoint"]
     for warning, step, reason in zip(caught, (3, 2, 1), reasons, strict=True):
         assert re.search(f"step-{step}.safetensors: {reason}", str(warning.message))
 

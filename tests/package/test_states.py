@@ -249,7 +249,7 @@ def test_a_place_beyond_the_numbers_is_refused(name: str, tmp_path: Path) -> Non
             pair[1] = {"pos": 625, "buffer_pos": 5}.get(pair[0], pair[1])  # one past the largest
 
     signed(path, change)
-    with pytest.raises(RuntimeError, match=r"part: ValueError\(.*no place (625|5)"):
+    with pytest.raises(RuntimeError, match=r"part: ValueError\(.*no position (625|5)"):
         load_checkpoint(tmp_path, part=part)
     assert draw(part) == draw(untouched)
 
@@ -391,7 +391,7 @@ def test_an_extra_state_that_no_file_can_hold_is_refused(tmp_path: Path) -> None
     with pytest.raises(TypeError, match=r"cannot save object at extra state of net.0._extra_state.x"):
         save_checkpoint(tmp_path, 1, net=net)
     with pytest.raises(
-        TypeError, match=r"'0._extra_state' is no parameter and no buffer.*save_checkpoint saves it"
+        TypeError, match=r"'0._extra_state' is neither a parameter nor a buffer.*save_checkpoint saves it"
     ):
         save_parameters(net, tmp_path / "x")
 

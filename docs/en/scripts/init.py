@@ -860,7 +860,7 @@ def _fill(name: str, parameter: nn.Parameter, function: Callable[..., Any], give
         with writing(parameter), undrawn:
             result = function(parameter, **given)
         if isinstance(result, Tensor) and not _in_one_memory(result, parameter):
-            raise ValueError(f"expected {_text(function)} to fill its tensor in place, but it gave a new one")
+            raise ValueError(f"expected {_text(function)} to fill its tensor in place, but it returned a new one")
     except BaseException as error:
         error.add_note(f"{_text(function)} was filling '{name}' of shape {tuple(parameter.shape)}")
         raise

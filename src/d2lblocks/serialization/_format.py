@@ -44,7 +44,7 @@ def write(
     """
     for name in (*tensors, *ties):
         if _NO_NAME.fullmatch(name):
-            raise ValueError(f"cannot save {name!r}: safetensors has no such names")
+            raise ValueError(f"cannot save {name!r}: safetensors does not allow such a name")
     # Wider types come first, so that each tensor starts at a multiple of its width.
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     entries = dict(zip(names, _entries([tensors[name] for name in names]), strict=True))
@@ -83,7 +83,7 @@ def _header(entries: Mapping[str, Any], ties: Mapping[str, str], ours: Mapping[s
     header = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     if len(header) > _MAX_HEADER:
-        found = f"names and values that are no tensors take {len(header):,} bytes"
+        found = f"names and values that are not tensors take {len(header):,} bytes"
         raise ValueError(f"cannot save: {found}, and safetensors has a place for {_MAX_HEADER:,}")
     return len(header).to_bytes(8, "little") + header
 
@@ -149,11 +149,11 @@ class FileContent:
         self.notes = self.checksums = None
         if (text := metadata.get(_OURS)) is not None:
             if xxhash.xxh3_64_hexdigest(text.encode()) != metadata[_OURS_CHECKSUM]:
-                raise ValueError("its metadata are not those that were written")
+                raise ValueError("its metadata have changed since it was written")
             ours = json.loads(text)
             self.ties, self.notes, self.checksums = dict(ours["ties"]), ours["notes"], dict(ours["xxh3_64"])
             if {*self.checksums, *self.ties.values()} != header.keys():
-                raise ValueError("its names are not those that were written")
+                raise ValueError("its names have changed since it was written")
         self.names = header.keys() | self.ties.keys()
 
     def __getitem__(self, name: str) -> Tensor:
@@ -203,7 +203,7 @@ def reading(path: FilePath) -> Iterator[FileContent]:
                 pass
             content = FileContent(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
         except Exception as error:
-            reason = f"it is no safetensors file, or damaged: {error}"
+            reason = f"it is not a safetensors file, or it is damaged: {error}"
             if kind := kind_of_file(path, but=SAFETENSORS):
                 reason = f"it is {kind}"
             raise DamagedFileError(f"cannot load {os.fspath(path)}: {reason}") from error

@@ -97,7 +97,7 @@ def read_notes(file: FileContent, parts: Mapping[str, Any], path: Path) -> Notes
         reason = f"it has an object of {error}, which this program has not imported"
         raise RuntimeError(f"cannot load {os.fspath(path)}: {reason}") from error
     except Exception as error:  # not because of a damaged tensor: all checksums were compared before
-        raise DamagedFileError(f"cannot load {os.fspath(path)}: it is no checkpoint: {error!r}") from error
+        raise DamagedFileError(f"cannot load {os.fspath(path)}: it is not a checkpoint: {error!r}") from error
 
 
 def _groups(shapes: Any, more: Any) -> Groups:

@@ -74,7 +74,7 @@ def _set_numpy_state(part: Any, state: Any) -> None:
     ):
         if position is not None and position not in range(len(numbers) + 1):
             # NumPy does not check, and would read outside its memory.
-            raise ValueError(f"NumPy's random numbers have no place {position}")
+            raise ValueError(f"NumPy's generator has no position {position}")
     if hasattr(part, "bit_generator"):
         part.bit_generator.state = state
     else:

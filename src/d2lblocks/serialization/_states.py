@@ -31,7 +31,7 @@ def named_state(net: nn.Module, prefix: str = "", extra: dict[str, Any] | None =
         if id(tensor) not in own:
             if extra is None:
                 raise TypeError(
-                    f"'{name}' is no parameter and no buffer, and a file of those has no place for it: "
+                    f"'{name}' is neither a parameter nor a buffer, so this file cannot hold it: "
                     "save_checkpoint saves it"
                 )
             extra[name] = tensor
@@ -206,7 +206,7 @@ def _first_names(state: State) -> dict[str, str]:
         if name != other and not is_lazy(state[name]) and _view(state[name]) != _view(state[other]):
             raise TypeError(
                 f"'{name}' is another view of the memory of '{other}', such as its transpose, "
-                "which a file cannot tell: keep one parameter, and transpose it in forward"
+                "which a file cannot record: keep one parameter, and transpose it in forward"
             )
     return first
 
@@ -224,7 +224,7 @@ def _listed(names: list[str], others: list[str]) -> str:
     for at, name in enumerate(names[:compared]):
         for near in difflib.get_close_matches(name, others, n=1):
             texts[at] += f' (the nearest is "{near}")'
-    few = f" (Nearest names: looked for beside the first {compared} only.)" if compared < len(texts) else ""
+    few = f" (The nearest names are given for the first {compared} only.)" if compared < len(texts) else ""
     if len(names) > 1000:
         texts.append(f"and {len(names) - 1000} more")
     return f"{', '.join(texts)}.{few}"

@@ -105,7 +105,7 @@ def save_checkpoint(
     if (last := last_step(path.parent)) > step:
         there = f"{os.fspath(path_of(path.parent, last))} is a checkpoint of a later step"
         remedy = "if this is a new run, give it a folder of its own"
-        warnings.warn(f'{there}, so "last" stands for that one: {remedy}', stacklevel=2)
+        warnings.warn(f'{there}, so "last" means that one: {remedy}', stacklevel=2)
     return path
 
 

@@ -94,7 +94,7 @@ def load(path: FilePath, *, device: torch.device | str = "cpu") -> Any:
         try:
             return torch.load(file, map_location=device, weights_only=True)
         except Exception as error:
-            reason = "it is damaged, or no file of torch.save"
+            reason = "it is damaged, or not a file of torch.save"
             if kind := kind_of_file(path, but=TORCH_SAVE):
                 reason = f"it is {kind}"
             elif found := re.search(r"GLOBAL (\S+)", str(error)):
