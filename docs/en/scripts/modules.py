@@ -7,11 +7,11 @@
 #
 # You want to build a network that no ready-made class offers: it has two inputs, or a loop, or one layer in two places.
 # In PyTorch you write it as a class of your own.
-# Such a class can run without an error although PyTorch does not find some of its layers; these layers are then not trained, saved or moved to the GPU.
+# Such a network can run without an error although PyTorch does not find some of its layers; these layers are then not trained, saved or moved to the GPU.
 #
 # - **What you will be able to do:** write a network as a module made of other modules, and tell which of its parts PyTorch trains, saves and moves.
 # - **What you need:** Python, including classes and methods; and what a tensor is, for example from [Tensors](https://docs.pytorch.org/tutorials/beginner/basics/tensorqs_tutorial.html) on pytorch.org.
-# - **How long it takes:** about 20 minutes up to In the library, which is all the next topic needs; about 70 minutes with everything and the exercises.
+# - **How long it takes:** about 20 minutes up to In the library, which is all the next topic needs; about 75 minutes with everything and the exercises.
 #
 # Every snippet on this page uses these three imports:
 
@@ -202,7 +202,7 @@ print(SizedMLP(20, 64, 3)(X).shape)
 # Call `net(X)`, not `net.forward(X)`.
 # As with every callable object in Python, `net(X)` runs the `__call__` method of its class.
 # `nn.Module` defines `__call__`: it runs `forward` and the *hooks* of the module.
-# A hook is a function that runs before or after `forward`; you or a library attached it to the module.
+# A hook is a function that you or a library attached to the module; it runs before or after `forward`.
 #
 # PyTorch passes three things to a forward hook: the module, its inputs and its output.
 # This snippet attaches a hook that stores the shape of each output, and then calls the net in three ways.
@@ -848,7 +848,7 @@ print(list(net.state_dict()))
 #> ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
 
 # %% [markdown]
-# To notice it next time: print the net. A layer that is not in the printout is not registered.
+# To notice it next time: print the net; a layer that is not in the printout is not registered.
 #
 # For modules with names, use `nn.ModuleDict`; a Python dictionary does not register its modules either.
 # The keys of an `nn.ModuleDict` become attributes.

@@ -11,7 +11,7 @@
 #
 # - **What you will be able to do:** find, read, change, freeze and share the parameters of a net, and recognize the changes that PyTorch does not notice.
 # - **What you need:** Layers and modules, up to its section In the library.
-# - **How long it takes:** about 25 minutes up to In the library, which is all the next topic needs; about 55 minutes with everything and the exercises.
+# - **How long it takes:** about 25 minutes up to In the library, which is all the next topic needs; about 60 minutes with everything and the exercises.
 #
 # The first sections use this small net, which returns one number for each example in the batch `X`:
 
@@ -51,7 +51,7 @@ print(list(net[2].state_dict()))
 #
 # Training changes the parameters so that a number called the loss becomes smaller.
 # The <dfn>loss</dfn> is a single number that measures how far the output of a net is from the desired output.
-# The <dfn>gradient</dfn> of a parameter has one number for each number of the parameter; it says how much a result, usually the loss, changes when only that number changes a little.
+# The <dfn>gradient</dfn> of a parameter has one number for each number of the parameter: how much a result, usually the loss, changes when only that number changes a little.
 # Calling `backward()` on the result computes the gradient of each parameter and stores it in the attribute `.grad`:
 
 # %%
@@ -89,9 +89,9 @@ print(net[2].bias.grad)
 # %% [markdown]
 # `None` has two advantages over zeros: it frees the memory, and it makes the optimizer skip the parameter.
 # An <dfn>optimizer</dfn> is an object that uses the gradients of parameters to change their values, so that the loss becomes smaller.
-# Two options of an optimizer can change a parameter even if its gradient is zero.
-# <dfn>Momentum</dfn> makes an optimizer use the gradients of earlier steps too.
-# <dfn>Weight decay</dfn> makes an optimizer move each parameter a little toward zero in every step.
+# Two options can change a parameter if its gradient is zero, but not if it is `None`.
+# <dfn>Momentum</dfn> is an option that makes an optimizer also use the gradients of earlier steps.
+# <dfn>Weight decay</dfn> is an option that makes an optimizer move each parameter a little toward zero in every step.
 #
 # **Cost.** Code that reads `.grad` must expect `None`.
 
@@ -144,7 +144,7 @@ print([name for name in net.state_dict() if name not in parameters])
 # %% [markdown]
 # (A picture: A tree. The Sequential has three names, 0, 1 and 2. The names 0 and 2 lead to the same Linear, whose parameters weight and bias therefore have two names each. The name 1 leads to a BatchNorm1d with the parameters weight and bias and the buffers running_mean, running_var and num_batches_tracked.)
 #
-# The first three names are the buffers of the batch normalization layer: its running mean, its running variance and a counter of batches.
+# The first three names are the buffers of the batch normalization layer: its running mean and running variance, which are averages over the batches so far, and a counter of batches.
 # They are saved and moved with the net, but not trained.
 # The last two are additional names: `2.weight` is the same parameter as `0.weight`, and `2.bias` is the same as `0.bias`.
 #
@@ -404,7 +404,7 @@ print(len(list(model.parameters())), list(model.state_dict()))
 # ### Operations that untie weights
 #
 # Skip this on a first reading: it matters once you load, move or replace tied weights.
-# Three operations silently give each layer its own parameter.
+# Some operations, such as the next three, silently give each layer its own parameter.
 # Tie the weights again after each of them.
 #
 # The first is `load_state_dict` with `assign=True`:
@@ -865,7 +865,7 @@ print(layer.bias)
 #
 # A layer reports a wrong shape, in a line that has nothing to do with your mistake.
 # You assigned a tensor of a wrong shape to `.data`, which accepts any shape and any dtype.
-# The next forward pass raises an error, or, if PyTorch can broadcast the wrong shape, there is no error at all:
+# The next forward pass raises an error; if PyTorch can broadcast the wrong shape, there is no error at all:
 
 # %%
 layer = nn.Linear(3, 1)
@@ -911,7 +911,8 @@ print(w.grad)
 #> tensor(4.)
 
 # %% [markdown]
-# To notice it next time: never use `.data`. If you change a weight too early under `torch.no_grad()`, `backward()` raises an error instead of computing a wrong gradient.
+# To notice it next time: never use `.data`.
+# If you change a weight too early under `torch.no_grad()`, `backward()` raises an error instead of computing a wrong gradient.
 
 # %% [markdown]
 # ### A replaced layer does not learn
