@@ -7,11 +7,11 @@
 #
 # You want to build a network that no ready-made class offers: it has two inputs, or a loop, or one layer in two places.
 # In PyTorch you write it as a class of your own.
-# The class may run without an error and still hide its layers from PyTorch, so that nothing is trained, saved or moved to the GPU.
+# Such a network can run without an error although PyTorch does not find some of its layers; these layers are then not trained, saved or moved to the GPU.
 #
 # - **What you will be able to do:** write a network as a module made of other modules, and tell which of its parts PyTorch trains, saves and moves.
 # - **What you need:** Python, including classes and methods; and what a tensor is, for example from [Tensors](https://docs.pytorch.org/tutorials/beginner/basics/tensorqs_tutorial.html) on pytorch.org.
-# - **How long it takes:** about 20 minutes up to In the library, which is all the next topic needs; about 70 minutes with everything and the exercises.
+# - **How long it takes:** about 20 minutes up to In the library, which is all the next topic needs; about 75 minutes with everything and the exercises.
 #
 # Every snippet on this page uses these three imports:
 
@@ -29,14 +29,15 @@ from torch.nn import functional as F
 # A <dfn>block</dfn> is a group of layers that is used as one unit.
 # A <dfn>network</dfn>, also called a net or a model, consists of all the layers that turn an input into a result.
 #
-# PyTorch uses one class for all four, `nn.Module`.
-# A <dfn>module</dfn> is an object of the class `nn.Module` or of one of its subclasses: it takes tensors, returns tensors, and holds its own parameters.
+# PyTorch uses one class, `nn.Module`, for all of these, from a single neuron to a whole network.
+# A <dfn>module</dfn> is an object of the class `nn.Module` or of one of its subclasses; it usually takes tensors and returns tensors, and it can hold parameters and other modules.
 # A <dfn>parameter</dfn> is a tensor whose numbers training changes, such as the weights and biases of a layer.
 #
 # `nn.Linear(3, 4)` is a linear layer of four neurons: for each example, it takes 3 numbers and returns 4.
 # `nn.ReLU()` is a layer without parameters: it replaces each negative number with 0.
-# It is an activation function.
-# An <dfn>activation function</dfn> is applied to the output of a layer; without one in between, two linear layers in a row could be replaced by a single linear layer.
+# ReLU is an activation function.
+# An <dfn>activation function</dfn> is a nonlinear function, such as ReLU, that is applied to the output of a layer.
+# Without one between them, two linear layers compute nothing that a single linear layer could not compute.
 
 # %%
 neuron = nn.Linear(3, 1)
@@ -67,7 +68,7 @@ for module in (neuron, layer, block, network):
 #
 # Many nets are chains: the output of each module is the input of the next.
 # `nn.Sequential` builds such a chain from the modules you give it, in that order.
-# The net below takes 20 numbers per example, computes 256 hidden values from them, and returns 10 numbers.
+# The net below takes 20 numbers per example, computes 256 intermediate values from them, called hidden values, and returns 10 numbers.
 # The next sections build the same net in two other ways.
 
 # %%
@@ -113,8 +114,8 @@ print(convnet(torch.rand(1, 1, 28, 28)).shape)
 # Without padding, a kernel of size 5 reduces the height and the width by 4 each.
 # Two such layers therefore reduce 28 to 20.
 #
-# **The price.** `nn.Sequential` can only be a chain.
-# For two inputs, a skip connection (a path around some layers), a loop or a condition, write a module of your own.
+# **Cost.** `nn.Sequential` can only build a chain.
+# If the net has two inputs, a skip connection (a path around some layers), a loop or an `if`, write a module of your own.
 
 # %% [markdown]
 # ## Your own module: `__init__` and `forward`
@@ -140,23 +141,24 @@ print(net(X).shape)
 
 # %% [markdown]
 # An <dfn>MLP</dfn>, or multilayer perceptron, is a net of linear layers with an activation function between them.
-# Calling `net(X)` runs `forward`, and returns 10 numbers for each of the two examples, as before.
+# Calling `net(X)` runs `forward` and returns 10 numbers for each of the two examples, as before.
 # A <dfn>forward pass</dfn> is one run of a net from its input to its output.
 #
 # `F.relu` is a function, and `nn.ReLU()` is a module that calls this function.
-# Since ReLU has no parameters, you can use either.
+# Because ReLU has no parameters, you can use either.
 #
-# You do not write a method for the backward pass, which computes how each parameter should change.
-# Autograd does this for you.
-# <dfn>Autograd</dfn> is PyTorch's automatic differentiation: it records every operation of the forward pass, and computes from this record the derivatives of the result, which are called gradients.
+# You do not write a method for the backward pass, which computes how much the result changes when each parameter changes.
+# These derivatives are called gradients, and autograd computes them for you.
+# <dfn>Autograd</dfn> is PyTorch's automatic differentiation: it records the operations of the forward pass and computes the gradients from this record.
 
 # %% [markdown]
 # ### Registration: `self.name = layer`
 #
-# `super().__init__()` creates the empty tables in which a module keeps its parts.
+# `super().__init__()` creates the tables of the module: empty dictionaries in which the module keeps its parts.
 # After that, `self.hidden = nn.Linear(20, 256)` does two things: it creates an attribute, and it registers the layer.
-# <dfn>Registration</dfn> means that a module stores a part, such as a layer or a parameter, in its tables under a name, so that the part is trained, saved and moved together with the module.
-# The name is the name of the attribute.
+# <dfn>Registration</dfn> means that a module stores a part, such as a layer or a parameter, under a name in one of its dictionaries.
+# A registered part is trained, saved and moved together with the module.
+# Here the name of the part is the name of the attribute, `hidden`.
 # A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
 # The <dfn>submodules</dfn> of a module are its child modules, their child modules, and so on.
 #
@@ -198,10 +200,13 @@ print(SizedMLP(20, 64, 3)(X).shape)
 # ### What `net(X)` does
 #
 # Call `net(X)`, not `net.forward(X)`.
-# As with every object in Python, `net(X)` means `net.__call__(X)`.
-# `nn.Module` defines `__call__`: it runs `forward`, and also the *hooks*, functions that you or a library attached to the module and that run before or after `forward`.
+# As with every callable object in Python, `net(X)` runs the `__call__` method of its class.
+# `nn.Module` defines `__call__`: it runs `forward` and the *hooks* of the module.
+# A hook is a function that you or a library attached to the module; it runs before or after `forward`.
 #
-# This snippet attaches a hook that stores the shape of each output, and then calls the net in three ways:
+# PyTorch passes three things to a forward hook: the module, its inputs and its output.
+# This snippet attaches a hook that stores the shape of each output, and then calls the net in three ways.
+# At the end, `hook.remove()` detaches the hook:
 
 # %%
 shapes = []
@@ -217,14 +222,15 @@ hook.remove()
 #
 # There were three calls, but the list has only two entries: `net.forward(X)` skipped the hook.
 # It skips only the hooks of `net` itself; the hooks of its layers still run.
-# Skipping a hook can break a net, because PyTorch uses hooks too: pruning (`torch.nn.utils.prune`) and training split across several GPUs (`fully_shard`) attach hooks to the modules they change.
+# Skipping a hook can break a net, because PyTorch uses hooks too.
+# For example, `torch.nn.utils.prune`, which sets chosen weights to zero, and `fully_shard`, which splits the parameters of a net across several GPUs, attach hooks to the modules they change.
 
 # %% [markdown]
 # ## Your own container: how `nn.Sequential` works
 #
 # A <dfn>container</dfn> is a module whose task is to hold other modules, such as `nn.Sequential` or `nn.ModuleList`.
 # How does `nn.Sequential` know its modules?
-# It registers each one under its position, and calls them one after the other:
+# It registers each one under its position and calls them one after the other:
 
 # %%
 class MySequential(nn.Module):
@@ -239,17 +245,17 @@ class MySequential(nn.Module):
         return X
 
 # %% [markdown]
-# An attribute in source code cannot be called `0`, so `self.0 = module` is not valid Python.
-# `add_module` takes the name as a string, and accepts `"0"`.
-# It refuses a name that contains a dot, and a name that an attribute other than a module already has.
+# `self.0 = module` is not valid Python, because a name in source code cannot begin with a digit.
+# `add_module` takes the name as a string, so it accepts `"0"`.
+# It refuses a name that contains a dot, and a name that is already taken by an attribute that is not a module.
 #
 # `_modules` is the table of child modules: it maps each name to its module, in the order of registration.
 # The underscore means that the table is internal to PyTorch.
 # Read it here to understand how containers work; in your own code, loop over the container instead.
 #
-# Given the same layers, the two containers return the same output and have the same names.
-# The names come from `state_dict()`, which maps the name of every parameter, such as `0.weight`, to its tensor.
-# It is the dictionary that you save to a file.
+# Given the same layers, the two containers return the same output, and their parameters have the same names.
+# To list the names, call `state_dict()`: it returns a dictionary that maps the name of every parameter, such as `0.weight`, to its tensor.
+# This dictionary, which you can save to a file, also contains buffers, which come in the next section.
 
 # %%
 layers = nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 10)
@@ -261,7 +267,7 @@ print(list(MySequential(*layers).state_dict()) == list(nn.Sequential(*layers).st
 # %% [markdown]
 # ## Constants, reused layers and loops in `forward`
 #
-# `forward` is ordinary Python code, and runs again in every call.
+# `forward` is ordinary Python code that runs each time you call the module.
 # You can therefore write anything in it that Python allows.
 # The block below has a constant, uses one layer twice, and contains a loop:
 
@@ -290,12 +296,13 @@ print(Y.shape, bool(Y.abs() <= 1))
 # - **The constant** `rand_weight` is a *buffer*: a tensor that belongs to the module but is not trained.
 #   `register_buffer` registers it.
 #   A buffer is saved and moved together with the parameters.
-#   A cast, such as `net.double()`, changes it too, provided that it holds floating-point numbers.
+#   A cast, which changes the type of the numbers (`net.double()` makes them `float64`), also changes a buffer that holds floating-point numbers.
 # - **The layer that is used twice** is a single layer with a single weight.
 #   The gradient of this weight is the sum of the gradients from both uses.
 # - **The loop** runs as many times as the current input requires.
-#   Autograd records the operations that were really executed.
+#   Autograd records the operations that actually ran.
 # - **The result** is a single number: a module does not have to return a batch.
+#   It lies between -1 and 1, because the loop ends when the absolute values sum to at most 1.
 #
 # The constant is missing from the list of parameters, but it is in the state dict, so it is saved:
 
@@ -306,9 +313,9 @@ print(list(fixed.state_dict()))
 #> ['rand_weight', 'linear.weight', 'linear.bias']
 
 # %% [markdown]
-# **The price.** The data decide how many times the loop runs.
-# For this reason, `torch.compile` and `torch.export` cannot turn the block into a single graph of operations.
-# On a GPU, Python also has to wait for the sum in every turn of the loop before it can decide whether to go on.
+# **Cost.** The number of iterations depends on the values in the input.
+# For this reason, `torch.compile` and `torch.export`, which translate a net into a fixed list of operations, cannot translate the block as a whole.
+# On a GPU, Python must also wait in every iteration until the GPU has computed the sum; only then can it decide whether to continue.
 # Exercise 5 replaces the loop.
 
 # %% [markdown]
@@ -348,7 +355,7 @@ print(chimera)
 #> )
 
 # %% [markdown]
-# Every part of a net has a path: the names from the outermost module to the part, joined by dots.
+# The <dfn>path</dfn> of a part of a net consists of the names from the outermost module to the part, joined by dots, such as `0.net.2`.
 # In the printout, the names are in parentheses, such as `(0)`, `(net)` and `(2)`.
 # You can follow them with attributes and indices, or pass the path as a string:
 
@@ -362,12 +369,13 @@ print(chimera.get_submodule("0.net.2") is chimera[0].net[2])
 # The printout has no lines for parameters and buffers.
 # The constant `rand_weight` is not printed, but it is there, as the state dict above showed.
 #
-# **The first reading ends here.** The rest is for readers who want to use these blocks from the library, and for readers whose net does not work.
+# **The first reading ends here.** Read on if you want to use these blocks from the library, or if your net does not work.
 
 # %% [markdown]
 # ## In the library
 #
-# The package `d2lblocks` belongs to this site, and contains the blocks of this page ready for use, in `d2lblocks.modules`:
+# The package `d2lblocks` belongs to this site; to install it, run `pip install .` in a clone of its repository.
+# Its module `d2lblocks.modules` contains the blocks of this page, ready to use:
 
 # %%
 import d2lblocks
@@ -376,16 +384,16 @@ print(d2lblocks.MLP(20)(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# Read the rest of this section if you want to know how these classes differ from the sketches, the short versions that you wrote above.
-# The folded source is the code of the package, without its docstrings.
+# Read the rest of this section if you want to know how these classes differ from the short versions above, which this section calls sketches.
+# The collapsed source blocks show the code of the package, without its docstrings.
 # From here on, `MLP`, `MySequential`, `FixedHiddenMLP` and `NestMLP` are the classes of the library.
 
 # %% [markdown]
 # ### `MLP`
 #
-# The first sketch had fixed sizes, and the second one had to know its input size.
+# The sketch `MLP` has fixed sizes, and `SizedMLP` must be told its input size.
 # The library's `MLP` takes its sizes as arguments.
-# With `in_features=None`, it takes the input size from the first batch.
+# With `in_features=None`, its first layer is a lazy layer, which gets its input size from the first batch.
 # Like the layers in `torch.nn`, it has the arguments `device` and `dtype`; it passes them to both of its layers.
 #
 # Source of <code>MLP</code>:
@@ -417,7 +425,7 @@ class MLP(nn.Module):
         return self.out(F.relu(self.hidden(X)))
 
 # %% [markdown]
-# With the same weights, the class and the sketch return the same output.
+# With the same weights, the library's class and the sketch return the same output.
 # `MLP()` without any sizes works too:
 
 # %%
@@ -429,7 +437,7 @@ print(MLP()(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# **The price** of an unknown input size: the first weight has no shape until the first batch arrives, so you cannot count or initialize it before then.
+# **Cost.** If the input size is unknown, the first weight has no shape until the first batch arrives, so you cannot count or initialize it before then.
 
 # %% [markdown]
 # ### `MySequential`
@@ -507,7 +515,7 @@ class MySequential(nn.Module):
 
 # %% [markdown]
 # The methods that change the container are taken from `nn.Sequential`.
-# This is possible because a method is a function stored in a class, and these functions use only what `MySequential` has too.
+# This is possible because a method is a function stored in a class, and these functions use only attributes that `MySequential` also has, such as `_modules`.
 # Wherever both classes define a method, they behave the same:
 
 # %%
@@ -527,13 +535,13 @@ print(len(mine), mine[0], (mine + mine)[-1])
 #> 4 Flatten(start_dim=1, end_dim=-1) Tanh()
 
 # %% [markdown]
-# In a net of your own, use `nn.Sequential`: some code, such as `torch.jit.script`, checks for this class.
+# In a net of your own, use `nn.Sequential`: other code may check for this class, as the deprecated `torch.jit.script` does.
 
 # %% [markdown]
 # ### `FixedHiddenMLP`
 #
-# The loop in the sketch never ends if a value is infinite, because half of infinity is still infinity.
-# If a value is `nan`, the loop ends at once and returns `nan`, without an error.
+# The loop in the sketch never ends if a value in it is infinite and none is `nan`, because half of infinity is still infinity.
+# If a value is `nan`, their sum is `nan` too, and the sketch silently returns `nan`.
 # The library's block checks for both and raises an error.
 #
 # Source of <code>FixedHiddenMLP</code>:
@@ -574,7 +582,7 @@ class FixedHiddenMLP(nn.Module):
         return Y.sum()
 
 # %% [markdown]
-# For finite values, the class and the sketch return the same output:
+# For finite values, the library's class and the sketch return the same output:
 
 # %%
 sketch, library = fixed, FixedHiddenMLP()
@@ -594,8 +602,9 @@ except ValueError as error:
 
 # %% [markdown]
 # `reset_parameters` fills the tensors of the block itself with values.
-# You need it for a block made on the `meta` device, where tensors have a shape but no memory.
-# `to_empty` gives such a block memory, and the `reset_parameters` of each of its modules fills it:
+# You need it for a block on the `meta` device, where tensors have a shape but neither memory nor values.
+# There you can build a very large net first and give it memory later.
+# `to_empty` gives the block memory; then call `reset_parameters` on every module that has this method (here, all of them):
 
 # %%
 library = FixedHiddenMLP(device="meta").to_empty(device="cpu")
@@ -647,7 +656,7 @@ print(torch.equal(library(X), sketch(X)))
 # %% [markdown]
 # ### `cannot assign module before Module.__init__() call`
 #
-# You create your net, and assigning its first layer fails.
+# When you create your net, the assignment of its first layer fails.
 # The tables of the module do not exist yet, because `super().__init__()` is missing or comes too late.
 
 # %%
@@ -700,7 +709,7 @@ except AttributeError as error:
 
 # %% [markdown]
 # Fix: make `super().__init__()` the first line of `__init__`.
-# A class without an `__init__` of its own inherits the one of `nn.Module`, and needs no such line.
+# A class without an `__init__` of its own inherits it from `nn.Module` and does not need this line.
 
 # %%
 class WithInit(nn.Module):
@@ -719,8 +728,8 @@ print(WithInit()(X).shape)
 # ### `unhashable type`: a module as a dataclass
 #
 # You decorate a module with `@dataclass`, and `parameters()` fails.
-# `@dataclass` adds a method `__eq__` to the class, and Python removes the hash of a class that defines `__eq__`.
-# PyTorch needs the hash: it collects modules in a set, in order to visit each of them only once.
+# `@dataclass` adds a method `__eq__` to the class, and Python removes the hash of a class that defines `__eq__`; without a hash, an object cannot be in a set.
+# PyTorch collects modules in a set, in order to visit each of them only once.
 # Therefore `parameters()` and `zero_grad()` fail; if the module is inside another net, `to()` and `eval()` of that net fail too.
 
 # %%
@@ -744,9 +753,10 @@ except TypeError as error:
 
 # %% [markdown]
 # Fix: `eq=False` keeps the hash.
+# Add `repr=False`, too; otherwise `@dataclass` replaces the printout of the module with one that does not show its layers.
 
 # %%
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HashableFields(nn.Module):
     width: int
 
@@ -787,15 +797,15 @@ print([name for name, _ in Table().named_parameters()])
 #> ['layers.out.weight', 'layers.out.bias']
 
 # %% [markdown]
-# A dataclass cannot have a field for a module, a parameter or a buffer.
-# Fields are assigned before `__post_init__` runs, so you get `cannot assign module before Module.__init__() call`.
+# You cannot pass a module, a parameter or a buffer to a dataclass.
+# The generated `__init__` assigns its arguments before `__post_init__` runs, so you get `cannot assign module before Module.__init__() call`.
 # Write the `__init__` of such a class yourself.
 
 # %% [markdown]
 # ### `optimizer got an empty parameter list`: layers in a Python list
 #
 # You keep the layers of a net in a Python list.
-# The net computes its output, but it has no parameters: a list is a plain attribute, and PyTorch does not register the modules in it.
+# The net computes its output, but PyTorch finds no parameters: the list is a plain attribute, and the modules in it are not registered.
 
 # %%
 class Listed(nn.Module):
@@ -828,7 +838,7 @@ except ValueError as error:
 #> ValueError: optimizer got an empty parameter list
 
 # %% [markdown]
-# If the net also has registered layers, the optimizer raises no error either.
+# If the net also has some registered layers, even the optimizer raises no error.
 #
 # Fix: use an `nn.ModuleList`, a list that registers its modules.
 
@@ -838,11 +848,11 @@ print(list(net.state_dict()))
 #> ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
 
 # %% [markdown]
-# To notice it next time, print the net: a layer that is not in the printout is not registered.
+# To notice it next time: print the net; a layer that is not in the printout is not registered.
 #
 # For modules with names, use `nn.ModuleDict`; a Python dictionary does not register its modules either.
 # The keys of an `nn.ModuleDict` become attributes.
-# It therefore refuses a key that contains a dot, and a key that is already an attribute of every `nn.ModuleDict`:
+# An `nn.ModuleDict` therefore refuses a key that contains a dot, and a key that is already an attribute of every `nn.ModuleDict`:
 
 # %%
 try:
@@ -862,7 +872,7 @@ print(nn.ModuleDict({"key_layer": nn.ReLU()})["key_layer"])
 # ### A constant is not saved, cast or moved with the net
 #
 # You save a net and load it again, and the outputs differ.
-# Or you cast the net to another dtype or move it to the GPU, and the next call fails.
+# In other cases, the next call fails after you cast the net to another dtype or move it to the GPU.
 # The reason is a tensor that the net keeps as a plain attribute: it is not registered.
 
 # %%
@@ -917,14 +927,14 @@ print(torch.equal(net(X), clone(X)), net.double()(X.double()).dtype)
 # %% [markdown]
 # If you can compute a constant again, you do not need to save it: `nn.Buffer(..., persistent=False)` is moved and cast, but is not in `state_dict()`.
 #
-# To notice it next time, print `list(net.state_dict())` and look for the name of the constant.
+# To notice it next time: print `list(net.state_dict())` and look for the name of the constant.
 
 # %% [markdown]
 # ### A layer used twice in a container runs only once
 #
 # You wrote a container and put the same layer into it twice, and the output is wrong.
 # `children()` returns each module only once, even if it is registered under several names.
-# A container whose `forward` loops over `children()` therefore skips the second use, without an error:
+# A container whose `forward` loops over `children()` therefore silently skips the second use:
 
 # %%
 class ChildrenSequential(MySequential):
@@ -946,7 +956,7 @@ print(MySequential(double, double)(ones).item())
 # The layer doubles its input, so two uses must return 4.
 #
 # Fix: loop over the container itself.
-# `for module in self` returns every entry of a `MySequential`, an `nn.Sequential` or an `nn.ModuleList`, including repeated ones.
+# `for module in self` visits every entry of a `MySequential`, an `nn.Sequential` or an `nn.ModuleList`, including repeated ones.
 
 # %%
 print(len(list(MySequential(double, double))), len(list(MySequential(double, double).children())))
@@ -955,7 +965,7 @@ print(len(list(MySequential(double, double))), len(list(MySequential(double, dou
 # %% [markdown]
 # ### `nn.Sequential(*net.children())` computes something else
 #
-# You want the features that a net computes just before its last layer, so you build a new net from all of its children except the last.
+# You want the output of the layer before the last one, often called features, so you build a new net from all children except the last.
 # But `children()` returns only the layers.
 # Anything that `forward` computes between them is lost, such as an activation function, a flatten operation or a skip connection.
 
@@ -985,7 +995,7 @@ print(torch.equal(net(X), features))
 #> True
 
 # %% [markdown]
-# If you also need the last layer, read its input with a hook.
+# If you also need the last layer, attach a forward hook to it: its argument `inputs` is a tuple that contains the features.
 
 # %% [markdown]
 # ### A layer does not learn because `forward` creates it
@@ -1011,11 +1021,11 @@ print([name for name, _ in net.named_parameters()])
 
 # %% [markdown]
 # The two calls disagree, and the second layer is not in the list of parameters, so no optimizer can train it.
-# Assigning the layer to `self` in `forward` does not help: it is then registered, but the next call replaces it, and the optimizer still holds the old one.
+# Assigning the layer to `self` in `forward` does not help: the layer is then registered, but the next call replaces it with a new layer, while the optimizer still holds the old layer.
 #
 # Fix: create layers in `__init__`.
 # If you do not know the input size there, use `nn.LazyLinear`, which takes it from the first batch.
-# You may build the optimizer before that batch: the lazy layer fills its existing parameters in place, so the optimizer holds the right ones.
+# You may build the optimizer before that batch: a lazy layer already has its parameter objects, and the first batch gives these objects a shape and values.
 
 # %%
 class Learning(nn.Module):
@@ -1035,7 +1045,7 @@ print([name for name, _ in net.named_parameters()])
 #> ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
 
 # %% [markdown]
-# To notice it next time, call the net twice in evaluation mode with the same input, and compare the outputs.
+# To notice it next time: call `net.eval()`, which turns off dropout, call the net twice with the same input, and compare the outputs.
 
 # %% [markdown]
 # ### `setattr` with a dotted name does not replace a layer
@@ -1074,7 +1084,7 @@ print(net.net[2], [name for name, _ in net.named_children()])
 #
 # You wrote a method for the computation, but PyTorch does not find it.
 # Its name must be `forward`, and it must be indented so that it is inside the class.
-# A wrong name or a wrong indentation is noticed only when you call the module:
+# PyTorch notices a misspelled name or a wrong indentation only when you call the module:
 
 # %%
 class Misspelled(nn.Module):
@@ -1111,7 +1121,7 @@ print(nn.Sequential(*modules)(X).shape)
 # ### `must be Tensor, not ReLU`: `nn.ReLU(X)` instead of `F.relu(X)`
 #
 # You apply an activation function to a tensor, and the next layer complains about its input.
-# `nn.ReLU` is a class, so `nn.ReLU(X)` creates a module and computes nothing; `X` becomes its option `inplace`.
+# `nn.ReLU` is a class, so `nn.ReLU(X)` creates a module and computes nothing; `X` becomes the argument `inplace`, which is not checked.
 # The error comes one step later, from the layer that receives this module instead of a tensor:
 
 # %%
@@ -1129,7 +1139,7 @@ print(nn.Linear(20, 10)(F.relu(X)).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# The opposite mistake, a function where a module is expected, raises an error at once:
+# The opposite mistake, passing a function where a module is expected, raises an error immediately:
 
 # %%
 try:
@@ -1164,9 +1174,9 @@ except TypeError as error:
 # ### `has no attribute`, although the property exists
 #
 # The message says that your module has no attribute `width`, but you can see the property `width` in its class.
-# The property is found, and some code inside it raises an `AttributeError`.
-# Python then asks `nn.Module` for an attribute with the name of the property.
-# `nn.Module` raises a new error, which hides the real one:
+# The property is found, but some code inside it raises an `AttributeError`.
+# Python then calls `nn.Module.__getattr__`, which looks for a parameter, a buffer or a module with the name of the property.
+# It finds none and raises a second error, which hides the first one:
 
 # %%
 class Slip(nn.Module):
@@ -1214,7 +1224,8 @@ print(Corrected().width)
 # ### `mat1 and mat2 shapes cannot be multiplied`
 #
 # You call a net, and a linear layer reports two shapes that do not fit.
-# The last dimension of its input is not the size that the layer was built for:
+# The last dimension of its input is not the size that the layer was built for.
+# The snippet prints the part of the message that names the shapes:
 
 # %%
 import re
@@ -1227,7 +1238,7 @@ except RuntimeError as error:
 #> mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)
 
 # %% [markdown]
-# The message shows the two shapes: the input has 56 rows of 28 values, and the layer expects rows of 20 values.
+# The layer treats the two images of 28 rows as 2 * 28 = 56 rows of 28 values, but it expects rows of 20 values.
 #
 # Fix: in this example, flatten the images first, and build the layer for their 784 values.
 
@@ -1259,8 +1270,8 @@ except RuntimeError as error:
 
 # %% [markdown]
 # The message names the dtype of the batch first, and then the dtype of the weight.
-# `Float and BFloat16` means that the net was cast to 16 bits and the batch was not.
-# `Long and Float` means that the batch holds integers.
+# If it says `Float and BFloat16`, the net was cast to 16 bits and the batch was not.
+# If it says `Long and Float`, the batch holds integers.
 #
 # Fix: cast the batch to the dtype of the weights.
 
@@ -1269,7 +1280,7 @@ print(net(batch.float()).dtype, net.bfloat16()(batch.to(net.weight.dtype)).dtype
 #> torch.float32 torch.bfloat16
 
 # %% [markdown]
-# A layer without a bias reports the same problem in other words:
+# A layer without a bias reports the same problem with a different message:
 
 # %%
 try:
@@ -1330,8 +1341,9 @@ print(HalvedCopy()(ones), ones)
 #
 # You call a trained net several times with the same input, and get a different output every time.
 # The net contains dropout, and is still in training mode.
-# In <dfn>training mode</dfn>, some layers behave as training requires: dropout sets random values to zero, and batch normalization uses the statistics of the current batch; a new module is in this mode, and `net.train()` returns to it.
-# In <dfn>evaluation mode</dfn>, which `net.eval()` turns on, dropout returns its input unchanged, and batch normalization uses the statistics it has stored.
+# In <dfn>training mode</dfn>, dropout sets random values to zero, and batch normalization uses the mean and the variance of the current batch.
+# A new module is in training mode, and `net.train()` returns to it.
+# In <dfn>evaluation mode</dfn>, which `net.eval()` turns on, dropout returns its input unchanged, and batch normalization uses the mean and the variance it has stored.
 
 # %%
 net = nn.Sequential(nn.Linear(20, 256), nn.Dropout(), nn.Linear(256, 10))
@@ -1358,9 +1370,10 @@ print(torch.equal(loaded.eval()(X), net(X)))
 # %% [markdown]
 # The function `F.dropout` does not know the mode of your module, and still sets values to zero after `net.eval()`.
 # Write `F.dropout(X, training=self.training)` instead.
-# `net.eval()` does not stop autograd from recording; use `torch.no_grad()` for that.
+# `net.eval()` changes only the behavior of layers.
+# To save memory while predicting, also write `with torch.no_grad():`, which stops autograd from recording.
 #
-# To notice it next time, print `net.training` before you predict.
+# To notice it next time: print `net.training` before you predict.
 
 # %% [markdown]
 # ### The call never returns: a loop over infinite values
@@ -1385,7 +1398,7 @@ print(bool(torch.tensor([1.0, float("inf"), float("nan")]).isfinite().all()))
 #
 # A child module needs something from its parent, so you assign the parent to an attribute of the child.
 # This registers the parent as a child of its own child.
-# Operations that go from each module to its children, such as `to()`, `train()` and `print`, then repeat until Python stops them with this error:
+# Operations that go from each module to its children, such as `to()`, `train()` and `print`, then call themselves until Python raises a `RecursionError`:
 
 # %%
 class Child(nn.Module):
@@ -1426,7 +1439,8 @@ print(net.child.parent[0].width)
 # ### `'DataParallel' object has no attribute`
 #
 # You wrapped a net for training, and one of its attributes is gone.
-# `DataParallel`, `DistributedDataParallel` and `AveragedModel` keep your net in their attribute `module`, and do not pass on its other attributes:
+# Some classes wrap a net, for example to train it on several GPUs (`DataParallel`, `DistributedDataParallel`) or to average its weights (`AveragedModel`).
+# The wrapper stores your net in its attribute `module`; the attributes of your net are not available on the wrapper itself:
 
 # %%
 averaged_net = nn.Sequential(OrderedDict(body=nn.Linear(4, 4)))
@@ -1451,8 +1465,8 @@ print(wrapped.module.body)
 # ### Exercise 1
 #
 # A net keeps its blocks in a Python list, `self.blocks = blocks`.
-# You can call the net, but three other things do not work.
-# Show them, and repair the net by changing one line.
+# You can call the net, but training it, casting it (for example with `.double()`) and saving it do not work.
+# Show this, and repair the net by changing one line.
 
 # %% [markdown]
 # #### Solution
@@ -1497,7 +1511,7 @@ print("saved", list(tower.state_dict())[:2], "and so on")
 # %% [markdown]
 # ### Exercise 2
 #
-# Write a block that takes two nets, gives the same input to both, and joins their outputs.
+# Write a block that takes two nets, gives the same input to both, and concatenates their outputs.
 # Which sizes must be equal?
 
 # %% [markdown]
@@ -1505,8 +1519,8 @@ print("saved", list(tower.state_dict())[:2], "and so on")
 
 # %% [markdown]
 # Both nets must accept the same input.
-# Their outputs must have equal sizes in every dimension except the one along which they are joined.
-# The library has this block, for any number of nets; for images, `dim=1` joins the channels.
+# Their outputs must have equal sizes in every dimension except the one along which they are concatenated.
+# The library has this block, for any number of nets; for images, `dim=1` concatenates the channels.
 #
 # *The library's own source, from `d2lblocks/modules.py`:*
 
@@ -1600,7 +1614,7 @@ for hook in hooks:
 # ### Exercise 5
 #
 # `FixedHiddenMLP` cannot be compiled as one graph because of its loop.
-# Write the same function without a loop.
+# Write the same function without a loop; `torch.frexp` tells you how many times to halve the sum.
 # Show that both return the same number and the same gradients.
 
 # %% [markdown]
@@ -1609,7 +1623,7 @@ for hook in hooks:
 # %% [markdown]
 # `torch.frexp` splits a positive, finite sum into `mantissa * 2**exponent`, where the mantissa is at least 0.5 and less than 1.
 # Therefore `exponent` halvings bring the sum below 1.
-# If the mantissa is exactly 0.5, one halving less is enough.
+# If the mantissa is exactly 0.5, one fewer halving is enough.
 # Multiplying by a power of two changes only the exponent of a floating-point number.
 # One multiplication therefore gives exactly the same result as the halvings, unless a value becomes too small for its dtype.
 
@@ -1638,9 +1652,9 @@ print(torch.equal(compiled(X), looped(X)))
 
 # %% [markdown]
 # `torch.ldexp` creates only the factor, from a tensor that does not require a gradient.
-# It must not be applied to `Y` itself: with an integer exponent, the gradient of `torch.ldexp` is zero, without an error.
+# Do not apply it to `Y` itself: in PyTorch 2.13, the gradient of `torch.ldexp` is silently zero if the exponent is a negative integer ([issue 187460](https://github.com/pytorch/pytorch/issues/187460)).
 #
-# **The price.** This version does not check for `inf` and `nan`, and it does not halve a sum that overflows.
+# **Cost.** This version does not check for `inf` and `nan`, and it does not halve a sum that overflows.
 
 # %% [markdown]
 # ## In short
@@ -1658,6 +1672,6 @@ print(torch.equal(compiled(X), looped(X)))
 # | every entry of a container | `for module in container`, not `.children()` |
 # | no dropout while predicting | `net.eval()` |
 #
-# The reference of these classes is `d2lblocks.modules`; Tested explains how this page is kept correct.
+# The reference for these classes is `d2lblocks.modules`; Tested explains how this page is kept correct.
 #
 # Next: Parameters, to read, change, freeze and share the numbers that a net learns.

@@ -6,12 +6,12 @@
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # You take a trained net, freeze its first layers, replace its last layer, and train again.
-# The net does not get better, or a layer that you froze has changed, and there was no error message.
+# Either the net does not get better, or a layer that you froze changes anyway; in both cases there is no error message.
 # This page shows how to look at the parameters of a net and how to change them, so that you notice such problems.
 #
 # - **What you will be able to do:** find, read, change, freeze and share the parameters of a net, and recognize the changes that PyTorch does not notice.
 # - **What you need:** Layers and modules, up to its section In the library.
-# - **How long it takes:** about 25 minutes up to In the library, which is all the next topic needs; about 55 minutes with everything and the exercises.
+# - **How long it takes:** about 25 minutes up to In the library, which is all the next topic needs; about 60 minutes with everything and the exercises.
 #
 # The first sections use this small net, which returns one number for each example in the batch `X`:
 
@@ -27,7 +27,7 @@ print(net(X).shape)
 # %% [markdown]
 # ## One parameter: its value and its gradient
 #
-# To read a single parameter, take the layer by its index, and the parameter from an attribute of the layer.
+# To read a single parameter, index the net to get the layer, and then read the attribute of the layer.
 # `net[2]` is the last layer of the net, and `net[2].bias` is its bias:
 
 # %%
@@ -38,16 +38,20 @@ print(list(net[2].state_dict()))
 
 # %% [markdown]
 # The bias contains one number, and the layer has two parameters, `weight` and `bias`.
-# Their names come from the state dict of the layer.
+# The state dict of the layer lists their names.
 # A <dfn>state dict</dfn> is the dictionary that `state_dict()` returns: it maps the path of each parameter and each saved buffer of a module to its tensor.
 #
 # A parameter is an object of the class `nn.Parameter`, a subclass of `torch.Tensor`.
 # It differs from other tensors in two ways.
-# A module registers it when you assign it to an attribute, and it requires a gradient unless you say otherwise.
+# When you assign it to an attribute of a module, the module registers it.
+# Its attribute `requires_grad` is `True` unless you set it to `False`, so autograd computes a gradient for it.
+#
+# `.detach()` returns a tensor that has the same values but is not tracked by autograd.
+# The values are not copied: both tensors use the same memory.
 #
 # Training changes the parameters so that a number called the loss becomes smaller.
 # The <dfn>loss</dfn> is a single number that measures how far the output of a net is from the desired output.
-# The <dfn>gradient</dfn> of a parameter says how much a result, usually the loss, changes when each number of the parameter changes a little.
+# The <dfn>gradient</dfn> of a parameter has one number for each number of the parameter: how much a result, usually the loss, changes when only that number changes a little.
 # Calling `backward()` on the result computes the gradient of each parameter and stores it in the attribute `.grad`:
 
 # %%
@@ -62,18 +66,18 @@ print(net[2].bias.grad)
 # %% [markdown]
 # Before `backward()`, there is no gradient, and `.grad` is `None`.
 # Afterwards, the gradient of the bias is 2: the result is the sum of two outputs, one per example, and the bias is added to each of them.
-#
-# `.detach()` returns a tensor with the values of the parameter, for which autograd records nothing.
-# The values are not copied: both tensors use the same memory.
 
 # %% [markdown]
 # ### Deleting gradients: `zero_grad()`
 #
-# The next `backward()` adds its gradients to those that are already in `.grad`.
-# A training loop therefore calls `zero_grad()` in every step.
+# The next `backward()` adds its gradients to those that are already in `.grad`: here, 2 becomes 4.
+# A training loop therefore calls `zero_grad()` once before each `backward()`.
 # By default, this sets `.grad` to `None`, not to zeros:
 
 # %%
+net(X).sum().backward()
+print(net[2].bias.grad)
+#> tensor([4.])
 net.zero_grad()
 print(net[2].bias.grad)
 #> None
@@ -83,12 +87,13 @@ print(net[2].bias.grad)
 #> tensor([0.])
 
 # %% [markdown]
-# `None` has two advantages over zeros.
-# It frees the memory, and it makes the optimizer skip the parameter.
+# `None` has two advantages over zeros: it frees the memory, and it makes the optimizer skip the parameter.
 # An <dfn>optimizer</dfn> is an object that uses the gradients of parameters to change their values, so that the loss becomes smaller.
-# If the gradient is zero instead of `None`, an optimizer with momentum or weight decay still changes the parameter.
+# Two options can change a parameter if its gradient is zero, but not if it is `None`.
+# <dfn>Momentum</dfn> is an option that makes an optimizer also use the gradients of earlier steps.
+# <dfn>Weight decay</dfn> is an option that makes an optimizer move each parameter a little toward zero in every step.
 #
-# **The price.** Code that reads `.grad` must expect `None`.
+# **Cost.** Code that reads `.grad` must expect `None`.
 
 # %% [markdown]
 # ## All parameters: `named_parameters()`
@@ -118,15 +123,16 @@ print(net.state_dict()["2.bias"].data_ptr() == net[2].bias.data_ptr())
 # %% [markdown]
 # `get_parameter` returns the parameter itself.
 # The tensor in the state dict is a different object, and does not require a gradient.
-# It uses the same memory as the parameter, because `data_ptr()`, the address in memory, is the same for both.
+# It uses the same memory as the parameter: `data_ptr()`, the address in memory, is the same for both.
 # A state dict is therefore not a copy, and its values change during training.
 
 # %% [markdown]
 # ## The difference between `state_dict()` and `parameters()`
 #
 # Use `parameters()` for training and `state_dict()` for saving.
-# They differ because two kinds of names are in the state dict but not in the list of parameters: the names of buffers, and the second names of shared parameters.
-# This net has both kinds, because it uses one layer twice and contains a batch normalization, a layer that scales its input with the mean and the variance of the batch:
+# The state dict contains two kinds of names that `named_parameters()` leaves out: the names of buffers, and the additional names of a parameter that is used in two places.
+# This net has both kinds, because it uses one layer twice and contains a batch normalization layer.
+# <dfn>Batch normalization</dfn> is a layer that subtracts the mean of the batch from its input and divides the result by the standard deviation.
 
 # %%
 shared = nn.Linear(4, 4)
@@ -138,17 +144,17 @@ print([name for name in net.state_dict() if name not in parameters])
 # %% [markdown]
 # (A picture: A tree. The Sequential has three names, 0, 1 and 2. The names 0 and 2 lead to the same Linear, whose parameters weight and bias therefore have two names each. The name 1 leads to a BatchNorm1d with the parameters weight and bias and the buffers running_mean, running_var and num_batches_tracked.)
 #
-# The first three names are the buffers of the batch normalization: its running mean, its running variance, and a counter of batches.
+# The first three names are the buffers of the batch normalization layer: its running mean and running variance, which are averages over the batches so far, and a counter of batches.
 # They are saved and moved with the net, but not trained.
-# The last two names are second names: `2.weight` is the same parameter as `0.weight`, and `2.bias` is the same as `0.bias`.
+# The last two are additional names: `2.weight` is the same parameter as `0.weight`, and `2.bias` is the same as `0.bias`.
 #
 # `parameters()` and `named_parameters()` return each parameter only once, because an optimizer needs each parameter once.
 # `state_dict()` contains every name, and `named_parameters(remove_duplicate=False)` returns every name of a parameter.
-# Every name in `named_parameters()` is also in `state_dict()`.
+# Every name in `named_parameters()` is also in `state_dict()`, unless a module changes its state dict with a hook.
 #
-# Two special cases remain.
-# A buffer registered with `persistent=False` is in neither of the two; `buffers()` returns it.
-# A module that defines `get_extra_state` adds a third kind of name to the state dict, `_extra_state`.
+# There are two special cases.
+# A buffer that should not be saved is registered with `persistent=False`; it is in neither `parameters()` nor `state_dict()`, but in `buffers()`.
+# A module that saves something other than tensors defines `get_extra_state`; its state dict then also contains the name `_extra_state`.
 
 # %% [markdown]
 # ## Parameters of nested modules
@@ -157,34 +163,34 @@ print([name for name in net.state_dict() if name not in parameters])
 # This net has three blocks with two linear layers each, and one more linear layer:
 
 # %%
-def block1():
+def make_block():
     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4), nn.ReLU())
 
 
-def block2():
+def make_blocks():
     net = nn.Sequential()
     for index in range(3):
-        net.add_module(f"block {index}", block1())
+        net.add_module(f"block{index}", make_block())
     return net
 
 
-rgnet = nn.Sequential(block2(), nn.Linear(4, 1))
+rgnet = nn.Sequential(make_blocks(), nn.Linear(4, 1))
 print(rgnet)
 #> Sequential(
 #>   (0): Sequential(
-#>     (block 0): Sequential(
+#>     (block0): Sequential(
 #>       (0): Linear(in_features=4, out_features=8, bias=True)
 #>       (1): ReLU()
 #>       (2): Linear(in_features=8, out_features=4, bias=True)
 #>       (3): ReLU()
 #>     )
-#>     (block 1): Sequential(
+#>     (block1): Sequential(
 #>       (0): Linear(in_features=4, out_features=8, bias=True)
 #>       (1): ReLU()
 #>       (2): Linear(in_features=8, out_features=4, bias=True)
 #>       (3): ReLU()
 #>     )
-#>     (block 2): Sequential(
+#>     (block2): Sequential(
 #>       (0): Linear(in_features=4, out_features=8, bias=True)
 #>       (1): ReLU()
 #>       (2): Linear(in_features=8, out_features=4, bias=True)
@@ -200,7 +206,7 @@ print(rgnet)
 # %%
 print(rgnet[0][1][0].bias.shape)
 #> torch.Size([8])
-print(rgnet.get_parameter("0.block 1.0.bias") is rgnet[0][1][0].bias)
+print(rgnet.get_parameter("0.block1.0.bias") is rgnet[0][1][0].bias)
 #> True
 
 # %% [markdown]
@@ -215,17 +221,17 @@ print(sum(isinstance(module, nn.Linear) for module in rgnet.modules()))
 #> 7
 
 # %% [markdown]
-# The net consists of 18 modules, including itself, and two of them are its child modules.
+# Counting the net itself, there are 18 modules, and two of them are child modules of the net.
 # Seven of the modules are linear layers.
 
 # %% [markdown]
 # ## Changing values
 #
 # You want to set a parameter to values of your own, for example to values from another program.
-# Use an in-place operation under `torch.no_grad()`.
-# An <dfn>in-place operation</dfn> writes into the memory of an existing tensor instead of creating a new tensor, for example `X += 1`, or a method whose name ends in an underscore, such as `copy_` or `fill_`.
+# Use an in-place operation under `torch.no_grad()`, that is, inside a `with torch.no_grad():` block.
+# An <dfn>in-place operation</dfn> writes into the memory of an existing tensor instead of creating a new tensor.
+# Examples are `X += 1` and the methods whose names end in an underscore, such as `copy_` and `fill_`.
 # `torch.no_grad()` stops autograd from recording the operation.
-# (The functions of `nn.init` use `torch.no_grad()` themselves.)
 
 # %%
 layer = nn.Linear(2, 1)
@@ -243,10 +249,11 @@ print(layer(torch.tensor([10.0, 100.0])).item())
 # The parameter is still the same object.
 # An optimizer that holds it, or another layer that shares it, therefore sees the new values.
 #
-# Change values after `backward()` and before the next forward pass, not between a forward pass and its `backward()`.
-# In between, the computation graph may still need the old values.
-# A <dfn>computation graph</dfn> is autograd's record of the operations that produced a tensor, with the values needed for the derivatives; `backward()` goes through it from the result to the parameters.
-# Autograd counts the changes of each tensor, so `backward()` notices that a value it needs has changed:
+# Change values only after `backward()` and before the next forward pass.
+# Between a forward pass and its `backward()`, the computation graph may still need the old values.
+# A <dfn>computation graph</dfn> is autograd's record of the operations that produced a tensor, with the values needed for the derivatives.
+# `backward()` goes through this graph from the result to the parameters.
+# Autograd counts the in-place changes to each tensor, so `backward()` notices if a value that it needs was changed:
 
 # %%
 w = nn.Parameter(torch.tensor(2.0))
@@ -263,7 +270,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # **Watch out.** If you change the values through `.data`, autograd does not count the change.
-# The derivative of `w**2` at 2 is 4, but `backward()` computes 40:
+# The derivative of `w**2` at 2 is 4, but `backward()` uses the new value and computes 2 * 20 = 40:
 
 # %%
 w = nn.Parameter(torch.tensor(2.0))
@@ -283,7 +290,8 @@ print(w.grad)
 #
 # You have a trained net and want to train only its last layer.
 # To do so, freeze all other layers.
-# <dfn>Freezing</dfn> a parameter means excluding it from training by setting its `requires_grad` to `False`: autograd then computes no gradient for it, and an optimizer skips a parameter that has no gradient.
+# <dfn>Freezing</dfn> a parameter means setting its `requires_grad` to `False`, so that training does not change it.
+# Autograd then computes no gradient for it, and the optimizer skips it.
 #
 # The method `requires_grad_` of a module sets `requires_grad` for all parameters of the module.
 # Here everything except the last layer is frozen:
@@ -304,7 +312,8 @@ print([name for name, parameter in net.named_parameters() if parameter.grad is n
 #
 # To choose parameters by name, compare the beginning of each name with a prefix.
 # End the prefix with a dot, because `"1"` would also match a layer called `10`.
-# If the prefix matches no name, nothing is frozen and there is no error, so print the frozen names:
+# If the prefix matches no name, nothing is frozen, and there is no error.
+# Therefore print the frozen names:
 
 # %%
 net.requires_grad_(True)
@@ -317,12 +326,12 @@ print([name for name, parameter in net.named_parameters() if not parameter.requi
 # %% [markdown]
 # **Watch out.** Freezing does not affect two things.
 #
-# First, a gradient from before the freezing is still stored, and the next `step()` of the optimizer still uses it.
+# First, `.grad` may still contain a gradient that was computed before you froze the parameter, and the next `step()` of the optimizer uses it.
 # Call `net.zero_grad()` after freezing.
 #
 # Second, buffers are not frozen.
-# A batch normalization in training mode still updates its running mean and variance in every forward pass.
-# To stop the updates, call `eval()` on the batch normalization itself; it then normalizes with its stored mean and variance instead of those of the batch.
+# In training mode, which is the mode of a new net, a batch normalization layer still updates its running mean and variance in every forward pass.
+# To stop the updates, call `eval()` on this layer; the layer then uses its stored mean and variance instead of those of the batch.
 
 # %%
 norm = nn.BatchNorm1d(4).requires_grad_(False)
@@ -342,7 +351,7 @@ print(norm.num_batches_tracked)
 # ## Sharing parameters: tied weights
 #
 # You can use one layer in two places of a net.
-# The net then has one weight for both places, and counts it once:
+# The net then has one weight for both places, and `parameters()` returns it once:
 
 # %%
 shared = nn.Linear(8, 8, bias=False)
@@ -353,7 +362,7 @@ print(sum(parameter.numel() for parameter in net.parameters()) == 4 * 8 + 8 + 8 
 #> True
 
 # %% [markdown]
-# The second output confirms that the shared weight counts once: the sum on the right contains `8 * 8` only once.
+# The second output confirms that the shared weight counts once: the expected number contains `8 * 8` only once.
 #
 # `is` tells you whether two names refer to the same object.
 # Comparing values does not tell you: two separate parameters can have equal values.
@@ -395,10 +404,10 @@ print(len(list(model.parameters())), list(model.state_dict()))
 # ### Operations that untie weights
 #
 # Skip this on a first reading: it matters once you load, move or replace tied weights.
-# A few operations give each layer a parameter of its own, without an error.
+# Some operations, such as the next three, silently give each layer its own parameter.
 # Tie the weights again after each of them.
 #
-# `load_state_dict` with `assign=True` is the first one:
+# The first is `load_state_dict` with `assign=True`:
 
 # %%
 state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -407,11 +416,11 @@ print(scores.weight is table.weight)
 #> False
 
 # %% [markdown]
-# It creates a new parameter for each *module*.
-# One layer in two places is still one layer, but two layers with tied weights get separate parameters.
+# With `assign=True`, `load_state_dict` creates new parameters module by module.
+# A single layer that is used in two places is one module, so both places still share its weight.
+# Two layers with tied weights are two modules, so each of them gets its own parameter.
 #
-# `to_empty` is the second one.
-# It gives memory to a net on the meta device, where tensors have a shape but no values:
+# The second is `to_empty`, which gives memory to a net on the meta device, where tensors have a shape but neither memory nor values:
 
 # %%
 with torch.device("meta"):
@@ -422,7 +431,7 @@ print(scores.weight is table.weight)
 #> False
 
 # %% [markdown]
-# The third one is assigning a new parameter: `table.weight = nn.Parameter(...)` changes only one of the two layers.
+# The third is assigning a new parameter: `table.weight = nn.Parameter(...)` changes only one of the two layers.
 #
 # Two other operations keep the weights tied: a cast, such as `model.double()`, and `copy.deepcopy` of the whole net:
 
@@ -453,9 +462,10 @@ print(torch.equal(net[2].bias, before))
 #> True
 
 # %% [markdown]
-# The new layer has a gradient, but its bias did not change.
+# The output `True` shows that the bias of the new layer did not change, although `backward()` computed a gradient for it.
 # Use `add_param_group` to add the new parameters to the optimizer.
-# You can give them their own learning rate at the same time:
+# You can give them their own learning rate at the same time.
+# The <dfn>learning rate</dfn> of an optimizer is the factor that determines how much each step changes the parameters.
 
 # %%
 optimizer.add_param_group({"params": net[2].parameters(), "lr": 0.01})
@@ -469,23 +479,26 @@ print([(len(group["params"]), group["lr"]) for group in optimizer.param_groups])
 
 # %% [markdown]
 # Now the bias changes.
-# The optimizer has two groups of parameters, with two learning rates.
+# The optimizer has two parameter groups, each with its own learning rate.
+# A <dfn>parameter group</dfn> is a set of parameters for which an optimizer uses the same options, such as the same learning rate.
 #
-# **The price.** The first group still contains the two parameters of the old layer, and the optimizer keeps its own data for them.
+# **Cost.** The first group still contains the two parameters of the old layer, and an optimizer such as Adam also keeps data about them in memory.
 # To remove them, build a new optimizer.
-# It is best to build the optimizer last, after every change of the net.
+# It is best to build the optimizer last, after all changes to the net.
 #
-# **The first reading ends here.** The rest is for readers who want to inspect a large net with helper functions, and for readers who have an error message or a net that does not learn.
+# **The first reading ends here.** Read on if you want to inspect a large net with helper functions, or if you have an error message or a net that does not learn.
 
 # %% [markdown]
 # ## In the library
 #
 # When a net is large, you want to see all of its parameters and buffers in one table.
-# `d2lblocks.parameters` contains this table, and a few more helpers for daily work:
+# `d2lblocks.parameters` contains this table and a few more helpers for everyday work.
+# To install the package, run `pip install .` in a clone of its repository.
 
 # %%
 from d2lblocks import get_tensor, parameter_table, set_tensor, shared_names
 
+shared = nn.Linear(8, 8, bias=False)
 net = nn.Sequential(shared, nn.ReLU(), shared, nn.BatchNorm1d(8), nn.LazyLinear(2))
 print(parameter_table(net))
 #> name                   shape   values  bytes  dtype    device  trains  note
@@ -503,9 +516,9 @@ print(parameter_table(net))
 
 # %% [markdown]
 # `parameter_table` has one row for every name of every parameter and buffer.
-# A shared tensor has a row for each of its names, but counts only once in the totals: here `2.weight` is noted as `is 0.weight`.
+# A shared tensor has a row for each of its names, but counts only once in the totals: here the note for `2.weight` says `is 0.weight`.
 # A lazy parameter, which gets its shape from the first batch, has `?` instead of a shape.
-# For a sparse tensor, the table counts only the values that are stored; the bytes also include the indices.
+# A sparse tensor stores only its nonzero values and their positions: the table counts these values, and the bytes of both.
 #
 # If the table is the last expression in a notebook cell, the notebook shows it as an HTML table.
 # A program can read its totals and its rows:
@@ -518,14 +531,14 @@ print([row.name for row in table if row.kind == "buffer"])
 #> ['3.running_mean', '3.running_var', '3.num_batches_tracked']
 
 # %% [markdown]
-# ### Finding shared parameters: `shared_names`
+# ### Finding tensors that use the same memory: `shared_names`
 #
-# `shared_names` lists the names that belong to the same memory.
-# It also finds two different parameters that use the same memory, which you cannot find with `is`:
+# `shared_names` lists the names of tensors that use the same memory.
+# It also finds two different parameters in the same memory, which you cannot find with `is`:
 
 # %%
 a, b = nn.Linear(3, 3), nn.Linear(3, 3)
-b.weight.data = a.weight.data
+b.weight.data = a.weight.data  # do not do this in your own code
 print(a.weight is b.weight, shared_names(nn.Sequential(a, b)))
 #> False [['0.weight', '1.weight']]
 
@@ -539,15 +552,15 @@ print(len(list(pair.parameters())), a.weight.grad is b.weight.grad)
 #> 4 False
 
 # %% [markdown]
-# With plain SGD, the two updates add up to the update of a tied weight.
-# With Adam or with weight decay they do not.
+# Plain SGD subtracts both gradients from the same memory, which is the same as subtracting their sum, the gradient of a tied weight.
+# With Adam or with weight decay, the result differs from the update of a tied weight.
 # A cast or `copy.deepcopy` gives each of the two parameters its own memory.
 
 # %% [markdown]
 # ### Reading and writing by path: `get_tensor` and `set_tensor`
 #
 # `get_tensor` and `set_tensor` take the path of a parameter or a buffer.
-# `set_tensor` writes in place, and accepts a tensor only if it has exactly the right shape.
+# `set_tensor` writes in place; it accepts a number, or a tensor that has exactly the right shape.
 
 # %%
 set_tensor(net, "0.weight", 0.0)
@@ -771,7 +784,7 @@ def _hint(net: nn.Module, path: str) -> str:
     return nearest(path, names)
 
 # %% [markdown]
-# For some tasks, use something else:
+# For some tasks, PyTorch or another package has what you need:
 #
 # - `get_parameter`, `get_buffer` and `get_submodule` of `nn.Module`, if you know that the path exists;
 # - `torch.nn.utils.parameters_to_vector`, to get all values in one vector;
@@ -805,7 +818,7 @@ with torch.no_grad():
     layer.weight += 1
 
 # %% [markdown]
-# If you change only a part of a parameter, the message is slightly different, because the part is a *view*, a tensor that uses the memory of another tensor:
+# If you change only a part of a parameter, the message is slightly different: it mentions a *view*, a tensor that uses the memory of another tensor.
 
 # %%
 try:
@@ -852,7 +865,7 @@ print(layer.bias)
 #
 # A layer reports a wrong shape, in a line that has nothing to do with your mistake.
 # You assigned a tensor of a wrong shape to `.data`, which accepts any shape and any dtype.
-# The next forward pass raises an error; if the shape happens to broadcast, there is no error at all:
+# The next forward pass raises an error; if PyTorch can broadcast the wrong shape, there is no error at all:
 
 # %%
 layer = nn.Linear(3, 1)
@@ -898,7 +911,8 @@ print(w.grad)
 #> tensor(4.)
 
 # %% [markdown]
-# To notice it next time, never use `.data`: under `torch.no_grad()`, a change that comes too early raises an error instead of giving a wrong gradient.
+# To notice it next time: never use `.data`.
+# If you change a weight too early under `torch.no_grad()`, `backward()` raises an error instead of computing a wrong gradient.
 
 # %% [markdown]
 # ### A replaced layer does not learn
@@ -918,7 +932,7 @@ print(any(parameter is layer.weight for parameter in held))
 # %% [markdown]
 # Fix: build the optimizer last.
 #
-# To notice it next time, look for the parameter in `optimizer.param_groups`, as this snippet does.
+# To notice it next time: look for the parameter in `optimizer.param_groups`, as this snippet does.
 
 # %% [markdown]
 # ### `optimizer got an empty parameter list`, from a net that has parameters
@@ -927,9 +941,10 @@ print(any(parameter is layer.weight for parameter in held))
 # `parameters()` returns a generator, and a generator is empty after you have looped over it once:
 
 # %%
-parameters = net[:1].parameters()
+net = nn.Linear(4, 8)
+parameters = net.parameters()
 print(len(list(parameters)))
-#> 1
+#> 2
 try:
     torch.optim.SGD(parameters, lr=0.1)
 except ValueError as error:
@@ -940,9 +955,9 @@ except ValueError as error:
 # Fix: keep a list, or call `parameters()` again.
 
 # %%
-parameters = list(net[:1].parameters())
+parameters = list(net.parameters())
 print(len(parameters), len(torch.optim.SGD(parameters, lr=0.1).param_groups[0]["params"]))
-#> 1 1
+#> 2 2
 
 # %% [markdown]
 # ### `can't optimize a non-leaf Tensor`
@@ -974,7 +989,7 @@ print(torch.optim.SGD([weight], lr=0.1).param_groups[0]["params"][0] is weight)
 # ### `some parameters appear in more than one parameter group`
 #
 # You want a different learning rate for one layer, and add a group for it.
-# Its parameters are still in the group of all parameters, too.
+# Its parameters are now in two groups: the new group and the group of all parameters.
 
 # %%
 net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
@@ -997,7 +1012,7 @@ print([group["lr"] for group in torch.optim.SGD(groups, lr=0.1).param_groups])
 #
 # You froze a layer, and training still changes it.
 # On a parameter, the attribute is called `requires_grad`, with an `s`.
-# Python creates a new attribute for the wrong name, without an error:
+# Python silently creates a new attribute for the wrong name:
 
 # %%
 net[0].weight.require_grad = False
@@ -1021,7 +1036,7 @@ print(net[0].weight.requires_grad)
 #> False
 
 # %% [markdown]
-# To notice it next time, print the names of the parameters whose `requires_grad` is `True`.
+# To notice it next time: print the names of the parameters whose `requires_grad` is `True`.
 
 # %% [markdown]
 # ### `'method' object is not subscriptable`
@@ -1049,7 +1064,7 @@ print(net.state_dict()["0.weight"].shape)
 # You copy a net with `copy.deepcopy`, and get an error about tensors created by the user.
 # `copy.deepcopy` copies only leaf tensors, and the net holds a tensor that was computed from parameters.
 # A module that stores its last output holds such a tensor.
-# The older `nn.utils.weight_norm` and `nn.utils.spectral_norm` also store one, the weight that they compute.
+# Two older functions, `nn.utils.weight_norm` and `nn.utils.spectral_norm`, replace the weight of a layer with a computed tensor, which they also store.
 
 # %%
 class Keeps(nn.Module):
@@ -1080,7 +1095,7 @@ print(torch.equal(copy.deepcopy(keeps).last, keeps.last))
 
 # %% [markdown]
 # For `weight_norm`, use the newer function of the same name in `nn.utils.parametrizations`, which computes the weight whenever it is needed.
-# You can load a state dict that was saved with the older one.
+# You can load a state dict that was saved with the older function.
 
 # %%
 normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))
@@ -1090,7 +1105,7 @@ print(torch.equal(copy.deepcopy(normed)(X), normed(X)))
 # %% [markdown]
 # ### `[layer] * 3` makes one layer, not three
 #
-# You build three equal layers, and the net has only as many parameters as one of them.
+# You want three layers of the same kind, but the net has only the parameters of a single layer.
 # `[layer] * 3` is a list that contains the same layer three times.
 
 # %%
@@ -1107,7 +1122,7 @@ print(len(list(net.parameters())), shared_names(net))
 #> 6 []
 
 # %% [markdown]
-# To notice it next time, print `shared_names(net)`: it is empty if nothing is shared.
+# To notice it next time: print `shared_names(net)`, which is empty if nothing is shared.
 
 # %% [markdown]
 # ## Exercises
@@ -1115,7 +1130,7 @@ print(len(list(net.parameters())), shared_names(net))
 # %% [markdown]
 # ### Exercise 1
 #
-# Reach every parameter of `NestMLP` in three ways: by attributes and indices, by its path, and in a loop.
+# Access every parameter of `NestMLP` in three ways: by attributes and indices, by its path, and in a loop.
 
 # %% [markdown]
 # #### Solution
@@ -1132,7 +1147,7 @@ by_hand = [
     net.net[0].weight, net.net[0].bias, net.net[2].weight, net.net[2].bias, net.linear.weight, net.linear.bias
 ]
 for (path, parameter), mine in zip(paths.items(), by_hand):
-    print(path, tuple(parameter.shape), parameter is mine is net.get_parameter(path))
+    print(path, tuple(parameter.shape), parameter is mine and mine is net.get_parameter(path))
 #> net.0.weight (64, 20) True
 #> net.0.bias (64,) True
 #> net.2.weight (32, 64) True
@@ -1143,7 +1158,7 @@ for (path, parameter), mine in zip(paths.items(), by_hand):
 # %% [markdown]
 # ### Exercise 2
 #
-# Train an MLP that uses one layer as both of its hidden layers.
+# Train an MLP in which one hidden layer is used twice.
 # Compare the weight and the gradient of the layer at its two places.
 
 # %% [markdown]
@@ -1175,7 +1190,7 @@ print(net[2].weight is net[4].weight, net[2].weight.grad is net[4].weight.grad)
 # %% [markdown]
 # ### Exercise 3
 #
-# Why are parameters shared?
+# Why is it useful to share parameters?
 # Compute the memory for an embedding of 50,000 words with 512 numbers per word, and for a linear layer that scores the words.
 
 # %% [markdown]
@@ -1184,7 +1199,7 @@ print(net[2].weight is net[4].weight, net[2].weight.grad is net[4].weight.grad)
 # %% [markdown]
 # Both layers have a matrix with one row per word, so they can share one matrix.
 # A second matrix costs memory, and it has to be learned too.
-# On the meta device, you can count the parameters of the net without giving it memory.
+# On the meta device, you can count the parameters of a net without allocating memory for them.
 
 # %%
 with torch.device("meta"):
@@ -1226,7 +1241,7 @@ print([(len(group["params"]), group["weight_decay"]) for group in optimizer.para
 #> [(2, 0.01), (4, 0.0)]
 
 # %% [markdown]
-# **The price.** This rule is not exact.
+# **Cost.** This rule is not exact.
 # It applies weight decay to an embedding, and to a `LayerNorm` over two dimensions.
 # A lazy net needs its dry run first.
 
@@ -1241,8 +1256,7 @@ print([(len(group["params"]), group["weight_decay"]) for group in optimizer.para
 
 # %% [markdown]
 # Tied weights are one `nn.Parameter` object, so the check groups the names by object.
-# `shared_names` is not enough here.
-# `torch.load` keeps the shared memory, and `assign=True` then creates two parameters in this memory.
+# `shared_names` cannot find this problem: after `torch.load` and `assign=True`, the two parameters still use the same memory, although they are two objects.
 
 # %%
 def ties(net):
@@ -1275,14 +1289,14 @@ print(ties(model))
 # | one parameter | `net[2].bias`, `net.get_parameter("2.bias")` |
 # | its value, its gradient | `.detach()`, `.grad` |
 # | all parameters, by name | `net.named_parameters()` |
-# | buffers and second names too | `net.state_dict()`, `parameter_table(net)` |
+# | buffers and additional names too | `net.state_dict()`, `parameter_table(net)` |
 # | to change values | `with torch.no_grad(): parameter.copy_(...)`, `set_tensor(net, path, value)` |
 # | to freeze | `net.requires_grad_(False)` |
 # | to share | one layer in two places, or `b.weight = a.weight` |
 # | to see what is shared | `is`, `shared_names(net)` |
-# | its own learning rate for a layer | `optimizer.add_param_group(...)` |
+# | a separate learning rate for one layer | `optimizer.add_param_group(...)` |
 # | an optimizer that holds everything | build it last |
 #
-# The reference of these helpers is `d2lblocks.parameters`.
+# The reference for these helpers is `d2lblocks.parameters`.
 #
 # Next: Initialization, to choose the values that parameters have before training.
