@@ -69,7 +69,7 @@ print(torch.equal(in_batch[:1], alone))
 
 # %% [markdown]
 # With `keepdim=True`, the means of the batch have the shape `(2, 1)`, one for each row, and are subtracted by broadcasting.
-# <dfn>Broadcasting</dfn> lets an elementwise operation combine tensors of different shapes: their dimensions are aligned from the last one, and a tensor is repeated along each dimension that has size 1 or is missing.
+# <dfn>Broadcasting</dfn> lets an elementwise operation combine tensors of different shapes: their dimensions are aligned from the last one, and a tensor is treated as if it were repeated along each dimension that has size 1 or is missing.
 # So the mean of a row is subtracted from all five numbers of that row.
 
 # %% [markdown]
@@ -431,7 +431,7 @@ print(gradcheck(output, (X64, *exact.parameters())))
 # ## Parameter, buffer, attribute
 #
 # Your layer holds a table of constants.
-# Should an optimizer change it, should a saved file contain it, and should it move to the GPU with the net?
+# Should an optimizer change it? Should a saved file contain it? Should it move to the GPU with the net?
 # That depends on how you store it.
 #
 # A <dfn>buffer</dfn> is a tensor that is registered with a module and moves with it, but is not trained.
@@ -512,7 +512,7 @@ print(experts(X, "small").shape)
 # %% [markdown]
 # The name of each parameter shows where it is: `experts.small.weight` is the weight of the module `small` in `experts`.
 #
-# **The first reading ends here.** The rest of the page is for layers that take their sizes from the first batch, for compiling and exporting, and for finding out what is wrong with a layer.
+# **The first reading ends here.** The rest of the page is for layers that take their sizes from the first batch, for compiled or exported layers and for finding out what is wrong with a layer.
 
 # %% [markdown]
 # ## A lazy layer of your own
@@ -646,8 +646,8 @@ print(program.module()(torch.rand(7, 5)).shape)
 # %% [markdown]
 # The program was exported with 2 rows and runs with 7.
 #
-# Both `torch.export` and `fullgraph=True` fail if Python has to know a value to decide what to do next, because they record with fake tensors.
-# A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` uses fake tensors to record a net without computing it.
+# Both `torch.export` and `fullgraph=True` fail if Python has to know the value of a tensor to decide what to do next, because they record with fake tensors.
+# A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` and `torch.export` use fake tensors to record a net without computing it.
 # For example, the loop of `FixedHiddenMLP` checks after every pass whether the sum is small enough:
 
 # %%

@@ -142,7 +142,7 @@ for what, action in attempts.items():
 # An optimizer that you build before the first batch also trains the parameters once they have values.
 #
 # **Watch out.** Although `.shape` raises an error, `.size()` and `.ndim` do not, and their answers are wrong.
-# With the batch `X`, this weight will get the shape (3, 20), but until then:
+# With the batch `X`, the weight of this layer will get the shape (3, 20), but until then:
 
 # %%
 print(nn.LazyLinear(3).weight.size(), nn.LazyLinear(3).weight.ndim)
@@ -165,7 +165,7 @@ print(uninitialized_names(net))
 # %% [markdown]
 # ## The dry run
 #
-# To count, initialize or freeze the parameters, you need their shapes before training starts.
+# Counting, initializing and freezing the parameters of a net fail as long as they have no shapes.
 # So you send a batch through the net only to set the shapes.
 # A <dfn>dry run</dfn> is a forward pass that gives lazy layers their shapes; its result is thrown away.
 #
@@ -184,7 +184,7 @@ print(net[1].num_batches_tracked, bool((net[1].running_mean == 0).all()))
 # %% [markdown]
 # The batch norm has counted one batch, and its running mean is no longer 0.
 #
-# Dropout draws its random numbers from the same generator as the next lazy layer, so that layer gets different weights.
+# Dropout draws its random numbers from the same generator as the next lazy layer, so a dry run in training mode changes the weights of that layer.
 # The next snippet sets the same seed three times and builds the net: first with all sizes given; then lazy, with a dry run in training mode; then lazy, with a dry run in evaluation mode.
 
 # %%
@@ -214,7 +214,7 @@ print(torch.equal(in_evaluation[2].weight, with_sizes[2].weight))
 # After the dry run in training mode, the last layer has different weights from those in the net with all sizes given.
 # After the dry run in evaluation mode, it has the same weights.
 #
-# So if you do a dry run by hand, switch to evaluation mode, turn gradients off, and switch back to training mode afterwards.
+# So if you do a dry run by hand, switch to evaluation mode, turn gradients off and switch back to training mode afterwards.
 # Turn gradients off with `torch.no_grad()`, not with `torch.inference_mode()`: parameters created in inference mode cannot be trained.
 
 # %% [markdown]
@@ -238,12 +238,12 @@ print(net)
 # After `apply_init`:
 #
 # - Parameters and buffers that were uninitialized have shapes and values.
-# - The random number generator has moved forward as far as if you had built the net with all sizes given and then called `init`.
+# - The random number generator has moved forward as far as if you had built the net with all sizes given, plus what `init` draws.
 #   Random numbers that dropout or noise draws in the dry run do not move it.
 #
 # Without `init`, everything else is unchanged: the training mode of every module, running statistics and other buffers, gradients, all parameters that already had values, and the input.
 # With `init`, parameters that already had values get new ones too, if `init` sets them.
-# The next snippet checks this:
+# The next snippet, without `init`, checks this:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.LazyLinear(3))
@@ -347,7 +347,7 @@ print(net[5])
 #
 # **Cost.** You can no longer read the sizes from the code.
 # PyTorch calls lazy modules [experimental](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html), so their interface may change.
-# `DistributedDataParallel`, which trains in several processes, and `weight_norm`, which splits a weight into length and direction, refuse them before the first batch.
+# `DistributedDataParallel`, which trains in several processes, and `weight_norm`, which splits a weight into length and direction, refuse lazy modules before the first batch.
 # Once your design is settled, print the net after the dry run and write the sizes into your code.
 #
 # **The first reading ends here.** The rest is for you if you need repeatable weights, save or copy lazy nets, build nets that are too large for memory, or look for the fix for an error.
@@ -635,7 +635,7 @@ def uninitialized_names(net: nn.Module) -> list[str]:
 
 # %% [markdown]
 # The second part is `apply_init`.
-# It takes a snapshot of the net, does the dry run, and then restores the snapshot, whether or not the dry run failed.
+# It takes a snapshot of the net, does the dry run and then restores the snapshot, whether or not the dry run failed.
 # After that, it initializes the lazy modules: it calls their hooks again, with the inputs that they got in the dry run.
 # If that fails, it restores the snapshot again.
 #
