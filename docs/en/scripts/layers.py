@@ -7,11 +7,11 @@
 #
 # Your net needs an operation that PyTorch does not have as a layer.
 # You write a class of six lines, and it trains.
-# Then you load weights that were saved from an `nn.Linear`, or you move the net to a GPU, and your layer fails or gives wrong results without an error.
+# Then you load weights that were saved from an `nn.Linear`, or you move the net to a GPU, and your layer fails or silently gives wrong results.
 #
 # - **What you will be able to do:** write a layer that you can train, save, load, move, compile and copy like the layers of PyTorch, and say what each of its lines is for.
-# - **What you need:** the first readings of Layers and modules, Parameters and Initialization.
-# - **How long it takes:** about 20 minutes up to A lazy layer of your own, which is all the next topic needs; about 55 minutes with everything and the exercises.
+# - **What you need:** Layers and modules, Parameters, Initialization and Lazy initialization, each up to the line "The first reading ends here"; and the package: run `pip install .` in a clone of the repository.
+# - **How long it takes:** about 20 minutes up to A lazy layer of your own, which is all the next topic needs; about 60 minutes with everything and the exercises.
 
 # %%
 import torch
@@ -49,7 +49,7 @@ print(bool(net(X).mean().abs() < 1e-6))
 #> True
 
 # %% [markdown]
-# **The price.** `X.mean()` is the mean over the whole batch, so the result for one example depends on the other examples in its batch.
+# **Watch out.** `X.mean()` is the mean over the whole batch, so the result for one example depends on the other examples in its batch.
 # Here the first example gets one result as part of the batch and a different one alone:
 
 # %%
@@ -59,18 +59,18 @@ print(torch.equal(center(X)[:1], center(X[:1])))
 
 # %% [markdown]
 # You rarely want a prediction that changes with the rest of the batch.
-# Take the mean over the last dimension instead, so that each example is centered separately.
-#
-# With `keepdim=True` the means have the shape `(2, 1)`: one mean for each row.
-# The subtraction then relies on broadcasting.
-# <dfn>Broadcasting</dfn> means that an elementwise operation on tensors of different shapes works as if each tensor were repeated along every dimension in which its size is 1 or which it lacks, until the shapes are equal.
-# So the mean of a row is subtracted from all five numbers of that row:
+# Take the mean over the last dimension instead, so that each example is centered separately:
 
 # %%
-by_itself = X - X.mean(dim=-1, keepdim=True)
+in_batch = X - X.mean(dim=-1, keepdim=True)
 alone = X[:1] - X[:1].mean(dim=-1, keepdim=True)
-print(torch.equal(by_itself[:1], alone))
+print(torch.equal(in_batch[:1], alone))
 #> True
+
+# %% [markdown]
+# With `keepdim=True`, the means of the batch have the shape `(2, 1)`, one for each row, and are subtracted by broadcasting.
+# <dfn>Broadcasting</dfn> lets an elementwise operation combine tensors of different shapes: their dimensions are aligned from the last one, and a tensor is treated as if it were repeated along each dimension that has size 1 or is missing.
+# So the mean of a row is subtracted from all five numbers of that row.
 
 # %% [markdown]
 # ## A layer with parameters
@@ -109,8 +109,8 @@ print(layer.bias.detach())
 # Both rows of the batch add 1 to the gradient of each bias, so the gradient is 2.
 # A step with the learning rate 0.1 then changes the bias by -0.2.
 #
-# This layer trains.
-# It still lacks what PyTorch's users expect of a layer, and the next sections add that, a line or two at a time.
+# This layer trains, but it cannot do everything that a layer of PyTorch can.
+# The next sections add the rest in small steps.
 
 # %% [markdown]
 # ### The shape of the weight: outputs first
@@ -141,11 +141,11 @@ print(torch.allclose(mine(X), theirs(X)))
 # ### Initial values: `reset_parameters`
 #
 # `torch.randn` draws weights of the same spread for every layer, so the outputs get larger as the number of inputs grows.
-# The next version draws its weights from a range that shrinks with the number of inputs, as `nn.Linear` does.
+# The next version draws its weights from a range that is smaller if there are more inputs, as `nn.Linear` does.
 #
 # The code for the initial values goes into a method named `reset_parameters`, which the constructor calls.
 # Users of the layer can then call that method to draw the values again.
-# This is necessary after `to_empty`, which gives a net memory without values.
+# They need it after building the layer on the meta device, where tensors have no memory: `to_empty` gives the layer memory with arbitrary values, and `reset_parameters` fills this memory.
 #
 # The constructor also takes `device` and `dtype` and passes them on to every tensor that it creates:
 
@@ -171,13 +171,15 @@ class MyLinear(nn.Module):
 print(MyLinear(5, 3, device="meta", dtype=torch.float64).weight.dtype)
 #> torch.float64
 empty = MyLinear(5, 3, device="meta").to_empty(device="cpu")
+torch.manual_seed(0)
 empty.reset_parameters()
-print(bool((empty.weight.abs() <= 5**-0.5).all()))
+torch.manual_seed(0)
+print(torch.equal(empty.weight, MyLinear(5, 3).weight))
 #> True
 
 # %% [markdown]
 # The first line of output shows that the layer was made with the dtype that you asked for.
-# The second shows that `reset_parameters` filled a layer whose memory had no values: every weight is within the bound.
+# The second shows that `reset_parameters` filled the new memory with the same values that a new layer gets after the same seed.
 
 # %% [markdown]
 # ### An optional bias
@@ -187,16 +189,25 @@ print(bool((empty.weight.abs() <= 5**-0.5).all()))
 # The name then exists without a tensor: `layer.bias` is `None`, and `state_dict` has no entry for it.
 
 # %%
-class Biasless(nn.Module):
-    def __init__(self):
+class Shift(nn.Module):
+    def __init__(self, features, bias=True):
         super().__init__()
-        self.register_parameter("bias", None)
+        if bias:
+            self.bias = nn.Parameter(torch.zeros(features))
+        else:
+            self.register_parameter("bias", None)
+
+    def forward(self, X):
+        return X if self.bias is None else X + self.bias
 
 
-print(Biasless().bias, list(Biasless().state_dict()))
-#> None []
+shift = Shift(5, bias=False)
+print(shift.bias, list(shift.state_dict()), torch.equal(shift(X), X))
+#> None [] True
 
 # %% [markdown]
+# Every method that uses the bias first checks whether it is `None`.
+#
 # Because the name is registered, you cannot assign a plain tensor to it later by accident: PyTorch refuses that, as it does for every parameter.
 
 # %% [markdown]
@@ -208,13 +219,17 @@ print(Biasless().bias, list(Biasless().state_dict()))
 
 # %%
 class Named(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+
     def extra_repr(self):
-        return "in_features=5, out_features=3, bias=True"
+        return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
-print(nn.Sequential(Named()))
+print(nn.Sequential(Named(5, 3)))
 #> Sequential(
-#>   (0): Named(in_features=5, out_features=3, bias=True)
+#>   (0): Named(in_features=5, out_features=3)
 #> )
 
 # %% [markdown]
@@ -240,10 +255,11 @@ for shape in [(5,), (0, 5), (2, 5), (2, 7, 5)]:
 #
 # <dfn>Mixed precision</dfn> means computing with 16-bit numbers where they are accurate enough and with 32-bit numbers elsewhere, which saves time and memory.
 # In PyTorch you turn it on with [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html).
-# <dfn>Autocast</dfn> is PyTorch's way to mixed precision, which chooses a dtype for each operation: matrix products run in a 16-bit dtype, losses in `float32`, and most other operations in the dtype of their inputs.
+# <dfn>Autocast</dfn> is PyTorch's tool for mixed precision: it chooses a dtype for each operation.
+# Matrix products run in a 16-bit dtype, losses in `float32` and most other operations in the dtype of their inputs.
 #
-# The layer as written so far does not keep the shorter dtype.
-# Its matrix product gives `bfloat16`, but its bias is `float32`, and the sum of the two is `float32` again:
+# The layer as written so far does not keep the 16-bit dtype.
+# Its matrix product gives `bfloat16`, a 16-bit dtype, but its bias is `float32`, and the sum of the two is `float32` again:
 
 # %%
 with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -263,14 +279,16 @@ print(torch.allclose(F.linear(X, layer.weight, layer.bias), layer(X)))
 
 # %% [markdown]
 # The output is now `bfloat16` under autocast and the same as before without it.
+# The finished class with all these steps is in the library.
 
 # %% [markdown]
 # ### Hooks
 #
-# A layer may contain other layers.
-# A <dfn>hook</dfn> is a function registered on a module that runs when the module is called, before or after `forward`, or during the backward pass.
-# Call the inner layer as `self.linear(X)`, and never as `self.linear.forward(X)`, because only a call runs its hooks.
-# Pruning, profiling, `fully_shard` and lazy initialization all rely on hooks:
+# A <dfn>hook</dfn> is a function that you register on a module; PyTorch runs it when the module is called, before or after `forward`, or during the backward pass.
+# Lazy layers rely on hooks, and so do pruning, profiling and `fully_shard`.
+#
+# If your layer contains another layer, call that layer as `self.linear(X)`, and never as `self.linear.forward(X)`, because only a call runs its hooks.
+# In this snippet, the inner layer is an `nn.LazyLinear`, which learns its input size in a hook:
 
 # %%
 class Calls(nn.Module):
@@ -292,7 +310,6 @@ except ValueError as error:
 #> Attempted to use an uninitialized parameter
 
 # %% [markdown]
-# The lazy layer learns its input size in a hook.
 # The first net calls the lazy layer, so the hook runs.
 # The second net calls `forward` directly, so the hook does not run and the layer still has no weight.
 
@@ -302,7 +319,7 @@ except ValueError as error:
 # `d2lblocks.layers` has both layers with all the steps above.
 # Its `CenteredLayer` also takes the dimension over which to compute the mean.
 #
-# Its source, docstrings aside:
+# Source of `CenteredLayer` and `MyLinear`, without docstrings:
 #
 # *The library's own source, from `d2lblocks/layers.py`:*
 
@@ -358,9 +375,11 @@ class MyLinear(nn.Module):
         )
 
 # %% [markdown]
-# With the same seed, `MyLinear` and `nn.Linear` have equal weights, and their outputs in `float32` are equal to the last bit:
+# After the same seed, `MyLinear` and `nn.Linear` have equal weights, and their outputs are equal to the last bit:
 
 # %%
+from d2lblocks import CenteredLayer, MyLinear
+
 torch.manual_seed(0)
 theirs = nn.Linear(5, 3)
 torch.manual_seed(0)
@@ -381,15 +400,14 @@ print(net(X).shape)
 #> torch.Size([2, 1])
 
 # %% [markdown]
-# When to use something else: for a linear layer always use `nn.Linear`.
-# Write a layer of your own only for an operation that PyTorch does not have as a layer.
+# For a linear layer, always use `nn.Linear`; write your own layer only for an operation that PyTorch does not have as a layer.
 
 # %% [markdown]
 # ### Check the gradients: `gradcheck`
 #
 # Skip this on a first reading: autograd computes correct gradients for a layer that is made of PyTorch's operations, so you need this check only when you are in doubt or write your own backward pass.
 #
-# [`torch.autograd.gradcheck`](https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html) compares the gradients with slopes that it measures by a small step h: (f(x + h) - f(x - h)) / 2h.
+# [`torch.autograd.gradcheck`](https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html) compares the gradients with slopes that it measures: it changes an input by a small step h and computes (f(x + h) - f(x - h)) / (2h).
 # It needs `float64`, because slopes measured in `float32` are too inaccurate.
 # `gradcheck` expects a function of tensors, so the snippet uses `functional_call`, which runs a module with the parameters that you pass:
 
@@ -413,7 +431,7 @@ print(gradcheck(output, (X64, *exact.parameters())))
 # ## Parameter, buffer, attribute
 #
 # Your layer holds a table of constants.
-# Should an optimizer change it, should a checkpoint contain it, and should it move to the GPU with the net?
+# Should an optimizer change it? Should a saved file contain it? Should it move to the GPU with the net?
 # That depends on how you store it.
 #
 # A <dfn>buffer</dfn> is a tensor that is registered with a module and moves with it, but is not trained.
@@ -437,15 +455,15 @@ saved = kinds.state_dict()
 kinds.double()
 for name in ("parameter", "buffer", "scratch", "plain"):
     moved = getattr(kinds, name).dtype == torch.float64
-    print(f"{name:9}  trained: {name in trained!s:5}  saved: {name in saved!s:5}  moved: {moved}")
-#> parameter  trained: True   saved: True   moved: True
-#> buffer     trained: False  saved: True   moved: True
-#> scratch    trained: False  saved: False  moved: True
-#> plain      trained: False  saved: False  moved: False
+    print(f"{name}: trained {name in trained}, saved {name in saved}, moved {moved}")
+#> parameter: trained True, saved True, moved True
+#> buffer: trained False, saved True, moved True
+#> scratch: trained False, saved False, moved True
+#> plain: trained False, saved False, moved False
 
 # %% [markdown]
-# The last column comes from `kinds.double()`, which casts a module to `float64`.
-# It changed the parameter and both buffers, and left the plain tensor alone; a move to another device does the same.
+# "Moved" shows the effect of `kinds.double()`, which casts a module to `float64`.
+# It changed the parameter and both buffers, but not the plain tensor; a move to another device does the same.
 # Use each kind for a different purpose:
 #
 # | Kind | Trained | Saved | Moved and cast | Use it for |
@@ -453,19 +471,19 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 # | `nn.Parameter` | yes | yes | yes | values that are learned |
 # | `nn.Buffer` | no | yes | yes | constants and statistics that the saved net needs |
 # | `nn.Buffer(..., persistent=False)` | no | no | yes | values that can be computed again, such as masks and indices |
-# | plain tensor | no | no | no | nothing that `forward` computes with |
+# | plain tensor | no | no | no | only values that `forward` does not compute with |
 #
 # `self.register_buffer("name", tensor)` does the same as `self.name = nn.Buffer(tensor)`.
 #
-# **The price.** `net.bfloat16()` and `net.half()` round every floating-point buffer, and casting the net back does not restore the lost digits.
-# A mask or a whole number is not affected.
-# A table of positions is, as shown below.
+# **Watch out.** `net.bfloat16()` and `net.half()` round every floating-point buffer, and casting the net back does not restore the lost digits.
+# This can make a table of frequencies useless, as shown below.
+# Buffers of an integer or boolean dtype are not affected.
 
 # %% [markdown]
 # ### Lists and dictionaries of parameters and layers
 #
 # You want several layers under one name.
-# A Python list does not register what is in it, neither parameters nor layers.
+# A Python list does not register its contents: the module does not see the parameters and layers in it.
 # Use PyTorch's own containers: `nn.ParameterList` and `nn.ParameterDict` register parameters, and `nn.ModuleList` and `nn.ModuleDict` register modules.
 
 # %%
@@ -494,7 +512,7 @@ print(experts(X, "small").shape)
 # %% [markdown]
 # The name of each parameter shows where it is: `experts.small.weight` is the weight of the module `small` in `experts`.
 #
-# **The first reading ends here.** The rest of the page is for layers that take their sizes from the first batch, for compiling and exporting, and for finding out what is wrong with a layer.
+# **The first reading ends here.** The rest of the page is for layers that take their sizes from the first batch, for compiled or exported layers and for finding out what is wrong with a layer.
 
 # %% [markdown]
 # ## A lazy layer of your own
@@ -531,12 +549,12 @@ print(scale(X).shape, scale.scale.shape)
 # %% [markdown]
 # The parameter has no shape at first.
 # The first batch has five columns, so the parameter then has five values.
-# The `if` skips that step for a layer that already has values, because they were loaded from a file.
+# If the layer already has values that were loaded from a file, the `if` leaves them as they are.
 #
 # `MyLazyLinear` in `d2lblocks.layers` does the same for a weight and a bias.
 # It also sets `cls_to_become`, the class that the layer has after the first batch.
 #
-# Its source, docstrings aside:
+# Source of `MyLazyLinear`, without docstrings:
 #
 # *The library's own source, from `d2lblocks/layers.py`:*
 
@@ -582,6 +600,8 @@ class MyLazyLinear(LazyModuleMixin, MyLinear):
             self.reset_parameters()
 
 # %%
+from d2lblocks import MyLazyLinear
+
 lazy = MyLazyLinear(3)
 print(lazy.weight)
 #> <UninitializedParameter>
@@ -592,18 +612,20 @@ print(lazy)
 # %% [markdown]
 # After the first batch the layer is a `MyLinear`.
 #
-# **Watch out.** Somebody may call `reset_parameters` on every layer of a net before the first batch, when the parameters of a lazy layer have no shape to fill.
-# So the lazy class overrides `reset_parameters` to do nothing until then.
+# **Watch out.** Someone may call `reset_parameters` on every layer of a net before the first batch.
+# At that time, the parameters of a lazy layer have no memory to fill.
+# So the lazy class has its own `reset_parameters`, which does nothing before the first batch.
 
 # %% [markdown]
 # ## Compile and export
 #
 # You want your layer to run faster, or to run in a program that does not have your Python class.
-# To <dfn>compile</dfn> a module, [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) records its `forward` as a graph of operations and turns that graph into faster code.
+# To <dfn>compile</dfn> a module means to record its `forward` as a graph of operations and to turn this graph into faster code, as [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) does.
 #
 # A layer runs fastest if `torch.compile` can record it as a single graph.
 # With `fullgraph=True`, you get an error if it cannot.
-# The backend `"eager"` runs the graph as it is, so you can check that a layer compiles on a machine without a compiler:
+# The part of `torch.compile` that turns the graph into code is called the backend.
+# The backend `"eager"` runs the graph as it is, so it lets you check a layer on a machine without a C++ compiler:
 
 # %%
 compiled = torch.compile(mine, backend="eager", fullgraph=True)
@@ -611,7 +633,7 @@ print(torch.equal(compiled(X), mine(X)))
 #> True
 
 # %% [markdown]
-# To <dfn>export</dfn> a module, [`torch.export`](https://docs.pytorch.org/docs/stable/export.html) records its `forward` as a program that runs without your Python code.
+# To <dfn>export</dfn> a module means to record its `forward` as a program that runs without your Python code, as [`torch.export`](https://docs.pytorch.org/docs/stable/export.html) does.
 # The exported program accepts only inputs of the shape that you give as an example.
 # For other batch sizes, declare the batch dimension as dynamic:
 
@@ -624,8 +646,9 @@ print(program.module()(torch.rand(7, 5)).shape)
 # %% [markdown]
 # The program was exported with 2 rows and runs with 7.
 #
-# Neither works if Python has to know a value to decide what to do next, because the recorded graph has no values.
-# For example, the loop of `FixedHiddenMLP` checks after every turn whether the sum is small enough:
+# Both `torch.export` and `fullgraph=True` fail if Python has to know the value of a tensor to decide what to do next, because they record with fake tensors.
+# A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` and `torch.export` use fake tensors to record a net without computing it.
+# For example, the loop of `FixedHiddenMLP` checks after every pass whether the sum is small enough:
 
 # %%
 from d2lblocks import FixedHiddenMLP
@@ -638,11 +661,11 @@ except Exception as error:
 #> Unsupported
 
 # %% [markdown]
-# Without `fullgraph=True`, `torch.compile` accepts this layer, at the price of graph breaks.
+# Without `fullgraph=True`, `torch.compile` accepts this layer, but the result has graph breaks, which make it slower.
 # A <dfn>graph break</dfn> is a place where `torch.compile` ends one graph, lets Python run the code that it cannot record, and begins another graph.
-# Other code that causes a graph break is an `if` on a tensor's value, `print` of a tensor, and `.tolist()` of floating-point numbers.
+# An `if` on a tensor's value, `print` of a tensor and `.tolist()` of floating-point numbers also cause graph breaks.
 # Code that depends only on *shapes* causes none.
-# You can often replace such a loop by arithmetic, as exercise 5 of the first topic does.
+# You can often replace such a loop with arithmetic, as exercise 5 of the first topic does.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -683,7 +706,6 @@ print([name for name, parameter in net.named_parameters() if parameter.grad is N
 # (The first layer does have a gradient, but the gradient is zero, because it passed through a weight of zeros.)
 #
 # Fix: use the parameter itself.
-# Next time: test after `backward` that every parameter has a gradient, which finds this mistake in any layer.
 
 # %%
 class Attached(Detached):
@@ -695,6 +717,9 @@ net = nn.Sequential(nn.Linear(5, 5), Attached(), nn.Linear(5, 1))
 net(X).sum().backward()
 print([name for name, parameter in net.named_parameters() if parameter.grad is None])
 #> []
+
+# %% [markdown]
+# To notice it next time: after `backward`, check that every parameter has a gradient; this finds the mistake in any layer.
 
 # %% [markdown]
 # ### Parameters in a Python list
@@ -717,7 +742,6 @@ print(list(Hidden().parameters()))
 # A list is none of these, so the module does not look inside it.
 #
 # Fix: use `nn.ParameterList`.
-# Next time: compare `len(list(layer.parameters()))` with the number of parameters that you expect.
 
 # %%
 class Listed(nn.Module):
@@ -728,6 +752,9 @@ class Listed(nn.Module):
 
 print(len(list(Listed().parameters())))
 #> 2
+
+# %% [markdown]
+# To notice it next time: compare `len(list(layer.parameters()))` with the number of parameters that you expect.
 
 # %% [markdown]
 # ### The constants are trained: `nn.ParameterList` of buffers
@@ -741,11 +768,10 @@ print([(name, parameter.requires_grad) for name, parameter in held.named_paramet
 #> [('0', True), ('1', True)] []
 
 # %% [markdown]
-# They do the same to the result of an operation, which then no longer depends on the tensors that it was computed from.
+# The same happens to the result of an operation, such as `2 * w`: it becomes a new parameter, and `w` gets no gradient through it.
 #
 # PyTorch has no list of buffers.
 # Fix: use one buffer that has one more dimension, or, if the shapes differ, register a buffer for each constant.
-# Next time: look for names in `named_parameters()` that should not be trained.
 
 # %%
 class Constants(nn.Module):
@@ -761,6 +787,9 @@ class Constants(nn.Module):
 
 print([name for name, _ in Constants().named_buffers()], list(Constants().parameters()))
 #> ['pair', 'constant0', 'constant1'] []
+
+# %% [markdown]
+# To notice it next time: look for names in `named_parameters()` that should not be trained.
 
 # %% [markdown]
 # ### `nn.Parameter(t) * 0.01` is not a parameter
@@ -862,7 +891,6 @@ except RuntimeError as error:
 
 # %% [markdown]
 # Fix: use a buffer.
-# Next time: list the registered tensors with `list(layer.state_dict())`; a non-persistent buffer appears in `named_buffers()` only.
 
 # %%
 class Buffered(nn.Module):
@@ -879,13 +907,16 @@ print(Buffered().double()(X.double()).dtype)
 
 # %% [markdown]
 # If every tensor of the layer is registered and you still get an error about dtypes, the batch has a different dtype than the weights: see `mat1 and mat2 must have the same dtype`.
+#
+# To notice it next time: list the registered tensors with `list(layer.state_dict())`; a non-persistent buffer appears in `named_buffers()` only.
 
 # %% [markdown]
 # ### The positions are wrong in 16 bits: a rounded buffer
 #
 # A model that works in `float32` gives bad results after `net.bfloat16()`, even if you cast it back.
-# Casting the net casts its floating-point buffers too, without an error, and rounding them cannot be undone.
-# A table of frequencies, such as those that encode the positions of words, becomes useless: the model multiplies each frequency by a position, so for a large position a small rounding error becomes a wrong angle.
+# Casting the net silently rounds its floating-point buffers too, and this cannot be undone.
+# Models that encode the positions of words often keep a table of frequencies f, and compute cos(p * f) for each position p.
+# For position 2000, an error of 0.0002 in f is an error of 0.4 in p * f, so the cosine is wrong:
 
 # %%
 class Rounded(nn.Module):
@@ -906,7 +937,7 @@ print(bool((rounded.float()(2048) - exact).abs().max() > 0.3))
 #> True
 
 # %% [markdown]
-# Fix: keep whole numbers in the buffer, because a cast to a floating-point type does not change them, and compute the frequencies from them in `float32` inside `forward`.
+# Fix: keep the buffer in an integer dtype, because casting a net does not change integer buffers, and compute the frequencies from it in `float32` inside `forward`.
 
 # %%
 class Exact(nn.Module):
@@ -925,14 +956,14 @@ print(torch.equal(Exact().bfloat16()(2048), exact))
 
 # %% [markdown]
 # Alternatively, leave the net in `float32` and use autocast, which does not cast buffers.
-# Next time: print `parameter_table(net)`, which shows the dtype of every buffer.
+# To notice it next time: print `parameter_table(net)`, which shows the dtype of every buffer.
 
 # %% [markdown]
 # ### `Index put requires the source and destination dtypes match`
 #
 # Your layer works until you turn on autocast.
 # Under autocast the output of a linear layer is 16-bit, but `torch.zeros` still creates `float32`.
-# Writing one into the other by index needs equal dtypes:
+# An assignment such as `Y[mask] = H` needs the same dtype on both sides:
 
 # %%
 class Scatter(nn.Module):
@@ -982,13 +1013,13 @@ except RuntimeError as error:
 #> RuntimeError: scatter(): Expected self.dtype to be equal to src.dtype
 
 # %% [markdown]
-# Next time: call each new layer once under autocast in its test.
+# To notice it next time: call each new layer once under autocast in its test.
 
 # %% [markdown]
 # ### `self` and the input in the wrong order
 #
 # The message says that your module lacks a method that every tensor has.
-# Python passes the module as the first argument of every method, whatever its name.
+# Python passes the module as the first argument of every method, even if this argument is not called `self`.
 # With the arguments in the wrong order, `X` is the module and `self` is the input:
 
 # %%
@@ -1018,7 +1049,7 @@ print(Ordered()(X).shape)
 # %% [markdown]
 # ### `Trying to backward through the graph a second time`: a state that is kept
 #
-# The first training step works, and the second raises.
+# The first training step works, and the second raises an error.
 # `backward` frees the graph that it has gone through.
 # A module that keeps its output for the next call also keeps the graph of that output, so the second `backward` reaches a graph that has been freed:
 
@@ -1065,14 +1096,14 @@ print(cell.state.requires_grad)
 
 # %% [markdown]
 # The same happens if you compute a tensor from parameters before the loop and use it in each step: compute it inside the loop instead.
-# It also happens if you add up losses: add `loss.item()`.
-# Next time: check that `requires_grad` is `False` for every tensor that the module keeps between steps.
+# It also happens if you call `backward` on a running sum of losses: call it on the loss of each step, and add up `loss.item()` to print the sum.
+# To notice it next time: check that `requires_grad` is `False` for every tensor that the module keeps between steps.
 
 # %% [markdown]
 # ### `Inference tensors cannot be saved for backward`
 #
 # You evaluate the net once, and then training fails.
-# A tensor created under `torch.inference_mode()` can never take part in training.
+# Autograd cannot save a tensor that was created under `torch.inference_mode()` for the backward pass.
 # If a module creates a buffer at its first call, and that call is an evaluation, the module keeps such a tensor:
 
 # %%
@@ -1131,7 +1162,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # Fix: build the net outside `torch.inference_mode()`, and use that mode only for predictions.
-# Next time: `tensor.is_inference()` tells you whether a tensor has this problem.
+# To notice it next time: `tensor.is_inference()` tells you whether a tensor has this problem.
 
 # %% [markdown]
 # ### `torch._dynamo hit config.recompile_limit`: a counter that is an `int`
@@ -1140,7 +1171,7 @@ except RuntimeError as error:
 # `torch.compile` treats the Python numbers of a module as constants of the graph.
 # If such a number changes at each call, each call compiles the module again.
 # After eight compilations PyTorch warns, and from then on it runs the module without compiling it.
-# A backend that counts its calls shows this:
+# This backend counts the compilations; the ninth call would give the warning:
 
 # %%
 graphs = []
@@ -1162,10 +1193,10 @@ class Counts(nn.Module):
 
 
 compiled = torch.compile(Counts(), backend=counting)
-for _ in range(4):
+for _ in range(8):
     compiled(X)
 print(len(graphs))
-#> 4
+#> 8
 
 # %% [markdown]
 # Fix: count in a buffer, which is an input of the graph and not a constant.
@@ -1184,13 +1215,13 @@ class CountsInBuffer(nn.Module):
 graphs.clear()
 net = CountsInBuffer()
 compiled = torch.compile(net, backend=counting)
-for _ in range(4):
+for _ in range(8):
     compiled(X)
 print(len(graphs), net.calls.item())
-#> 1 4
+#> 1 8
 
 # %% [markdown]
-# Next time: set the environment variable `TORCH_LOGS=recompiles` to see why a module is compiled again.
+# To notice it next time: set the environment variable `TORCH_LOGS=recompiles` to see why a module is compiled again.
 
 # %% [markdown]
 # ### `Only Tensors of floating point and complex dtype can require gradients`
@@ -1227,8 +1258,9 @@ print(nn.Buffer(torch.tensor([0, 1])))
 # %% [markdown]
 # W has one square matrix for each output, so its shape is `(out_features, in_features, in_features)`.
 # In the formula for `einsum`, `...` stands for all leading dimensions, so the layer accepts any batch shape.
-# Each output is a sum of n² products.
-# For inputs of mean 0 and variance 1, weights with a standard deviation of 1/n therefore keep the scale of the values.
+# Each output is a sum of n² products, where n is `in_features`.
+# For inputs of mean 0 and variance 1, the variance of this sum is about n² times the variance of one weight.
+# So weights with a standard deviation of 1/n keep the scale of the values.
 # `nn.Bilinear` takes two inputs, and computes the same if you pass the same tensor twice.
 
 # %%
@@ -1295,14 +1327,15 @@ print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
 # %% [markdown]
 # ### Exercise 3
 #
-# Center by the mean of the whole batch in training, and by a running mean in evaluation, so that each prediction depends only on its own input.
+# Write a layer that subtracts the mean of each feature: in training the mean of the batch, and in evaluation a running mean, so that each prediction depends only on its own input.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # The saved net needs the running mean, and no optimizer should change it, so it is a buffer.
-# `lerp_` updates it in place, so it remains the registered buffer, and `no_grad` keeps the update out of autograd.
+# `lerp_` moves it in place a fraction `momentum` of the way to the mean of the batch, so it remains the registered buffer.
+# `no_grad` keeps the update out of autograd.
 
 # %%
 class RunningCenter(nn.Module):
@@ -1380,7 +1413,7 @@ print(torch.equal(again(X), new(X)))
 #> True
 
 # %% [markdown]
-# **The price.** Only the version tells the two layouts of a square weight apart.
+# **Watch out.** If the weight is square, both layouts have the same shape, and only the version says which one it is.
 # The version is lost in a dictionary that you build yourself.
 # It is also lost in a safetensors file, and `load_parameters` reads such a file without calling this method.
 # It is safer to give the new layout a new name, such as `weight_out_in`.
@@ -1388,7 +1421,7 @@ print(torch.equal(again(X), new(X)))
 # %% [markdown]
 # ### Exercise 5
 #
-# Compute the gradient of each single example of a batch, instead of their sum, without a loop.
+# Without a loop, compute the gradient for each example of a batch separately, instead of the sum over the batch.
 
 # %% [markdown]
 # #### Solution
@@ -1398,7 +1431,7 @@ print(torch.equal(again(X), new(X)))
 # `grad` computes the gradient for one example, and `vmap` applies it to every example of the batch at once.
 
 # %%
-from torch.func import grad, vmap
+from torch.func import functional_call, grad, vmap
 
 layer = MyLinear(5, 3)
 parameters = {name: parameter.detach() for name, parameter in layer.named_parameters()}

@@ -5,13 +5,13 @@
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# You put a linear layer after a stack of convolutions, and to build it you have to compute by hand how many values padding, stride and pooling leave.
-# A lazy layer reads this number from the first batch instead.
-# Until that batch, some operations on the net fail, and a few give wrong answers without an error.
+# To put a linear layer after a stack of convolutions, you have to compute its input size by hand, from the padding, the stride and the pooling.
+# A lazy layer reads this size from the first batch instead.
+# Until that batch, some operations on the net fail, and a few silently give wrong answers.
 #
 # - **What you will be able to do:** build a net without computing input sizes; tell what works before the first batch; get all shapes without a training step; build and check a large net without using memory for it.
-# - **What you need:** Initialization, up to the end of its first reading.
-# - **How long it takes:** about 15 minutes up to Seeds and partly lazy nets, which is all the next topic needs; about 55 minutes with everything and the exercises.
+# - **What you need:** Initialization, up to the line "The first reading ends here", and the package: run `pip install .` in a clone of the repository.
+# - **How long it takes:** about 20 minutes up to Seeds and partly lazy nets, which is all the next topic needs; about 60 minutes with everything and the exercises.
 #
 # The examples on this page use this batch of two examples with 20 numbers each:
 
@@ -40,7 +40,7 @@ print(net[0].weight)
 
 # %% [markdown]
 # The printed `in_features=0` means that the size is not known yet.
-# An <dfn>uninitialized parameter</dfn> is the placeholder for a parameter of a lazy layer before the first batch: it is an object with a name, but without a shape or values.
+# An <dfn>uninitialized parameter</dfn> is the placeholder for a parameter of a lazy layer before the first batch: it has a dtype and a device, but no shape and no values.
 #
 # The first batch sets the sizes:
 
@@ -57,8 +57,8 @@ print(net[0].weight.shape)
 
 # %% [markdown]
 # Both layers are now plain `nn.Linear` layers.
-# This also means that a lazy layer does not accept inputs of any size.
-# After the first batch, it accepts only the size of that batch:
+# This also means that a lazy layer adapts to its input only once.
+# After the first batch, the last dimension of each input must have the same size as in that batch; the number of examples may vary:
 
 # %%
 try:
@@ -70,20 +70,21 @@ except RuntimeError as error:
 # %% [markdown]
 # The layer expects 20 numbers per example and got 30, so it raises an error like any other `nn.Linear`.
 #
-# (A picture: Three stages from left to right. Before: a LazyLinear whose weight and bias are uninitialized parameters, without shape or values. The first batch, of shape (2, 20): a hook reads the last size, creates the memory, draws the values, and removes itself. After: a Linear whose weight is the same Parameter object, now of shape (256, 20).)
-#
 # How does it work?
-# A lazy layer registers a hook on itself, which is a function that PyTorch calls before `forward`.
+# A lazy layer registers a hook on itself.
+# This hook is a function that PyTorch calls before `forward`.
 # To <dfn>materialize</dfn> an uninitialized parameter means to give it a shape and memory.
 # At the first call of the layer, the hook does the following:
 #
 # 1. It reads the size from the input.
 # 2. It materializes the parameters.
-# 3. It calls `reset_parameters`, which draws the values.
+# 3. It calls `reset_parameters`, which draws the values, that is, fills the parameters with random numbers.
 # 4. It removes itself and changes the class of the layer from `nn.LazyLinear` to `nn.Linear`.
 #
-# The parameters are the same objects before and after.
-# Only their class changes, from `UninitializedParameter` to `Parameter`:
+# (A picture: Three stages from left to right. Before: a LazyLinear whose weight and bias are uninitialized parameters, without shape or values. The first batch, of shape (2, 20): a hook reads the size of the last dimension, creates the memory, draws the values and removes itself. After: a Linear whose weight is the same Parameter object, now of shape (256, 20).)
+#
+# The parameters stay the same objects.
+# They get a shape and values, and their class changes from `UninitializedParameter` to `Parameter`:
 
 # %%
 layer = nn.LazyLinear(256)
@@ -130,8 +131,9 @@ for what, action in attempts.items():
 #> freezing         ValueError
 
 # %% [markdown]
-# The first five operations work, because they need only names, dtypes or objects.
-# The next three fail, because they need a shape or values.
+# The first four operations work, because they need only names, dtypes or objects.
+# Loading works, because the state dict brings the shapes and the values.
+# The next three operations fail, because they need a shape or values.
 # Most other operations follow the same rule.
 #
 # Freezing is an exception: `layer.requires_grad_(False)` fails although it needs neither a shape nor values.
@@ -139,15 +141,16 @@ for what, action in attempts.items():
 #
 # An optimizer that you build before the first batch also trains the parameters once they have values.
 #
-# **Watch out.** Two answers are wrong without an error.
-# The weight of this layer will have two dimensions and more than 0 values:
+# **Watch out.** Although `.shape` raises an error, `.size()` and `.ndim` do not, and their answers are wrong.
+# With the batch `X`, the weight of this layer will get the shape (3, 20), but until then:
 
 # %%
 print(nn.LazyLinear(3).weight.size(), nn.LazyLinear(3).weight.ndim)
 #> torch.Size([0]) 1
 
 # %% [markdown]
-# To list the parameters and buffers of a net that are still uninitialized, call `uninitialized_names`:
+# To list what is still uninitialized in a net, call `uninitialized_names`.
+# It finds parameters, and also buffers, which are tensors that a module holds but does not train:
 
 # %%
 from d2lblocks import uninitialized_names
@@ -157,20 +160,20 @@ print(uninitialized_names(net))
 #> ['2.weight', '2.bias']
 
 # %% [markdown]
-# A table of the net's parameters shows `?` for a shape that is not known yet.
+# The table from `parameter_table(net)` shows `?` for a shape that is not known yet.
 
 # %% [markdown]
 # ## The dry run
 #
-# To count, initialize or freeze the parameters, you need their shapes before training starts.
+# Counting, initializing and freezing the parameters of a net fail as long as they have no shapes.
 # So you send a batch through the net only to set the shapes.
 # A <dfn>dry run</dfn> is a forward pass that gives lazy layers their shapes; its result is thrown away.
 #
 # The batch needs the right shape and the right dtype, and one example is enough.
-# The values do not matter, unless they are indices for an embedding.
+# The values do not matter, with one exception: the indices for an `nn.Embedding` must be numbers of rows in its table.
 #
 # A plain forward pass in training mode changes more than shapes.
-# Batch normalization, for example, updates its running mean and variance:
+# Batch normalization, for example, keeps a running mean and variance of the batches that it has seen, and updates them:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d())
@@ -181,8 +184,8 @@ print(net[1].num_batches_tracked, bool((net[1].running_mean == 0).all()))
 # %% [markdown]
 # The batch norm has counted one batch, and its running mean is no longer 0.
 #
-# Dropout draws random numbers, from the same generator that the next lazy layer uses for its weights.
-# The next snippet builds the same net three times after the same seed: with sizes, lazy with a dry run in training mode, and lazy with a dry run in evaluation mode.
+# Dropout draws its random numbers from the same generator as the next lazy layer, so a dry run in training mode changes the weights of that layer.
+# The next snippet sets the same seed three times and builds the net: first with all sizes given; then lazy, with a dry run in training mode; then lazy, with a dry run in evaluation mode.
 
 # %%
 def lazy():
@@ -208,10 +211,10 @@ print(torch.equal(in_evaluation[2].weight, with_sizes[2].weight))
 #> True
 
 # %% [markdown]
-# The net that ran in training mode has different weights than the net with sizes.
-# The net that ran in evaluation mode has the same.
+# After the dry run in training mode, the last layer has different weights from those in the net with all sizes given.
+# After the dry run in evaluation mode, it has the same weights.
 #
-# So if you do a dry run by hand, switch to evaluation mode, turn gradients off, and switch back to training mode afterwards.
+# So if you do a dry run by hand, switch to evaluation mode, turn gradients off and switch back to training mode afterwards.
 # Turn gradients off with `torch.no_grad()`, not with `torch.inference_mode()`: parameters created in inference mode cannot be trained.
 
 # %% [markdown]
@@ -232,14 +235,15 @@ print(net)
 #> )
 
 # %% [markdown]
-# `apply_init` changes two things:
+# After `apply_init`:
 #
 # - Parameters and buffers that were uninitialized have shapes and values.
-# - The random number generator has drawn as many numbers as it would have drawn for the same layers with sizes, plus those that `init` draws.
-#   Numbers that dropout or noise draws in the dry run do not count.
+# - The random number generator has moved forward as far as if you had built the net with all sizes given, plus what `init` draws.
+#   Random numbers that dropout or noise draws in the dry run do not move it.
 #
-# It leaves everything else unchanged: the training mode of every module, running statistics and other buffers, gradients, all parameters that already had values, and the input.
-# The next snippet checks this:
+# Without `init`, everything else is unchanged: the training mode of every module, running statistics and other buffers, gradients, all parameters that already had values, and the input.
+# With `init`, parameters that already had values get new ones too, if `init` sets them.
+# The next snippet, without `init`, checks this:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.LazyLinear(3))
@@ -259,9 +263,9 @@ print(torch.equal(torch.rand(1), after_sized))
 
 # %% [markdown]
 # The net is still in training mode, the batch norm has counted no batch, and there is no gradient.
-# After the same seed, the lazy net has the same weights as the net with sizes, and the next random number is the same too.
+# After the same seed, the lazy net has the same weights as the net with sizes, and the next random number is also the same.
 #
-# A wrong input raises an error that names the layer where it stopped.
+# If a layer does not fit its input, `apply_init` raises an error that names the layer.
 # In this net, the second convolution expects 9 channels but gets 8:
 
 # %%
@@ -273,6 +277,7 @@ except RuntimeError as error:
 #> RuntimeError: the dry run failed in '2', Conv2d(9, 4, kernel_size=(3, 3), stride=(1, 1)): it got shape (1, 8, 30, 30), and expects shape (N, 9, H, W): RuntimeError: Given groups=1, weight of size [4, 9, 3, 3], expected input[1, 8, 30, 30] to have 9 channels, but got 8 channels instead
 
 # %% [markdown]
+# In the message, N is the number of examples, H the height and W the width.
 # After the error, the net and the random number generator are as they were before:
 
 # %%
@@ -280,26 +285,26 @@ print(uninitialized_names(net))
 #> ['0.weight', '0.bias']
 
 # %% [markdown]
-# If you had called `net(...)` by hand, the first layer would have kept a size from a wrong batch.
+# In a dry run by hand, the layers before the error would no longer be lazy.
 #
 # Some more details:
 #
 # - It is also an error if the forward pass does not reach a lazy layer, because that layer would still be lazy.
 # - For a net without lazy layers, the dry run checks the input and changes nothing.
 # - If your net takes its inputs by name, pass them by name, as in `apply_init(net, input_ids=ids)`.
-#   Only `init` is not passed on to the net.
-# - Lazy layers of other libraries, such as PyTorch Geometric, get their shapes too, because `apply_init` repeats the hooks that initialize them.
+#   Every argument except `init` goes to the net.
+# - `apply_init` also works for lazy layers of other libraries, such as PyTorch Geometric, if a hook before `forward` gives them their shapes, as in PyTorch.
 #
-# **The price.** `apply_init` copies what the net holds and keeps the copy until it is done.
+# **Cost.** While it runs, `apply_init` needs memory for a copy of every tensor that the net holds.
 
 # %% [markdown]
 # ## Lazy convolutions and normalization layers
 #
-# Not only linear layers have a lazy form:
+# Convolutions and normalization layers also have a lazy form:
 #
 # | Lazy class | Reads from the first batch | Becomes |
 # |---|---|---|
-# | `nn.LazyLinear(out_features)` | the last size | `nn.Linear` |
+# | `nn.LazyLinear(out_features)` | the size of the last dimension | `nn.Linear` |
 # | `nn.LazyConv2d(out_channels, kernel_size)` | the number of channels | `nn.Conv2d` |
 # | `nn.LazyConvTranspose2d(out_channels, kernel_size)` | the number of channels | `nn.ConvTranspose2d` |
 # | `nn.LazyBatchNorm2d()` | the number of channels | `nn.BatchNorm2d` |
@@ -334,14 +339,15 @@ print(net[5])
 #> Linear(in_features=784, out_features=10, bias=True)
 
 # %% [markdown]
-# The dry run found 3 channels for the convolution, 16 for the batch norm, and 784 inputs for the linear layer.
+# The dry run found 3 channels for the convolution, 16 for the batch norm and 784 inputs for the linear layer.
+# By hand: the convolution turns 32 x 32 pixels into 14 x 14, the pooling turns these into 7 x 7, and 16 channels x 7 x 7 = 784.
 #
 # After the dry run, the convolution accepts images of any size with 3 channels.
-# The linear layer does not: 784 is the number of values that are left of a 32 x 32 image, so the net now needs images of which the same number of values is left.
+# The linear layer does not: from now on, the net needs images that also give 784 values.
 #
-# **The price.** You can no longer read the sizes from the code.
+# **Cost.** You can no longer read the sizes from the code.
 # PyTorch calls lazy modules [experimental](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html), so their interface may change.
-# `DistributedDataParallel` and `weight_norm` refuse them before the first batch.
+# `DistributedDataParallel`, which trains in several processes, and `weight_norm`, which splits a weight into length and direction, refuse lazy modules before the first batch.
 # Once your design is settled, print the net after the dry run and write the sizes into your code.
 #
 # **The first reading ends here.** The rest is for you if you need repeatable weights, save or copy lazy nets, build nets that are too large for memory, or look for the fix for an error.
@@ -368,7 +374,7 @@ print(torch.equal(half_lazy[1].weight, sized[1].weight))
 #> False
 
 # %% [markdown]
-# There is no error or warning, because the values are equally good; they are only not the same.
+# There is no error or warning: the values are different, but equally good.
 # Exercise 5 makes the weights of two such nets equal.
 
 # %% [markdown]
@@ -428,10 +434,10 @@ print(torch.equal(net[0].weight, before))
 #
 # There are two exceptions:
 #
-# - Some optimizers create tensors with each parameter's shape as soon as you build them.
-#   They refuse uninitialized parameters; of the four in the next snippet, `Adagrad` does.
-# - If you choose parameters by their shape, the choice is wrong for uninitialized ones, and no error tells you.
-#   For example, weight decay for parameters with `p.ndim >= 2` leaves out every uninitialized parameter, because its `ndim` is 1.
+# - An optimizer that creates a tensor for each parameter when you build it needs the shapes, so it refuses uninitialized parameters.
+#   Of the four optimizers in the next snippet, only `Adagrad` is of this kind.
+# - If you choose parameters by `p.ndim` or `p.size()`, the choice is silently wrong for uninitialized parameters.
+#   For example, many programs apply weight decay, which pulls weights toward 0, only to parameters with `p.ndim >= 2`; they leave out every uninitialized parameter, because its `ndim` is 1.
 
 # %%
 refused = []
@@ -481,9 +487,6 @@ print(net(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# You may see a related term in messages of `torch.compile`.
-# A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` uses fake tensors to trace a net without computing it.
-#
 # [`torch.nn.utils.skip_init`](https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.skip_init.html) builds a single module with memory but without drawing values.
 # Use it for weights that you are about to load:
 
@@ -492,14 +495,14 @@ before = torch.get_rng_state()
 layer = nn.utils.skip_init(nn.Linear, 20, 3)
 print(layer.weight.shape, torch.equal(torch.get_rng_state(), before))
 #> torch.Size([3, 20]) True
-layer.load_state_dict(sized.state_dict())
+layer.load_state_dict(sized.state_dict())  # that of the nn.Linear(20, 3) in "Saving and loading"
 print(torch.equal(layer(X), sized(X)))
 #> True
 
 # %% [markdown]
 # The state of the random number generator did not change, so no values were drawn.
 #
-# The three ways differ in when a tensor gets its shape, its memory and its values:
+# A lazy layer, the meta device and `skip_init` give a tensor its shape, its memory and its values at different times:
 #
 # | Way | Shape | Memory | Values |
 # |---|---|---|---|
@@ -507,9 +510,9 @@ print(torch.equal(layer(X), sized(X)))
 # | meta device | when built | `to_empty`, or `load_state_dict(..., assign=True)` | you fill them, or they come with the loaded state |
 # | `skip_init` | when built | when built | you fill them, or they come with the loaded state |
 #
-# **The price.** Until you fill it, a tensor from `to_empty` or `skip_init` holds whatever was in the memory before, which looks like ordinary numbers.
+# **Watch out.** Until you fill it, a tensor from `to_empty` or `skip_init` holds whatever was in the memory before, and this can look like ordinary numbers.
 # Not every module has `reset_parameters`, so a loop such as the one above can miss some tensors.
-# To find them, call `torch.use_deterministic_algorithms(True)`: PyTorch then fills new memory with nan, and the tensors that you missed still hold nan.
+# To find them, call `torch.use_deterministic_algorithms(True)` before `to_empty`: PyTorch then fills new floating-point memory with nan, and the tensors that you missed still hold nan.
 
 # %%
 torch.use_deterministic_algorithms(True)
@@ -522,7 +525,7 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 #> ['in_proj_weight', 'in_proj_bias']
 
 # %% [markdown]
-# `nn.MultiheadAttention` has no `reset_parameters`, so the loop did not fill its own two parameters.
+# `nn.MultiheadAttention` has no `reset_parameters`, so the loop filled only the layer inside it, and not the two parameters of the attention module itself.
 
 # %% [markdown]
 # ### From the meta device to a working net
@@ -531,8 +534,8 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 # By default, `load_state_dict` copies values into the memory of the parameters, but a meta net has no memory.
 # Pass `assign=True`: the net then takes the tensors of the state dict as its parameters.
 #
-# Two things are missing afterwards: ties between weights, and buffers that are not saved.
-# This net has both:
+# Two things are missing afterwards: tied weights are no longer tied, and buffers with `persistent=False`, which the state dict does not contain, have no values.
+# This net has both kinds of tensors:
 
 # %%
 class Tied(nn.Module):
@@ -558,14 +561,15 @@ print([name for name, tensor in (*net.named_parameters(), *net.named_buffers()) 
 #> ['scale']
 
 # %% [markdown]
-# After loading, the two weights are no longer tied, and the buffer `scale` is still on the meta device.
+# After loading, the two weights are separate parameters that still share memory, so an optimizer would change the same values twice.
+# The buffer `scale` is still on the meta device.
 #
 # Tie the weights again and fill whatever is still on the meta device.
 # Build the optimizer only now, because the parameters are new objects:
 
 # %%
 net.scores.weight = net.table.weight
-net.scale = torch.full((4,), 0.5)
+net.scale = torch.full((4,), 0.5)  # still a buffer, because the name is registered
 print(torch.equal(net(words), trained(words)))
 #> True
 
@@ -591,8 +595,8 @@ print(torch.equal(net(words), trained(words)))
 #> True
 
 # %% [markdown]
-# **The price.** With `assign=True`, the net shares memory with the state dict, and so do two nets that you fill from the same state dict.
-# PyTorch 2.13 also records the choice in the state dict: if you load the same state dict again without `assign=True`, its tensors are still assigned.
+# **Watch out.** With `assign=True`, the net shares memory with the state dict, and two nets that you fill from the same state dict share memory with each other.
+# PyTorch 2.13 also marks the state dict: if you load it again without `assign=True`, PyTorch still assigns its tensors.
 
 # %%
 state = torch.load("tied.pt")
@@ -631,8 +635,8 @@ def uninitialized_names(net: nn.Module) -> list[str]:
 
 # %% [markdown]
 # The second part is `apply_init`.
-# It takes a snapshot of the net, does the dry run, and then restores the snapshot, whether or not the dry run failed.
-# Only then does it initialize the lazy modules: it calls their hooks again, with the inputs that they got in the dry run.
+# It takes a snapshot of the net, does the dry run and then restores the snapshot, whether or not the dry run failed.
+# After that, it initializes the lazy modules: it calls their hooks again, with the inputs that they got in the dry run.
 # If that fails, it restores the snapshot again.
 #
 # Source of `apply_init`, without docstrings:
@@ -787,7 +791,7 @@ def _expected(module: nn.Module) -> str:
     return ""
 
 # %% [markdown]
-# The result is the same as that of the dry run by hand:
+# The result is the same as that of `in_evaluation`, the net of the dry run by hand:
 
 # %%
 torch.manual_seed(0)
@@ -829,7 +833,7 @@ print(sum(parameter.numel() for parameter in apply_init(nn.LazyLinear(3), X).par
 #> 63
 
 # %% [markdown]
-# How to notice it next time: `uninitialized_names(net)` must be empty before you use shapes.
+# To notice it next time: before you use shapes, check that `uninitialized_names(net)` is empty.
 
 # %% [markdown]
 # ### `apply` skipped the lazy layers
@@ -839,7 +843,7 @@ print(sum(parameter.numel() for parameter in apply_init(nn.LazyLinear(3), X).par
 
 # %%
 def zero_exactly_linear(module):
-    if type(module) == nn.Linear:  # noqa: E721
+    if type(module) == nn.Linear:
         nn.init.zeros_(module.weight)
 
 
@@ -864,7 +868,7 @@ print(bool((apply_init(nn.LazyLinear(3), X, init=zero_linear).weight == 0).all()
 #> True
 
 # %% [markdown]
-# How to notice it next time: fill with a value that you recognize, such as 0, and look for it after the first batch.
+# To notice it next time: fill with a value that you recognize, such as 0, and look for it after the first batch.
 
 # %% [markdown]
 # ### `'Parameter' object has no attribute 'materialize'`
@@ -896,14 +900,13 @@ print(nn.Sequential(layer, layer)(X).shape)
 #> torch.Size([2, 20])
 
 # %% [markdown]
-# ### `Weights only load failed`, from a state of your own
+# ### `Weights only load failed`, from a file that you saved yourself
 #
 # You cannot load a file that you saved yourself.
 # You saved the net before its first batch, so the file holds parameters without values, as shown in Saving and loading.
-# Do not set `weights_only=False` to load it anyway: you would get parameters without values, and it would run whatever code is in the file.
+# Do not set `weights_only=False` to load it anyway: you would only get parameters without values again.
 #
 # Fix: do a dry run before you save.
-# How to notice it next time: before you save, check that `uninitialized_names(net)` is empty.
 
 # %%
 net = nn.Sequential(nn.LazyLinear(3))
@@ -912,6 +915,9 @@ print(uninitialized_names(net))
 torch.save(apply_init(net, X).state_dict(), "net.pt")
 print(list(torch.load("net.pt")))
 #> ['0.weight', '0.bias']
+
+# %% [markdown]
+# To notice it next time: before you save, check that `uninitialized_names(net)` is empty.
 
 # %% [markdown]
 # ### The same seed, but not the same values
@@ -934,7 +940,7 @@ print(torch.equal(first[2].weight, second[2].weight))
 #> True
 
 # %% [markdown]
-# How to notice it next time: compare the weights with `torch.equal`, as above.
+# To notice it next time: compare the weights with `torch.equal`, as above.
 
 # %% [markdown]
 # ### `Attempted to use an uninitialized parameter`, from `requires_grad_`
@@ -980,7 +986,7 @@ print(net[1].num_features)
 # ### The lazy layer has shape `(0,)`
 #
 # You move a lazy layer to the meta device.
-# `.to("meta")` replaces its uninitialized parameters by empty ones, and no later batch changes that:
+# `.to("meta")` replaces its uninitialized parameters with empty ones, and no later batch changes that:
 
 # %%
 layer = nn.LazyLinear(3).to("meta")
@@ -998,7 +1004,7 @@ print(tuple(layer.weight.shape))
 #> (3, 20)
 
 # %% [markdown]
-# How to notice it next time: print the shapes of the parameters; none of them should be `(0,)`.
+# To notice it next time: print the shapes of the parameters; none of them should be `(0,)`.
 
 # %% [markdown]
 # ### `in_channels` is 0 after loading
@@ -1049,7 +1055,7 @@ print(load_parameters(nn.LazyConv2d(4, kernel_size=3), "conv.safetensors").in_ch
 #
 # You build a net on the meta device and load a state dict into it.
 # `load_state_dict` reports that all keys match, but it has loaded nothing.
-# PyTorch only gives a warning, one per tensor:
+# PyTorch only warns, once for each tensor:
 
 # %%
 import warnings
@@ -1084,13 +1090,14 @@ print(torch.equal(net(X), sized(X)))
 
 # %% [markdown]
 # If you still get the same error, a buffer that is not saved is still on the meta device.
-# How to notice it next time: after loading, check that `is_meta` is false for every parameter and every buffer.
+# To notice it next time: after loading, check that `is_meta` is false for every parameter and every buffer.
 
 # %% [markdown]
 # ### `SymIntArrayRef expected to contain only concrete integers`
 #
 # You compile a lazy net and call it.
-# The compiler can replace a size that may change by a symbol, but a lazy layer needs the number.
+# For a size that may change, the compiler can use a symbol such as `s0` instead of a number, so that the compiled code works for several sizes.
+# But a lazy layer needs the number.
 # With `dynamic=True`, the compiler uses symbols from the start; otherwise it does so when a second net with the same code has a different size.
 # PyTorch 2.13 and older stop here with an error; 2.14 and newer compile the net:
 
@@ -1120,6 +1127,7 @@ print(apply_init(net, X)(X).shape)
 # %%
 import torch.distributed as dist
 
+# a group of this process alone, so that the example runs on any machine
 dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
 try:
     nn.parallel.DistributedDataParallel(nn.LazyLinear(3))
@@ -1150,7 +1158,7 @@ dist.destroy_process_group()
 
 # %% [markdown]
 # The first layer is initialized when you build it, and the others at the first batch.
-# Their sizes would follow from the layers before them, but a layer knows only its own input, not its neighbors.
+# You could compute their input sizes from the layers before them, but a layer does not know the layers before it: it sees only its own input.
 
 # %%
 net = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.LazyLinear(32), nn.LazyLinear(10))
@@ -1164,14 +1172,14 @@ print(uninitialized_names(net))
 # ### Exercise 2
 #
 # You give a layer an input size that does not match the layer before it.
-# What happens to the layers in front of the mismatch?
+# What happens to the layers before the mismatch?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # The forward pass stops at the mismatch.
-# By then, the layers in front of it already have their shapes:
+# At that time, the layers before it already have their shapes:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10))
@@ -1194,9 +1202,9 @@ except RuntimeError:
 # #### Solution
 
 # %% [markdown]
-# A linear layer needs a fixed last size, and a convolution needs a fixed number of channels.
+# A linear layer needs a fixed size of the last dimension, and a convolution needs a fixed number of channels.
 # Batch size, height and width may vary for a convolution.
-# In front of a linear layer, `nn.AdaptiveAvgPool2d` turns images of any size into images of one size.
+# Before a linear layer, `nn.AdaptiveAvgPool2d` turns images of any size into images of one size.
 
 # %%
 net = nn.Sequential(
@@ -1211,13 +1219,13 @@ print(net(torch.rand(8, 3, 64, 48)).shape)
 #> torch.Size([8, 10])
 
 # %% [markdown]
-# Sequences of different lengths are padded to the same length.
+# Sequences of different lengths are padded: filled up at the end until all have the same length.
 
 # %% [markdown]
 # ### Exercise 4
 #
-# How many parameters would `small_convnet` have for images of 32, 64 and 224 pixels?
-# Find out without using memory for them.
+# How many parameters would `small_convnet` have for images of 32 x 32, 64 x 64 and 224 x 224 pixels?
+# Find out without using memory for them; `parameter_table(net).trainable_values` gives the number.
 
 # %% [markdown]
 # #### Solution
@@ -1248,7 +1256,7 @@ for size in (32, 64, 224):
 # %% [markdown]
 # After the dry run, both nets have the same layers.
 # Set the seed again and let all layers of your net draw again, in the order of the modules.
-# That is the order in which the layers of a chain draw when it is built.
+# The layers of a chain draw in the same order when you build the chain.
 
 # %%
 def draw_again(net, seed):
@@ -1267,7 +1275,7 @@ print(all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters
 #> True
 
 # %% [markdown]
-# **The price.** Modules that have parameters of their own but no `reset_parameters` are left out, and a net that sets values in its `__init__` loses them.
+# **Watch out.** Modules that have parameters of their own but no `reset_parameters` are left out, and a net that sets values in its `__init__` loses them.
 
 # %% [markdown]
 # ## In short
@@ -1279,8 +1287,8 @@ print(all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters
 # | the shapes before training | `apply_init(net, X)` |
 # | to initialize a lazy net | `apply_init(net, X, init=f)` |
 # | to do the dry run by hand | `net.eval()`, `torch.no_grad()`, `net(X)`, `net.train()` |
-# | to count, freeze, tie or save | do it after the dry run |
-# | an optimizer | build it after the dry run; building it before works for most |
+# | to count, freeze, tie or save | `apply_init(net, X)` first |
+# | an optimizer | build it after the dry run; most optimizers can also be built before it |
 # | the same weights as a net with sizes, after the same seed | make all layers lazy, or none |
 # | to load a saved state | `load_state_dict`, best after the dry run |
 # | sizes without memory | `with torch.device("meta")` |
