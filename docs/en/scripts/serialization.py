@@ -9,8 +9,8 @@
 # Or the training is done, and a colleague wants to run your net on a laptop.
 # In both cases you need a file that holds everything it should hold and is safe to open.
 #
-# - **What you will be able to do:** save and load what a net has learned, resume a training run bit for bit, and tell which files are safe to open.
-# - **What you need:** Layers and modules and Parameters.
+# - **What you will be able to do:** save and load what a net has learned, continue a stopped training run as if it had not stopped, and tell which files are safe to open.
+# - **What you need:** Layers and modules and Parameters; for the library's functions, run `pip install .` in a clone of the repository.
 # - **How long it takes:** about 40 minutes up to Damaged files, which is all the next topic needs; about 105 minutes with everything and the exercises.
 
 # %%
@@ -25,7 +25,7 @@ torch.manual_seed(0)
 #
 # The variables of a program are lost when the program ends.
 # To keep a tensor, write it to a file with `torch.save` and read it back with `torch.load`.
-# <dfn>Serialization</dfn>, which is what `torch.save` does, turns an object in memory into bytes that a file can hold; deserialization turns the bytes back into an object.
+# <dfn>Serialization</dfn> turns an object in memory into bytes that a file can hold; deserialization turns the bytes back into an object.
 
 # %%
 x, y = torch.arange(4), torch.zeros(4)
@@ -71,7 +71,7 @@ print(list(torch.load("mlp.pt")))
 #> ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
 
 # %% [markdown]
-# The file holds four tensors and their names, and nothing else.
+# The file holds four tensors, their names, and a version number for each module.
 # It does not know about `relu` or the class `MLP`.
 # To use the file, build the net again and copy the values into it with `load_state_dict`:
 
@@ -90,7 +90,7 @@ print(torch.equal(clone.eval()(X), Y))
 # %% [markdown]
 # ### Three ways to save the architecture
 #
-# Skip this on a first reading: you need it only if whoever loads the file does not know how the net was built.
+# Skip this on a first reading: you need it only if the program that loads the file does not contain the code of the net.
 #
 # The <dfn>architecture</dfn> of a net is everything except the values of its tensors: which layers it has, how large they are, and the code that connects them.
 # A state dict does not contain it, so you have to keep it in another way:
@@ -112,8 +112,7 @@ print(rebuilt.load_state_dict(loaded["net"]))
 # %% [markdown]
 # 2. **Save the computation as a graph**, with [`torch.export`](https://docs.pytorch.org/docs/stable/export.html).
 #    The file holds operations and weights, so loading it needs none of your code.
-#    It also fixes the mode, the device and the batch size of the example input.
-#    Call `eval()` before you export; for other batch sizes see Compile and export.
+#    The exported net works only in the mode of your net (so call `eval()` first) and with the device and the batch size of the example input; for other batch sizes see Compile and export.
 
 # %%
 torch.export.save(torch.export.export(net.eval(), (X,)), "mlp.pt2")
@@ -131,7 +130,6 @@ print(torch.allclose(program(X), Y))
 # %% [markdown]
 # ## Strict loading: names and shapes must match
 #
-# A state dict fits only a net with the same names and the same shapes.
 # If you have renamed a layer or changed a size since you saved, `load_state_dict` raises an error that lists every difference:
 
 # %%
@@ -154,11 +152,10 @@ except RuntimeError as error:
 
 # %% [markdown]
 # "Missing" names are in the net but not in the file; "unexpected" names are in the file but not in the net.
-# <dfn>Strict loading</dfn>, the default of `load_state_dict`, raises an error for every name that only the net or only the state dict has; `strict=False` ignores such names.
+# <dfn>Strict loading</dfn>, the default of `load_state_dict`, raises an error that lists every name that only the net or only the state dict has; `strict=False` ignores such names.
 # A wrong shape is an error in both cases.
 #
-# **The price.** The error comes *after* everything that fits has been copied.
-# The net then has some old values and some new ones.
+# **Watch out.** The error comes *after* everything that fits has been copied, so the net then has some old values and some new ones.
 # Build a new net after such an error, or use `load_parameters`, which checks everything before it copies.
 
 # %% [markdown]
@@ -167,7 +164,7 @@ except RuntimeError as error:
 # Skip this on a first reading: come back when the names in a file begin with `module.` or contain `_orig_mod.`.
 #
 # Some tools wrap a net in another module.
-# `DataParallel` and `DistributedDataParallel` keep your net in their attribute `module`, and `torch.compile` keeps it in `_orig_mod`.
+# `DataParallel` and `DistributedDataParallel`, which train a net on several GPUs, keep it in their attribute `module`; `torch.compile` keeps it in `_orig_mod`.
 # If you save the wrapper, every name in the state dict begins with the name of that attribute:
 
 # %%
@@ -176,11 +173,10 @@ print(list(compiled.state_dict())[:2])
 #> ['_orig_mod.hidden.weight', '_orig_mod.hidden.bias']
 
 # %% [markdown]
-# To avoid this, save the state dict of your own net instead of the wrapper's.
-# You can also compile in place with `net.compile()`, which leaves the names as they are.
+# To avoid this, save the state dict of your own net (`compiled._orig_mod`) instead of the wrapper's, or compile in place with `net.compile()`, which leaves the names as they are.
 #
 # If a file already has such names, remove the prefix.
-# PyTorch has a function for it, `consume_prefix_in_state_dict_if_present`, which changes the dictionary in place and returns nothing:
+# PyTorch's `consume_prefix_in_state_dict_if_present` changes the dictionary in place and returns nothing:
 
 # %%
 wrapped = {f"module.{name}": tensor for name, tensor in net.state_dict().items()}
@@ -190,8 +186,7 @@ print(MLP().load_state_dict(wrapped))
 
 # %% [markdown]
 # The function looks only at the beginning of each name.
-# If only a part of the net was compiled, `_orig_mod` is in the middle of the names.
-# The function then changes nothing and raises no error:
+# If only a part of the net was compiled, `_orig_mod` is in the middle of the names, and the function silently changes nothing:
 
 # %%
 partly = nn.Sequential(torch.compile(nn.Linear(20, 3), backend="eager"), nn.ReLU())
@@ -201,7 +196,7 @@ print(list(state))
 #> ['0._orig_mod.weight', '0._orig_mod.bias']
 
 # %% [markdown]
-# To remove every wrapper, wherever it is in the name and however many there are, drop its part from each name:
+# To remove every wrapper, wherever it is in the name, leave out the words `module` and `_orig_mod` of each name:
 
 # %%
 def unwrapped(state):
@@ -223,8 +218,7 @@ print(MLP().load_state_dict(unwrapped(twice)))
 # %% [markdown]
 # ## Loading part of a net into another net
 #
-# You have a trained net and want to reuse its first layer in a net for another task.
-# Every layer is a module, so it has a `state_dict` of its own:
+# To reuse the first layer of a trained net in a net for another task, copy its own `state_dict`, which every layer has because it is a module:
 
 # %%
 other = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 3))
@@ -233,10 +227,8 @@ print(torch.equal(other[0].weight, net.hidden.weight))
 #> True
 
 # %% [markdown]
-# The first layer of `other` now has the weights of `net.hidden`.
-#
 # If you have only the file, pick out the entries of that layer.
-# In the state dict of the whole net, the name of each entry begins with the path to the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
+# Their names in the state dict of the whole net begin with the path to the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
 
 # %%
 state = torch.load("mlp.pt")
@@ -264,8 +256,7 @@ print(list(state), state["0.weight"].data_ptr() == state["1.weight"].data_ptr())
 
 # %% [markdown]
 # The file does not tie anything in your net, so build the net with the tie before you load.
-# `load_state_dict` then keeps the tie, because it copies values into the tensors that the net already has.
-# An optimizer that you built earlier still refers to these tensors, so it needs no change:
+# `load_state_dict` copies values into the tensors that the net already has, so it keeps the tie, and an optimizer that you built earlier still has the right tensors:
 
 # %%
 before = table.weight
@@ -275,7 +266,7 @@ print(table.weight is before, scores.weight is before)
 
 # %% [markdown]
 # **Watch out.** A state dict from a net without the tie may hold two different values for the shared tensor.
-# Loading it raises no error: both are copied into the same tensor, so only the last one remains:
+# Both are silently copied into the same tensor, so only the last one remains:
 
 # %%
 state = {"0.weight": torch.zeros(5, 4), "1.weight": torch.ones(5, 4)}
@@ -312,7 +303,7 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 #
 # A file that `torch.save` writes is a zip archive.
 # One member of the archive, `data.pkl`, holds the names and describes each tensor: its type, its shape, its storage and its strides.
-# The <dfn>strides</dfn> of a tensor say, for each dimension, how many positions in the storage lie between one element and the next.
+# The <dfn>strides</dfn> of a tensor say, for each dimension, how many positions further in the storage the next element is.
 # The values are in other members of the archive, one for each storage.
 # The two tied weights from above share a storage, so there is one such member for two names:
 
@@ -326,27 +317,26 @@ with zipfile.ZipFile("tied.pt") as file:
 # %% [markdown]
 # (A picture: Two files that hold the same tied weights. The left one is a zip archive written by torch.save. Its member tied/data.pkl is a pickle with the names 0.weight and 1.weight and their shapes; both names point to the member tied/data/0, which holds 20 numbers of 4 bytes. The right one is a safetensors file. It begins with the length of the header. Then comes the header, a text, which says that 0.weight has type F32 and shape 5 by 4 and is in bytes 0 to 80, and that 1.weight is 0.weight. After the header come the bytes.)
 #
-# The right side shows the same net in a safetensors file, as `save_parameters` writes it.
-# The metadata of such a file also holds checksums of all tensors, which the picture leaves out.
+# The right side shows the same net in a safetensors file, as `save_parameters` writes it (its checksums are left out).
 # Its header is plain text, whereas `data.pkl` is a pickle, which can run code.
-# Security says why this matters for files from other people.
 
 # %% [markdown]
 # ## Resuming training
 #
-# A training run was stopped after half of its steps, and you want to continue it as if nothing had happened.
+# A training run was stopped after half of its steps, and you want to continue it as if it had not stopped.
 # A <dfn>checkpoint</dfn> is a file that holds the values of a net and everything else that is needed to continue training it.
 # <dfn>Resuming</dfn> a training run means continuing it from a checkpoint, often in another process.
 #
 # The parameters and buffers alone are not enough, because training depends on three more states:
 #
 # - The optimizer may keep running averages of the gradients (moments), as Adam does.
-# - The scheduler counts steps.
-#   A <dfn>learning-rate scheduler</dfn> changes the learning rate of an optimizer as training goes on.
+# - A <dfn>learning-rate scheduler</dfn> changes the learning rate of an optimizer as training goes on.
+#   It counts the steps.
 # - The random number generator determines what dropout sets to zero and in which order data is shuffled.
 #
-# With all four states, the resumed run computes, bit for bit, the same net as a run that was never stopped.
-# The snippet trains one net for six steps without a stop, and another for three steps, and then saves the states of the second run:
+# With all four states, the resumed run ends with exactly the same net, to the last bit, as a run that was never stopped.
+# The snippet trains one net for six steps without a stop.
+# It trains a second net for three steps and saves all of its states:
 
 # %%
 def start():
@@ -394,7 +384,7 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 
 # %% [markdown]
 # The resumed net equals the net that was never stopped.
-# If you leave out the other three states and load only the net, the result is different:
+# If you load only the net, the result is different:
 
 # %%
 net, optimizer, scheduler = start()
@@ -411,20 +401,19 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 # - the state of the `GradScaler`, if you train with `float16`;
 # - the states of Python's `random` and of NumPy, if you use them;
 # - the position in the data, if a run can stop in the middle of an epoch.
+#   An <dfn>epoch</dfn> is one pass over all training data.
 #
-# An <dfn>epoch</dfn> is one pass over all training data.
+# Each GPU has a random number generator of its own: save `torch.cuda.get_rng_state_all()` as well.
+# Do not load such a checkpoint with `map_location="cuda"` (see Devices), because `set_rng_state` refuses a state that is on a GPU.
+# On a GPU, equal results also need `torch.use_deterministic_algorithms(True)`, the same type of GPU and the same versions of the software.
 #
-# A GPU has random number generators of its own: save `torch.cuda.get_rng_state_all()` as well.
-# On a GPU, equal bits also need `torch.use_deterministic_algorithms(True)`, the same model of GPU and the same versions of the software.
-# Load such a checkpoint with `map_location="cpu"` (Devices explains it), because `set_rng_state` refuses a state that was moved to another device.
-#
-# `save_checkpoint` saves the number of steps and the random states by itself, and the states of all other objects that you pass to it.
+# `save_checkpoint` saves the random states, the step that you pass, and the states of all objects that you pass.
 
 # %% [markdown]
 # ## Devices
 #
 # A file that was written on a machine with a GPU often has to be read on a machine that has none.
-# `torch.save` stores the device of each tensor, and `torch.load` puts the tensor back on that device; if this machine has no such device, loading fails.
+# `torch.save` stores the device of each tensor, and `torch.load` puts the tensor back on that device or fails if there is none.
 # <dfn>`map_location`</dfn> is the argument of `torch.load` that says on which device to put the tensors of a file, whatever device they were saved from.
 # The value `"cpu"` is nearly always right, because `load_state_dict` then copies the values to the device of the net.
 
@@ -437,8 +426,7 @@ print(shapes["out.weight"].shape, shapes["out.weight"].device)
 #> torch.Size([10, 256]) meta
 
 # %% [markdown]
-# With `"meta"`, `torch.load` reads only names, shapes and dtypes, and no values.
-# This is a quick way to see what a large file holds.
+# With `"meta"`, `torch.load` reads only names, shapes and dtypes: a quick way to see what a large file holds.
 #
 # The next snippet needs a GPU.
 # Without `map_location` the tensor returns to the GPU; with `"cpu"` it does not:
@@ -459,7 +447,7 @@ else:
 # You have downloaded a file with weights.
 # Opening it can be as dangerous as starting a program from the same source, because `torch.save` uses Python's `pickle`.
 # A <dfn>pickle</dfn> is a sequence of bytes with instructions that tell Python's `pickle` module how to build an object; the instructions may call any function that Python can import.
-# The pickle below calls `print`; it could call any other function:
+# `__reduce__` returns the function that the pickle calls, here `print`, and its arguments; it could be any other function:
 
 # %%
 import pickle
@@ -475,9 +463,8 @@ pickle.loads(content)
 #> code from the file is running
 
 # %% [markdown]
-# For this reason `torch.load` uses `weights_only=True` by default.
-# It then accepts only tensors, numbers, strings, and containers of these.
-# It refuses everything else before any of it runs:
+# For this reason `torch.load` uses `weights_only=True` by default: it accepts only tensors, numbers, strings and containers of these.
+# It refuses everything else, and no code from the file runs:
 
 # %%
 torch.save(Greeting(), "greeting.pt")
@@ -491,20 +478,16 @@ torch.load("greeting.pt", weights_only=False)
 #> code from the file is running
 
 # %% [markdown]
-# The last line shows what `weights_only=False` does: the code from the file runs.
-# Use it only for files that you have written yourself.
+# With `weights_only=False` the code from the file runs, so use it only for files that you have written yourself.
 #
-# The default protects you from code in the file.
-# It does not protect you from wrong values, from a file that is made to fill your memory, or from errors in the reader itself ([one such error](https://github.com/pytorch/pytorch/security/advisories/GHSA-53q9-r3pm-6pq6) was found and fixed in PyTorch 2.6).
+# The default does not protect you from wrong values, from a file that is made to fill your memory, or from errors in the reader itself ([one such error](https://github.com/pytorch/pytorch/security/advisories/GHSA-53q9-r3pm-6pq6) was fixed in PyTorch 2.6).
 #
 # If you get files from other people, ask for safetensors.
 # <dfn>Safetensors</dfn> is a file format that holds named tensors and text and nothing else, so reading such a file does not run any code from it.
 #
-# The table compares the formats by what they hold and by whether reading them can run code:
-#
 # | Format | Holds | Can run code when it is read | Read by |
 # |---|---|---|---|
-# | `torch.save`, read with `weights_only=True` | tensors, numbers, strings, containers | not by design | PyTorch |
+# | `torch.save`, read with `weights_only=True` | tensors, numbers, strings, containers | only through an error in PyTorch | PyTorch |
 # | `torch.save`, read with `weights_only=False` | anything | yes | PyTorch, if your classes can be imported |
 # | [safetensors](https://huggingface.co/docs/safetensors) | named tensors, and text | no | many programs, also without Python |
 # | [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html) | tensors in pieces, from many processes | yes: its metadata is a pickle | PyTorch, with any number of processes |
@@ -513,8 +496,8 @@ torch.load("greeting.pt", weights_only=False)
 # %% [markdown]
 # ## In the library
 #
-# With plain PyTorch, you have to clone views, compare dtypes and keep the old file until the new one is complete.
-# `d2lblocks.serialization` does this for you, with three pairs of functions.
+# `d2lblocks.serialization` has three pairs of functions.
+# They clone views, compare dtypes and keep the old file until the new one is complete, which plain PyTorch leaves to you.
 
 # %% [markdown]
 # ### Tensors, lists and dictionaries: `save` and `load`
@@ -527,8 +510,7 @@ print(load("data.pt"))
 #> {'x': tensor([0, 1, 2, 3]), 'losses': [0.5, 0.25]}
 
 # %% [markdown]
-# `save` raises an error for anything that `load` could not read again.
-# The message says where in the object the problem is:
+# `save` refuses anything that `load` could not read again, and says where in the object it is:
 
 # %%
 try:
@@ -558,21 +540,21 @@ print(torch.equal(clone(X), net(X)))
 #> True
 
 # %% [markdown]
-# Compared with `torch.save` and `load_state_dict`, the two functions make four more promises:
+# Unlike `torch.save` and `load_state_dict`, the two functions make four promises:
 #
 # - **The file is always complete.**
-#   The new file is written under another name in the same folder and then replaces the old one.
-#   If the program is killed while it writes, the old file is still there.
+#   If the program is killed while it writes, the old file is still there (see Atomic replacement).
 # - **Loading changes everything or nothing.**
 #   All names, shapes and dtypes are compared before the first value changes, and one error lists every difference.
-# - **No problem goes unreported.**
+# - **Every problem is reported.**
 #   A different dtype is an error unless you ask for a cast.
 #   Tied weights stay tied, or you get an error.
 #   The file holds checksums, and loading compares them.
 #   A <dfn>checksum</dfn> is a short number computed from many bytes; if some of the bytes change, computing it again almost certainly gives another number.
-# - **No code** from a file is ever run.
+# - **Loading runs no code** from the file.
 #
-# The second promise in practice: loading a file that does not fit raises an error, and every value of the net is as before.
+# The next snippet shows the second promise: the file does not fit, so loading raises an error, and the net does not change.
+# The error also names the entry of the net whose name is most similar to an unexpected one.
 
 # %%
 before = {name: tensor.clone() for name, tensor in clone.state_dict().items()}
@@ -590,52 +572,48 @@ print(all(torch.equal(tensor, before[name]) for name, tensor in clone.state_dict
 #> True
 
 # %% [markdown]
-# **The price.** A safetensors file holds only tensors and text.
+# **Cost.** A safetensors file holds only tensors and text.
 # To compute the checksums, every byte is read once more.
 
 # %% [markdown]
 # ### Checkpoints
 #
 # Saving the net, the optimizer, the scheduler and the random states one by one is easy to get wrong.
-# `save_checkpoint` writes them to one file for each step that you want to keep.
-# The file holds the nets, the states of all other parts that you name, and the random states of Python, NumPy, PyTorch and its GPUs.
-# `load_checkpoint` loads the last complete file and returns its step:
+# Each call of `save_checkpoint` writes one file, with the states of all parts that you name and the random states of Python, NumPy, PyTorch and its GPUs.
+# `load_checkpoint` loads the last complete file and returns its step, or changes nothing and returns `None` if there is no file:
 
 # %%
 from d2lblocks import load_checkpoint, save_checkpoint
 
 model, optimizer, scheduler = start()
 train(model, optimizer, scheduler, steps=3)
-parts = {"net": model, "optimizer": optimizer, "scheduler": scheduler}
+parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
 print(save_checkpoint("run", 3, **parts).name)
 #> step-3.safetensors
 
 model, optimizer, scheduler = start()
-parts = {"net": model, "optimizer": optimizer, "scheduler": scheduler}
-done = load_checkpoint("run", **parts)
+parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+done = load_checkpoint("run", **parts) or 0
 train(model, optimizer, scheduler, steps=6 - done)
 print(all(torch.equal(a, b) for a, b in zip(model.parameters(), unstopped.parameters())))
 #> True
 
 # %% [markdown]
 # The resumed net again equals the net that was never stopped.
-# If there is no checkpoint, `load_checkpoint` returns `None` and changes nothing, so a training program can call it at every start.
+# A training program can have the same two lines, `load_checkpoint(...) or 0` and `train`, at every start.
 #
 # By default, `save_checkpoint` keeps the last three checkpoints; `keep` sets another number.
-# If you pass a `loss`, it also keeps the checkpoint with the smallest one:
+# If you pass a `loss`, it also keeps the checkpoint with the smallest one, which `load_checkpoint` loads with `"best"` instead of the default, `"last"`:
 
 # %%
 for step, loss in enumerate([0.9, 0.2, 0.4, 0.3, 0.5], start=4):
     path = save_checkpoint("run", step, **parts, keep=2, loss=loss)
 print(sorted(each.name for each in path.parent.iterdir()))
 #> ['step-5.safetensors', 'step-7.safetensors', 'step-8.safetensors']
-print(load_checkpoint("run", "best", net=model))
+print(load_checkpoint("run", "best", model=model))
 #> 5
 
 # %% [markdown]
-# Step 5 has the smallest loss and is kept, although only the last two are wanted.
-# `"best"` loads it.
-#
 # If a checkpoint is damaged, `load_checkpoint` warns, names the file, and loads the one before it:
 
 # %%
@@ -650,30 +628,9 @@ print(str(caught[0].message).partition(":")[0], path.name in str(caught[0].messa
 #> skipped True
 
 # %% [markdown]
-# Checkpoints also protect you from a mistake that raises no error in PyTorch.
-# An optimizer of PyTorch saves its state by position: the first parameter, the second parameter, and so on.
-# If you register layers of the same shape in another order than before, `optimizer.load_state_dict` gives each layer the momentum of another one.
-# A checkpoint also holds the names of the parameters, so each parameter gets its own state back:
-
-# %%
-def build(names):
-    layers = nn.ModuleDict({name: nn.Linear(2, 2, bias=False) for name in names})
-    return layers, torch.optim.SGD(layers.parameters(), lr=0.1, momentum=0.9)
-
-
-layers, momentum = build("qk")
-(layers["q"].weight.sum() + 2 * layers["k"].weight.sum()).backward()
-momentum.step()
-save_checkpoint("attention", 1, net=layers, optimizer=momentum)
-
-layers, momentum = build("kq")
-load_checkpoint("attention", net=layers, optimizer=momentum)
-print(momentum.state[layers["q"].weight]["momentum_buffer"].unique())
-#> tensor([1.])
-
-# %% [markdown]
-# The gradient of `q` was 1, and so is its momentum after loading.
-# If a parameter is in only one of the two optimizers, or in another group, the error names it.
+# A PyTorch optimizer saves its state by position, so a change of the order of the layers gives each layer the momentum of another one.
+# A checkpoint also holds the names of the parameters, so each parameter gets its own state back.
+# If a parameter is in only one of the two optimizers, or in another parameter group (a list of parameters with its own learning rate), the error names it.
 #
 # Everything else that the run must remember goes into a dictionary or a list, which loading fills in place.
 # A random number generator can also be a part, such as the one that shuffles your data:
@@ -688,11 +645,11 @@ print(restored)
 
 # %% [markdown]
 # Give each run a folder of its own.
-# If a folder still holds a later step of an older run, `"last"` would load the older run's checkpoint, so `save_checkpoint` warns you.
+# Suppose that a folder still holds step 8 of an old run, and the new run saves step 3: the last checkpoint is then the old one, so `save_checkpoint` warns you.
 #
-# **The price.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
+# **Cost.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
 # Anything else is an error when you save, and the message says where it is.
-# If a net has code of its own that runs when it is loaded, such as a hook or `set_extra_state`, a copy of the nets is kept until that code has run.
+# If a net runs code of its own at loading, for example in a hook, loading needs memory for a second copy of the nets, in order to undo everything if that code fails.
 #
 # Use something else in three cases: `torch.save` for other objects, `safetensors.torch` to exchange weights with other programs, and `torch.distributed.checkpoint` for nets that are split over several processes.
 #
@@ -701,30 +658,30 @@ print(restored)
 # %% [markdown]
 # ### Damaged files, and files from other programs
 #
-# A disk or a network may change a bit of a file without an error.
-# In the file below, one bit of more than 250,000 is changed, and `load_parameters` refuses it:
+# A failing disk or network can silently flip a bit of a file.
+# The file below has more than 250,000 bits. One of them is flipped, and `load_parameters` refuses the file:
 
 # %%
+from pathlib import Path
+
 from d2lblocks import DamagedFileError
 
-with open("mlp.safetensors", "r+b") as file:
-    file.seek(-1000, os.SEEK_END)
-    (byte,) = file.read(1)
-    file.seek(-1000, os.SEEK_END)
-    file.write(bytes([byte ^ 1]))
+save_parameters(net, "damaged.safetensors")
+content = bytearray(Path("damaged.safetensors").read_bytes())
+content[-1000] ^= 1  # flips one bit
+Path("damaged.safetensors").write_bytes(content)
 
 try:
-    load_parameters(clone, "mlp.safetensors")
+    load_parameters(clone, "damaged.safetensors")
 except DamagedFileError as error:
     print(error)
-#> cannot load mlp.safetensors: 'out.weight' is damaged
+#> cannot load damaged.safetensors: 'out.weight' is damaged
 
 # %% [markdown]
-# `torch.load` and the safetensors library read such a file without an error, because they have no checksum to compare it with.
-# The table shows what happens with 20,000 small files, each damaged once.
-# They hold a net, a net with tied weights, or a net with its optimizer.
-# The damage is a flipped bit, a part that is cut off, left out, repeated, swapped or overwritten, or a change in the description of the tensors.
-# For `torch.load` and for `load_file` of safetensors, the next step is `load_state_dict`, which may change some tensors before it finds one that does not fit.
+# `torch.load` and the safetensors library read such a file without an error: a `.pt` file has checksums, but `torch.load` does not compare them, and other safetensors files have none.
+# The table shows what happens with 20,000 small files that hold a net, a net with tied weights, or a net with its optimizer.
+# Each is damaged once: a bit is flipped, the description of the tensors is changed, or a part is cut off, left out, repeated, swapped or overwritten.
+# For `torch.load` and `safetensors`, `load_state_dict` follows, which may change some tensors before it finds one that does not fit.
 # The list below the table counts what is lost when writers are killed, and when several processes or threads save and load at the same time.
 #
 # | read by | refused | as saved | wrong values | refused, yet changed | crashed or hung | kinds of errors |
@@ -741,9 +698,9 @@ except DamagedFileError as error:
 # Under "wrong values", loading raised no error, but some values differ from those that were saved.
 # Under "refused, yet changed", loading raised an error after some values had already been replaced.
 #
-# A file from another program has no checksums; `load_parameters(net, path, verify=False)` loads it all the same.
-# Such a program often writes a tied weight once and does not record its other names.
-# If your net ties the name that is missing to a name that the file has, `load_parameters` accepts the file:
+# A file from another program has no checksums; `load_parameters(net, path, verify=False)` loads it anyway.
+# Such a program often writes a tied weight under only one of its names.
+# `load_parameters` accepts the file if the missing name is tied, in your net, to a name in the file:
 
 # %%
 from safetensors.torch import save_file
@@ -754,7 +711,7 @@ print(scores.weight is table.weight, scores.weight.detach().unique())
 #> True tensor([1.])
 
 # %% [markdown]
-# `load` and `load_parameters` recognize a file of another format by its content, and the error says which function reads it:
+# If the file has another format, the error says which function reads it:
 
 # %%
 try:
@@ -764,25 +721,23 @@ except RuntimeError as error:
 #> RuntimeError: cannot load mlp.safetensors: it is a safetensors file: load_parameters loads it into a net, safetensors.torch.load_file gives its tensors
 
 # %% [markdown]
-# **The limit.** Checksums find accidents, not attacks: anyone who can change the file can also change its checksums.
+# **Watch out.** Checksums find accidents, not attacks: anyone who can change the file can also change its checksums.
 
 # %% [markdown]
 # ### Sharded nets: `torch.distributed.checkpoint`
 #
 # Skip this unless you train a net on several GPUs.
 #
-# A net that is too large for one GPU is split over several, so no process has all of it.
 # <dfn>Sharding</dfn> a net means splitting its tensors into pieces, called shards, so that each process holds only some of the pieces.
-# [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html) saves such a net: each process writes its own shards, and any number of processes can read them.
+# With [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html), each process writes its own shards, and any number of processes can read them.
 #
-# The example runs two processes on the CPU, which share a layer of six rows.
-# The argument `"gloo"` selects the backend for CPUs.
-# Without it, PyTorch would also start the backend for GPUs, which refuses two processes on one GPU.
+# The example runs two processes on the CPU.
+# Each of them holds half of a linear layer whose weight has six rows.
+# `"gloo"` is the library through which the processes communicate; without it, PyTorch would also start the one for GPUs, which refuses two processes on one GPU.
 
 # %%
 import subprocess
 import sys
-from pathlib import Path
 
 Path("spread.py").write_text("""
 import gc
@@ -796,13 +751,13 @@ from torch.distributed.fsdp import fully_shard
 
 def main():
     dist.init_process_group("gloo")
-    mesh = dist.init_device_mesh("cpu", (2,))
+    mesh = dist.init_device_mesh("cpu", (2,))  # the two processes
     torch.manual_seed(0)
     net = nn.Linear(4, 6)
-    fully_shard(net, mesh=mesh)
+    fully_shard(net, mesh=mesh)  # each process keeps half of the rows
     dcp.save({"net": net.state_dict()}, checkpoint_id="spread")
     if dist.get_rank() == 0:
-        print(len(net.weight.to_local()), "of", len(net.weight), "rows are here")
+        print(len(net.weight.to_local()), "of", len(net.weight), "rows are here")  # in this process
 
 
 main()
@@ -814,8 +769,7 @@ print(subprocess.run(command, capture_output=True, text=True, check=True).stdout
 #> 3 of 6 rows are here
 
 # %% [markdown]
-# Each process holds three of the six rows.
-# A single process can now load all six:
+# A single process can now load all six rows:
 
 # %%
 import torch.distributed.checkpoint as dcp
@@ -829,26 +783,26 @@ print(torch.equal(whole.weight, original.weight))
 #> True
 
 # %% [markdown]
-# **The price.** The checkpoint is a folder of many files, and its metadata is a pickle, so load only checkpoints that you have written yourself.
+# **Cost.** The checkpoint is a folder of many files, and its metadata is a pickle, so load only checkpoints that you have written yourself.
 
 # %% [markdown]
 # ### How long saving and loading take
 #
 # Skip this unless your nets are large or you save them often.
 #
-# The tables are on the page Speed; this is what they show.
+# The page Speed has tables; they show this:
 #
 # **Loading.** Without checksums, `load_parameters` takes about as long as `load_file` and `load_state_dict` with safetensors.
-# For a net of 2,000 layers, it is more than ten times faster: for every module of a container, `load_state_dict` goes through all the names of that container.
-# A <dfn>memory-mapped file</dfn> is read into memory page by page, whenever a program uses a page, and the system can drop the pages from memory at any time.
-# Copying from such a file takes longer than copying from memory, because the system provides the pages of the file during the copy.
-# Comparing the checksums reads every byte once more, about as fast as it is copied.
-# For a net of 1 MiB, loading takes half a millisecond altogether, and most of that time is spent on opening the file and comparing names.
+# For a net of 2,000 layers, it is more than ten times faster, because `load_state_dict` goes through all names again for each layer of an `nn.Sequential`.
+# A <dfn>memory-mapped file</dfn> is read into memory in pages (blocks of a few KiB), whenever a program uses a page, and the system can drop the pages from memory at any time.
+# Copying from such a file takes longer than copying from memory, because the system provides the pages during the copy.
+# Comparing the checksums takes about as long as copying.
+# For a net of 1 MiB, loading takes half a millisecond, most of it for opening the file and comparing names.
 #
 # **Saving.** `save_parameters` computes the checksum of each megabyte just before it is written.
 # The old file stays until the new one is complete, so the system has to find new memory for the pages of the new file.
 # The other functions empty the old file first and reuse its pages.
-# The activity of the disk makes these times uncertain, as the numbers after ± show.
+# The activity of the disk makes these times uncertain.
 
 # %% [markdown]
 # ### Atomic replacement: no half-written files
@@ -857,7 +811,7 @@ print(torch.equal(whole.weight, original.weight))
 #
 # `torch.save` empties the old file before it writes the new one.
 # If the program is stopped in between, the old file is lost and the new one is cut off.
-# <dfn>Atomic replacement</dfn> of a file means that its path leads to the complete old file until the moment when it leads to the complete new one.
+# <dfn>Atomic replacement</dfn> of a file means that a program that opens its path gets either the complete old file or the complete new one.
 # To get it, write to another name in the same folder, and rename the file when it is complete:
 
 # %%
@@ -870,14 +824,14 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 #> True False
 
 # %% [markdown]
-# Every program that opens the path before `os.replace` gets the old file, and every program that opens it afterwards gets the new one.
-# `fsync` waits until the disk has the data, so that one of the two complete files also remains after a power failure.
+# Before `os.replace` the path is the old file, and after it the new one.
+# `fsync` waits until the disk has the data, so one of the two complete files is there even after a power failure.
 #
-# The library's functions do the same, and they also remove what a stopped program has left behind.
-# A writer that is killed leaves its temporary file in the folder, and the next writer removes it.
-# To tell such a leftover from a file that another process is still writing, each writer locks its temporary file, if the system has such locks.
+# The library's functions do the same.
+# If a writer is killed, its temporary file stays in the folder, and the next writer removes it.
+# Each writer locks its temporary file (if the system has such locks), so nobody removes a file that is still being written.
 #
-# The source: how the library replaces a file:
+# Source of `replacing`, without docstrings:
 
 # %%
 try:
@@ -967,11 +921,10 @@ def _sync_folder(folder: str) -> None:
 # ## When it goes wrong
 
 # %% [markdown]
-# ### `Weights only load failed`: a whole module, a numpy scalar
+# ### `Weights only load failed`: a whole module, a NumPy scalar
 #
-# You can save the object, but you cannot load it.
-# The reason is that `torch.load` accepts only tensors, plain Python numbers and strings, and lists, tuples, dictionaries and sets of them.
-# Some objects look like plain ones and are not, such as a NumPy number or a `defaultdict`:
+# You can save the object, but `torch.load` accepts only tensors, plain Python numbers and strings, and lists, tuples, dictionaries and sets of them.
+# A NumPy number or a `defaultdict` only looks like one of these:
 
 # %%
 import argparse
@@ -1029,13 +982,12 @@ print(torch.load("with_path.pt")["folder"])
 # %% [markdown]
 # If you trust an old file, load it inside `with torch.serialization.safe_globals([...]):` and list the classes that it may contain.
 #
-# To notice it next time, use `save`, which refuses such an object when you save it.
+# To notice it next time: use `save`, which refuses such an object.
 
 # %% [markdown]
 # ### `Expected state_dict to be dict-like, got <class 'str'>`
 #
-# You passed the name of a file to `load_state_dict`.
-# It expects the dictionary that is in the file.
+# You passed the name of a file to `load_state_dict`, not the dictionary in it.
 
 # %%
 try:
@@ -1045,17 +997,12 @@ except TypeError as error:
 #> TypeError: Expected state_dict to be dict-like, got <class 'str'>.
 
 # %% [markdown]
-# Fix: read the file with `torch.load` first.
-
-# %%
-print(net.load_state_dict(torch.load("mlp.pt")))
-#> <All keys matched successfully>
+# Fix: read the file first: `net.load_state_dict(torch.load("mlp.pt"))`.
 
 # %% [markdown]
 # ### `'_IncompatibleKeys' object is not callable`
 #
-# You assigned the result of `load_state_dict` and called it as if it were the net.
-# `load_state_dict` changes the net itself and returns a report of the names that did not match.
+# You called the result of `load_state_dict` as if it were the net, but it is a report of the names that did not match.
 
 # %%
 report = net.load_state_dict(torch.load("mlp.pt"))
@@ -1066,18 +1013,12 @@ except TypeError as error:
 #> TypeError: '_IncompatibleKeys' object is not callable
 
 # %% [markdown]
-# Fix: call `load_state_dict` on a line of its own, and go on using the net.
-
-# %%
-net.load_state_dict(torch.load("mlp.pt"))
-print(net(X).shape)
-#> torch.Size([2, 10])
+# Fix: go on using the net itself, `net(X)`, which `load_state_dict` has changed in place.
 
 # %% [markdown]
 # ### `state_dict` without parentheses: the file holds a method
 #
-# `torch.save` raised no error, but `torch.load` refuses the file.
-# You wrote `net.state_dict` without parentheses, so the file holds the method, together with the net that it belongs to.
+# You wrote `net.state_dict` without parentheses, so the method was saved, with its net, and `torch.load` refuses the file.
 
 # %%
 torch.save(net.state_dict, "method.pt")
@@ -1088,22 +1029,14 @@ except pickle.UnpicklingError as error:
 #> True
 
 # %% [markdown]
-# Fix: call the method, `net.state_dict()`.
-
-# %%
-torch.save(net.state_dict(), "method.pt")
-print(len(torch.load("method.pt")))
-#> 4
-
-# %% [markdown]
-# To notice it next time, load the file once, right after you first save it.
+# Fix: call the method: `torch.save(net.state_dict(), path)`.
+#
+# To notice it next time: load the file once, right after you first save it.
 
 # %% [markdown]
 # ### `Attempting to deserialize object on a CUDA device`
 #
-# The file was saved on a machine with a GPU, and you load it on a machine without one.
-# The file holds the device of each tensor, and `torch.load` tries to put the tensor on that device.
-# The snippet writes such a file, and then acts as a machine without a GPU:
+# The file was saved on a machine with a GPU, and you load it on a machine without one, which this snippet imitates:
 
 # %%
 from unittest import mock
@@ -1118,7 +1051,7 @@ except RuntimeError as error:
 #> RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your storages to the CPU.
 
 # %% [markdown]
-# If the file is from a machine with more GPUs than this one, the message is similar:
+# If this machine has fewer GPUs, the message is similar:
 
 # %%
 with mock.patch("torch.serialization.location_tag", return_value="cuda:1"):
@@ -1131,8 +1064,7 @@ except RuntimeError as error:
 #> RuntimeError: Attempting to deserialize object on CUDA device 1 but torch.cuda.device_count() is 1. Please use torch.load with map_location to map your storages to an existing device.
 
 # %% [markdown]
-# Fix: use `map_location` to say where the tensors should go.
-# `d2lblocks.load` puts them on the CPU unless you name another device.
+# Fix: use `map_location`, or `d2lblocks.load`, which uses the CPU unless you name another device.
 
 # %%
 print(torch.load("from_gpu.pt", map_location="cpu").device, load("from_gpu.pt").device)
@@ -1141,9 +1073,9 @@ print(torch.load("from_gpu.pt", map_location="cpu").device, load("from_gpu.pt").
 # %% [markdown]
 # ### `No module named 'models'`, or `Can't get attribute 'Net'`
 #
-# You saved a whole net with `torch.save(net, path)`, and later moved or renamed its class.
-# The file holds only the name of the class and of the Python module that defines it.
-# If that Python module cannot be imported when you load, you see the first message:
+# You saved a whole net, and later moved or renamed its class.
+# The file holds only the names of the class and of its Python module.
+# If that module cannot be imported, you see the first message:
 
 # %%
 import types
@@ -1166,7 +1098,7 @@ except ModuleNotFoundError as error:
 #> ModuleNotFoundError: No module named 'models'
 
 # %% [markdown]
-# If the Python module is there but no longer has the class, you see the second message:
+# If the module no longer has the class, you see the second message:
 
 # %%
 sys.modules["models"] = types.ModuleType("models")
@@ -1189,8 +1121,7 @@ print(list(torch.load("state.pt")))
 # ### `'GELU' object has no attribute 'approximate'`
 #
 # You loaded a whole net that was saved with an older version of PyTorch.
-# Its attributes come from the file, but the code of its class comes from the PyTorch that you have now.
-# If the class has gained an attribute since then, loading succeeds and the first call fails:
+# Its attributes come from the file, and its class has gained one since then, so the first call fails:
 
 # %%
 old = nn.Sequential(nn.Linear(2, 2), nn.GELU())
@@ -1215,8 +1146,7 @@ torch.save(old.state_dict(), "state.pt")
 # %% [markdown]
 # ### `PytorchStreamReader failed reading zip archive`
 #
-# The file is incomplete.
-# A zip archive has its table of contents at the end, so a file that was cut off has none:
+# The file was cut off, and a zip archive has its table of contents at the end:
 
 # %%
 Path("cut.pt").write_bytes(Path("mlp.pt").read_bytes()[:2000])
@@ -1227,8 +1157,7 @@ except RuntimeError as error:
 #> RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory. This is an internal miniz error. If you are seeing this error, there is a high likelihood that your checkpoint file is corrupted. This can happen if the checkpoint was not saved properly, was transferred incorrectly, or the file was modified after saving.
 
 # %% [markdown]
-# If nothing was written at all, the file is empty.
-# By default, `torch.load` then raises an `EOFError` without a message; with `weights_only=False`, it raises this one:
+# If the file is empty, `torch.load` raises an `EOFError` without a message; with `weights_only=False`, it raises this one:
 
 # %%
 Path("empty.pt").touch()
@@ -1241,16 +1170,9 @@ except EOFError as error:
 # %% [markdown]
 # Fix: download or copy the file again.
 # If one of your own programs wrote the file, use atomic replacement, or call `save`, which does it for you.
-
-# %%
-save(torch.load("mlp.pt"), "whole.pt")
-print(list(load("whole.pt"))[:2])
-#> ['hidden.weight', 'hidden.bias']
-
-# %% [markdown]
-# If the message is `Unsupported operand 118`, or `invalid load key, 'v'` with `weights_only=False`, the cause is different.
-# The file comes from a repository that uses Git LFS, and what you have is only a short text that points to the real file.
-# `git lfs pull` downloads the real one.
+#
+# If the message is `Unsupported operand 118`, or `invalid load key, 'v'` with `weights_only=False`, you have only a short text from a repository that uses Git LFS.
+# `git lfs pull` downloads the real file.
 
 # %%
 Path("pointer.pt").write_text("version https://git-lfs.github.com/spec/v1")
@@ -1261,13 +1183,12 @@ except pickle.UnpicklingError as error:
 #> True
 
 # %% [markdown]
-# To notice a damaged file next time, compare its size or its checksum with the original.
+# To notice it next time: compare the size or the checksum of the file with the original.
 
 # %% [markdown]
 # ### `Some tensors share memory`, from safetensors
 #
-# Your net has tied weights: two names in its state dict refer to the same tensor.
-# The safetensors format has no way to say this, so `save_file` refuses:
+# Your net has tied weights, and the safetensors format cannot say that two names share a tensor.
 
 # %%
 try:
@@ -1277,8 +1198,7 @@ except RuntimeError as error:
 #> Some tensors share memory, this will lead to duplicate memory on disk
 
 # %% [markdown]
-# The function `save_model` of safetensors stores the tensor under only one of the names.
-# If you load that file with `load_state_dict`, the other name is missing:
+# `save_model` of safetensors stores the tensor under only one of the names, so for `load_state_dict` the other name is missing:
 
 # %%
 from safetensors.torch import load_file, load_model, save_model
@@ -1292,12 +1212,11 @@ except RuntimeError as error:
 #>     Missing key(s) in state_dict: "1.weight". 
 
 # %% [markdown]
-# Fix: load the file with `load_model` or `load_parameters`, which take the tie from the net.
-# `save_parameters` also records the tie in the file.
+# Fix: load the file with `load_model` or `load_parameters`, which take the tie from the net, or save it with `save_parameters`.
 
 # %%
 load_model(tied, "tied.safetensors")
-load_parameters(tied, "tied.safetensors", verify=False)
+load_parameters(tied, "tied.safetensors", verify=False)  # or this
 save_parameters(tied, "tied.safetensors")  # writes the tie as well
 print(scores.weight is table.weight)
 #> True
@@ -1305,9 +1224,9 @@ print(scores.weight is table.weight)
 # %% [markdown]
 # ### `You are trying to save a non contiguous tensor`
 #
-# You transposed a weight or converted the net to `channels_last`, so some of its tensors are no longer contiguous.
+# You transposed a weight or converted the net to `channels_last`, and `save_file` accepts only contiguous tensors.
 # A <dfn>contiguous tensor</dfn> has its values in memory one after another, in the order of its indices, with the last index changing fastest.
-# `channels_last` keeps the shape of a weight but stores its values in another order, and `save_file` accepts only contiguous tensors:
+# `channels_last` keeps the shape of a weight but stores its values in another order:
 
 # %%
 conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
@@ -1329,8 +1248,7 @@ print(torch.equal(load_parameters(nn.Conv2d(3, 4, 3), "conv.safetensors").weight
 # %% [markdown]
 # ### Unpacking a loaded dictionary gives its keys
 #
-# You expected two tensors and got two strings.
-# The file holds a dictionary, and Python unpacks a dictionary into its keys:
+# You expected two tensors and got two strings:
 
 # %%
 a, b = torch.load("dict.pt")
@@ -1338,29 +1256,14 @@ print(a, b)
 #> x y
 
 # %% [markdown]
-# Fix: look up each entry by its key.
-
-# %%
-state = torch.load("dict.pt")
-a, b = state["x"], state["y"]
-print(a, b)
-#> tensor([0, 1, 2, 3]) tensor([0., 0., 0., 0.])
+# The file holds a dictionary, and Python unpacks a dictionary into its keys.
+#
+# Fix: look up each entry by its key: `a, b = state["x"], state["y"]`.
 
 # %% [markdown]
 # ### `Missing key(s) in state_dict`, and the same names with `module.`
 #
-# The same names are reported twice: as missing, and as unexpected with `module.` or `_orig_mod.` in them.
-# The file was saved from a wrapped net (see Prefixes).
-
-# %%
-try:
-    MLP().load_state_dict(compiled.state_dict())
-except RuntimeError as error:
-    print("Missing key(s)" in str(error), "Unexpected key(s)" in str(error))
-#> True True
-
-# %% [markdown]
-# If only a part of the net was wrapped, the wrapper's part is in the middle of the names:
+# The file was saved from a wrapped net, and the same names are missing, and unexpected with `module.` or `_orig_mod.` at the beginning or, if only a part of the net was wrapped, in the middle:
 
 # %%
 plain = nn.Sequential(nn.Linear(20, 3), nn.ReLU())
@@ -1373,19 +1276,10 @@ except RuntimeError as error:
 #>     Unexpected key(s) in state_dict: "0._orig_mod.weight", "0._orig_mod.bias". 
 
 # %% [markdown]
-# Fix: save the state dict of the inner net, or remove every wrapper with `unwrapped`.
-
-# %%
-print(MLP().load_state_dict(compiled._orig_mod.state_dict()))
-#> <All keys matched successfully>
-print(plain.load_state_dict(unwrapped(partly.state_dict())))
-#> <All keys matched successfully>
-
-# %% [markdown]
-# Other tools add other prefixes, such as the `model.` of a training framework.
-# If the prefix is at the beginning of each name, call `consume_prefix_in_state_dict_if_present(state, "model.")`.
+# Fix: save the state dict of the inner net, or remove the wrapper's names as in Prefixes.
+# The same functions remove other prefixes, such as the `model.` of a training framework.
 #
-# `torch.optim.swa_utils.AveragedModel` is a wrapper, too, and it also adds an entry of its own:
+# `torch.optim.swa_utils.AveragedModel`, which averages the weights during training, is a wrapper too, and adds an entry of its own:
 
 # %%
 averaged = torch.optim.swa_utils.AveragedModel(plain)
@@ -1398,14 +1292,9 @@ except RuntimeError as error:
 #>     Unexpected key(s) in state_dict: "n_averaged", "module.0.weight", "module.0.bias". 
 
 # %% [markdown]
-# Fix: save the state dict of its attribute `module`.
-
-# %%
-print(plain.load_state_dict(averaged.module.state_dict()))
-#> <All keys matched successfully>
-
-# %% [markdown]
-# If the file is a safetensors file, the error that `load_parameters` raises says how to rename the entries:
+# Fix: save `averaged.module.state_dict()`.
+#
+# For a safetensors file, the error of `load_parameters` says how to rename the entries:
 
 # %%
 save_file(dict(partly.state_dict()), "partly.safetensors")
@@ -1416,14 +1305,12 @@ except RuntimeError as error:
 #> The checkpoint is wrapped: without "_orig_mod." its keys fit. To load this one, rename each by name.replace("_orig_mod.", "").
 
 # %% [markdown]
-# To notice it next time, look at the names with `list(state)` before you save.
+# To notice it next time: look at the names with `list(state)` before you save.
 
 # %% [markdown]
 # ### `Unexpected key(s) in state_dict`: a buffer that was `None`
 #
-# Your module registers a buffer as `None` and assigns a tensor at the first call.
-# A buffer that is `None` has no entry in the state dict.
-# A net that has been called therefore has one entry more than a new net:
+# Your module registers a buffer as `None`, which has no entry in the state dict, and assigns a tensor at the first call:
 
 # %%
 class Centered(nn.Module):
@@ -1457,14 +1344,14 @@ print(new.load_state_dict(state))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# To notice it next time, test that a *new* net can load what a *used* net has saved.
+# To notice it next time: test that a *new* net can load what a *used* net has saved.
 
 # %% [markdown]
 # ### `Missing key(s)`: `weight_g` and `parametrizations.weight.original0`
 #
-# PyTorch has two versions of weight normalization, and they name their parameters differently.
-# `nn.utils.weight_norm` uses `weight_g` and `weight_v`; the newer `nn.utils.parametrizations.weight_norm` uses `parametrizations.weight.original0` and `original1`.
-# The newer version can load a state dict of the older one, but not the other way round:
+# PyTorch has two versions of weight normalization, which stores a weight as a length and a direction.
+# `nn.utils.weight_norm` names these `weight_g` and `weight_v`; the newer `nn.utils.parametrizations.weight_norm` names them `parametrizations.weight.original0` and `original1`.
+# The newer one can load a state dict of the older, but the older one cannot load a state dict of the newer:
 
 # %%
 newer = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
@@ -1482,7 +1369,7 @@ except RuntimeError as error:
 #>     Unexpected key(s) in state_dict: "parametrizations.weight.original0", "parametrizations.weight.original1". 
 
 # %% [markdown]
-# With `strict=False`, there is no error, but the layer keeps its random weights.
+# With `strict=False`, the layer silently keeps its random weights.
 #
 # Fix: use the newer version, or rename the entries.
 
@@ -1500,9 +1387,7 @@ print(older.load_state_dict(renamed))
 # ### `strict=False`: nothing was loaded, and there is no error
 #
 # The loaded net predicts no better than a new one.
-# With `strict=False`, `load_state_dict` skips every name that does not match, and raises no error.
-# (A wrong shape is still an error.)
-# In this example, no name matches, so nothing is loaded:
+# With `strict=False`, `load_state_dict` silently skips every name that does not match, and here none does:
 
 # %%
 report = MLP().load_state_dict(compiled.state_dict(), strict=False)
@@ -1524,7 +1409,7 @@ print(report.missing_keys)
 # ### `state_dict()` is not a copy: the best weights have changed
 #
 # You kept the state dict of the best epoch, and at the end it holds the weights of the last epoch.
-# `state_dict()` does not copy anything: its tensors share the memory of the net, so training changes them, too.
+# The tensors of `state_dict()` share the memory of the net, so training changes them too.
 
 # %%
 best = net.state_dict()
@@ -1546,36 +1431,32 @@ print(bool((best["out.bias"] == 7).all()))
 #> True
 
 # %% [markdown]
-# To notice it next time, evaluate the net again after you have loaded the best weights, and compare the result with the one from that epoch.
+# To notice it next time: evaluate the net again with the best weights, and compare the result with the one from that epoch.
 
 # %% [markdown]
 # ### Tied weights are no longer tied after loading
 #
 # Two layers shared a parameter before loading, and afterwards each has its own.
-# `load_state_dict` with `assign=True` does this, because it replaces the parameters of the net instead of copying values into them (see Sharing).
-# `to_empty` does the same to a net on the meta device.
-#
-# Fix: tie the weights again, or load without `assign=True`.
+# Loading with `assign=True` replaces the parameters of the net instead of copying values into them:
 
 # %%
 tied.load_state_dict(tied.state_dict(), assign=True)
-print(scores.weight is table.weight)
-#> False
-scores.weight = table.weight
-save_parameters(tied, "tied.safetensors")
-load_parameters(tied, "tied.safetensors")
-print(scores.weight is table.weight)
-#> True
+print(scores.weight is table.weight, scores.weight.data_ptr() == table.weight.data_ptr())
+#> False True
 
 # %% [markdown]
-# To notice it next time, check `scores.weight is table.weight` after loading.
+# If they were one tensor in the file, the two parameters still share its memory, so a comparison of values does not find this.
+# `to_empty` also unties the weights of a net on the meta device.
+#
+# Fix: tie the weights again, or load without `assign=True`.
+#
+# To notice it next time: check `scores.weight is table.weight` after loading.
 
 # %% [markdown]
 # ### Loading changes the dtype
 #
 # The values in the net are not exactly those in the file.
-# `load_state_dict` compares names and shapes, but it does not compare dtypes.
-# It rounds `float32` values when the net has `float16` parameters, and it drops the fraction when the net has integers:
+# `load_state_dict` does not compare dtypes: it rounds `float32` values when the net has `float16` parameters, and it drops the fraction when the net has integers:
 
 # %%
 counter = nn.Module()
@@ -1602,7 +1483,7 @@ print(load_parameters(MLP(), "half.safetensors", cast=True).out.bias.dtype)
 # ### `loaded state dict contains a parameter group that doesn't match the size of optimizer's group`
 #
 # You added a layer, or you froze some parameters and left them out of the optimizer.
-# The state of an optimizer is a list by position, so it fits only an optimizer that has the same number of parameters in each group.
+# The state of an optimizer fits only an optimizer with the same number of parameters in each group.
 
 # %%
 short = nn.Sequential(nn.Linear(2, 2))
@@ -1616,7 +1497,7 @@ except ValueError as error:
 #> ValueError: loaded state dict contains a parameter group that doesn't match the size of optimizer's group
 
 # %% [markdown]
-# If the number of parameter groups differs, for example because biases now have their own learning rate, the message is a different one:
+# If the number of groups differs, for example because biases now have their own learning rate, the message is another one:
 
 # %%
 groups = [{"params": short[0].weight}, {"params": short[0].bias, "lr": 0.01}]
@@ -1628,7 +1509,7 @@ except ValueError as error:
 
 # %% [markdown]
 # Fix: load only the net, and continue with the new optimizer, which the failed call has not changed.
-# To keep the old optimizer state, load it first, and then add the new parameters as a group of their own:
+# To keep the old state, load it first, and then add the new parameters as a group of their own:
 
 # %%
 optimizer = torch.optim.Adam(longer[0].parameters())
@@ -1640,9 +1521,8 @@ print([len(group["params"]) for group in optimizer.param_groups])
 # %% [markdown]
 # ### The optimizer's state belongs to other layers
 #
-# You changed the order of the layers before you resumed a run, and everything was loaded without an error.
-# However, a net is loaded by name and an optimizer by position.
-# After the change of order, each layer gets the momentum of another layer of the same shape:
+# You changed the order of the layers before you resumed a run.
+# A net is loaded by name but an optimizer by position, so each layer silently gets the momentum of another layer of the same shape:
 
 # %%
 def ordered(names):
@@ -1653,6 +1533,7 @@ def ordered(names):
 before, optimizer = ordered("qk")
 (before["q"].weight.sum() + 2 * before["k"].weight.sum()).backward()
 optimizer.step()
+save_checkpoint("ordered", 1, net=before, optimizer=optimizer)
 saved = optimizer.state_dict()
 
 after, optimizer = ordered("kq")
@@ -1661,27 +1542,28 @@ print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
 #> tensor([2.])
 
 # %% [markdown]
-# The gradient of `q` was 1, so its momentum should be 1, but after loading it is 2.
+# The gradient of `q` was 1, so its momentum should be 1.
 #
-# Fix: build the optimizer from `named_parameters()`.
-# It then saves the names, but it does not compare them when it loads.
-# Compare them yourself before you load:
+# Fix: register the layers in the old order, or use `save_checkpoint`, which finds the state of each parameter by name:
 
 # %%
-layers, optimizer = ordered("kq")
+load_checkpoint("ordered", net=after, optimizer=optimizer)
+print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
+#> tensor([1.])
+
+# %% [markdown]
+# To notice it next time: compare the names, which an optimizer of `named_parameters()` saves but does not compare:
+
+# %%
 for old, new in zip(saved["param_groups"], optimizer.param_groups):
     print(old["param_names"] == new["param_names"])
 #> False
 
 # %% [markdown]
-# If they differ, register the layers in the old order, or save with `save_checkpoint`, which finds the state of each parameter by name.
-
-# %% [markdown]
 # ### `param 'initial_lr' is not specified`, from a scheduler
 #
-# You passed `last_epoch` to a scheduler in order to resume a run.
-# `last_epoch` does not load anything.
-# It expects that the parameter groups of the optimizer already have an entry `initial_lr`, which an earlier scheduler has written.
+# You passed `last_epoch` to a scheduler in order to resume a run, but it loads nothing.
+# It expects an entry `initial_lr` that an earlier scheduler has written into the optimizer.
 
 # %%
 optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
@@ -1692,28 +1574,12 @@ except KeyError as error:
 #> KeyError: "param 'initial_lr' is not specified in param_groups[0] when resuming scheduler with last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training from a checkpoint but haven't properly loaded the optimizer state\n2. You're using last_epoch >= 0 for a fresh training run (not recommended)"
 
 # %% [markdown]
-# Fix: build the optimizer and the scheduler as at the start of the run, and load the state of both, as in Resuming training.
-
-# %%
-optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
-scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2)
-for _ in range(5):
-    optimizer.step()
-    scheduler.step()
-states = optimizer.state_dict(), scheduler.state_dict()
-
-optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
-scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2)
-optimizer.load_state_dict(states[0])
-scheduler.load_state_dict(states[1])
-print(scheduler.last_epoch, scheduler.get_last_lr() == [optimizer.param_groups[0]["lr"]])
-#> 5 True
+# Fix: build the scheduler without `last_epoch`, and load its state and that of the optimizer, as in Resuming training.
 
 # %% [markdown]
 # ### Saving a lazy net before its first batch
 #
-# You saved a net with lazy layers before its first batch.
-# Its parameters have no values yet (see lazy initialization), so `save_parameters` refuses:
+# Before its first batch, a lazy layer has no values to save:
 
 # %%
 try:
@@ -1723,7 +1589,7 @@ except ValueError as error:
 #> ValueError: cannot save 'weight', 'bias': not initialized yet, the shapes come with the first batch
 
 # %% [markdown]
-# Fix: do a dry run first.
+# Fix: do a dry run before you save.
 
 # %%
 from d2lblocks import apply_init
@@ -1747,21 +1613,21 @@ class WithLambda(nn.Module):
 
 try:
     torch.save(WithLambda(), "lambda.pt")
-except AttributeError as error:
+except (AttributeError, pickle.PicklingError) as error:
     print("local object 'WithLambda.__init__.<locals>.<lambda>'" in str(error))
 #> True
 
 # %% [markdown]
-# Python 3.12 and later say `Can't get local object`.
+# It is an `AttributeError`, or a `PicklingError` since Python 3.14; some versions of Python say `Can't get local object`.
 #
-# Fix: save the state dict, `torch.save(net.state_dict(), path)`, which holds only tensors.
+# Fix: save the state dict: `torch.save(net.state_dict(), path)`.
 # Or use a module such as `nn.ReLU()` instead of the lambda.
 
 # %% [markdown]
 # ### `size mismatch`, also with `strict=False`: a different number of classes
 #
 # You have trained a classifier for ten classes and now need three.
-# `strict=False` does not help, because the last layer has the same name but a different shape:
+# The last layer has the same name but a different shape, which `strict=False` does not ignore:
 
 # %%
 ten = nn.ModuleDict({"body": nn.Linear(2, 4), "head": nn.Linear(4, 10)})
@@ -1775,7 +1641,7 @@ except RuntimeError as error:
 #>     size mismatch for head.bias: copying a param with shape torch.Size([10]) from checkpoint, the shape in current model is torch.Size([3]).
 
 # %% [markdown]
-# Fix: leave the last layer out of the state dict, and check that nothing else is missing.
+# Fix: leave out the last layer, and check that nothing else is missing.
 
 # %%
 state = {name: tensor for name, tensor in ten.state_dict().items() if not name.startswith("head.")}
@@ -1785,29 +1651,28 @@ print(three.load_state_dict(state, strict=False).missing_keys)
 # %% [markdown]
 # ### `Unexpected key(s) in state_dict: "total_ops", "total_params"`
 #
-# You ran a profiler on the net before you saved it.
-# Some profilers keep their counts in buffers that they register in every module, and `state_dict()` includes them.
+# Before you saved the net, a tool that counts operations registered buffers in every module, and `state_dict()` includes them.
 #
-# Fix: leave those names out when you load, and no others.
+# Fix: leave out those names when you load, and no others.
 
 # %%
 counted = copy.deepcopy(ten)
 for module in counted.modules():
     module.register_buffer("total_ops", torch.zeros(1))
-state = {name: t for name, t in counted.state_dict().items() if not name.endswith("total_ops")}
+counts = ("total_ops", "total_params")
+state = {name: t for name, t in counted.state_dict().items() if not name.endswith(counts)}
 print(ten.load_state_dict(state))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# To avoid it next time, run such tools on `copy.deepcopy(net)`.
+# To avoid it next time: run such tools on `copy.deepcopy(net)`.
 
 # %% [markdown]
 # ### The learning rate is reset after resuming
 #
-# You resumed a run, and the learning rate is back near its first value.
-# You loaded the state of the optimizer but not that of the scheduler.
+# You resumed a run, and the learning rate is back near its first value: you loaded the state of the optimizer but not that of the scheduler.
 # A new scheduler counts its steps from zero, and it writes its own learning rate into the optimizer as soon as it is made and again at every step.
-# In this example, the learning rate is multiplied by 0.9 after each step, so after four steps it should be 0.656:
+# Here the learning rate is multiplied by 0.9 after each step, so after four steps it should be 0.656:
 
 # %%
 def scheduled():
@@ -1829,7 +1694,7 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 #> 0.9
 
 # %% [markdown]
-# Fix: build both, and then load the states of both.
+# Fix: build both, and then load the states of both:
 
 # %%
 optimizer, scheduler = scheduled()
@@ -1841,7 +1706,7 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 #> 0.656
 
 # %% [markdown]
-# To notice it next time, print `optimizer.param_groups[0]["lr"]` after the first resumed step.
+# To notice it next time: print `optimizer.param_groups[0]["lr"]` after the first resumed step.
 
 # %% [markdown]
 # ## Exercises
@@ -1856,10 +1721,9 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 # #### Solution
 
 # %% [markdown]
-# What is in memory is lost when the process ends or crashes.
-# A file can also be compared with another one, sent to somebody, and kept as a version to go back to.
-# You can start from it when you train on other data or with another last layer, and you can check an old result with it.
-# Saving costs little, because the file of this net is hardly larger than its numbers:
+# Everything in memory is lost when the process ends or crashes.
+# You can also compare a file with another one, send it to somebody, go back to it, check an old result with it, or start from it when you train on other data.
+# Saving costs little, because the file of this net is only a little larger than its values:
 
 # %%
 numbers = sum(parameter.numel() * 4 for parameter in net.parameters())
@@ -1895,8 +1759,8 @@ print([name for name, parameter in new.named_parameters() if parameter.requires_
 # #### Solution
 
 # %% [markdown]
-# The file names the classes of the layers and their arguments, and your program has a list of the classes that it accepts.
-# Without this restriction, a file could name any class or function, and loading it could run anything.
+# The file contains the names of the layer classes and their arguments, and your program has a list of the classes that it accepts.
+# Without this list, a file could name any class or function, and loading it could run anything.
 
 # %%
 KNOWN = {"Linear": nn.Linear, "ReLU": nn.ReLU}
@@ -1977,7 +1841,7 @@ print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dty
 #> True torch.int64
 
 # %% [markdown]
-# The running statistics of batch norms can be averaged, but the averages do not belong to the averaged weights.
+# The averaged running statistics of batch norms are not right for the averaged weights, with which a batch norm gets other inputs.
 # `torch.optim.swa_utils.update_bn` computes them again from data.
 
 # %% [markdown]
