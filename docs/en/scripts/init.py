@@ -1083,7 +1083,7 @@ print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
 #
 # You initialize an embedding, and from then on padding changes the results of your net.
 # `nn.Embedding` sets the row of `padding_idx` to 0 when you build it, but every function of `torch.nn.init` overwrites the whole weight.
-# Training does not repair the row, because it gets no gradient:
+# Training does not repair the row, because its gradient is always 0:
 
 # %%
 embedding = nn.Embedding(4, 3, padding_idx=0)
@@ -1191,7 +1191,7 @@ for each in (gain(nn.functional.gelu), 2**0.5, 1.0):
 # %% [markdown]
 # With the gain of GELU, the activations grow to three times their size over 20 layers.
 # With the gain of ReLU they shrink to 7%, and with a gain of 1 they vanish.
-# No gain keeps the size exactly: GELU(2x) is not 2 · GELU(x), so the right gain depends on the size of the values, and ours is right for size 1.
+# Even the gain of GELU does not keep the size exactly: GELU(2x) is not 2 · GELU(x), so the right gain depends on the size of the values, and ours is right for size 1.
 
 # %% [markdown]
 # ### Exercise 3
