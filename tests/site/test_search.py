@@ -140,7 +140,7 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
         ("initialization", "init/"),
         ("wieghts_only", "serialization/#security-pickle-weights_only-and-safetensors"),
         ("LazyLinaer", "lazy/#nnlazylinear-the-input-size-comes-from-the-first-batch"),
-        ("a net is never without values", "init/#default-initialization-of-each-layer"),
+        ("each layer fills its parameters when you build it", "init/#default-initialization-of-each-layer"),
         ("+forward: *hooks* ~pre^2", "layers/#hooks"),
     ],
 )  # fmt: skip

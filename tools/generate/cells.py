@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from tests.page_runner import HEADING, Page, Snippet
 
 EXERCISE = re.compile(r"(\d+)\. +(.+)")
-DETAILS = re.compile(r" *<details markdown=\"1\"><summary>(.+)</summary>")
+DETAILS = re.compile(r" *<details(?: class=\"[\w-]+\")? markdown=\"1\"><summary>(.+)</summary>")
 DROPPED = re.compile(r" *</details>| *<!--.*-->")
 SOLUTION = "#### Solution"
 # Code of any content, or a link or a picture.
