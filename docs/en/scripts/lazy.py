@@ -70,7 +70,7 @@ except RuntimeError as error:
 # %% [markdown]
 # The layer expects 20 numbers per example and got 30, so it raises an error like any other `nn.Linear`.
 #
-# (A picture: Three stages from left to right. Before: a LazyLinear whose weight and bias are uninitialized parameters, without shape or values. The first batch, of shape (2, 20): a hook reads the last size, creates the memory, draws the values, and removes itself. After: a Linear whose weight is the same Parameter object, now of shape (256, 20).)
+# (A picture: Three stages from top to bottom. Before: a LazyLinear(256) whose weight and bias have no shape and no values. The first batch, X of shape (2, 20): a hook of the layer reads the size, 20, makes the memory, draws the values, and removes itself. After: a Linear(20, 256) whose weight and bias are the same objects as before, now of shape (256, 20) and (256,).)
 #
 # How does it work?
 # A lazy layer registers a hook on itself, which is a function that PyTorch calls before `forward`.

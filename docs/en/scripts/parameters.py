@@ -136,7 +136,7 @@ print([name for name in net.state_dict() if name not in parameters])
 #> ['1.running_mean', '1.running_var', '1.num_batches_tracked', '2.weight', '2.bias']
 
 # %% [markdown]
-# (A picture: A tree. The Sequential has three names, 0, 1 and 2. The names 0 and 2 lead to the same Linear, whose parameters weight and bias therefore have two names each. The name 1 leads to a BatchNorm1d with the parameters weight and bias and the buffers running_mean, running_var and num_batches_tracked.)
+# (A picture: A Sequential with three names, 0, 1 and 2. The names 0 and 2 lead to the same Linear, so its weight has the names 0.weight and 2.weight, and its bias has the names 0.bias and 2.bias. The name 1 leads to a BatchNorm1d with the parameters 1.weight and 1.bias and the buffers 1.running_mean, 1.running_var and 1.num_batches_tracked. The names that are not in named_parameters() are bold: 2.weight, 2.bias and the three buffers.)
 #
 # The first three names are the buffers of the batch normalization: its running mean, its running variance, and a counter of batches.
 # They are saved and moved with the net, but not trained.

@@ -324,9 +324,9 @@ with zipfile.ZipFile("tied.pt") as file:
 #> ['tied/data.pkl', 'tied/data/0']
 
 # %% [markdown]
-# (A picture: Two files that hold the same tied weights. The left one is a zip archive written by torch.save. Its member tied/data.pkl is a pickle with the names 0.weight and 1.weight and their shapes; both names point to the member tied/data/0, which holds 20 numbers of 4 bytes. The right one is a safetensors file. It begins with the length of the header. Then comes the header, a text, which says that 0.weight has type F32 and shape 5 by 4 and is in bytes 0 to 80, and that 1.weight is 0.weight. After the header come the bytes.)
+# (A picture: Two files that hold the same tied weights. The upper one is a zip archive written by torch.save. Its member tied/data.pkl is a pickle with the names 0.weight and 1.weight and their shapes; both names point to the member tied/data/0, which holds 20 numbers of 4 bytes. Small parts hold the version and the byte order. The lower one is a safetensors file. It begins with the length of the header. Then comes the header, a text, which says that 0.weight has type F32 and shape 5 by 4 and is in bytes 0 to 80, and that 1.weight is 0.weight. After the header come the 20 numbers. Nothing in this file can run.)
 #
-# The right side shows the same net in a safetensors file, as `save_parameters` writes it.
+# The lower half shows the same net in a safetensors file, as `save_parameters` writes it.
 # The metadata of such a file also holds checksums of all tensors, which the picture leaves out.
 # Its header is plain text, whereas `data.pkl` is a pickle, which can run code.
 # Security says why this matters for files from other people.
