@@ -160,6 +160,10 @@ print(net(X).shape)
 # A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
 # The <dfn>submodules</dfn> of a module are its child modules, their child modules, and so on.
 #
+# PyTorch does not look into a plain Python list, so a layer in a list is not registered:
+#
+# (A picture: self.hidden = nn.Linear(20, 256) leads into a box, the table of modules in the net. The table has two rows, hidden with Linear(20, 256) and out with Linear(256, 10). Four arrows lead from the table to the words trained, saved, moved and printed. Below, self.layers = a list that contains nn.Linear(20, 256). It leads to a dashed box that says: an attribute, but not in the table: not trained, saved, moved or printed.)
+#
 # `named_parameters()` lists the parameters of the net and of all its submodules:
 
 # %%

@@ -372,6 +372,9 @@ print(double.weight.grad, 2 * 3 * 5)
 #> tensor([[30.]]) 30
 
 # %% [markdown]
+# (A picture: On the left, the forward pass: x = 5 leads to the inner layer, where a times x is 15, then to the outer layer, where b times 15 is 45, and then to y = 45. On the right, one nn.Parameter: a = b = w = 3. Two dashed arrows, backward(), lead from the layers to its grad. The inner layer contributes b times x = 15, and the outer layer a times x = 15. In grad, 15 + 15 = 30.)
+
+# %% [markdown]
 # ### Two layers with one weight
 #
 # A language model begins with an embedding, a table with one row of numbers per word.

@@ -154,6 +154,9 @@ except RuntimeError as error:
 
 # %% [markdown]
 # "Missing" names are in the net but not in the file; "unexpected" names are in the file but not in the net.
+#
+# (A picture: Two columns, the state dict and the net. Both have out.weight and out.bias, and an arrow from left to right says: copied. Only the state dict has hidden.weight and hidden.bias; they are unexpected: not in the net. Only the net has first.weight and first.bias; they are missing: not in the state dict.)
+#
 # <dfn>Strict loading</dfn>, the default of `load_state_dict`, raises an error for every name that only the net or only the state dict has; `strict=False` ignores such names.
 # A wrong shape is an error in both cases.
 #
