@@ -329,9 +329,9 @@ for step in range(1, 101):
 # Main memory and GPU memory are connected by a bus, which is many times slower than either memory.
 #
 # <dfn>Pinned memory</dfn> is main memory that the operating system may not swap out, so that a GPU can fetch data from it without the help of the CPU.
-# Data in ordinary memory has to be copied into pinned memory first:
+# Data in ordinary memory has to be copied into pinned memory first: by you, with `pin_memory()`, or by the GPU's driver, which keeps a staging buffer for this.
 #
-# (A picture: Two boxes. The left box is the CPU and its memory. It holds X in ordinary memory; an arrow leads from X to a copy in pinned memory, X.pin_memory(). From there a long arrow leads to X.to(device) in the right box, the GPU and its memory. It crosses the bus, which is many times slower than either memory. There the GPU multiplies X and the weight, which is fast because both are in its own memory.)
+# (A picture: The CPU and its memory at the top, the GPU and its memory at the bottom, and between them the bus, which is much slower than either memory. There are two ways down. From X in ordinary memory, the CPU copies the values into a staging buffer, which is pinned memory, and Python waits; from there they cross the bus. From X.pin_memory(), a copy of X in pinned memory, the GPU fetches the values over the bus, and with non_blocking=True Python goes on. Both ways lead to X.to(device). From there an arrow leads to X @ weight: the GPU computes with its own memory, which is fast.)
 #
 # If the source is pinned and you pass `non_blocking=True`, a copy to the GPU only joins the queue, and Python continues at once:
 #

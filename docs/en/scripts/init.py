@@ -181,6 +181,9 @@ print(f"{largest:.3f} {5 / 3 * (6 / (512 + 256)) ** 0.5:.3f}")
 # Skip this on a first reading: you need it when you write a layer that stores its own weight.
 #
 # PyTorch stores the weight of a linear layer with the shape `(out_features, in_features)`, so the fan-in is the *second* size.
+#
+# (A picture: The weight of nn.Linear(4, 3) as a matrix with one row for each of its three outputs and one column for each of its four inputs. One row is highlighted: it has four weights, the fan-in. One column has a dashed outline: it has three weights, the fan-out.)
+#
 # For a convolution, both fan-in and fan-out count the kernel: the fan-in is `in_channels / groups` times the kernel's size.
 #
 # If your own layer stores its weight as `(in, out)`, to compute `X @ weight`, the functions of `torch.nn.init` mistake the fan-out for the fan-in.

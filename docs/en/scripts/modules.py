@@ -61,7 +61,7 @@ for module in (neuron, layer, block, network):
 # All four objects are modules, and all four are called in the same way.
 # You can therefore use a block wherever you can use a layer:
 #
-# (A picture: A network drawn as a box. The box contains a block and, next to it, a Linear layer. The block is a box too, and contains a Linear layer and a ReLU layer. An arrow shows X passing through all of them to the output.)
+# (A picture: A network drawn as a box. X enters at the top, with the shape (5, 3). The box contains a block and, below it, Linear(4, 2). The block is a box too, and contains Linear(3, 4) and ReLU(). An arrow leads X through all three layers to the output Y at the bottom, with the shape (5, 2).)
 
 # %% [markdown]
 # ## `nn.Sequential`: a chain of modules
@@ -162,6 +162,10 @@ print(net(X).shape)
 # A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
 # The <dfn>submodules</dfn> of a module are its child modules, their child modules, and so on.
 #
+# PyTorch does not look into a plain Python list, so a layer in a list is not registered:
+#
+# (A picture: self.hidden = nn.Linear(20, 256) leads into a box, the table of modules in the net. The table has two rows, hidden with Linear(20, 256) and out with Linear(256, 10). Four arrows lead from the table to the words trained, saved, moved and printed. Below, self.layers = a list that contains nn.Linear(20, 256). It leads to a dashed box that says: an attribute, but not in the table: not trained, saved, moved or printed.)
+#
 # `named_parameters()` lists the parameters of the net and of all its submodules:
 
 # %%
@@ -218,7 +222,7 @@ print(shapes)
 hook.remove()
 
 # %% [markdown]
-# (A picture: net(X) leads to __call__, which runs the forward pre-hooks, then forward, then the forward hooks, and returns Y. net.forward(X) leads directly to forward and runs no hooks.)
+# (A picture: net(X) leads to __call__, which runs the forward pre-hooks, then forward, then the forward hooks, and returns Y. net.forward(X) leads directly to forward and from there to Y, and runs no hooks.)
 #
 # There were three calls, but the list has only two entries: `net.forward(X)` skipped the hook.
 # It skips only the hooks of `net` itself; the hooks of its layers still run.

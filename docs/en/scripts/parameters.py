@@ -142,7 +142,7 @@ print([name for name in net.state_dict() if name not in parameters])
 #> ['1.running_mean', '1.running_var', '1.num_batches_tracked', '2.weight', '2.bias']
 
 # %% [markdown]
-# (A picture: A tree. The Sequential has three names, 0, 1 and 2. The names 0 and 2 lead to the same Linear, whose parameters weight and bias therefore have two names each. The name 1 leads to a BatchNorm1d with the parameters weight and bias and the buffers running_mean, running_var and num_batches_tracked.)
+# (A picture: A Sequential with three names, 0, 1 and 2. The names 0 and 2 lead to the same Linear, so its weight has the names 0.weight and 2.weight, and its bias has the names 0.bias and 2.bias. The name 1 leads to a BatchNorm1d with the parameters 1.weight and 1.bias and the buffers 1.running_mean, 1.running_var and 1.num_batches_tracked. The names that are not in named_parameters() are bold: 2.weight, 2.bias and the three buffers.)
 #
 # The first three names are the buffers of the batch normalization layer: its running mean and running variance, which are averages over the batches so far, and a counter of batches.
 # They are saved and moved with the net, but not trained.
@@ -379,6 +379,9 @@ with torch.no_grad():
 nn.Sequential(double, double)(torch.tensor([5.0])).backward()
 print(double.weight.grad, 2 * 3 * 5)
 #> tensor([[30.]]) 30
+
+# %% [markdown]
+# (A picture: On the left, the forward pass: x = 5 leads to the inner layer, where a times x is 15, then to the outer layer, where b times 15 is 45, and then to y = 45. On the right, one nn.Parameter: a = b = w = 3. Two dashed arrows, backward(), lead from the layers to its grad. The inner layer contributes b times x = 15, and the outer layer a times x = 15. In grad, 15 + 15 = 30.)
 
 # %% [markdown]
 # ### Two layers with one weight
