@@ -5,12 +5,12 @@
 # It needs `d2lblocks`, `matplotlib` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# You stack 20 layers and start training, but the loss barely moves: the starting weights are so small that almost nothing of the input reaches the last layer.
+# You stack 20 layers and start training, but the loss hardly changes: the starting weights are so small that the values shrink to almost 0 on their way to the last layer.
 # Or you write a function that sets better starting weights, and one layer silently keeps its old ones.
 #
 # - **What you will be able to do:** choose the starting values of a whole net, of one layer or of one tensor; pick a scale that suits the depth and the activation function; check that every layer got the values you chose.
-# - **What you need:** Layers and modules and Parameters.
-# - **How long it takes:** about 30 minutes up to In the library, which is all the next topic needs; about 60 minutes with everything and the exercises.
+# - **What you need:** Layers and modules and Parameters; Matplotlib for the plot.
+# - **How long it takes:** about 35 minutes up to In the library, which is all the next topic needs; about 65 minutes with everything and the exercises.
 #
 # The examples on this page start with this net and this batch:
 
@@ -25,20 +25,20 @@ X = torch.rand(2, 4)
 # ## Default initialization of each layer
 #
 # <dfn>Initialization</dfn> is the step that gives the parameters of a net the values they have before training starts.
-# PyTorch does it for you: each layer fills its parameters when you build it, so a net is never without values.
+# PyTorch does it for you: each layer fills its parameters when you build it, and a lazy layer fills them at its first batch.
+#
+# A <dfn>uniform distribution</dfn>, written U(-a, a), makes all values between -a and a equally likely: intervals of equal length have equal probabilities.
+# The <dfn>fan-in</dfn> of a layer is the number of inputs that it uses to compute each output; for `nn.Linear` it is `in_features`.
+# The <dfn>fan-out</dfn> of a layer is the number of outputs for which it uses each input; for `nn.Linear` it is `out_features`.
 #
 # `nn.Linear` draws both its weight and its bias at random from this uniform distribution:
 #
 # $$ U({-a}, a), \quad a = \frac{1}{\sqrt{\mathrm{fan\_in}}} $$
 #
-# A <dfn>uniform distribution</dfn>, written U(-a, a), gives every number between -a and a the same chance.
-# The <dfn>fan-in</dfn> of a layer is the number of inputs that each of its outputs is computed from; for `nn.Linear` it is `in_features`.
 # The more inputs a layer adds up, the smaller its starting weights are.
-# The <dfn>fan-out</dfn> of a layer is the number of outputs that each of its inputs contributes to; for `nn.Linear` it is `out_features`.
-# Formulas later on this page use both.
 #
 # Does `nn.Linear` really do this?
-# Values that fill the range from -a to a evenly have a standard deviation close to a/√3, so the next snippet checks the largest value and the standard deviation:
+# The standard deviation of U(-a, a) is a/√3, so the next snippet checks the largest value and the standard deviation:
 
 # %%
 def looks_uniform(values, bound):
@@ -51,46 +51,51 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 #> True True
 
 # %% [markdown]
-# The weight of this layer passes both checks.
+# The weight passes both checks.
 # The bias has too few values to measure its standard deviation, so the snippet only checks that all of them are within the bound.
 #
-# Other layers have other defaults, which the table below lists.
-# They come from PyTorch's documentation, except those of attention, which come from its source code.
-#
 # A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with the standard deviation `std`; its second number is the variance, which is the square of the standard deviation.
-# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of the filler token that brings short sequences to a common length; the row of this token starts at 0 and is not trained.
+#
+# The table lists the defaults of the most common layers.
+# They come from PyTorch's documentation, except those of `nn.MultiheadAttention`, which come from PyTorch's source code.
 #
 # | Layer | Weight | Bias |
 # |---|---|---|
 # | [`nn.Linear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html) | U(-a, a), a = 1/√`in_features` | same as the weight |
-# | [`nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html), also 1d and 3d | U(-a, a), a = 1/√(`in_channels / groups` · kernel size) | same as the weight |
-# | [`nn.ConvTranspose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html), also 1d and 3d | U(-a, a), a = 1/√(`out_channels / groups` · kernel size) | same as the weight |
+# | [`nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html), also 1d and 3d | U(-a, a), a = 1/√(`in_channels / groups` · kernel elements) | same as the weight |
+# | [`nn.ConvTranspose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html), also 1d and 3d | U(-a, a), a = 1/√(`out_channels / groups` · kernel elements) | same as the weight |
 # | [`nn.RNN`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html), `nn.LSTM`, `nn.GRU` | U(-a, a), a = 1/√`hidden_size` | same as the weight |
-# | [`nn.MultiheadAttention`](https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html) | input: `xavier_uniform_` (below); output: same as `nn.Linear` | 0 |
+# | [`nn.MultiheadAttention`](https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html) | `in_proj_weight`: `xavier_uniform_` (below); `out_proj.weight`: same as `nn.Linear` | 0 |
 # | [`nn.Embedding`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html) | N(0, 1); the row of `padding_idx` is 0 | none |
 # | [`nn.LayerNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html), `nn.BatchNorm2d`, `nn.GroupNorm` | 1 | 0 |
 # | [`nn.RMSNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html) | 1 | none |
 #
+# For example, a 5 × 5 kernel has 25 elements.
+#
+# An embedding has one row of numbers per token, such as a word.
+# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of a special token that fills up short sequences until all sequences of a batch have the same length; the row of this token starts at 0 and is not trained.
+#
 # The next snippet checks one layer from most rows:
 
 # %%
-convolution = nn.Conv2d(8, 40, 5, groups=2)
-print(looks_uniform(convolution.weight, (4 * 5 * 5) ** -0.5))
-#> True
-print(looks_uniform(nn.ConvTranspose2d(8, 40, 5).weight, (40 * 5 * 5) ** -0.5))
-#> True
-print(looks_uniform(nn.LSTM(20, 100).weight_ih_l0, 100**-0.5))
-#> True
 attention = nn.MultiheadAttention(100, 4)
-print(looks_uniform(attention.in_proj_weight, (6 / (100 + 3 * 100)) ** 0.5))
+checks = [
+    (nn.Conv2d(8, 40, 5, groups=2).weight, (4 * 5 * 5) ** -0.5),
+    (nn.ConvTranspose2d(8, 40, 5).weight, (40 * 5 * 5) ** -0.5),
+    (nn.LSTM(20, 100).weight_ih_l0, 100**-0.5),
+    (attention.in_proj_weight, (6 / (100 + 3 * 100)) ** 0.5),
+    (attention.out_proj.weight, 100**-0.5),
+]
+print(all(looks_uniform(weight, bound) for weight, bound in checks))
 #> True
-print(looks_uniform(attention.out_proj.weight, 100**-0.5), attention.out_proj.bias.any().item())
-#> True False
 embedding = nn.Embedding(100, 100, padding_idx=0)
-print(0.95 < embedding.weight.std().item() < 1.05, embedding.weight[0].any().item())
-#> True False
-print(nn.GroupNorm(1, 3).weight.tolist(), nn.GroupNorm(1, 3).bias.tolist())
-#> [1.0, 1.0, 1.0] [0.0, 0.0, 0.0]
+print(0.95 < embedding.weight.std().item() < 1.05)
+#> True
+for zeros in (attention.out_proj.bias, embedding.weight[0], nn.GroupNorm(1, 3).bias):
+    print(bool((zeros == 0).all()))
+#> True
+#> True
+#> True
 
 # %% [markdown]
 # `layer.reset_parameters()` draws the default values again, if the layer has this method.
@@ -98,7 +103,7 @@ print(nn.GroupNorm(1, 3).weight.tolist(), nn.GroupNorm(1, 3).bias.tolist())
 # %% [markdown]
 # ### Where the defaults come from
 #
-# Skip this on a first reading: it explains why PyTorch's defaults for linear layers and convolutions are smaller than you might expect.
+# Skip this on a first reading: it explains why PyTorch's defaults for linear layers and convolutions are smaller than you might expect, and it needs the gain, which the next section defines.
 #
 # These defaults are older than PyTorch.
 # One of PyTorch's authors names *Efficient BackProp* (LeCun, Bottou, Orr and Müller, 1998) as [their source](https://github.com/pytorch/pytorch/issues/5168).
@@ -107,11 +112,11 @@ print(nn.GroupNorm(1, 3).weight.tolist(), nn.GroupNorm(1, 3).bias.tolist())
 # PyTorch keeps these values for [backward compatibility](https://github.com/pytorch/pytorch/issues/1667).
 #
 # PyTorch's source code writes the default as `kaiming_uniform_(weight, a=math.sqrt(5))`.
-# This `a` is not the bound of the distribution, but the slope of a leaky ReLU.
-# A slope of √5 gives a gain of √(2 / (1 + 5)) = 1/√3.
+# Here, `a` is not the bound from above, but the slope of a leaky ReLU, which multiplies negative numbers by this slope instead of replacing them with 0.
+# The gain of a leaky ReLU is √(2 / (1 + slope²)), here 1/√3.
 # The bound is √3 times the gain, divided by √fan_in, which makes [1/√fan_in](https://github.com/pytorch/pytorch/issues/57109).
 #
-# For a deep net with ReLU, the defaults are too small: the second plot shows the effect.
+# For a deep net with ReLU, the defaults are too small: Vanishing and exploding activations shows the effect.
 
 # %% [markdown]
 # ## Initialize one tensor: the functions of `torch.nn.init`
@@ -129,47 +134,46 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 
 # %% [markdown]
 # The first call sets the bias to 0.5.
-# The last line shows that the returned tensor is the weight itself, not a copy.
+# The second shows that the returned tensor is the weight itself, not a copy.
 #
-# The functions differ in how they choose the scale of random weights.
-# With `normal_` and `uniform_` you choose the scale yourself.
+# With `normal_` and `uniform_` you choose the scale of random weights yourself.
 # Two families compute the scale from the shape of the weight.
 #
-# <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from both fan-in and fan-out, as a compromise between keeping the size of the values on the way forward and the size of the gradients on the way back.
-# <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in (or the fan-out) and the activation function, so that values keep their size in a deep net with ReLU.
+# <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from the sum of fan-in and fan-out: the fan-in alone would keep the size of the values on the way forward, and the fan-out alone the size of the gradients on the way back.
+# <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in and the activation function, so that values keep their size in a deep net with ReLU.
 #
-# An activation function changes the size of the values that pass through it: ReLU, for example, halves their mean square.
-# The <dfn>gain</dfn> of an activation function is the factor by which random weights are made larger, so that values keep their size when they pass through the activation function; for ReLU it is √2.
+# An activation function changes the size of values: ReLU, for example, halves the mean of their squares if they are distributed symmetrically around 0.
+# The <dfn>gain</dfn> of an activation function is the factor for random weights that makes up for the effect of the activation function, so that values keep their size from layer to layer; for ReLU it is √2.
 #
 # | Function | Distribution | When to use it | Source |
 # |---|---|---|---|
 # | `uniform_`<br>`normal_` | U(a, b), by default U(0, 1)<br>N(mean, std²), by default N(0, 1) | you know the scale you want | |
 # | `trunc_normal_` | N(mean, std²); values outside [a, b] are drawn again | embeddings, transformers | |
-# | `zeros_`, `ones_`<br>`constant_` | one value | biases; scales of normalization; the end of a residual branch | |
+# | `zeros_`, `ones_`<br>`constant_` | one value | biases; scales of normalization; the last layer of f in a block `X + f(X)` (exercise 3) | |
 # | `xavier_uniform_` | U(-a, a), a = gain · √(6 / (fan_in + fan_out)) | tanh; attention | [Glorot and Bengio, 2010](https://proceedings.mlr.press/v9/glorot10a.html) |
 # | `xavier_normal_` | N(0, std²), std = gain · √(2 / (fan_in + fan_out)) | same as `xavier_uniform_` | the same paper |
 # | `kaiming_uniform_` | U(-a, a), a = gain · √(3 / fan) | ReLU and similar | [He et al., 2015](https://arxiv.org/abs/1502.01852) |
 # | `kaiming_normal_` | N(0, std²), std = gain / √fan | same as `kaiming_uniform_` | the same paper |
-# | `orthogonal_` | perpendicular rows of length `gain`; if there are more rows than columns, perpendicular columns | recurrent weights; very deep nets | [Saxe et al., 2013](https://arxiv.org/abs/1312.6120) |
+# | `orthogonal_` | rows of length `gain`, at right angles to each other; if there are more rows than columns, the columns instead | recurrent weights; very deep nets | [Saxe et al., 2013](https://arxiv.org/abs/1312.6120) |
 # | `sparse_` | N(0, std²); in each column, the share `sparsity` is 0 | each input should reach only a few outputs | [Martens, 2010](https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf) |
 # | `eye_`<br>`dirac_` | the identity as a matrix<br>the identity as a convolution | a layer that should start by passing its input on unchanged | |
 #
 # In the rows of `kaiming_*`, `fan` is the fan-in; with `mode="fan_out"` it is the fan-out.
 #
-# [`nn.init.calculate_gain`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) returns the gain of an activation function; for tanh it returns 5/3.
+# [`nn.init.calculate_gain`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) returns the gain of an activation function; for tanh it returns 5/3 (its effect).
 # `xavier_*` take the gain as a number, 1 by default.
 # `kaiming_*` take the name of the activation function as `nonlinearity`, and use the gain of ReLU by default.
-# This snippet measures what two of the functions draw, and prints the value of the formula next to it:
+# This snippet prints what two of the functions draw, and what their formulas say:
 
 # %%
-w = torch.empty(256, 512)
+w = torch.empty(256, 800)
 std = nn.init.kaiming_normal_(w).std().item()
-print(f"{std:.2f} {2**0.5 / 512**0.5:.2f}")
-#> 0.06 0.06
+print(f"{std:.3f} {2**0.5 / 800**0.5:.3f}")
+#> 0.050 0.050
 gain = nn.init.calculate_gain("tanh")
 largest = nn.init.xavier_uniform_(w, gain=gain).abs().max().item()
-print(f"{largest:.3f} {5 / 3 * (6 / (512 + 256)) ** 0.5:.3f}")
-#> 0.147 0.147
+print(f"{largest:.3f} {5 / 3 * (6 / (800 + 256)) ** 0.5:.3f}")
+#> 0.126 0.126
 
 # %% [markdown]
 # **Watch out.** The limits of `trunc_normal_` are -2 and 2 by default.
@@ -184,12 +188,12 @@ print(f"{largest:.3f} {5 / 3 * (6 / (512 + 256)) ** 0.5:.3f}")
 #
 # (A picture: The weight of nn.Linear(4, 3) as a matrix with one row for each of its three outputs and one column for each of its four inputs. One row is highlighted: it has four weights, the fan-in. One column has a dashed outline: it has three weights, the fan-out.)
 #
-# For a convolution, both fan-in and fan-out count the kernel: the fan-in is `in_channels / groups` times the kernel's size.
+# For a convolution, both also count the kernel: the fan-in is `in_channels / groups` times the number of elements in the kernel.
 #
-# If your own layer stores its weight as `(in, out)`, to compute `X @ weight`, the functions of `torch.nn.init` mistake the fan-out for the fan-in.
-# Xavier initialization still gives the right scale, because its formula contains only the sum of fan-in and fan-out.
+# If your own layer stores its weight as `(in, out)`, to compute `X @ weight`, the functions of `torch.nn.init` use the fan-out as if it were the fan-in.
+# Xavier initialization still gives the right scale, because it uses only the sum of the two.
 # Kaiming initialization gives the wrong scale.
-# There are two fixes: pass `mode="fan_out"`, or fill the transposed view, which shares its memory with the weight.
+# There are two fixes: pass `mode="fan_out"`, or fill `weight.T`, a transposed view that uses the same memory as the weight.
 
 # %%
 mine = torch.empty(800, 8)  # X @ mine takes 800 inputs
@@ -203,22 +207,19 @@ print(f"{mine.std().item():.2f}")
 #> 0.05
 
 # %% [markdown]
-# The standard deviation should be √(2 / 800) = 0.05.
-# The first call gives 0.5, which is ten times too large; both fixes give 0.05.
+# The first call gives a standard deviation that is ten times too large; both fixes give √(2 / 800) = 0.05.
 #
 # `nn.ConvTranspose2d` stores its weight as `(in, out / groups, ...)`.
 # Without groups and with stride 1, `mode="fan_out"` gives it the right scale.
-# In all other cases you have to count yourself how many inputs each output is computed from.
+# In all other cases, count the inputs of one output yourself: with stride 2 and a 4 × 4 kernel, there are 2 · 2 times `in_channels`.
 
 # %% [markdown]
 # ### Standard deviation, not variance
 #
-# The second number in a paper is often the variance, but `normal_` expects the standard deviation.
-# `normal_(w, 0, 0.01)` draws from N(0, 0.01²).
-# If a paper writes N(0, 0.01), its second number is the variance, so pass the square root:
+# Papers often write a normal distribution as N(mean, variance), but `normal_` expects the standard deviation.
+# If a paper writes N(0, 0.01), pass the square root of 0.01:
 
 # %%
-w = torch.empty(256, 512)
 print(f"{nn.init.normal_(w, 0, 0.01).std().item():.2f}")
 #> 0.01
 print(f"{nn.init.normal_(w, 0, 0.01**0.5).std().item():.1f}")
@@ -227,12 +228,12 @@ print(f"{nn.init.normal_(w, 0, 0.01**0.5).std().item():.1f}")
 # %% [markdown]
 # ### Set your own values
 #
-# To set values that you know, assign them under `torch.no_grad()`, as shown in Parameters:
+# To set specific values, assign them under `torch.no_grad()`, as shown in Parameters:
 
 # %%
 with torch.no_grad():
     net[0].weight[0] = torch.tensor([1.0, 2.0, 3.0, 4.0])  # one row
-    net[0].bias += 1  # all of them
+    net[0].bias += 1  # add 1 to every number
 print(net[0].weight[0].detach())
 #> tensor([1., 2., 3., 4.])
 
@@ -252,11 +253,10 @@ print(done is net)
 #> True
 
 # %% [markdown]
-# The innermost modules come first and the net itself comes last.
-# `apply` returns the net.
+# `apply` calls `f` for the children of a module before the module itself, so the net comes last.
+# It returns the net.
 #
-# `apply` passes modules of every kind to `f`, including activation functions and containers.
-# So `f` first checks what it got:
+# `f` gets modules of every kind, including activation functions and containers, so it first checks what it got:
 
 # %%
 def init_normal(module):
@@ -271,14 +271,15 @@ print(net[0].bias.tolist(), bool((net[0].weight.abs() < 0.1).all()))
 #> [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0] True
 
 # %% [markdown]
-# Both linear layers got new weights and a bias of 0; the `nn.ReLU` and the `nn.Sequential` were left alone.
+# Both linear layers got new weights and a bias of 0.
+# (With a standard deviation of 0.01, values beyond 0.1 practically never occur.)
 #
-# **The price.** A function that checks for the wrong class does nothing, and no error tells you: see When it goes wrong.
+# **Watch out.** A function that checks for the wrong class silently does nothing: see When it goes wrong.
 
 # %% [markdown]
 # ### Initialize each layer differently
 #
-# Every module has the method `apply`, so you can call it on a part of a net, or on a single layer:
+# You can also call `apply` on a part of a net, or on a single layer:
 
 # %%
 def init_xavier(module):
@@ -299,10 +300,7 @@ print(net[2].weight.tolist())
 #> [[42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0]]
 
 # %% [markdown]
-# The weights of the first layer are now within the bound of Xavier initialization, and every weight of the last layer is 42.
-#
-# The paper behind Xavier initialization calls it "normalized initialization".
-# Despite this name, the old values are not rescaled: new ones are drawn from U(-a, a).
+# The paper on Xavier initialization calls it "normalized initialization", but the old values are not rescaled: new ones are drawn.
 #
 # To choose parameters by name, loop over `named_parameters()`.
 # This loop fills every bias:
@@ -320,7 +318,7 @@ print(net[2].bias.tolist())
 # Skip this on a first reading: it shows how to build a distribution that `torch.nn.init` does not have.
 #
 # Suppose you want each weight to come from U(5, 10) with probability 1/4, to be 0 with probability 1/2, and to come from U(-10, -5) with probability 1/4.
-# That is the same as drawing from U(-10, 10) and setting every value closer to 0 than 5 to 0:
+# That is the same as drawing from U(-10, 10) and replacing every value between -5 and 5 with 0: these values make up half of the range, with a quarter on each side.
 
 # %%
 def my_init(module):
@@ -331,16 +329,11 @@ def my_init(module):
 
 
 weight = nn.Linear(400, 100).apply(my_init).weight
-for share in (weight >= 5, weight == 0, weight <= -5):
-    print(f"{round(4 * share.float().mean().item())}/4")
-#> 1/4
-#> 2/4
-#> 1/4
-print(bool((weight.abs() <= 10).all()))
+for part, share in ((weight >= 5, 1 / 4), (weight == 0, 1 / 2), (weight <= -5, 1 / 4)):
+    print(abs(part.float().mean().item() - share) < 0.02)
 #> True
-
-# %% [markdown]
-# The printed shares are 1/4, 2/4 and 1/4, as wanted.
+#> True
+#> True
 
 # %% [markdown]
 # ## Why weights must not all be equal: symmetry
@@ -369,27 +362,26 @@ print(bool((rows == rows[0]).all()), bool((same[0].weight == same[0].weight[0]).
 
 # %% [markdown]
 # After ten steps, all rows of the gradient are still the same, and so are all rows of the weight.
-# Eight neurons that compute the same value are worth no more than one, however long the net trains.
+# Eight neurons that compute the same value can do no more than one, however long the net trains.
 #
-# The neurons of a layer have <dfn>symmetry</dfn> if they have equal weights and get equal gradients, so that training never makes them different; giving them different random weights is called breaking the symmetry.
-# It is enough if the weights of one of the two layers are random.
-# Biases can start at 0, because the random weights already break the symmetry.
+# <dfn>Symmetry</dfn> between the neurons of a layer means that they have equal weights and get equal gradients, so that training never makes them different.
+# To break the symmetry, draw the weights of the hidden layer or those of the layer after it at random.
+# The biases can then start at 0.
 
 # %% [markdown]
 # ## What the distributions look like
 #
-# A picture shows how much the distributions differ.
 # The next snippet fills a weight with 256 outputs and 256 inputs in six ways, and draws a histogram of each.
 # The dashed lines are at ±1/√256, the bound of `nn.Linear`.
 #
-# In the snippet, `torch.manual_seed(0)` makes every run draw the same weights: it sets the seed of PyTorch's default generator.
-# A random number <dfn>generator</dfn> is an object that produces random numbers; unless you pass your own, PyTorch uses its default generator.
+# A <dfn>random number generator</dfn> is an object that produces random numbers; unless you pass your own, PyTorch uses its default generator.
 # A <dfn>seed</dfn> is the number that a random number generator starts from: after the same seed, it produces the same numbers in the same order.
+# `torch.manual_seed(0)` sets the seed of the default generator, so every run draws the same weights.
 
 # %%
 import matplotlib.pyplot as plt
 
-# Text stays text in the picture, and every run draws the same file.
+# Only for a picture file that is the same in every run: you can leave this out.
 plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "d2lblocks"})
 
 
@@ -410,30 +402,26 @@ weights = {
 figure, axes = plt.subplots(2, 3, figsize=(8, 4), sharex=True, sharey=True)
 figure.set_layout_engine("constrained")
 for axis, (title, weight) in zip(axes.flat, weights.items()):
-    axis.hist(weight.flatten(), bins=48, range=(-0.3, 0.3), histtype="stepfilled")
-    axis.axvline(-(256**-0.5), color="gray", linestyle="--", linewidth=0.8)
-    axis.axvline(256**-0.5, color="gray", linestyle="--", linewidth=0.8)
-    axis.set_title(title)
-    axis.set_ylim(0, 7500)
-    axis.set_yticks([])
+    axis.hist(weight.flatten(), bins=24, range=(-0.25, 0.25), histtype="stepfilled")
+    axis.vlines([-1 / 16, 1 / 16], 0, 7500, color="gray", linestyle="--", linewidth=0.8)
+    axis.set(title=title, ylim=(0, 7500), yticks=[])
 figure.savefig("plot-initializers.svg", metadata={"Date": None})
 
 # %% [markdown]
 # (A picture: Six histograms with the same axes. nn.Linear is a flat block between minus 1/16 and plus 1/16. normal_ with std 0.01 is a needle at 0 that is cut off at the top. xavier_uniform_ is a flat block that is 1.7 times as wide as the block of nn.Linear. xavier_normal_ and orthogonal_ are bell curves of the same width. kaiming_normal_ is a bell curve that is 1.4 times as wide as those two.)
 #
-# `orthogonal_` looks the same as `xavier_normal_`, because a histogram shows only single values.
-# The difference is between the rows: those of `orthogonal_` are perpendicular to each other.
+# `orthogonal_` looks the same as `xavier_normal_`, because a histogram shows each value alone; only the rows of `orthogonal_` are at right angles to each other.
 
 # %% [markdown]
 # ## Vanishing and exploding activations
 #
 # Each layer multiplies the size of the values that pass through it by some factor.
-# A single factor of 1/2 does little, but twenty of them make 10⁻⁶.
-# <dfn>Vanishing activations</dfn> are outputs of layers that get smaller from layer to layer, until almost nothing of the input is left.
+# One factor of 1/2 does little, but twenty of them multiply to 10⁻⁶.
+# <dfn>Vanishing activations</dfn> are outputs of layers that get smaller from layer to layer, until they are almost 0.
 # <dfn>Exploding activations</dfn> are outputs of layers that get larger from layer to layer, until the numbers are too large to train with.
 #
 # The next snippet sends 256 random inputs through 20 layers of width 256, each followed by a ReLU.
-# After each layer it computes the root mean square, which is the square root of the mean of all squared values and measures how large they are:
+# It measures the size of the values after each layer by the root mean square: the square root of the mean of all squared values.
 
 # %%
 def scales(fill, layers=20, width=256):
@@ -465,20 +453,22 @@ for label, fill in initializations.items():
 
 # %% [markdown]
 # Only `kaiming_normal_` keeps the size of the activations.
-# With the default weights of `nn.Linear`, almost nothing is left after 20 layers.
+# With the default weights of `nn.Linear`, they shrink to 2 · 10⁻⁸.
 #
 # The formulas explain these numbers.
-# A sum of n products has n times the mean square of one product, and ReLU keeps half of it.
-# So a ReLU layer of width n, whose weights have the variance v, multiplies the mean square by n · v / 2:
+# Each output is a sum of n products of a weight and an input, where n is the width.
+# The weights are independent, with the mean 0 and the variance v, so the mean square of the outputs is n · v times that of the inputs.
+# Half of the outputs are negative; ReLU replaces them with 0, which halves the mean square.
+# So each layer multiplies the mean square by n · v / 2:
 #
-# | Initialization | factor of the mean square per layer | root mean square after 20 layers |
-# |---|---|---|
-# | Kaiming: v = 2 / n | 1 | 1 |
-# | Xavier: v = 2 / (n + n) | 1/2 | 10⁻³ |
-# | `nn.Linear`: v = 1 / (3n) | 1/6 | 2 · 10⁻⁸ |
-# | std 0.01, n = 256 | 0.0128 | 10⁻¹⁹ |
+# | Initialization | Factor for the mean square |
+# |---|---|
+# | Kaiming: v = 2 / n | 1 |
+# | Xavier: v = 2 / (n + n) | 1/2 |
+# | `nn.Linear`: v = 1 / (3n) | 1/6 |
+# | std 0.01, n = 256 | 0.0128 |
 #
-# The last column is the square root of twenty such factors multiplied together:
+# The root mean square is the square root of the mean square, so 20 layers multiply it by the factor to the power of 20 / 2:
 
 # %%
 for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
@@ -491,10 +481,9 @@ for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
 # %% [markdown]
 # <dfn>Vanishing gradients</dfn> are gradients that get smaller from layer to layer on their way back through a net.
 # <dfn>Exploding gradients</dfn> are gradients that get larger from layer to layer on their way back through a net.
-# In this net, gradients shrink by the same factors as activations.
-# The gradient of a weight is the product of two things: the input of its layer, and the gradient that comes back to the output of its layer.
-# In the first layers the input is still large, but the gradient that comes back is tiny.
-# In the last layers it is the other way around.
+# In these nets, each layer multiplies the gradient by the same factor as the activations.
+# The gradient of a weight is the product of the input of its layer and the gradient that comes back to the output of its layer.
+# With the default weights, the first layers get a large input and a tiny gradient, and the last layers a tiny input and a large gradient.
 # So the product is about equally small in all layers:
 
 # %%
@@ -521,141 +510,91 @@ print(first > 100, last > 100)
 # With the default weights, the gradient is below 0.01 in both the first and the last layer; with Kaiming initialization, it is above 100 in both.
 #
 # A factor that is too large is no better.
-# With `std=0.2`, the activations grow to ten million; the snippet checks that they pass one million:
+# With `std=0.2`, the activations grow past one million:
 
 # %%
 print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #> True
 
 # %% [markdown]
-# You can keep the defaults in two kinds of nets.
-# A shallow net multiplies only a few factors.
-# In a net with normalization layers, each of these layers sets the scale again, whatever came before.
+# You can keep the defaults in shallow nets, where only a few factors are multiplied, and in nets with normalization layers, each of which resets the scale of the values.
 
 # %% [markdown]
 # ### Try it: gain, activation and depth
 #
 # How large a gain does your activation function need?
-# In this picture, the gain multiplies the standard deviation 1/√n of the weights, where n is the fan-in.
-# Change it, and watch what happens to the activations on their way to the last layer, and to the gradient on its way back:
+# Here, the weights have the standard deviation gain / √n, where n is the fan-in.
+# In a browser, set the gain, the activation function and the depth, and see what happens to the activations on the way forward and to the gradient on the way back; the tables contain the same numbers:
 #
-# <details class="scales" markdown="1"><summary>The same numbers in two tables</summary>
+# The same numbers in two tables:
 #
 # The size of the activations, after this many layers:
 #
 # | activation | gain | 1 | 2 | 5 | 10 | 20 | 50 |
 # |---|---|--:|--:|--:|--:|--:|--:|
-# | none | 0.5 | 5.0e-01 | 2.5e-01 | 3.1e-02 | 9.8e-04 | 9.5e-07 | 8.9e-16 |
 # | none | 0.8 | 8.0e-01 | 6.4e-01 | 3.3e-01 | 1.1e-01 | 1.2e-02 | 1.4e-05 |
 # | none | 1.0 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
-# | none | 1.2 | 1.2e+00 | 1.4e+00 | 2.5e+00 | 6.2e+00 | 3.8e+01 | 9.1e+03 |
 # | none | √2 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
+# | none | 1.67 | 1.7e+00 | 2.8e+00 | 1.3e+01 | 1.7e+02 | 2.7e+04 | 1.2e+11 |
 # | none | 2.0 | 2.0e+00 | 4.0e+00 | 3.2e+01 | 1.0e+03 | 1.0e+06 | 1.1e+15 |
-# | tanh | 0.5 | 4.2e-01 | 2.0e-01 | 2.5e-02 | 7.7e-04 | 7.5e-07 | 7.0e-16 |
 # | tanh | 0.8 | 5.6e-01 | 3.8e-01 | 1.7e-01 | 5.3e-02 | 5.6e-03 | 7.0e-06 |
 # | tanh | 1.0 | 6.3e-01 | 4.9e-01 | 3.2e-01 | 2.3e-01 | 1.6e-01 | 1.0e-01 |
-# | tanh | 1.2 | 6.8e-01 | 5.7e-01 | 4.6e-01 | 4.2e-01 | 4.2e-01 | 4.2e-01 |
 # | tanh | √2 | 7.2e-01 | 6.3e-01 | 5.7e-01 | 5.6e-01 | 5.6e-01 | 5.6e-01 |
+# | tanh | 1.67 | 7.6e-01 | 6.9e-01 | 6.5e-01 | 6.5e-01 | 6.5e-01 | 6.5e-01 |
 # | tanh | 2.0 | 8.0e-01 | 7.5e-01 | 7.3e-01 | 7.3e-01 | 7.3e-01 | 7.3e-01 |
-# | ReLU | 0.5 | 3.5e-01 | 1.2e-01 | 5.5e-03 | 3.1e-05 | 9.3e-10 | 2.6e-23 |
 # | ReLU | 0.8 | 5.7e-01 | 3.2e-01 | 5.8e-02 | 3.4e-03 | 1.1e-05 | 4.3e-13 |
 # | ReLU | 1.0 | 7.1e-01 | 5.0e-01 | 1.8e-01 | 3.1e-02 | 9.8e-04 | 3.0e-08 |
-# | ReLU | 1.2 | 8.5e-01 | 7.2e-01 | 4.4e-01 | 1.9e-01 | 3.7e-02 | 2.7e-04 |
 # | ReLU | √2 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
+# | ReLU | 1.67 | 1.2e+00 | 1.4e+00 | 2.3e+00 | 5.2e+00 | 2.7e+01 | 3.7e+03 |
 # | ReLU | 2.0 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
 #
 # The size of the gradient, back through this many layers:
 #
 # | activation | gain | 1 | 2 | 5 | 10 | 20 | 50 |
 # |---|---|--:|--:|--:|--:|--:|--:|
-# | none | 0.5 | 5.0e-01 | 2.5e-01 | 3.1e-02 | 9.8e-04 | 9.5e-07 | 8.9e-16 |
 # | none | 0.8 | 8.0e-01 | 6.4e-01 | 3.3e-01 | 1.1e-01 | 1.2e-02 | 1.4e-05 |
 # | none | 1.0 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
-# | none | 1.2 | 1.2e+00 | 1.4e+00 | 2.5e+00 | 6.2e+00 | 3.8e+01 | 9.1e+03 |
 # | none | √2 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
+# | none | 1.67 | 1.7e+00 | 2.8e+00 | 1.3e+01 | 1.7e+02 | 2.7e+04 | 1.2e+11 |
 # | none | 2.0 | 2.0e+00 | 4.0e+00 | 3.2e+01 | 1.0e+03 | 1.0e+06 | 1.1e+15 |
-# | tanh | 0.5 | 4.2e-01 | 2.0e-01 | 2.5e-02 | 7.8e-04 | 7.7e-07 | 7.1e-16 |
 # | tanh | 0.8 | 5.9e-01 | 4.1e-01 | 1.8e-01 | 5.7e-02 | 6.1e-03 | 7.5e-06 |
 # | tanh | 1.0 | 6.8e-01 | 5.4e-01 | 3.7e-01 | 2.7e-01 | 1.9e-01 | 1.2e-01 |
-# | tanh | 1.2 | 7.6e-01 | 6.7e-01 | 5.9e-01 | 6.0e-01 | 7.0e-01 | 1.1e+00 |
 # | tanh | √2 | 8.4e-01 | 8.0e-01 | 8.6e-01 | 1.1e+00 | 1.8e+00 | 8.1e+00 |
+# | tanh | 1.67 | 9.2e-01 | 9.5e-01 | 1.2e+00 | 1.9e+00 | 5.0e+00 | 8.8e+01 |
 # | tanh | 2.0 | 1.0e+00 | 1.1e+00 | 1.8e+00 | 3.8e+00 | 1.8e+01 | 1.9e+03 |
-# | ReLU | 0.5 | 3.5e-01 | 1.2e-01 | 5.5e-03 | 3.1e-05 | 9.3e-10 | 2.6e-23 |
 # | ReLU | 0.8 | 5.7e-01 | 3.2e-01 | 5.8e-02 | 3.4e-03 | 1.1e-05 | 4.3e-13 |
 # | ReLU | 1.0 | 7.1e-01 | 5.0e-01 | 1.8e-01 | 3.1e-02 | 9.8e-04 | 3.0e-08 |
-# | ReLU | 1.2 | 8.5e-01 | 7.2e-01 | 4.4e-01 | 1.9e-01 | 3.7e-02 | 2.7e-04 |
 # | ReLU | √2 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 | 1.0e+00 |
+# | ReLU | 1.67 | 1.2e+00 | 1.4e+00 | 2.3e+00 | 5.2e+00 | 2.7e+01 | 3.7e+03 |
 # | ReLU | 2.0 | 1.4e+00 | 2.0e+00 | 5.7e+00 | 3.2e+01 | 1.0e+03 | 3.4e+07 |
 #
-# Three settings are worth trying.
-# With ReLU, a gain of √2 keeps both sizes, because ReLU loses half of the mean square in each layer; this is Kaiming initialization.
-# With tanh, a gain of 1 loses a little in each layer, and a gain of 2 is treacherous: the activations look fine, because tanh never exceeds 1, but the gradients explode.
-# Without an activation function, only a gain of exactly 1 keeps the sizes, however deep the net is.
+# These settings are worth trying:
 #
-# The numbers are those of very wide layers, and code further below computes them.
+# - With ReLU, a gain of √2 keeps both sizes, because ReLU loses half of the mean square in each layer; this is Kaiming initialization.
+# - With tanh, a gain of 1 loses a little in each layer.
+#   A gain of 5/3 (1.67) keeps the activations at 0.65, but the gradient grows slowly.
+#   A gain of 2 is misleading: the activations look fine, because tanh never exceeds 1, but the gradient explodes.
+# - Without an activation function, only a gain of exactly 1 keeps the sizes, however deep the net is.
 #
-# **The first reading ends here.** What follows is for you if you want a report of what was filled, results that you can repeat, or the fix for a problem.
+# The numbers are those of very wide layers; The numbers of the picture computes them.
+#
+# **The first reading ends here.** Read on if you want a report of what was filled, results that you can repeat, or the fix for a problem.
 
 # %% [markdown]
 # ## In the library
 #
-# You do not have to copy the functions from this page: import them from `d2lblocks.init`.
-# The module also has `hardshrink_uniform_`, which does to one tensor what `my_init` does to a linear layer.
-# The functions work with any subclass of `nn.Linear`, with or without a bias, and those that draw random numbers accept a generator.
-#
-# Source of these functions, without docstrings:
-#
-# *The library's own source, from `d2lblocks/init.py`:*
+# You do not have to copy the functions from this page: install the package with `pip install .` in a clone of the repository, and import them from `d2lblocks.init`.
 
 # %%
-from torch import Tensor
-
-
-def init_normal(module: nn.Module, *, std: float = 0.01, generator: torch.Generator | None = None) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.get_parameter("weight"), std=std, generator=generator)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
-def init_constant(module: nn.Module, *, value: float = 1.0) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.constant_(module.get_parameter("weight"), value)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
-def init_xavier(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.get_parameter("weight"), generator=generator)
-
-
-def init_42(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.constant_(module.get_parameter("weight"), 42)
-
-
-def my_init(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
-    if isinstance(module, nn.Linear):
-        hardshrink_uniform_(module.get_parameter("weight"), generator=generator)
-
-
-@torch.no_grad()
-def hardshrink_uniform_(
-    tensor: Tensor,
-    bound: float = 10.0,
-    threshold: float = 5.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    if not 0 <= threshold <= bound:
-        raise ValueError(f"expected 0 <= threshold <= bound, but got threshold={threshold} and bound={bound}")
-    nn.init.uniform_(tensor, -bound, bound, generator=generator)
-    return tensor.masked_fill_(tensor.abs() < threshold, 0)
+from d2lblocks import hardshrink_uniform_, init_42, init_constant, init_normal, init_xavier, my_init
 
 # %% [markdown]
-# The functions refuse a weight that is not a parameter.
-# `weight_norm` and its relatives compute the weight each time you access it, so the values you fill in would be lost.
-# Therefore the functions call `get_parameter("weight")`, which raises an error for such a weight:
+# From here on, the page uses these functions instead of its own.
+# They work with any subclass of `nn.Linear`, with or without a bias, and those that draw random numbers accept a generator.
+# `hardshrink_uniform_` fills one tensor in the same way as `my_init` fills a linear layer.
+#
+# Parametrizations such as `weight_norm` compute the weight each time you access it, so values that you fill in would be lost.
+# Therefore the functions refuse such a weight:
 
 # %%
 try:
@@ -689,7 +628,7 @@ for name, function in init_by_type(tower, rules).items():
 #> 3.bias zeros_
 
 # %% [markdown]
-# The report shows that the two parameters of the batch norm, `1.weight` and `1.bias`, were not filled.
+# The two parameters of the batch normalization, `1.weight` and `1.bias`, were not filled.
 #
 # A rule can use any function that fills a tensor; set the other arguments of the function with `functools.partial`.
 # The rules work as follows:
@@ -700,7 +639,7 @@ for name, function in init_by_type(tower, rules).items():
 # - If an embedding has a `padding_idx`, that row is set to 0 again afterwards.
 # - `skip=("head",)` leaves out the layer `head` and everything inside it.
 #
-# A rule that reaches no layer is an error, and after the error the net is unchanged:
+# A rule that matches no layer raises an error and leaves the net unchanged:
 
 # %%
 zero = {"weight": nn.init.zeros_}
@@ -724,24 +663,25 @@ print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 #> zeros_
 
 # %% [markdown]
-# **The price.** To be able to undo everything after an error, `init_by_type` copies the values of the net and keeps the copy until it is done.
+# **Cost.** To be able to undo everything after an error, `init_by_type` copies the values of the net and keeps the copy until it is done.
 #
-# Source of `init_by_type`, without docstrings:
+# Source of `init_by_type`, without docstrings and helpers:
 #
+# The helpers check the rules, list the parameters to fill, and fill one parameter.
+
+# %%
+from d2lblocks.init import _fill, _plan, _skipped, _text
+
+# %% [markdown]
 # *The library's own source, from `d2lblocks/init.py`:*
 
 # %%
-import inspect
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping
-from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
-from torch.nn.parameter import is_lazy
-
-from d2lblocks._arguments import check_net, kind_of, nearest
+from d2lblocks._arguments import check_net
 from d2lblocks._snapshot import Snapshot
-from d2lblocks._tensors import identity, named_modules, writing
+from d2lblocks._tensors import identity, writing
 
 
 def init_by_type(
@@ -768,111 +708,6 @@ def init_by_type(
     return {name: filled.get(tensor) for name, tensor in names}
 
 
-def _skipped(net: nn.Module, skip: Iterable[str]) -> set[nn.Module]:
-    if isinstance(skip, str) or not isinstance(skip, Iterable):
-        example = skip if isinstance(skip, str) else "head"
-        raise TypeError(f"expected the paths of layers to skip, as in skip=('{example}',), but got {skip!r}")
-    modules: set[nn.Module] = set()
-    for path in skip:
-        if not isinstance(path, str):
-            raise TypeError(f"expected the path of a layer to skip, which is a str, but got {kind_of(path)}")
-        try:
-            modules.update(net.get_submodule(path).modules())
-        except AttributeError:
-            parameters = (name for name, _ in net.named_parameters(remove_duplicate=False))
-            layers = [name for name, _ in named_modules(net) if name]
-            hint = "it is a parameter" if path in parameters else nearest(path, layers)
-            raise AttributeError(f"{type(net).__name__} has no layer '{path}' to skip: {hint}") from None
-    return modules
-
-
-def _plan(
-    net: nn.Module,
-    rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]]],
-    generator: torch.Generator | None,
-    skipped: set[nn.Module],
-) -> list[tuple[str, nn.Parameter, Callable[..., Any], dict[str, torch.Generator]]]:
-    _check_rules(rules)
-    functions = {id(function): function for rule in rules.values() for function in rule.values()}
-    drawing = {key for key, function in functions.items() if generator and _takes_generator(function)}
-    plan = []
-    unused = dict(rules)
-    for path, module in named_modules(net):
-        kind = next((kind for kind in type(module).__mro__ if kind in rules), None)
-        if kind is None or module in skipped:
-            continue
-        unused.pop(kind, None)
-        if unknown := [own for own in rules[kind] if own not in module._parameters]:
-            name = f"{path}.{unknown[0]}" if path else unknown[0]
-            owned = ", ".join(map(repr, module._parameters)) or "none"
-            raise AttributeError(
-                f"{type(module).__name__} has no parameter '{name}' to fill: of its own it has {owned}"
-                f"{f'; skip=({path!r},) leaves the layer out' if path else ''}"
-            )
-        for own, parameter in module._parameters.items():
-            if own in rules[kind] and parameter is not None:
-                name, function = f"{path}.{own}" if path else own, rules[kind][own]
-                given = {"generator": generator} if generator and id(function) in drawing else {}
-                _check_parameter(name, parameter, **given)
-                plan.append((name, parameter, function, given))
-    left = " that is not skipped" if skipped else ""
-    if unused:
-        kinds = ", ".join(kind.__name__ for kind in unused)
-        raise ValueError(f"no layer of {type(net).__name__}{left} follows the rule for {kinds}")
-    if not plan:
-        raise ValueError(f"the rules fill no parameter of {type(net).__name__}")
-    return plan
-
-
-def _check_rules(rules: Mapping[type[nn.Module], Mapping[str, Callable[..., Any]]]) -> None:
-    if not isinstance(rules, Mapping):
-        raise TypeError(f"expected a rule for each type of layer, but got {rules!r}")
-    for kind, functions in rules.items():
-        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
-            raise TypeError(f"expected a class of modules to have a rule, but got {kind!r}")
-        if not isinstance(functions, Mapping):
-            raise TypeError(
-                f"expected names of parameters and functions for {kind.__name__}, "
-                f'as in {{"weight": torch.nn.init.xavier_uniform_}}, but got {functions!r}'
-            )
-        for name, function in functions.items():
-            if not isinstance(name, str):
-                raise TypeError(f"expected the name of a parameter of {kind.__name__}, but got {name!r}")
-            if not callable(function):
-                raise TypeError(
-                    f"expected a function for '{name}' of {kind.__name__}, but got {type(function).__name__}"
-                )
-
-
-def _check_parameter(name: str, parameter: nn.Parameter, generator: torch.Generator | None = None) -> None:
-    if is_lazy(parameter):
-        raise ValueError(
-            f"'{name}' is not initialized yet and cannot be filled: its shape comes with the first batch"
-        )
-    if generator and not parameter.is_meta and parameter.device.type != generator.device.type:
-        raise RuntimeError(
-            f"Expected a '{parameter.device.type}' device type for generator "
-            f"but found '{generator.device.type}', for '{name}'"
-        )
-
-
-def _fill(name: str, parameter: nn.Parameter, function: Callable[..., Any], given: dict[str, Any]) -> None:
-    # On meta, some functions of some versions of torch draw all the same, as `sparse_` of 2.11 does.
-    undrawn = torch.random.fork_rng(devices=[]) if parameter.is_meta else nullcontext()
-    try:
-        with writing(parameter), undrawn:
-            result = function(parameter, **given)
-        if isinstance(result, Tensor) and not _in_one_memory(result, parameter):
-            raise ValueError(f"expected {_text(function)} to fill its tensor in place, but it returned a new one")
-    except BaseException as error:
-        error.add_note(f"{_text(function)} was filling '{name}' of shape {tuple(parameter.shape)}")
-        raise
-
-
-def _in_one_memory(a: Tensor, b: Tensor) -> bool:
-    return a is b or a.untyped_storage()._cdata == b.untyped_storage()._cdata
-
-
 def _zero_padding(net: nn.Module, filled: Container[Hashable]) -> None:
     for module in net.modules():
         if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.padding_idx is not None:
@@ -881,28 +716,11 @@ def _zero_padding(net: nn.Module, filled: Container[Hashable]) -> None:
                 with writing(weight):
                     weight[module.padding_idx] = 0
 
-
-def _takes_generator(function: Callable[..., Any]) -> bool:
-    try:
-        return "generator" in inspect.signature(function).parameters
-    except ValueError:  # a method of Tensor has its signature in its documentation only
-        while isinstance(function, partial):
-            function = function.func
-        return "generator=" in (function.__doc__ or "")
-
-
-def _text(function: Callable[..., Any]) -> str:
-    if isinstance(function, partial):
-        given = [*map(repr, function.args), *(f"{key}={value!r}" for key, value in function.keywords.items())]
-        return f"{_text(function.func)}({', '.join(given)})"
-    return getattr(function, "__name__", type(function).__name__)
-
 # %% [markdown]
 # ## Reproducibility
 #
 # You set a seed so that you can repeat your results, but after a small change to the net almost all weights are different.
-# The reason is that every function above draws from PyTorch's default generator, whose seed `torch.manual_seed` sets.
-# So the values of a layer depend on everything that was drawn before it.
+# Every function above draws from PyTorch's default generator, so the values of a layer depend on everything that was drawn before it.
 # If you add a layer at the front, all layers after it get different values:
 
 # %%
@@ -916,8 +734,6 @@ print(torch.equal(first.weight, again.weight), torch.equal(first.weight, later.w
 #> True False
 
 # %% [markdown]
-# The same seed gave the same weight for the same code, but not after an additional layer.
-#
 # A [`torch.Generator`](https://docs.pytorch.org/docs/stable/generated/torch.Generator.html) of your own produces its own sequence of numbers.
 # Every function of `torch.nn.init` that draws random numbers accepts one, and then leaves the default generator as it was.
 # (`sparse_` is an exception: it still uses the default generator to choose where the zeros go.)
@@ -946,10 +762,10 @@ print(torch.equal(seeded(0), seeded(0)), torch.equal(seeded(0), seeded(1)))
 #> True False
 
 # %% [markdown]
-# Two more things change the values although the seed is the same.
+# Two other things change the values even if the seed is the same.
 #
 # The first is the size of the tensor.
-# On the CPU, `normal_` uses a different algorithm for 16 values or more, so a wider layer does not start with the values of a narrower one:
+# On the CPU, `normal_` and `torch.randn` use a different algorithm for 16 or more values, so a wider layer does not start with the values of a narrower one:
 
 # %%
 torch.manual_seed(0)
@@ -961,7 +777,7 @@ print(torch.equal(narrow, wide[:15]))
 
 # %% [markdown]
 # The second is the device.
-# A GPU uses an algorithm of its own, so the same seed gives different values there.
+# A GPU uses an algorithm of its own, so the same seed gives different values on a GPU.
 # To get the same values on all devices, build the net on the CPU and then move it:
 #
 # *Needs a CUDA GPU.*
@@ -986,7 +802,9 @@ else:
 # Skip this on a first reading: it is the code behind the picture of gain, activation and depth.
 #
 # In a very wide layer, each output is a sum of many random terms, so the outputs are close to normally distributed.
-# Instead of drawing random numbers, the code averages over the normal distribution, layer by layer:
+# Instead of drawing random numbers, the code uses 2,000 values `z` and the probability of each, `density`.
+# For each layer, `activation(gain * size * z)` gives the outputs, and their root mean square is the next size.
+# The gradient is multiplied by the gain and by the root mean square of the slopes of the activation function.
 
 # %%
 z = torch.linspace(-8, 8, 2000, dtype=torch.float64)
@@ -1007,48 +825,43 @@ def wide_scales(activation, gain, depth):
 
 
 after = [1, 2, 5, 10, 20, 50]
-gains = {"0.5": 0.5, "0.8": 0.8, "1.0": 1.0, "1.2": 1.2, "√2": 2**0.5, "2.0": 2.0}
+gains = {"0.8": 0.8, "1.0": 1.0, "√2": 2**0.5, "1.67": 5 / 3, "2.0": 2.0}
 print("layers", *after)
 #> layers 1 2 5 10 20 50
-for name, activation in {"none": lambda H: H, "tanh": torch.tanh, "ReLU": torch.relu}.items():
-    for label, gain in gains.items():
-        for kind, values in zip(("sizes", "gradients"), wide_scales(activation, gain, 50)):
-            print(f"{name:4} {label:3} {kind:9}", *(f"{values[layer]:.1e}" for layer in after))
-#> none 0.5 sizes     5.0e-01 2.5e-01 3.1e-02 9.8e-04 9.5e-07 8.9e-16
-#> none 0.5 gradients 5.0e-01 2.5e-01 3.1e-02 9.8e-04 9.5e-07 8.9e-16
-#> none 0.8 sizes     8.0e-01 6.4e-01 3.3e-01 1.1e-01 1.2e-02 1.4e-05
+for at, kind in enumerate(("sizes", "gradients")):
+    for name, activation in {"none": lambda H: H, "tanh": torch.tanh, "ReLU": torch.relu}.items():
+        for label, gain in gains.items():
+            values = wide_scales(activation, gain, 50)[at]
+            print(name, label, kind, *(f"{values[layer]:.1e}" for layer in after))
+#> none 0.8 sizes 8.0e-01 6.4e-01 3.3e-01 1.1e-01 1.2e-02 1.4e-05
+#> none 1.0 sizes 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00
+#> none √2 sizes 1.4e+00 2.0e+00 5.7e+00 3.2e+01 1.0e+03 3.4e+07
+#> none 1.67 sizes 1.7e+00 2.8e+00 1.3e+01 1.7e+02 2.7e+04 1.2e+11
+#> none 2.0 sizes 2.0e+00 4.0e+00 3.2e+01 1.0e+03 1.0e+06 1.1e+15
+#> tanh 0.8 sizes 5.6e-01 3.8e-01 1.7e-01 5.3e-02 5.6e-03 7.0e-06
+#> tanh 1.0 sizes 6.3e-01 4.9e-01 3.2e-01 2.3e-01 1.6e-01 1.0e-01
+#> tanh √2 sizes 7.2e-01 6.3e-01 5.7e-01 5.6e-01 5.6e-01 5.6e-01
+#> tanh 1.67 sizes 7.6e-01 6.9e-01 6.5e-01 6.5e-01 6.5e-01 6.5e-01
+#> tanh 2.0 sizes 8.0e-01 7.5e-01 7.3e-01 7.3e-01 7.3e-01 7.3e-01
+#> ReLU 0.8 sizes 5.7e-01 3.2e-01 5.8e-02 3.4e-03 1.1e-05 4.3e-13
+#> ReLU 1.0 sizes 7.1e-01 5.0e-01 1.8e-01 3.1e-02 9.8e-04 3.0e-08
+#> ReLU √2 sizes 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00
+#> ReLU 1.67 sizes 1.2e+00 1.4e+00 2.3e+00 5.2e+00 2.7e+01 3.7e+03
+#> ReLU 2.0 sizes 1.4e+00 2.0e+00 5.7e+00 3.2e+01 1.0e+03 3.4e+07
 #> none 0.8 gradients 8.0e-01 6.4e-01 3.3e-01 1.1e-01 1.2e-02 1.4e-05
-#> none 1.0 sizes     1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00
 #> none 1.0 gradients 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00
-#> none 1.2 sizes     1.2e+00 1.4e+00 2.5e+00 6.2e+00 3.8e+01 9.1e+03
-#> none 1.2 gradients 1.2e+00 1.4e+00 2.5e+00 6.2e+00 3.8e+01 9.1e+03
-#> none √2  sizes     1.4e+00 2.0e+00 5.7e+00 3.2e+01 1.0e+03 3.4e+07
-#> none √2  gradients 1.4e+00 2.0e+00 5.7e+00 3.2e+01 1.0e+03 3.4e+07
-#> none 2.0 sizes     2.0e+00 4.0e+00 3.2e+01 1.0e+03 1.0e+06 1.1e+15
+#> none √2 gradients 1.4e+00 2.0e+00 5.7e+00 3.2e+01 1.0e+03 3.4e+07
+#> none 1.67 gradients 1.7e+00 2.8e+00 1.3e+01 1.7e+02 2.7e+04 1.2e+11
 #> none 2.0 gradients 2.0e+00 4.0e+00 3.2e+01 1.0e+03 1.0e+06 1.1e+15
-#> tanh 0.5 sizes     4.2e-01 2.0e-01 2.5e-02 7.7e-04 7.5e-07 7.0e-16
-#> tanh 0.5 gradients 4.2e-01 2.0e-01 2.5e-02 7.8e-04 7.7e-07 7.1e-16
-#> tanh 0.8 sizes     5.6e-01 3.8e-01 1.7e-01 5.3e-02 5.6e-03 7.0e-06
 #> tanh 0.8 gradients 5.9e-01 4.1e-01 1.8e-01 5.7e-02 6.1e-03 7.5e-06
-#> tanh 1.0 sizes     6.3e-01 4.9e-01 3.2e-01 2.3e-01 1.6e-01 1.0e-01
 #> tanh 1.0 gradients 6.8e-01 5.4e-01 3.7e-01 2.7e-01 1.9e-01 1.2e-01
-#> tanh 1.2 sizes     6.8e-01 5.7e-01 4.6e-01 4.2e-01 4.2e-01 4.2e-01
-#> tanh 1.2 gradients 7.6e-01 6.7e-01 5.9e-01 6.0e-01 7.0e-01 1.1e+00
-#> tanh √2  sizes     7.2e-01 6.3e-01 5.7e-01 5.6e-01 5.6e-01 5.6e-01
-#> tanh √2  gradients 8.4e-01 8.0e-01 8.6e-01 1.1e+00 1.8e+00 8.1e+00
-#> tanh 2.0 sizes     8.0e-01 7.5e-01 7.3e-01 7.3e-01 7.3e-01 7.3e-01
+#> tanh √2 gradients 8.4e-01 8.0e-01 8.6e-01 1.1e+00 1.8e+00 8.1e+00
+#> tanh 1.67 gradients 9.2e-01 9.5e-01 1.2e+00 1.9e+00 5.0e+00 8.8e+01
 #> tanh 2.0 gradients 1.0e+00 1.1e+00 1.8e+00 3.8e+00 1.8e+01 1.9e+03
-#> ReLU 0.5 sizes     3.5e-01 1.2e-01 5.5e-03 3.1e-05 9.3e-10 2.6e-23
-#> ReLU 0.5 gradients 3.5e-01 1.2e-01 5.5e-03 3.1e-05 9.3e-10 2.6e-23
-#> ReLU 0.8 sizes     5.7e-01 3.2e-01 5.8e-02 3.4e-03 1.1e-05 4.3e-13
 #> ReLU 0.8 gradients 5.7e-01 3.2e-01 5.8e-02 3.4e-03 1.1e-05 4.3e-13
-#> ReLU 1.0 sizes     7.1e-01 5.0e-01 1.8e-01 3.1e-02 9.8e-04 3.0e-08
 #> ReLU 1.0 gradients 7.1e-01 5.0e-01 1.8e-01 3.1e-02 9.8e-04 3.0e-08
-#> ReLU 1.2 sizes     8.5e-01 7.2e-01 4.4e-01 1.9e-01 3.7e-02 2.7e-04
-#> ReLU 1.2 gradients 8.5e-01 7.2e-01 4.4e-01 1.9e-01 3.7e-02 2.7e-04
-#> ReLU √2  sizes     1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00
-#> ReLU √2  gradients 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00
-#> ReLU 2.0 sizes     1.4e+00 2.0e+00 5.7e+00 3.2e+01 1.0e+03 3.4e+07
+#> ReLU √2 gradients 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00 1.0e+00
+#> ReLU 1.67 gradients 1.2e+00 1.4e+00 2.3e+00 5.2e+00 2.7e+01 3.7e+03
 #> ReLU 2.0 gradients 1.4e+00 2.0e+00 5.7e+00 3.2e+01 1.0e+03 3.4e+07
 
 # %% [markdown]
@@ -1066,10 +879,10 @@ print(all(0.7 < a / b < 1.3 for a, b in zip(measured, computed[1:])))
 # %% [markdown]
 # ### `net.apply(f)` runs, but the weights do not change
 #
-# You apply an initialization function and get no error, but some layers keep their old weights.
+# You apply an initialization function, but some layers silently keep their old weights.
 # The function checks `type(module) == nn.Linear`, which is false for every subclass of `nn.Linear`.
 # A lazy layer has a class of its own until its first batch.
-# The class of the output layer of `nn.MultiheadAttention` is always a subclass:
+# The output layer of `nn.MultiheadAttention`, `out_proj`, is always an instance of a subclass:
 
 # %%
 def init_exactly_linear(module):
@@ -1079,7 +892,7 @@ def init_exactly_linear(module):
 
 net = nn.Sequential(nn.Linear(4, 8), nn.LazyLinear(8), nn.MultiheadAttention(8, 2))
 net.apply(init_exactly_linear)
-net[1](net[0](X))  # the first batch of the lazy layer
+net[:2](X)  # the first batch of the lazy layer; the attention would need three inputs
 for name, parameter in net.named_parameters():
     if name.endswith("weight"):
         print(name, bool((parameter == 42).all()))
@@ -1089,7 +902,7 @@ for name, parameter in net.named_parameters():
 #> 2.out_proj.weight False
 
 # %% [markdown]
-# Only one of the three linear layers was filled: `1` and `2.out_proj` kept their own values.
+# Of the three linear layers, only `0` was filled; `1` and `2.out_proj` have their default values.
 # `in_proj_weight` belongs to the attention itself, not to a linear layer.
 #
 # Fix: check with `isinstance`, and call `apply` after the first batch.
@@ -1105,13 +918,13 @@ print([name for name, function in report.items() if function])
 #> ['2.in_proj_weight']
 
 # %% [markdown]
-# How to notice it next time: fill with a value that you recognize, such as the 42 above, or use `init_by_type`, which reports what it filled.
+# To notice it next time: fill with a value that you recognize, such as 42, or use `init_by_type`, which reports what it filled.
 
 # %% [markdown]
 # ### `Attempted to use an uninitialized parameter`
 #
 # You initialize a net that has a lazy layer, and the function raises an error.
-# A check with `isinstance` finds the lazy layer, but before the first batch the layer has nothing that could be filled:
+# A check with `isinstance` finds the lazy layer, but before the first batch its parameters have no shape, so there is nothing to fill:
 
 # %%
 try:
@@ -1131,13 +944,13 @@ print(apply_init(nn.LazyLinear(1), torch.rand(1, 2), init=init_42).weight)
 #> tensor([[42., 42.]], requires_grad=True)
 
 # %% [markdown]
-# How to notice it next time: before you initialize, check that `uninitialized_names(net)` is empty; Lazy initialization shows this function.
+# To notice it next time: before you initialize, check that `uninitialized_names(net)`, a function of the package, returns an empty list.
 
 # %% [markdown]
 # ### `Fan in and fan out can not be computed`
 #
 # You initialize all parameters in a loop.
-# The function computes the scale from fan-in and fan-out, but a bias has one dimension and therefore neither of them:
+# The function needs fan-in and fan-out, but a bias has one dimension and therefore neither of them:
 
 # %%
 try:
@@ -1202,14 +1015,12 @@ print(nn.init.kaiming_normal_(torch.empty(8, 8), nonlinearity="relu").shape)
 # %% [markdown]
 # ### The hidden units stay equal: constant weights
 #
-# Your net learns, but no better than a net whose hidden layer has a width of 1.
-# A hidden layer and the layer after it were filled with a constant, so all hidden units have the same gradient, as shown in symmetry:
+# Your net learns, but no better than with a single hidden unit.
+# A hidden layer and the layer after it were filled with constants, including the biases, so all hidden units get the same gradient, as shown in symmetry:
 
 # %%
 hidden, out = nn.Linear(4, 3), nn.Linear(3, 1)
-pair = nn.Sequential(hidden, out)
-nn.init.constant_(hidden.weight, 42)
-nn.init.constant_(out.weight, 42)
+pair = nn.Sequential(hidden, nn.Tanh(), out).apply(init_constant)
 pair(X).sum().backward()
 print(bool((hidden.weight.grad == hidden.weight.grad[0]).all()))
 #> True
@@ -1224,7 +1035,7 @@ print(bool((hidden.weight.grad == hidden.weight.grad[0]).all()))
 #> False
 
 # %% [markdown]
-# How to notice it next time: compare the rows of the weight's gradient, as above; they should differ.
+# To notice it next time: check that the rows of the weight's gradient differ, as above.
 
 # %% [markdown]
 # ### All layers start with the same weights: a seed set too often
@@ -1243,7 +1054,7 @@ print(torch.equal(net[0].weight, net[1].weight))
 #> True
 
 # %% [markdown]
-# `copy.deepcopy` of a single layer has the same effect.
+# Copies of one layer made with `copy.deepcopy` also start with the same weights.
 #
 # Fix: set the seed once, before you build or fill the net.
 
@@ -1254,17 +1065,17 @@ print(torch.equal(net[0].weight, net[1].weight))
 #> False
 
 # %% [markdown]
-# How to notice it next time: compare two layers of the same shape with `torch.equal`.
+# To notice it next time: compare two layers of the same shape with `torch.equal`.
 
 # %% [markdown]
-# ### The weights are ten times too large or too small
+# ### The weights are much too large or too small: variance and standard deviation
 #
 # You took a number such as 0.01 from a paper or from other code.
-# It was meant as a variance and you passed it as a standard deviation, or the other way around.
+# The source meant it as a variance and you passed it as a standard deviation, or the other way around.
 #
-# Fix: pass the standard deviation, as shown in Standard deviation, not variance.
+# Fix: pass the standard deviation: see Standard deviation, not variance.
 #
-# How to notice it next time: measure the standard deviation of a layer that you have filled.
+# To notice it next time: measure the standard deviation of a layer that you have filled.
 
 # %%
 print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
@@ -1275,7 +1086,7 @@ print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
 #
 # You initialize an embedding, and from then on padding changes the results of your net.
 # `nn.Embedding` sets the row of `padding_idx` to 0 when you build it, but every function of `torch.nn.init` overwrites the whole weight.
-# Training does not repair the row, because it gets no gradient:
+# Training does not repair the row, because its gradient is always 0:
 
 # %%
 embedding = nn.Embedding(4, 3, padding_idx=0)
@@ -1294,7 +1105,7 @@ print(bool(embedding(torch.tensor([0])).any()))
 #> False
 
 # %% [markdown]
-# How to notice it next time: pass the padding index to the embedding, as above, and check that the result is 0.
+# To notice it next time: pass the padding index to the embedding, as above, and check that the result is 0.
 
 # %% [markdown]
 # ## Exercises
@@ -1337,14 +1148,14 @@ print((nn.init.sparse_(torch.empty(10, 3), sparsity=0.8) == 0).sum(dim=0))
 # ### Exercise 2
 #
 # Your net uses GELU, and `calculate_gain` does not know it.
-# Compute the gain, and show that it keeps the size of the activations through 20 layers.
+# Compute the gain, and check how well it keeps the size of the activations through 20 layers.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# A layer without an activation function keeps the mean square of its input if its weights have the variance 1 / n.
-# The activation function f then multiplies the mean square by E[f(z)²], the mean of f(z)² for z drawn from N(0, 1).
+# A layer with the fan-in n keeps the mean square of its input if its weights have the variance 1 / n.
+# If that mean square is 1, its outputs z are close to N(0, 1), and the activation function f multiplies their mean square by E[f(z)²], the mean of f(z)² over all z.
 # The gain has to undo that, so it is 1 / √E[f(z)²].
 
 # %%
@@ -1360,7 +1171,7 @@ print(f"{gain(nn.functional.gelu):.2f}")
 #> 1.54
 
 # %% [markdown]
-# For ReLU, the measured gain is close to the exact one, so the method works.
+# For ReLU, the measured gain is close to the exact one.
 # Now send values through 20 layers with three different gains:
 
 # %%
@@ -1381,24 +1192,23 @@ for each in (gain(nn.functional.gelu), 2**0.5, 1.0):
 #> 1.00 2e-06
 
 # %% [markdown]
-# With its own gain, the size of the activations grows to three times its value over 20 layers.
-# With the gain of ReLU it falls to 7 %, and without a gain it vanishes.
-# Even its own gain does not keep the size exactly.
-# The reason is that GELU(2x) is not 2 · GELU(x), so the right gain depends on the size of the values, and ours is right for size 1.
+# With the gain of GELU, the activations grow to three times their size over 20 layers.
+# With the gain of ReLU they shrink to 7%, and with a gain of 1 they vanish.
+# Even the gain of GELU does not keep the size exactly: GELU(2x) is not 2 · GELU(x), so the right gain depends on the size of the values, and ours is right for size 1.
 
 # %% [markdown]
 # ### Exercise 3
 #
 # A residual block computes `X + f(X)`.
-# Initialize the last layer of f such that a net of ten blocks starts as the identity, and show that the net still learns.
+# Initialize the last layer of f so that a net of ten blocks starts as the identity, and show that the net still learns.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # If the last layer of f has a weight and a bias of 0, its output is 0 and the block passes X on unchanged.
-# The gradient of that layer is not 0, because it depends on the input of the layer and on the gradient from the blocks above, which the sum passes on unchanged.
-# After the first step that layer is no longer 0, and then the other layer of f gets a gradient as well.
+# The gradient of that layer's weight is not 0: it is the product of the layer's input and the gradient from the later blocks, which the sum `X + f(X)` passes back unchanged.
+# After the first step that layer is no longer 0, and then the gradient of the other layer of f is not 0 either.
 
 # %%
 class Residual(nn.Module):
@@ -1423,22 +1233,23 @@ print(bool(net[0].f[2].weight.grad.any()), bool(net[0].f[0].weight.grad.any()))
 #> True False
 
 # %% [markdown]
-# If both layers of f started at 0, neither weight would get a gradient.
+# If both layers of f started at 0, the gradients of both weights would be 0, and the weights would never change.
 
 # %% [markdown]
 # ### Exercise 4
 #
-# Initialize a transformer in the manner of [GPT-2](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf):
+# Initialize a transformer the way [GPT-2](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf) does.
 # Draw the weights of all linear layers from N(0, 0.02²) and set their biases to 0.
-# For the layers at the end of a residual branch, divide the standard deviation by √N, where N is the number of such branches, two per block.
+# Each block has two residual branches, as in exercise 3.
+# For the last layer of each branch, divide the standard deviation by √N, where N is the number of branches in the net.
 # Do this for blocks of `nn.TransformerEncoderLayer`, and make sure that no parameter was missed.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The residual branches end in `self_attn.out_proj` and in `linear2`.
-# Only the names tell you which layers these are, so initialize by type first and by name afterwards.
+# The branches end in `self_attn.out_proj` and in `linear2`.
+# Only the names tell you this, so initialize by type first and by name afterwards.
 # The weights for query, key and value are parameters of `nn.MultiheadAttention` itself and need a rule of their own.
 # The normalization layers keep their default values.
 
@@ -1502,7 +1313,7 @@ print(torch.equal(short["out"].weight, long["out"].weight))
 #> False
 
 # %% [markdown]
-# **The price.** Scales and other vectors that should not start at 0, such as those of normalization layers, need a rule of their own.
+# **Cost.** Vectors that should not start at 0, such as the scales of normalization layers, need a rule of their own.
 
 # %% [markdown]
 # ## In short
@@ -1514,7 +1325,7 @@ print(torch.equal(short["out"].weight, long["out"].weight))
 # | to fill a whole net with a function | `net.apply(f)`, where `f` checks `isinstance(module, nn.Linear)` |
 # | to know what was filled | `init_by_type(net, {nn.Linear: {"weight": nn.init.xavier_uniform_}})` |
 # | a scale for ReLU | `nn.init.kaiming_normal_(weight)` |
-# | a scale for tanh or attention | `nn.init.xavier_uniform_(weight)` |
+# | a scale for tanh or attention | `nn.init.xavier_uniform_(weight)`; PyTorch's gain for tanh is 5/3 |
 # | the right fan for a weight of shape `(in, out)` | `mode="fan_out"` |
 # | to set your own values | `with torch.no_grad(): weight.copy_(...)` |
 # | biases, or the end of a residual branch, at 0 | `nn.init.zeros_` |
