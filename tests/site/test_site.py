@@ -269,11 +269,11 @@ ENTRY = (
             "[id^=weights-only-load-failed] + p",
         ),
         (
-            ["text=Custom layers", "text=In the library", "summary:has-text('Its source')"],
+            ["text=Custom layers", "text=In the library", "summary:has-text('Source of')"],
             ".highlight:has(.filename):has-text('class MyLinear')",
         ),
         (
-            ["article >> text=Custom layers of the package", ".md-nav >> text=MyLinear", f"{ENTRY} > summary"],
+            ["article a[href='api/layers/']", ".md-nav >> text=MyLinear", f"{ENTRY} > summary"],
             f"{ENTRY} code >> nth=1",
         ),
     ],
