@@ -241,7 +241,7 @@ def opened(tab: Page, url: str, seconds: float) -> None:
 def test_source_entry_and_topic_lead_to_each_other(open_page: Open) -> None:
     """The library's source on a page leads to its entry in the API, and the entry leads back to the page."""
     tab = open_page("layers/")
-    tab.locator("summary", has_text="Its source").first.click()
+    tab.locator("summary", has_text="Source of").first.click()
     tab.locator(".filename a", has_text="MyLinear").click()
     tab.wait_for_url("**/api/layers/#d2lblocks.layers.MyLinear")
     entry = '.doc-object:has(> [id="d2lblocks.layers.MyLinear"])'

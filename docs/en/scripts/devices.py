@@ -420,7 +420,7 @@ else:
 # `try_gpu` returns a device that exists: the GPU with this index, or the CPU if there is none.
 # `try_all_gpus` returns all GPUs, or the CPU, so its list is never empty.
 #
-# Its source, docstrings aside:
+# Source, without docstrings:
 #
 # *The library's own source, from `d2lblocks/devices.py`:*
 

@@ -584,9 +584,55 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 # ## In the library
 #
 # You do not have to copy the functions from this page: install the package with `pip install .` in a clone of the repository, and import them from `d2lblocks.init`.
+#
+# Source of these functions, without docstrings:
+#
+# *The library's own source, from `d2lblocks/init.py`:*
 
 # %%
-from d2lblocks import hardshrink_uniform_, init_42, init_constant, init_normal, init_xavier, my_init
+from torch import Tensor
+
+
+def init_normal(module: nn.Module, *, std: float = 0.01, generator: torch.Generator | None = None) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.get_parameter("weight"), std=std, generator=generator)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def init_constant(module: nn.Module, *, value: float = 1.0) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.constant_(module.get_parameter("weight"), value)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def init_xavier(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.get_parameter("weight"), generator=generator)
+
+
+def init_42(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.constant_(module.get_parameter("weight"), 42)
+
+
+def my_init(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
+    if isinstance(module, nn.Linear):
+        hardshrink_uniform_(module.get_parameter("weight"), generator=generator)
+
+
+@torch.no_grad()
+def hardshrink_uniform_(
+    tensor: Tensor,
+    bound: float = 10.0,
+    threshold: float = 5.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    if not 0 <= threshold <= bound:
+        raise ValueError(f"expected 0 <= threshold <= bound, but got threshold={threshold} and bound={bound}")
+    nn.init.uniform_(tensor, -bound, bound, generator=generator)
+    return tensor.masked_fill_(tensor.abs() < threshold, 0)
 
 # %% [markdown]
 # From here on, the page uses these functions instead of its own.

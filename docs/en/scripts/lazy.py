@@ -81,7 +81,7 @@ except RuntimeError as error:
 # 3. It calls `reset_parameters`, which draws the values, that is, fills the parameters with random numbers.
 # 4. It removes itself and changes the class of the layer from `nn.LazyLinear` to `nn.Linear`.
 #
-# (A picture: Three stages from left to right. Before: a LazyLinear whose weight and bias are uninitialized parameters, without shape or values. The first batch, of shape (2, 20): a hook reads the size of the last dimension, creates the memory, draws the values and removes itself. After: a Linear whose weight is the same Parameter object, now of shape (256, 20).)
+# (A picture: Three stages from top to bottom. Before: a LazyLinear(256) whose weight and bias have no shape and no values. The first batch, X of shape (2, 20): a hook of the layer reads the size, 20, makes the memory, draws the values, and removes itself. After: a Linear(20, 256) whose weight and bias are the same objects as before, now of shape (256, 20) and (256,).)
 #
 # The parameters stay the same objects.
 # They get a shape and values, and their class changes from `UninitializedParameter` to `Parameter`:
