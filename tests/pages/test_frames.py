@@ -5,10 +5,12 @@ import re
 import pytest
 
 from tests.page_runner import Page
-from tools.pages import project, topics
+from tools.generate.all_files import generated
+from tools.pages import ROOT, project, topics
 from tools.reading_time import END_OF_FIRST_READING, reading_time
 
-TOPICS = topics(project().pages())
+PAGES = project().pages()
+TOPICS = topics(PAGES)
 FRAME = re.compile(
     r"# .+\n\n(?:[^-#\n].+\n)+\n"
     r"- \*\*What you will be able to do:\*\* .+\n"
@@ -57,3 +59,9 @@ def test_a_topic_ends_with_a_table_and_the_next_step(page: Page) -> None:
     last = text_of(page).partition("\n## In short\n")[2]
     assert last.count("\n|") > 3
     assert re.search(r"\nNext: .*\[.+?\]\(.+?\)", last)
+
+
+@pytest.mark.parametrize("name", ["proof", "tables of scales", "glossary", "list of mistakes"])
+def test_a_generated_part_has_its_place(name: str) -> None:
+    """Without the two comments that mark it, nobody would notice that the part is missing."""
+    assert name in [part.name for part in generated(PAGES, ROOT)]

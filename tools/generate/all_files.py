@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.page_runner import Page, Snippet
 from tools.pages import topics
 
-from .generated import GeneratedFile, GeneratedPart
+from .generated import GeneratedFile, GeneratedPart, marks
 from .glossary import GLOSSARY, glossary
 from .gpu_record import TESTED, Record
 from .mistakes import MISTAKES, mistakes
@@ -19,12 +19,16 @@ from .script import SCRIPTS, script
 def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFile]:
     """Each part and each file, to be compared or written."""
     made: list[GeneratedPart | GeneratedFile] = [
-        GeneratedPart(root, HOME, "proof", proof(pages, root)),
-        GeneratedPart(root, INIT, "tables of scales", scale_tables(pages)),
         GeneratedPart(root, TESTED, "table of GPU runs", Record(pages, root).table()),
-        GeneratedPart(root, GLOSSARY, "glossary", glossary(pages, root)),
         GeneratedPart(root, MISTAKES, "list of mistakes", mistakes(pages, root)),
     ]
+    for place, name, lines in (
+        (HOME, "proof", proof(pages, root)),
+        (INIT, "tables of scales", scale_tables(pages)),
+        (GLOSSARY, "glossary", glossary(pages, root)),
+    ):
+        if has_place(root / place, name):
+            made.append(GeneratedPart(root, place, name, lines))
     for page in topics(pages, root):
         if not page.problems and all(map(parses, page.snippets)):
             stem = page.path.stem
@@ -32,6 +36,10 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
             made.append(GeneratedFile(root, f"{NOTEBOOKS}/{stem}.ipynb", cells))
             made.append(GeneratedFile(root, f"{SCRIPTS}/{stem}.py", partial(script, page)))
     return made
+
+
+def has_place(page: Path, name: str) -> bool:
+    return page.is_file() and marks(name)[0] in page.read_text("utf-8")
 
 
 def parses(snippet: Snippet) -> bool:
