@@ -11,7 +11,7 @@
 #
 # - **What you will be able to do:** save and load what a net has learned, continue a stopped training run as if it had not stopped, and tell which files are safe to open.
 # - **What you need:** Layers and modules and Parameters; for the library's functions, run `pip install .` in a clone of the repository.
-# - **How long it takes:** about 40 minutes up to Damaged files, which is all the next topic needs; about 105 minutes with everything and the exercises.
+# - **How long it takes:** about 40 minutes up to Damaged files, which is all the next topic needs; about 90 minutes with everything and the exercises.
 
 # %%
 import torch
@@ -43,7 +43,6 @@ print(torch.load("dict.pt"))
 #> {'x': tensor([0, 1, 2, 3]), 'y': tensor([0., 0., 0., 0.])}
 
 # %% [markdown]
-# A list comes back as a list, and a dictionary comes back with its keys.
 # The usual file names end in `.pt` or `.pth`; PyTorch accepts any name.
 
 # %% [markdown]
@@ -83,7 +82,6 @@ print(torch.equal(clone.eval()(X), Y))
 #> True
 
 # %% [markdown]
-# The new net gives the same output as the old one.
 # Call `eval()` before you compute predictions: it switches dropout and batch normalization to their evaluation mode.
 # This net has neither, so the call changes nothing here.
 
@@ -315,7 +313,7 @@ with zipfile.ZipFile("tied.pt") as file:
 #> ['tied/data.pkl', 'tied/data/0']
 
 # %% [markdown]
-# (A picture: Two files that hold the same tied weights. The left one is a zip archive written by torch.save. Its member tied/data.pkl is a pickle with the names 0.weight and 1.weight and their shapes; both names point to the member tied/data/0, which holds 20 numbers of 4 bytes. The right one is a safetensors file. It begins with the length of the header. Then comes the header, a text, which says that 0.weight has type F32 and shape 5 by 4 and is in bytes 0 to 80, and that 1.weight is 0.weight. After the header come the bytes.)
+# (A picture: Two files that hold the same tied weights. The left one is a zip archive. Its member tied/data.pkl is a pickle with the names 0.weight and 1.weight and their shapes; both names point to the member tied/data/0, which holds 20 numbers of 4 bytes. The right one is a safetensors file: the length of the header, the header and the bytes. The header is a text: 0.weight has type F32, shape 5 by 4 and bytes 0 to 80, and 1.weight is 0.weight.)
 #
 # The right side shows the same net in a safetensors file, as `save_parameters` writes it (its checksums are left out).
 # Its header is plain text, whereas `data.pkl` is a pickle, which can run code.
@@ -580,7 +578,7 @@ print(all(torch.equal(tensor, before[name]) for name, tensor in clone.state_dict
 #
 # Saving the net, the optimizer, the scheduler and the random states one by one is easy to get wrong.
 # Each call of `save_checkpoint` writes one file, with the states of all parts that you name and the random states of Python, NumPy, PyTorch and its GPUs.
-# `load_checkpoint` loads the last complete file and returns its step, or changes nothing and returns `None` if there is no file:
+# `load_checkpoint` loads the last complete file and returns its step; if there is no file, it changes nothing and returns `None`:
 
 # %%
 from d2lblocks import load_checkpoint, save_checkpoint
@@ -600,10 +598,11 @@ print(all(torch.equal(a, b) for a, b in zip(model.parameters(), unstopped.parame
 
 # %% [markdown]
 # The resumed net again equals the net that was never stopped.
-# A training program can have the same two lines, `load_checkpoint(...) or 0` and `train`, at every start.
+# A training program can run the lines from `done` on at every start: without a checkpoint, `done` is 0.
 #
 # By default, `save_checkpoint` keeps the last three checkpoints; `keep` sets another number.
-# If you pass a `loss`, it also keeps the checkpoint with the smallest one, which `load_checkpoint` loads with `"best"` instead of the default, `"last"`:
+# If you pass a `loss`, it also keeps the checkpoint with the smallest one.
+# The second argument `"best"` loads that one instead of the last:
 
 # %%
 for step, loss in enumerate([0.9, 0.2, 0.4, 0.3, 0.5], start=4):
@@ -645,7 +644,7 @@ print(restored)
 
 # %% [markdown]
 # Give each run a folder of its own.
-# Suppose that a folder still holds step 8 of an old run, and the new run saves step 3: the last checkpoint is then the old one, so `save_checkpoint` warns you.
+# If an old run left step 8 in the folder and the new run saves step 3, the last checkpoint is that of the old run, so `save_checkpoint` warns you.
 #
 # **Cost.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
 # Anything else is an error when you save, and the message says where it is.
@@ -681,8 +680,8 @@ except DamagedFileError as error:
 # `torch.load` and the safetensors library read such a file without an error: a `.pt` file has checksums, but `torch.load` does not compare them, and other safetensors files have none.
 # The table shows what happens with 20,000 small files that hold a net, a net with tied weights, or a net with its optimizer.
 # Each is damaged once: a bit is flipped, the description of the tensors is changed, or a part is cut off, left out, repeated, swapped or overwritten.
-# For `torch.load` and `safetensors`, `load_state_dict` follows, which may change some tensors before it finds one that does not fit.
-# The list below the table counts what is lost when writers are killed, and when several processes or threads save and load at the same time.
+# In the last two rows, `load_state_dict` follows, which may change some tensors before it finds one that does not fit.
+# The list below the table is about writers that are killed, and about processes or threads that save and load at the same time.
 #
 # | read by | refused | as saved | wrong values | refused, yet changed | crashed or hung | kinds of errors |
 # |---|--:|--:|--:|--:|--:|--:|
@@ -827,95 +826,9 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 # Before `os.replace` the path is the old file, and after it the new one.
 # `fsync` waits until the disk has the data, so one of the two complete files is there even after a power failure.
 #
-# The library's functions do the same.
+# The library's functions do the same, and keep the permissions of the old file (the code is in `d2lblocks/serialization/_files.py`).
 # If a writer is killed, its temporary file stays in the folder, and the next writer removes it.
 # Each writer locks its temporary file (if the system has such locks), so nobody removes a file that is still being written.
-#
-# Source of `replacing`, without docstrings:
-
-# %%
-try:
-    import fcntl
-except ImportError:  # on Windows, where a file that is open cannot be removed
-    fcntl = None
-
-# %% [markdown]
-# *The library's own source, from `d2lblocks/serialization/_files.py`:*
-
-# %%
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import BinaryIO
-
-FilePath = str | os.PathLike[str]
-_TEMPORARY = ".d2lblocks-{}.tmp"
-
-
-@contextmanager
-def replacing(path: FilePath) -> Iterator[BinaryIO]:
-    target = os.path.realpath(path)
-    exists = os.path.isfile(target)
-    if os.path.exists(target) and not exists:  # a device, which is written to, or a folder: an error
-        with open(path, "wb") as device:
-            yield device
-        return
-    folder = os.path.dirname(target)
-    temporary = None
-    try:
-        _remove_leftovers(folder)
-        file, temporary = _create(folder)
-        with file:
-            if exists:
-                with suppress(FileNotFoundError):  # another process has just removed it
-                    shutil.copymode(target, temporary)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            if fcntl:  # while it is open, and so is nobody's leftover
-                os.replace(temporary, target)
-        if not fcntl:
-            os.replace(temporary, target)
-        _sync_folder(folder)
-    except BaseException as error:
-        if temporary:
-            with suppress(OSError):
-                os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno:  # with the name that the caller knows
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
-        raise
-
-
-def _create(folder: str) -> tuple[BinaryIO, str]:
-    while True:
-        path = os.path.join(folder, _TEMPORARY.format(secrets.token_hex(8)))
-        file = open(path, "xb")
-        if fcntl:
-            with suppress(OSError):  # some network drives have no locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-        if os.path.exists(path):
-            return file, path
-        file.close()  # between the two lines another save took it for a leftover
-
-
-def _remove_leftovers(folder: str) -> None:
-    for path in Path(folder).glob(_TEMPORARY.format("*")) if fcntl else ():
-        with suppress(OSError), open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-
-
-def _sync_folder(folder: str) -> None:
-    if hasattr(os, "O_DIRECTORY"):
-        try:
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except PermissionError:  # one may write there, and not read
-            return
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 # %% [markdown]
 # ## When it goes wrong
@@ -1051,7 +964,7 @@ except RuntimeError as error:
 #> RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your storages to the CPU.
 
 # %% [markdown]
-# If this machine has fewer GPUs, the message is similar:
+# If this machine has GPUs, but fewer, the message is similar:
 
 # %%
 with mock.patch("torch.serialization.location_tag", return_value="cuda:1"):
@@ -1146,7 +1059,7 @@ torch.save(old.state_dict(), "state.pt")
 # %% [markdown]
 # ### `PytorchStreamReader failed reading zip archive`
 #
-# The file was cut off, and a zip archive has its table of contents at the end:
+# The file was cut off, and the table of contents at the end of the zip archive is missing:
 
 # %%
 Path("cut.pt").write_bytes(Path("mlp.pt").read_bytes()[:2000])
@@ -1258,12 +1171,12 @@ print(a, b)
 # %% [markdown]
 # The file holds a dictionary, and Python unpacks a dictionary into its keys.
 #
-# Fix: look up each entry by its key: `a, b = state["x"], state["y"]`.
+# Fix: look up each entry of the loaded `state` by its key: `a, b = state["x"], state["y"]`.
 
 # %% [markdown]
 # ### `Missing key(s) in state_dict`, and the same names with `module.`
 #
-# The file was saved from a wrapped net, and the same names are missing, and unexpected with `module.` or `_orig_mod.` at the beginning or, if only a part of the net was wrapped, in the middle:
+# The file was saved from a wrapped net, so the same names are missing, and unexpected with `module.` or `_orig_mod.` in them:
 
 # %%
 plain = nn.Sequential(nn.Linear(20, 3), nn.ReLU())
@@ -1445,7 +1358,7 @@ print(scores.weight is table.weight, scores.weight.data_ptr() == table.weight.da
 #> False True
 
 # %% [markdown]
-# If they were one tensor in the file, the two parameters still share its memory, so a comparison of values does not find this.
+# If they were one tensor in the file, the two parameters still share its memory, so a comparison of their values does not find the mistake.
 # `to_empty` also unties the weights of a net on the meta device.
 #
 # Fix: tie the weights again, or load without `assign=True`.
@@ -1537,12 +1450,14 @@ save_checkpoint("ordered", 1, net=before, optimizer=optimizer)
 saved = optimizer.state_dict()
 
 after, optimizer = ordered("kq")
+print(saved["param_groups"][0]["param_names"] == optimizer.param_groups[0]["param_names"])
+#> False
 optimizer.load_state_dict(saved)
 print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
 #> tensor([2.])
 
 # %% [markdown]
-# The gradient of `q` was 1, so its momentum should be 1.
+# The gradient of `q` was 1, so its momentum should be 1, but it is 2.
 #
 # Fix: register the layers in the old order, or use `save_checkpoint`, which finds the state of each parameter by name:
 
@@ -1552,18 +1467,13 @@ print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
 #> tensor([1.])
 
 # %% [markdown]
-# To notice it next time: compare the names, which an optimizer of `named_parameters()` saves but does not compare:
-
-# %%
-for old, new in zip(saved["param_groups"], optimizer.param_groups):
-    print(old["param_names"] == new["param_names"])
-#> False
+# To notice it next time: compare the names before you load, as above; an optimizer of `named_parameters()` saves them but does not compare them.
 
 # %% [markdown]
 # ### `param 'initial_lr' is not specified`, from a scheduler
 #
 # You passed `last_epoch` to a scheduler in order to resume a run, but it loads nothing.
-# It expects an entry `initial_lr` that an earlier scheduler has written into the optimizer.
+# It only expects an entry `initial_lr` that an earlier scheduler has written into the optimizer.
 
 # %%
 optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
