@@ -43,7 +43,7 @@ print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.
 #
 # <dfn>CUDA</dfn> is NVIDIA's software for computing on its GPUs; PyTorch uses the name `cuda` for AMD's GPUs as well.
 #
-# Each GPU is a separate device with its own memory.
+# Each GPU is a separate device, usually with its own memory (the GPU of a Mac shares that of the CPU).
 # `cuda` without an index means the current GPU, which is number 0 unless you change it.
 # The device does not have to exist: `torch.device` only creates a name, so the line above works without a GPU.
 #
