@@ -361,7 +361,7 @@ else:
 # **Watch out.** Two mistakes silently give wrong values:
 #
 # - You write to a pinned tensor before its copy is done.
-#   The GPU may then get the new values, or some of both.
+#   The GPU may then get the new values, or a mix of the old and the new ones.
 # - You read the result of `X.to("cpu", non_blocking=True)` too early.
 #   This call returns before the values have arrived, so without `torch.accelerator.synchronize()` you may read what was in that memory before.
 
