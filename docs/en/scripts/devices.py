@@ -4,11 +4,11 @@
 # This is the page "Devices" of d2lblocks as a script: made from the page, and executed.
 # It needs `torch`.
 #
-# You have a GPU, but your net trains as slowly as before, because everything still happens on the CPU.
+# You have a GPU, but your net trains as slowly as before, because the work is still done on the CPU.
 # Or you moved the net to the GPU, and now it stops with `Expected all tensors to be on the same device`.
 #
 # - **What you will be able to do:** put tensors and nets on a GPU, write code that runs with and without one, and measure how long the GPU takes.
-# - **What you need:** the first reading of Layers and modules, and what a buffer is; you can follow the page without a GPU.
+# - **What you need:** the first reading of Layers and modules, and what a buffer is; for the library's functions, run `pip install .` in a clone of the repository; you can follow the page without a GPU.
 # - **How long it takes:** about 20 minutes up to Copies and pinned memory, which is all you need to train on one GPU; about 45 minutes with everything and the exercises.
 
 # %%
@@ -17,15 +17,16 @@ from torch import nn
 
 # %% [markdown]
 # Some snippets need a GPU.
-# The tests run them on a machine that has one and skip them elsewhere, and a table shows when each of them last passed.
+# The tests run them on a machine that has one and skip them elsewhere.
+# A table shows when each of them last passed, and which have not been run yet.
 
 # %% [markdown]
 # ## Device names and indices
 #
 # Before you can put a tensor on a GPU, you have to name the GPU.
-# A <dfn>device</dfn> is hardware that stores tensors in its own memory and computes with them, such as the CPU or a GPU.
+# A <dfn>device</dfn> is the place where a tensor is stored and where operations on it run, usually hardware such as the CPU or a GPU.
 # `torch.device` is the name of a device: a type, and an index if there are several devices of that type.
-# A <dfn>device index</dfn> is the number, counted from 0, that tells devices of one type apart, such as the 1 in `cuda:1`.
+# A <dfn>device index</dfn> is the number of a device among those of its type, such as the 1 in `cuda:1`; the first device has the number 0.
 
 # %%
 print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.device("cuda:1"))
@@ -38,16 +39,19 @@ print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.
 # - `cuda` means a GPU from NVIDIA or AMD.
 # - `mps` means the GPU of a Mac.
 # - `xpu` means a GPU from Intel.
+# - `meta` means no hardware at all; a section below is about it.
 #
 # <dfn>CUDA</dfn> is NVIDIA's software for computing on its GPUs; PyTorch uses the name `cuda` for AMD's GPUs as well.
 #
-# Each GPU is a separate device with its own memory.
+# Each GPU is a separate device, usually with its own memory (the GPU of a Mac shares that of the CPU).
 # `cuda` without an index means the current GPU, which is number 0 unless you change it.
-# The device need not exist: `torch.device` only creates a name, so the line above works without a GPU.
+# The device does not have to exist: `torch.device` only creates a name, so the line above works without a GPU.
 #
 # You do not want to change your code for each brand of GPU.
-# An <dfn>accelerator</dfn> is the type of GPU, or of similar hardware, that a build of PyTorch supports; each build supports at most one.
-# [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you that type and how many such devices there are:
+# PyTorch comes in several builds (for CUDA, for a Mac and so on), and each of them supports at most one type of GPU.
+# An <dfn>accelerator</dfn> is the type of GPU, or of similar hardware, that a build of PyTorch supports.
+# [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you that type and how many such devices there are.
+# On a machine with one NVIDIA GPU, these are `cuda` and 1; the snippet checks what holds on every machine:
 
 # %%
 accelerator = torch.accelerator.current_accelerator()
@@ -96,7 +100,7 @@ print(Y.device == Z.device)
 # %% [markdown]
 # To move an existing tensor, call `.to`.
 # It returns a tensor on the new device and does not change the original.
-# (The device `meta` stands in for a GPU here, so that the snippet runs on every machine; a section below is about it.)
+# (The device `meta` stands in for a GPU here, so that the snippet runs on every machine.)
 
 # %%
 meta = X.to("meta")
@@ -104,7 +108,7 @@ print(X.device, meta.device)
 #> cpu meta
 
 # %% [markdown]
-# If the tensor is already on that device, `.to` copies nothing and returns the same object:
+# If the tensor is already on that device, `.to` copies nothing and returns the same object, unless you pass `copy=True`:
 
 # %%
 print(X.to("cpu") is X, X.to("cpu", copy=True) is X)
@@ -122,8 +126,8 @@ except RuntimeError as error:
 #> RuntimeError: Tensor on device meta is not on the expected device cpu!
 
 # %% [markdown]
-# There are two exceptions.
-# An elementwise operation accepts a CPU tensor without dimensions, as it accepts a Python number.
+# There are two exceptions (and more on the meta device).
+# An elementwise operation accepts a zero-dimensional CPU tensor, such as `torch.tensor(2.0)`, just as it accepts a Python number.
 # In `X[index]`, an index on the CPU is moved for you, at the cost of a copy.
 #
 # On a real GPU it looks like this:
@@ -197,7 +201,7 @@ print(net.weight.device.type == device.type)
 #
 # A tensor on the *meta* device has a shape, a dtype and a device, but no memory and no values.
 # An operation on it computes only the shape and dtype of the result.
-# So you can ask how large a net is even if it fits in no memory that you have:
+# So you can ask how large a net is even if it would not fit in your memory:
 
 # %%
 with torch.device("meta"):
@@ -210,7 +214,7 @@ print(f"{gib:.1f} GiB")
 #> 9.3 GiB
 
 # %% [markdown]
-# The net would need 9.3 GiB for its parameters, and this snippet used none of it.
+# The net would need 9.3 GiB for its parameters, and this snippet used no memory for them.
 #
 # The meta device also replaces a GPU in a test.
 # If `forward` creates a tensor without a `device`, or with `device="cpu"`, that tensor meets a meta tensor, and an elementwise operation raises an error:
@@ -240,10 +244,10 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 #> meta
 
 # %% [markdown]
-# Matrix products without a bias and convolutions accept a mix of both devices (in PyTorch 2.13).
+# Convolutions, and matrix products without a bias, accept a CPU tensor together with a meta tensor (in PyTorch 2.13).
 # So your test should also check the device of the output.
 #
-# **The price.** A meta tensor has no values: `.item()`, `.tolist()`, an `if` and `.cpu()` raise an error, and `print` shows `...`.
+# **Cost.** A meta tensor has no values: `.item()`, `.tolist()`, `.cpu()` and an `if` on its value raise an error, and `print` shows `...`.
 # To give such a net memory and values, see lazy initialization.
 
 # %% [markdown]
@@ -251,8 +255,8 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 #
 # You measure how long a matrix product takes on a GPU, and the time is impossibly short.
 #
-# The <dfn>host</dfn> is the CPU with the main memory, where Python runs and from where it gives work to the GPU.
-# A <dfn>stream</dfn> is a queue of work for a GPU, which the GPU does in the order in which the host added it.
+# The <dfn>host</dfn> is the CPU with the main memory: Python runs there and gives work to the GPU.
+# A <dfn>stream</dfn> is a queue of work that a GPU does in the order in which the host added it.
 # A call such as `X @ Y` only adds work to a stream, and Python continues at once with the next line.
 # <dfn>Asynchronous execution</dfn> means that the host does not wait for the GPU to finish an operation before it continues.
 # Python waits when it needs a value: at `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
@@ -287,6 +291,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
+# The snippet takes the smallest of five times, because other programs can only make a time longer.
 # Asking for the product takes less time than computing it.
 # Speed has the times that we measured on a GPU.
 #
@@ -296,13 +301,13 @@ else:
 # It synchronizes, warms up and repeats for you.
 # On the CPU it uses one thread unless you set `num_threads=`.
 #
-# **Hidden waits.** A copy from ordinary memory also makes Python wait, and so do `X[mask]`, `nonzero` and `torch.equal`.
-# `torch.cuda.set_sync_debug_mode("warn")` warns at each such place.
+# **Hidden waits.** A copy to the GPU also makes Python wait (unless you use pinned memory and `non_blocking=True`), and so do `X[mask]`, `nonzero` and `torch.equal`.
+# `torch.cuda.set_sync_debug_mode("warn")` warns at most such places.
 #
 # **Errors appear late.** An error on the GPU, such as an index out of range, is reported by the next line that waits, which is often the wrong one.
-# Run the program again with `CUDA_LAUNCH_BLOCKING=1` in the environment to see the line that caused the error.
+# To see the line that caused the error, run the program again as `CUDA_LAUNCH_BLOCKING=1 python train.py`.
 #
-# **The price of printing the loss.** A training loop that prints its loss at every step waits at every step.
+# **The cost of printing the loss.** A training loop that prints its loss at every step waits at every step.
 # The GPU does nothing while Python prints, and Python does nothing while the GPU computes.
 # Add up the losses on the GPU instead, and read the sum once in many steps:
 
@@ -326,14 +331,20 @@ for step in range(1, 101):
 # ## Copies and pinned memory
 #
 # The GPU computes fast, but each batch first has to get there.
-# Main memory and GPU memory are connected by a bus, which is many times slower than either memory.
+# Main memory and GPU memory are connected by a bus, which is much slower than both memories.
 #
+# <<<<<<< HEAD
 # <dfn>Pinned memory</dfn> is main memory that the operating system may not swap out, so that a GPU can fetch data from it without the help of the CPU.
 # Data in ordinary memory has to be copied into pinned memory first: by you, with `pin_memory()`, or by the GPU's driver, which keeps a staging buffer for this.
+# =======
+# The operating system can move ordinary memory to another place or to the disk at any time.
+# <dfn>Pinned memory</dfn> is main memory that the operating system never moves, so that a GPU can fetch data from it without the help of the CPU.
+# Data in ordinary memory has to be copied into pinned memory first:
+# >>>>>>> m4
 #
 # (A picture: The CPU and its memory at the top, the GPU and its memory at the bottom, and between them the bus, which is much slower than either memory. There are two ways down. From X in ordinary memory, the CPU copies the values into a staging buffer, which is pinned memory, and Python waits; from there they cross the bus. From X.pin_memory(), a copy of X in pinned memory, the GPU fetches the values over the bus, and with non_blocking=True Python goes on. Both ways lead to X.to(device). From there an arrow leads to X @ weight: the GPU computes with its own memory, which is fast.)
 #
-# If the source is pinned and you pass `non_blocking=True`, a copy to the GPU only joins the queue, and Python continues at once:
+# If the source is pinned and you pass `non_blocking=True`, PyTorch only puts the copy into the queue, and Python continues at once:
 #
 # *Needs a CUDA GPU.*
 
@@ -347,21 +358,22 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# Pinning is itself a copy that Python has to wait for.
-# So it pays off only if it happens in the background, as with `DataLoader(..., pin_memory=True)`.
+# Pinning is itself a copy that Python has to wait for, so it saves the most time in the background, as with `DataLoader(..., pin_memory=True)`.
 # Speed compares the kinds of copies on one GPU and has the command that measures them on yours.
 #
-# **The price.** The rest of the system cannot use pinned memory for anything else.
+# **Cost.** The rest of the system cannot use pinned memory for anything else.
 #
-# **Watch out.** Two mistakes give wrong values without an error:
+# **Watch out.** Two mistakes silently give wrong values:
 #
-# - You write to a pinned tensor before its copy is done. The GPU then gets the new values.
-# - You read the result of `X.to("cpu", non_blocking=True)` too early. This call returns before the values have arrived, so without `torch.accelerator.synchronize()` you may read what was in that memory before.
+# - You write to a pinned tensor before its copy is done.
+#   The GPU may then get the new values, or a mix of the old and the new ones.
+# - You read the result of `X.to("cpu", non_blocking=True)` too early.
+#   This call returns before the values have arrived, so without `torch.accelerator.synchronize()` you may read what was in that memory before.
 
 # %% [markdown]
 # ## Autocast
 #
-# Many GPUs have special hardware for matrix products, called tensor cores by NVIDIA, which multiplies 16-bit numbers many times faster than 32-bit numbers.
+# Many GPUs have special hardware for matrix products (NVIDIA calls it tensor cores) that multiplies 16-bit numbers many times faster than 32-bit numbers.
 # Autocast uses this hardware and leaves the parameters in `float32`.
 # Matrix products run in the shorter dtype.
 # Operations that need range and precision, such as a loss, run in `float32`:
@@ -383,9 +395,9 @@ print(net.weight.grad.dtype)
 # `bfloat16` has the same range as `float32`.
 # `float16` has a smaller range, so small gradients become 0: use a `torch.amp.GradScaler` with it, which prevents that.
 #
-# Without autocast, `torch.set_float32_matmul_precision("high")` lets `float32` products use tensor cores, with fewer digits.
+# Without autocast, `torch.set_float32_matmul_precision("high")` lets `float32` products use tensor cores, which round the inputs to fewer digits.
 #
-# **The price.** With either method, CPU and GPU differ in the last digits, so compare their results with `torch.allclose`.
+# **Cost.** With either method, the results keep only about three digits, so compare them with `torch.allclose(a, b, rtol=1e-2, atol=1e-2)`.
 
 # %% [markdown]
 # ## Two GPUs
@@ -415,12 +427,17 @@ else:
 # ## In the library
 #
 # `d2lblocks.devices` has five functions.
-# `cpu` and `gpu` name a device, and `gpu` does so whether or not the device exists.
+# To use them, write `from d2lblocks import cpu, gpu, num_gpus, try_all_gpus, try_gpu`.
+# `cpu` and `gpu` name a device; `gpu` gives a name even if there is no such device.
 # `num_gpus` counts the GPUs.
-# `try_gpu` returns a device that exists: the GPU with this index, or the CPU if there is none.
+# `try_gpu(i)` returns a device that exists: GPU number `i`, or the CPU if there is no such GPU.
 # `try_all_gpus` returns all GPUs, or the CPU, so its list is never empty.
 #
+# <<<<<<< HEAD
 # Source, without docstrings:
+# =======
+# Source of these functions, without docstrings:
+# >>>>>>> m4
 #
 # *The library's own source, from `d2lblocks/devices.py`:*
 
@@ -459,7 +476,7 @@ print(try_gpu(num_gpus()))
 #> cpu
 
 # %% [markdown]
-# Unlike the sketch above, `try_gpu` also refuses an index that cannot be meant:
+# Unlike the short version at the beginning of the page, the library's `try_gpu` also refuses a negative index:
 
 # %%
 try:
@@ -470,7 +487,7 @@ except ValueError as error:
 
 # %% [markdown]
 # When to use something else: a program that is meant for one kind of device should name it, as in `torch.device("cuda")`, and fail if it does not exist.
-# An error is often better than hours of training on a much slower CPU that nobody noticed.
+# An error is often better than hours of training on the much slower CPU without anybody noticing.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -510,11 +527,13 @@ except (AssertionError, RuntimeError):
 
 # %% [markdown]
 # Fix: use `try_gpu()`, or install the [build](https://pytorch.org/get-started/locally/) for your GPU.
-# Next time: print `torch.accelerator.is_available()` before you start a long run.
 
 # %%
 print(torch.ones(2, device=try_gpu(num_gpus())).device)
 #> cpu
+
+# %% [markdown]
+# To notice it next time: print `torch.accelerator.is_available()` before you start a long run.
 
 # %% [markdown]
 # ### The tensor did not move
@@ -555,11 +574,13 @@ except RuntimeError as error:
 # %% [markdown]
 # Fix: move the batch.
 # In `forward`, create tensors with `rand_like`, `X.new_zeros(...)` or `device=X.device`.
-# Next time: test the module on the meta device, as in exercise 6.
 
 # %%
 print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 #> meta
+
+# %% [markdown]
+# To notice it next time: test the module on the meta device, as in exercise 6.
 
 # %% [markdown]
 # ### `Expected all tensors to be on the same device` at `optimizer.step()`
@@ -569,7 +590,8 @@ print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 # `optimizer.load_state_dict` puts each of them on the device where its parameter is *at that moment*.
 # If you move the net later, the parameters and the momentum are on different devices at the next step.
 #
-# Here the net is on the meta device when the state is loaded, so the momentum goes there too:
+# The snippet does not make the mistake; it shows where the momentum goes.
+# The state was saved from a net on the CPU, but the momentum goes to the meta device, because the net is there when the state is loaded:
 
 # %%
 def resumed(device):
@@ -648,9 +670,9 @@ print(constant.plain.device, constant.buffer.device)
 # %% [markdown]
 # ### `CUDA out of memory`: memory grows with every step
 #
-# Training runs for a while, and then the GPU raises `torch.OutOfMemoryError: CUDA out of memory`.
-# A loss refers to the whole graph that it was computed with.
-# A sum of losses refers to the graphs of all of them, so none of that memory can be freed:
+# A program runs for a while, and then the GPU raises `torch.OutOfMemoryError: CUDA out of memory`.
+# A loss refers to the whole graph that it was computed with, and a sum of losses to the graphs of all of them.
+# In an evaluation without `torch.no_grad()`, none of that memory can be freed; in training, `backward` frees most of each graph, and the rest adds up:
 
 # %%
 layer, total = nn.Linear(4, 1), 0.0
@@ -662,7 +684,6 @@ print(total.requires_grad)
 # %% [markdown]
 # Fix: detach a value that you only want to look at.
 # `detach()` does not wait for the GPU, and `item()` does.
-# Next time: check that `total.requires_grad` is `False`.
 
 # %%
 layer, total = nn.Linear(4, 1), torch.zeros(())
@@ -673,6 +694,8 @@ print(total.requires_grad)
 
 # %% [markdown]
 # The same happens with a list of outputs, and with a buffer that keeps its graph.
+#
+# To notice it next time: check that `total.requires_grad` is `False`.
 
 # %% [markdown]
 # ## Exercises
@@ -686,9 +709,9 @@ print(total.requires_grad)
 # #### Solution
 
 # %% [markdown]
-# It takes some microseconds to give a product of any size to the GPU.
-# The CPU finishes a small product before the GPU has even received it.
-# So the larger the product, the more the GPU gains (measured on one GPU).
+# It takes some microseconds to give even a small product to the GPU, and the CPU finishes it before the GPU has received it.
+# The larger the product, the more the GPU gains (measured on one GPU).
+# In the snippet, `X=X` keeps the `X` of this pass through the loop.
 #
 # *Needs a CUDA GPU.*
 
@@ -769,13 +792,13 @@ else:
 # %% [markdown]
 # ### Exercise 4
 #
-# Compute two products on two equal GPUs at the same time, and compare the time with that of both on one GPU.
+# Compute two products on two equal GPUs at the same time, and compare the time with that of the same two products on one GPU.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Ask for both products before you wait for either.
+# Ask for both products first, and only then wait for the results.
 #
 # *Needs 2 CUDA GPUs.*
 
@@ -798,7 +821,8 @@ if torch.cuda.device_count() >= 2:
         return time.perf_counter() - start
 
 
-    one, two = (min(time_of(first, other) for _ in range(5)) for other in (first, second))
+    one = min(time_of(first, first) for _ in range(5))
+    two = min(time_of(first, second) for _ in range(5))
     print(two < one)
     #> True
 else:
@@ -814,8 +838,8 @@ else:
 # #### Solution
 
 # %% [markdown]
-# Gradients and both moments are each as large as the trained parameters, so these need four times the memory of the parameters.
-# Activations come on top of that, and they grow with the batch.
+# The gradients and both moments are each as large as the trained parameters, so all four together need four times the memory of these parameters.
+# Training also needs memory for the outputs of all layers (the activations), which grows with the batch.
 
 # %%
 def training_bytes(make):
@@ -845,7 +869,7 @@ print(f"{training_bytes(model) / 2**30:.1f} GiB")
 
 # %% [markdown]
 # Build the module on the meta device, call it with a meta input, and check the device of the output.
-# A tensor created on the CPU either raises an error when it meets a meta tensor, or it is the output, and the check finds it.
+# A tensor created on the CPU usually raises an error when it meets a meta tensor; if it is the output itself, the check finds it.
 
 # %%
 def check_devices(make, *shape):
@@ -863,7 +887,7 @@ except RuntimeError:
 #> caught
 
 # %% [markdown]
-# **The price.** This test does not work for a module that reads values, because a meta tensor has none.
+# **Cost.** This test does not work for a module that reads values, because a meta tensor has none.
 # It also misses a matrix product of a CPU tensor and a meta tensor, which PyTorch accepts.
 
 # %% [markdown]
@@ -887,4 +911,5 @@ except RuntimeError:
 # The functions of this page: `d2lblocks.devices`.
 # All tables on one page: Cheat sheet.
 #
-# Next: When it goes wrong, the mistakes of all topics by message and by symptom, because this was the last topic.
+# This was the last topic.
+# Next: When it goes wrong, to look up the mistakes of all topics by message and by symptom.

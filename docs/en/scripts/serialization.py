@@ -197,7 +197,7 @@ print(list(state))
 #> ['0._orig_mod.weight', '0._orig_mod.bias']
 
 # %% [markdown]
-# To remove every wrapper, wherever it is in the name, leave out the words `module` and `_orig_mod` of each name:
+# To remove every wrapper, wherever it is in the name, remove the words `module` and `_orig_mod` from each name:
 
 # %%
 def unwrapped(state):
@@ -219,7 +219,8 @@ print(MLP().load_state_dict(unwrapped(twice)))
 # %% [markdown]
 # ## Loading part of a net into another net
 #
-# To reuse the first layer of a trained net in a net for another task, copy its own `state_dict`, which every layer has because it is a module:
+# You want to reuse the first layer of a trained net in a net for another task.
+# Every layer is a module, so it has a `state_dict` of its own:
 
 # %%
 other = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 3))
@@ -282,7 +283,7 @@ print(table.weight.detach().unique())
 #
 # The <dfn>storage</dfn> of a tensor is the block of memory that holds its values; several tensors can share one storage.
 # A <dfn>view</dfn> is a tensor that shares the storage of another tensor, for example a slice such as `X[:1]`.
-# `torch.save` writes the whole storage, so that tensors that share a storage before saving still share it after loading.
+# `torch.save` writes the whole storage, so tensors that shared it before saving still share it after loading.
 # A view of one value can therefore make a file of four megabytes:
 
 # %%
@@ -1226,7 +1227,8 @@ except RuntimeError as error:
 # %% [markdown]
 # ### `Unexpected key(s) in state_dict`: a buffer that was `None`
 #
-# Your module registers a buffer as `None`, which has no entry in the state dict, and assigns a tensor at the first call:
+# Your module registers a buffer as `None` and assigns a tensor at the first call.
+# Only then does the state dict have an entry for it:
 
 # %%
 class Centered(nn.Module):
