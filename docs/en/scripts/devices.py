@@ -333,14 +333,9 @@ for step in range(1, 101):
 # The GPU computes fast, but each batch first has to get there.
 # Main memory and GPU memory are connected by a bus, which is much slower than both memories.
 #
-# <<<<<<< HEAD
-# <dfn>Pinned memory</dfn> is main memory that the operating system may not swap out, so that a GPU can fetch data from it without the help of the CPU.
-# Data in ordinary memory has to be copied into pinned memory first: by you, with `pin_memory()`, or by the GPU's driver, which keeps a staging buffer for this.
-# =======
 # The operating system can move ordinary memory to another place or to the disk at any time.
 # <dfn>Pinned memory</dfn> is main memory that the operating system never moves, so that a GPU can fetch data from it without the help of the CPU.
-# Data in ordinary memory has to be copied into pinned memory first:
-# >>>>>>> m4
+# Data in ordinary memory has to be copied into pinned memory first: by you, with `pin_memory()`, or by the GPU's driver, which keeps a staging buffer for this.
 #
 # (A picture: The CPU and its memory at the top, the GPU and its memory at the bottom, and between them the bus, which is much slower than either memory. There are two ways down. From X in ordinary memory, the CPU copies the values into a staging buffer, which is pinned memory, and Python waits; from there they cross the bus. From X.pin_memory(), a copy of X in pinned memory, the GPU fetches the values over the bus, and with non_blocking=True Python goes on. Both ways lead to X.to(device). From there an arrow leads to X @ weight: the GPU computes with its own memory, which is fast.)
 #
@@ -433,11 +428,7 @@ else:
 # `try_gpu(i)` returns a device that exists: GPU number `i`, or the CPU if there is no such GPU.
 # `try_all_gpus` returns all GPUs, or the CPU, so its list is never empty.
 #
-# <<<<<<< HEAD
-# Source, without docstrings:
-# =======
 # Source of these functions, without docstrings:
-# >>>>>>> m4
 #
 # *The library's own source, from `d2lblocks/devices.py`:*
 
