@@ -836,14 +836,22 @@ else:
 def training_bytes(make):
     with torch.device("meta"):
         net = make()
-    trained = sum(p.numel() * p.element_size() for p in net.parameters() if p.requires_grad)
-    frozen = sum(p.numel() * p.element_size() for p in net.parameters() if not p.requires_grad)
+    trained = sum(
+        p.numel() * p.element_size() for p in net.parameters() if p.requires_grad
+    )
+    frozen = sum(
+        p.numel() * p.element_size()
+        for p in net.parameters()
+        if not p.requires_grad
+    )
     return 4 * trained + frozen
 
 
 def model():
     blocks = (nn.TransformerEncoderLayer(1024, 16, 4096) for _ in range(24))
-    return nn.Sequential(nn.Embedding(50_000, 1024), *blocks, nn.Linear(1024, 50_000))
+    return nn.Sequential(
+        nn.Embedding(50_000, 1024), *blocks, nn.Linear(1024, 50_000)
+    )
 
 
 print(f"{training_bytes(model) / 2**30:.1f} GiB")

@@ -403,7 +403,9 @@ figure, axes = plt.subplots(2, 3, figsize=(8, 4), sharex=True, sharey=True)
 figure.set_layout_engine("constrained")
 for axis, (title, weight) in zip(axes.flat, weights.items()):
     axis.hist(weight.flatten(), bins=24, range=(-0.25, 0.25), histtype="stepfilled")
-    axis.vlines([-1 / 16, 1 / 16], 0, 7500, color="gray", linestyle="--", linewidth=0.8)
+    axis.vlines(
+        [-1 / 16, 1 / 16], 0, 7500, color="gray", linestyle="--", linewidth=0.8
+    )
     axis.set(title=title, ylim=(0, 7500), yticks=[])
 figure.savefig("plot-initializers.svg", metadata={"Date": None})
 
@@ -704,7 +706,9 @@ print(bool((tower[3].weight == 0).any()))
 
 # %%
 with torch.device("meta"):
-    large = nn.Sequential(nn.Linear(100_000, 100_000), nn.ReLU(), nn.Linear(100_000, 1))
+    large = nn.Sequential(
+        nn.Linear(100_000, 100_000), nn.ReLU(), nn.Linear(100_000, 1)
+    )
 print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 #> zeros_
 
@@ -866,7 +870,9 @@ def wide_scales(activation, gain, depth):
         A = activation(H)
         (slope,) = torch.autograd.grad(A.sum(), H)
         sizes.append((density @ A.detach().square()).sqrt().item())
-        gradients.append(gradients[-1] * gain * (density @ slope.square()).sqrt().item())
+        gradients.append(
+            gradients[-1] * gain * (density @ slope.square()).sqrt().item()
+        )
     return sizes, gradients
 
 
@@ -875,7 +881,11 @@ gains = {"0.8": 0.8, "1.0": 1.0, "√2": 2**0.5, "1.67": 5 / 3, "2.0": 2.0}
 print("layers", *after)
 #> layers 1 2 5 10 20 50
 for at, kind in enumerate(("sizes", "gradients")):
-    for name, activation in {"none": lambda H: H, "tanh": torch.tanh, "ReLU": torch.relu}.items():
+    for name, activation in {
+        "none": lambda H: H,
+        "tanh": torch.tanh,
+        "ReLU": torch.relu,
+    }.items():
         for label, gain in gains.items():
             values = wide_scales(activation, gain, 50)[at]
             print(name, label, kind, *(f"{values[layer]:.1e}" for layer in after))
@@ -1303,18 +1313,28 @@ print(bool(net[0].f[2].weight.grad.any()), bool(net[0].f[0].weight.grad.any()))
 from functools import partial
 
 blocks = 4
-net = nn.Sequential(*(nn.TransformerEncoderLayer(32, 4, 64) for _ in range(blocks)))
+net = nn.Sequential(
+    *(nn.TransformerEncoderLayer(32, 4, 64) for _ in range(blocks))
+)
 small = partial(nn.init.normal_, std=0.02)
 rules = {
     nn.Linear: {"weight": small, "bias": nn.init.zeros_},
-    nn.MultiheadAttention: {"in_proj_weight": small, "in_proj_bias": nn.init.zeros_},
+    nn.MultiheadAttention: {
+        "in_proj_weight": small,
+        "in_proj_bias": nn.init.zeros_,
+    },
 }
 report = init_by_type(net, rules)
-ends = [name for name in report if name.endswith(("out_proj.weight", "linear2.weight"))]
+ends = [
+    name for name in report if name.endswith(("out_proj.weight", "linear2.weight"))
+]
 for name in ends:
     nn.init.normal_(net.get_parameter(name), std=0.02 / (2 * blocks) ** 0.5)
 
-print(len(ends), [name for name in report if report[name] is None and "norm" not in name])
+print(
+    len(ends),
+    [name for name in report if report[name] is None and "norm" not in name],
+)
 #> 8 []
 ratio = net[0].linear1.weight.std() / net[0].linear2.weight.std()
 print(f"{ratio.item():.0f} {(2 * blocks) ** 0.5:.0f}")

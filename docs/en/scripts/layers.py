@@ -490,7 +490,9 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 class Experts(nn.Module):
     def __init__(self):
         super().__init__()
-        self.experts = nn.ModuleDict({"small": MyLinear(5, 3), "large": MyLinear(5, 3)})
+        self.experts = nn.ModuleDict(
+            {"small": MyLinear(5, 3), "large": MyLinear(5, 3)}
+        )
         self.scales = nn.ParameterList(nn.Parameter(torch.ones(3)) for _ in range(2))
 
     def forward(self, X, name):
@@ -764,7 +766,10 @@ print(len(list(Listed().parameters())))
 
 # %%
 held = nn.ParameterList([torch.zeros(2), nn.Buffer(torch.zeros(2))])
-print([(name, parameter.requires_grad) for name, parameter in held.named_parameters()], list(held.buffers()))
+print(
+    [(name, parameter.requires_grad) for name, parameter in held.named_parameters()],
+    list(held.buffers()),
+)
 #> [('0', True), ('1', True)] []
 
 # %% [markdown]
@@ -785,7 +790,9 @@ class Constants(nn.Module):
         return X + self.pair[0].sum() + self.get_buffer("constant1").sum()
 
 
-print([name for name, _ in Constants().named_buffers()], list(Constants().parameters()))
+print(
+    [name for name, _ in Constants().named_buffers()], list(Constants().parameters())
+)
 #> ['pair', 'constant0', 'constant1'] []
 
 # %% [markdown]
@@ -922,7 +929,9 @@ print(Buffered().double()(X.double()).dtype)
 class Rounded(nn.Module):
     def __init__(self):
         super().__init__()
-        self.frequencies = nn.Buffer(10000.0 ** (-torch.arange(0, 32, 2) / 32), persistent=False)
+        self.frequencies = nn.Buffer(
+            10000.0 ** (-torch.arange(0, 32, 2) / 32), persistent=False
+        )
 
     def forward(self, length):
         positions = torch.arange(length, device=self.frequencies.device)
@@ -1267,7 +1276,9 @@ print(nn.Buffer(torch.tensor([0, 1])))
 class QuadraticForm(nn.Module):
     def __init__(self, in_features, out_features):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(out_features, in_features, in_features))
+        self.weight = nn.Parameter(
+            torch.empty(out_features, in_features, in_features)
+        )
         nn.init.normal_(self.weight, std=1 / in_features)
 
     def forward(self, X):
@@ -1342,7 +1353,9 @@ class RunningCenter(nn.Module):
     def __init__(self, features, momentum=0.1, *, device=None, dtype=None):
         super().__init__()
         self.momentum = momentum
-        self.running_mean = nn.Buffer(torch.zeros(features, device=device, dtype=dtype))
+        self.running_mean = nn.Buffer(
+            torch.zeros(features, device=device, dtype=dtype)
+        )
 
     def forward(self, X):
         if not self.training:
@@ -1357,7 +1370,10 @@ center = RunningCenter(5)
 for _ in range(200):
     Y = center(torch.rand(64, 5))
 center.eval()
-print(torch.equal(center(X)[:1], center(X[:1])), center.running_mean.round(decimals=1))
+print(
+    torch.equal(center(X)[:1], center(X[:1])),
+    center.running_mean.round(decimals=1),
+)
 #> True tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.5000])
 
 # %% [markdown]
@@ -1434,7 +1450,9 @@ print(torch.equal(again(X), new(X)))
 from torch.func import functional_call, grad, vmap
 
 layer = MyLinear(5, 3)
-parameters = {name: parameter.detach() for name, parameter in layer.named_parameters()}
+parameters = {
+    name: parameter.detach() for name, parameter in layer.named_parameters()
+}
 
 
 def loss(parameters, x):

@@ -269,7 +269,9 @@ print(torch.equal(torch.rand(1), after_sized))
 # In this net, the second convolution expects 9 channels but gets 8:
 
 # %%
-net = nn.Sequential(nn.LazyConv2d(8, kernel_size=3), nn.ReLU(), nn.Conv2d(9, 4, kernel_size=3))
+net = nn.Sequential(
+    nn.LazyConv2d(8, kernel_size=3), nn.ReLU(), nn.Conv2d(9, 4, kernel_size=3)
+)
 try:
     apply_init(net, torch.rand(1, 3, 32, 32))
 except RuntimeError as error:
@@ -441,7 +443,12 @@ print(torch.equal(net[0].weight, before))
 
 # %%
 refused = []
-for kind in (torch.optim.SGD, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad):
+for kind in (
+    torch.optim.SGD,
+    torch.optim.AdamW,
+    torch.optim.RMSprop,
+    torch.optim.Adagrad,
+):
     try:
         kind(nn.LazyLinear(8).parameters(), lr=0.1)
     except ValueError:
@@ -495,7 +502,8 @@ before = torch.get_rng_state()
 layer = nn.utils.skip_init(nn.Linear, 20, 3)
 print(layer.weight.shape, torch.equal(torch.get_rng_state(), before))
 #> torch.Size([3, 20]) True
-layer.load_state_dict(sized.state_dict())  # that of the nn.Linear(20, 3) in "Saving and loading"
+# The state dict of the nn.Linear(20, 3) in "Saving and loading":
+layer.load_state_dict(sized.state_dict())
 print(torch.equal(layer(X), sized(X)))
 #> True
 
@@ -557,7 +565,13 @@ with torch.device("meta"):
 net.load_state_dict(torch.load("tied.pt"), assign=True)
 print(net.scores.weight is net.table.weight)
 #> False
-print([name for name, tensor in (*net.named_parameters(), *net.named_buffers()) if tensor.is_meta])
+print(
+    [
+        name
+        for name, tensor in (*net.named_parameters(), *net.named_buffers())
+        if tensor.is_meta
+    ]
+)
 #> ['scale']
 
 # %% [markdown]
@@ -829,7 +843,11 @@ except ValueError as error:
 # Fix: do a dry run first.
 
 # %%
-print(sum(parameter.numel() for parameter in apply_init(nn.LazyLinear(3), X).parameters()))
+print(
+    sum(
+        parameter.numel() for parameter in apply_init(nn.LazyLinear(3), X).parameters()
+    )
+)
 #> 63
 
 # %% [markdown]
@@ -1161,7 +1179,9 @@ dist.destroy_process_group()
 # You could compute their input sizes from the layers before them, but a layer does not know the layers before it: it sees only its own input.
 
 # %%
-net = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.LazyLinear(32), nn.LazyLinear(10))
+net = nn.Sequential(
+    nn.Linear(20, 64), nn.ReLU(), nn.LazyLinear(32), nn.LazyLinear(10)
+)
 print(uninitialized_names(net))
 #> ['2.weight', '2.bias', '3.weight', '3.bias']
 net(X)
@@ -1182,7 +1202,9 @@ print(uninitialized_names(net))
 # At that time, the layers before it already have their shapes:
 
 # %%
-net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10))
+net = nn.Sequential(
+    nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10)
+)
 try:
     net(X)
 except RuntimeError:
@@ -1271,7 +1293,9 @@ torch.manual_seed(0)
 theirs = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3))
 mine = apply_init(nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 3)), X)
 draw_again(mine, seed=0)
-print(all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters())))
+print(
+    all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters()))
+)
 #> True
 
 # %% [markdown]

@@ -214,7 +214,9 @@ print(SizedMLP(20, 64, 3)(X).shape)
 
 # %%
 shapes = []
-hook = net.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape)))
+hook = net.register_forward_hook(
+    lambda module, inputs, output: shapes.append(tuple(output.shape))
+)
 for call in (net, net.__call__, net.forward):
     call(X)
 print(shapes)
@@ -265,7 +267,10 @@ class MySequential(nn.Module):
 layers = nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 10)
 print(torch.equal(MySequential(*layers)(X), nn.Sequential(*layers)(X)))
 #> True
-print(list(MySequential(*layers).state_dict()) == list(nn.Sequential(*layers).state_dict()))
+print(
+    list(MySequential(*layers).state_dict())
+    == list(nn.Sequential(*layers).state_dict())
+)
 #> True
 
 # %% [markdown]
@@ -331,7 +336,9 @@ print(list(fixed.state_dict()))
 class NestMLP(nn.Module):
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU())
+        self.net = nn.Sequential(
+            nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU()
+        )
         self.linear = nn.Linear(32, 16)
 
     def forward(self, X):
@@ -526,7 +533,10 @@ class MySequential(nn.Module):
 mine, theirs = MySequential(*layers), nn.Sequential(*layers)
 print(torch.equal(mine(X), theirs(X)), len(mine) == len(theirs))
 #> True True
-print(mine[-1] is theirs[-1], list(mine[1:].state_dict()) == list(theirs[1:].state_dict()))
+print(
+    mine[-1] is theirs[-1],
+    list(mine[1:].state_dict()) == list(theirs[1:].state_dict()),
+)
 #> True True
 
 # %% [markdown]
@@ -963,7 +973,10 @@ print(MySequential(double, double)(ones).item())
 # `for module in self` visits every entry of a `MySequential`, an `nn.Sequential` or an `nn.ModuleList`, including repeated ones.
 
 # %%
-print(len(list(MySequential(double, double))), len(list(MySequential(double, double).children())))
+print(
+    len(list(MySequential(double, double))),
+    len(list(MySequential(double, double).children())),
+)
 #> 2 1
 
 # %% [markdown]

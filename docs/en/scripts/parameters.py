@@ -297,14 +297,18 @@ print(w.grad)
 # Here everything except the last layer is frozen:
 
 # %%
-net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+net = nn.Sequential(
+    nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)
+)
 net.requires_grad_(False)
 net[-1].requires_grad_(True)
 print([name for name, parameter in net.named_parameters() if parameter.requires_grad])
 #> ['4.weight', '4.bias']
 
 net(X).sum().backward()
-print([name for name, parameter in net.named_parameters() if parameter.grad is not None])
+print(
+    [name for name, parameter in net.named_parameters() if parameter.grad is not None]
+)
 #> ['4.weight', '4.bias']
 
 # %% [markdown]
@@ -320,7 +324,9 @@ net.requires_grad_(True)
 for name, parameter in net.named_parameters():
     if name.startswith(("0.", "2.")):
         parameter.requires_grad_(False)
-print([name for name, parameter in net.named_parameters() if not parameter.requires_grad])
+print(
+    [name for name, parameter in net.named_parameters() if not parameter.requires_grad]
+)
 #> ['0.weight', '0.bias', '2.weight', '2.bias']
 
 # %% [markdown]
@@ -355,10 +361,15 @@ print(norm.num_batches_tracked)
 
 # %%
 shared = nn.Linear(8, 8, bias=False)
-net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), shared, nn.ReLU(), shared, nn.ReLU(), nn.Linear(8, 1))
+net = nn.Sequential(
+    nn.Linear(4, 8), nn.ReLU(), shared, nn.ReLU(), shared, nn.ReLU(), nn.Linear(8, 1)
+)
 print(net[2] is net[4], net[2].weight is net[4].weight)
 #> True True
-print(sum(parameter.numel() for parameter in net.parameters()) == 4 * 8 + 8 + 8 * 8 + 8 + 1)
+print(
+    sum(parameter.numel() for parameter in net.parameters())
+    == 4 * 8 + 8 + 8 * 8 + 8 + 1
+)
 #> True
 
 # %% [markdown]
@@ -959,7 +970,9 @@ except ValueError as error:
 
 # %%
 parameters = list(net.parameters())
-print(len(parameters), len(torch.optim.SGD(parameters, lr=0.1).param_groups[0]["params"]))
+print(
+    len(parameters), len(torch.optim.SGD(parameters, lr=0.1).param_groups[0]["params"])
+)
 #> 2 2
 
 # %% [markdown]
@@ -997,7 +1010,9 @@ print(torch.optim.SGD([weight], lr=0.1).param_groups[0]["params"][0] is weight)
 # %%
 net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
 try:
-    torch.optim.SGD([{"params": net.parameters()}, {"params": net[2].parameters(), "lr": 0.01}], lr=0.1)
+    torch.optim.SGD(
+        [{"params": net.parameters()}, {"params": net[2].parameters(), "lr": 0.01}], lr=0.1
+    )
 except ValueError as error:
     print(f"ValueError: {error}")
 #> ValueError: some parameters appear in more than one parameter group
@@ -1006,7 +1021,10 @@ except ValueError as error:
 # Fix: build groups that do not overlap.
 
 # %%
-groups = [{"params": net[:2].parameters()}, {"params": net[2].parameters(), "lr": 0.01}]
+groups = [
+    {"params": net[:2].parameters()},
+    {"params": net[2].parameters(), "lr": 0.01},
+]
 print([group["lr"] for group in torch.optim.SGD(groups, lr=0.1).param_groups])
 #> [0.1, 0.01]
 
@@ -1147,10 +1165,19 @@ from d2lblocks import NestMLP
 net = NestMLP()
 paths = {name: parameter for name, parameter in net.named_parameters()}
 by_hand = [
-    net.net[0].weight, net.net[0].bias, net.net[2].weight, net.net[2].bias, net.linear.weight, net.linear.bias
+    net.net[0].weight,
+    net.net[0].bias,
+    net.net[2].weight,
+    net.net[2].bias,
+    net.linear.weight,
+    net.linear.bias,
 ]
 for (path, parameter), mine in zip(paths.items(), by_hand):
-    print(path, tuple(parameter.shape), parameter is mine and mine is net.get_parameter(path))
+    print(
+        path,
+        tuple(parameter.shape),
+        parameter is mine and mine is net.get_parameter(path),
+    )
 #> net.0.weight (64, 20) True
 #> net.0.bias (64,) True
 #> net.2.weight (32, 64) True
@@ -1173,7 +1200,15 @@ for (path, parameter), mine in zip(paths.items(), by_hand):
 # %%
 torch.manual_seed(0)
 hidden = nn.Linear(8, 8)
-net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), hidden, nn.ReLU(), hidden, nn.ReLU(), nn.Linear(8, 1))
+net = nn.Sequential(
+    nn.Linear(4, 8),
+    nn.ReLU(),
+    hidden,
+    nn.ReLU(),
+    hidden,
+    nn.ReLU(),
+    nn.Linear(8, 1),
+)
 X = torch.rand(64, 4)
 Y = X.sum(dim=1, keepdim=True)
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
@@ -1231,7 +1266,9 @@ print(f"{parameter_table(model).bytes / 2**20:.0f} MiB")
 
 # %%
 def decay_groups(net, decay):
-    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    parameters = [
+        parameter for parameter in net.parameters() if parameter.requires_grad
+    ]
     return [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
@@ -1240,7 +1277,12 @@ def decay_groups(net, decay):
 
 net = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 1))
 optimizer = torch.optim.AdamW(decay_groups(net, 0.01), lr=1e-3)
-print([(len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups])
+print(
+    [
+        (len(group["params"]), group["weight_decay"])
+        for group in optimizer.param_groups
+    ]
+)
 #> [(2, 0.01), (4, 0.0)]
 
 # %% [markdown]

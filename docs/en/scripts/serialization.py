@@ -570,7 +570,12 @@ except RuntimeError as error:
 #>     Unexpected key(s): "first.bias", "first.weight" (the nearest is "hidden.weight").
 #>     size mismatch for out.weight: copying a param with shape torch.Size([5, 256]) from checkpoint, the shape in current model is torch.Size([10, 256]).
 #>     size mismatch for out.bias: copying a param with shape torch.Size([5]) from checkpoint, the shape in current model is torch.Size([10]).
-print(all(torch.equal(tensor, before[name]) for name, tensor in clone.state_dict().items()))
+print(
+    all(
+        torch.equal(tensor, before[name])
+        for name, tensor in clone.state_dict().items()
+    )
+)
 #> True
 
 # %% [markdown]
@@ -597,7 +602,9 @@ model, optimizer, scheduler = start()
 parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
 done = load_checkpoint("run", **parts) or 0
 train(model, optimizer, scheduler, steps=6 - done)
-print(all(torch.equal(a, b) for a, b in zip(model.parameters(), unstopped.parameters())))
+print(
+    all(torch.equal(a, b) for a, b in zip(model.parameters(), unstopped.parameters()))
+)
 #> True
 
 # %% [markdown]
@@ -767,8 +774,16 @@ main()
 gc.collect()  # the net keeps the process group alive, and its threads could crash the program at its end
 dist.destroy_process_group()
 """)
-command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "spread.py"]
-print(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+command = [
+    sys.executable,
+    "-m",
+    "torch.distributed.run",
+    "--nproc-per-node=2",
+    "spread.py",
+]
+print(
+    subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+)
 #> 3 of 6 rows are here
 
 # %% [markdown]
@@ -866,7 +881,9 @@ for what, thing in objects.items():
     try:
         torch.load("thing.pt")
     except pickle.UnpicklingError as error:
-        print(f"{what}: {'Unsupported global' if 'Unsupported global' in str(error) else error}")
+        print(
+            f"{what}: {'Unsupported global' if 'Unsupported global' in str(error) else error}"
+        )
 #> a whole module: Unsupported global
 #> numpy.float64: Unsupported global
 #> Namespace: Unsupported global
@@ -883,7 +900,9 @@ torch.save({"arguments": objects["Namespace"]}, "thing.pt")
 try:
     torch.load("thing.pt")
 except pickle.UnpicklingError as error:
-    (line,) = [line for line in str(error).splitlines() if "Unsupported global" in line]
+    (line,) = [
+        line for line in str(error).splitlines() if "Unsupported global" in line
+    ]
     print(line.partition(". Please")[0].strip())
 #> WeightsUnpickler error: Unsupported global: GLOBAL argparse.Namespace was not an allowed global by default
 
@@ -892,7 +911,9 @@ except pickle.UnpicklingError as error:
 # Use `.item()` or `float(...)` for numbers, `str(...)` for paths, `state_dict()` for a module, `vars(...)` for a namespace, `dict(...)` for a `defaultdict`, and `.isoformat()` for a date.
 
 # %%
-torch.save({"net": net.state_dict(), "folder": str(pathlib.Path("data"))}, "with_path.pt")
+torch.save(
+    {"net": net.state_dict(), "folder": str(pathlib.Path("data"))}, "with_path.pt"
+)
 print(torch.load("with_path.pt")["folder"])
 #> data
 
@@ -974,7 +995,9 @@ except RuntimeError as error:
 with mock.patch("torch.serialization.location_tag", return_value="cuda:1"):
     torch.save(torch.ones(2), "from_second_gpu.pt")
 try:
-    with mock.patch.multiple("torch.cuda", is_available=lambda: True, device_count=lambda: 1):
+    with mock.patch.multiple(
+        "torch.cuda", is_available=lambda: True, device_count=lambda: 1
+    ):
         torch.load("from_second_gpu.pt")
 except RuntimeError as error:
     print(f"RuntimeError: {error}")
@@ -1157,9 +1180,15 @@ except ValueError as error:
 # Fix: call `.contiguous()` on each tensor, or use `save_parameters`, which does this for you.
 
 # %%
-save_file({name: t.contiguous() for name, t in conv.state_dict().items()}, "conv.safetensors")
+save_file(
+    {name: t.contiguous() for name, t in conv.state_dict().items()}, "conv.safetensors"
+)
 save_parameters(conv, "conv.safetensors")
-print(torch.equal(load_parameters(nn.Conv2d(3, 4, 3), "conv.safetensors").weight, conv.weight))
+print(
+    torch.equal(
+        load_parameters(nn.Conv2d(3, 4, 3), "conv.safetensors").weight, conv.weight
+    )
+)
 #> True
 
 # %% [markdown]
@@ -1319,7 +1348,10 @@ print(len(report.missing_keys), len(report.unexpected_keys))
 state = net.state_dict()
 del state["out.weight"], state["out.bias"]
 report = MLP().load_state_dict(state, strict=False)
-assert set(report.missing_keys) <= {"out.weight", "out.bias"} and not report.unexpected_keys
+assert (
+    set(report.missing_keys) <= {"out.weight", "out.bias"}
+    and not report.unexpected_keys
+)
 print(report.missing_keys)
 #> ['out.weight', 'out.bias']
 
@@ -1359,7 +1391,9 @@ print(bool((best["out.bias"] == 7).all()))
 
 # %%
 tied.load_state_dict(tied.state_dict(), assign=True)
-print(scores.weight is table.weight, scores.weight.data_ptr() == table.weight.data_ptr())
+print(
+    scores.weight is table.weight, scores.weight.data_ptr() == table.weight.data_ptr()
+)
 #> False True
 
 # %% [markdown]
@@ -1455,7 +1489,9 @@ save_checkpoint("ordered", 1, net=before, optimizer=optimizer)
 saved = optimizer.state_dict()
 
 after, optimizer = ordered("kq")
-print(saved["param_groups"][0]["param_names"] == optimizer.param_groups[0]["param_names"])
+print(
+    saved["param_groups"][0]["param_names"] == optimizer.param_groups[0]["param_names"]
+)
 #> False
 optimizer.load_state_dict(saved)
 print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
@@ -1559,7 +1595,11 @@ except RuntimeError as error:
 # Fix: leave out the last layer, and check that nothing else is missing.
 
 # %%
-state = {name: tensor for name, tensor in ten.state_dict().items() if not name.startswith("head.")}
+state = {
+    name: tensor
+    for name, tensor in ten.state_dict().items()
+    if not name.startswith("head.")
+}
 print(three.load_state_dict(state, strict=False).missing_keys)
 #> ['head.weight', 'head.bias']
 
@@ -1575,7 +1615,9 @@ counted = copy.deepcopy(ten)
 for module in counted.modules():
     module.register_buffer("total_ops", torch.zeros(1))
 counts = ("total_ops", "total_params")
-state = {name: t for name, t in counted.state_dict().items() if not name.endswith(counts)}
+state = {
+    name: t for name, t in counted.state_dict().items() if not name.endswith(counts)
+}
 print(ten.load_state_dict(state))
 #> <All keys matched successfully>
 
@@ -1592,7 +1634,9 @@ print(ten.load_state_dict(state))
 # %%
 def scheduled():
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.9**step)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: 0.9**step
+    )
 
 
 optimizer, scheduler = scheduled()
@@ -1659,9 +1703,13 @@ print(0 < os.path.getsize("mlp.safetensors") - numbers < 1_000)
 # %%
 state = load_file("mlp.safetensors")
 new = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 2))
-new[0].load_state_dict({"weight": state["hidden.weight"], "bias": state["hidden.bias"]})
+new[0].load_state_dict(
+    {"weight": state["hidden.weight"], "bias": state["hidden.bias"]}
+)
 new[0].requires_grad_(False)
-print([name for name, parameter in new.named_parameters() if parameter.requires_grad])
+print(
+    [name for name, parameter in new.named_parameters() if parameter.requires_grad]
+)
 #> ['2.weight', '2.bias']
 
 # %% [markdown]
@@ -1716,7 +1764,9 @@ print(torch.equal(rebuild("both.pt")(X), original(X)))
 # Its names are then the same as those in the file.
 
 # %%
-torch.save({f"module.{name}": t for name, t in net.state_dict().items()}, "parallel.pt")
+torch.save(
+    {f"module.{name}": t for name, t in net.state_dict().items()}, "parallel.pt"
+)
 
 bare = MLP()
 wrapper = nn.Module()
@@ -1749,7 +1799,10 @@ def average(states):
     }
 
 
-states = [nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).state_dict() for _ in range(3)]
+states = [
+    nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).state_dict()
+    for _ in range(3)
+]
 mean = average(states)
 third = sum(state["0.weight"] for state in states) / 3
 print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dtype)
