@@ -29,7 +29,7 @@ X = torch.rand(2, 4)
 #
 # A <dfn>uniform distribution</dfn>, written U(-a, a), makes all values between -a and a equally likely: intervals of equal length have equal probabilities.
 # The <dfn>fan-in</dfn> of a layer is the number of inputs that it uses to compute each output; for `nn.Linear` it is `in_features`.
-# The <dfn>fan-out</dfn> of a layer is the number of outputs for which it uses each input; for `nn.Linear` it is `out_features`.
+# The <dfn>fan-out</dfn> of a layer is the number of outputs that each input contributes to; for `nn.Linear` it is `out_features`.
 #
 # `nn.Linear` draws both its weight and its bias at random from this uniform distribution:
 #
@@ -75,6 +75,8 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # An embedding has one row of numbers per token, such as a word.
 # The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of a special token that fills up short sequences until all sequences of a batch have the same length; the row of this token starts at 0 and is not trained.
 #
+# With `groups`, a convolution splits its channels into that many groups, and an output uses only the inputs of its own group.
+# `in_proj_weight` holds the weights for query, key and value, so it has three times as many outputs as inputs.
 # The next snippet checks one layer from most rows:
 
 # %%
@@ -139,7 +141,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # With `normal_` and `uniform_` you choose the scale of random weights yourself.
 # Two families compute the scale from the shape of the weight.
 #
-# <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from the sum of fan-in and fan-out: the fan-in alone would keep the size of the values on the way forward, and the fan-out alone the size of the gradients on the way back.
+# <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from the sum of fan-in and fan-out: a compromise, because the values keep their size on the way forward if the scale fits the fan-in, and the gradients keep theirs on the way back if it fits the fan-out.
 # <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in and the activation function, so that values keep their size in a deep net with ReLU.
 #
 # An activation function changes the size of values: ReLU, for example, halves the mean of their squares if they are distributed symmetrically around 0.
@@ -149,7 +151,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # |---|---|---|---|
 # | `uniform_`<br>`normal_` | U(a, b), by default U(0, 1)<br>N(mean, std²), by default N(0, 1) | you know the scale you want | |
 # | `trunc_normal_` | N(mean, std²); values outside [a, b] are drawn again | embeddings, transformers | |
-# | `zeros_`, `ones_`<br>`constant_` | one value | biases; scales of normalization; the last layer of f in a block `X + f(X)` (exercise 3) | |
+# | `zeros_`, `ones_`<br>`constant_` | one value | biases; scales of normalization; the last layer of a residual block, which computes `X + f(X)` (exercise 3) | |
 # | `xavier_uniform_` | U(-a, a), a = gain · √(6 / (fan_in + fan_out)) | tanh; attention | [Glorot and Bengio, 2010](https://proceedings.mlr.press/v9/glorot10a.html) |
 # | `xavier_normal_` | N(0, std²), std = gain · √(2 / (fan_in + fan_out)) | same as `xavier_uniform_` | the same paper |
 # | `kaiming_uniform_` | U(-a, a), a = gain · √(3 / fan) | ReLU and similar | [He et al., 2015](https://arxiv.org/abs/1502.01852) |
@@ -211,7 +213,8 @@ print(f"{mine.std().item():.2f}")
 #
 # `nn.ConvTranspose2d` stores its weight as `(in, out / groups, ...)`.
 # Without groups and with stride 1, `mode="fan_out"` gives it the right scale.
-# In all other cases, count the inputs of one output yourself: with stride 2 and a 4 × 4 kernel, there are 2 · 2 times `in_channels`.
+# In all other cases, count the inputs of one output yourself.
+# For example, stride 2 places neighboring inputs two outputs apart, so only 2 · 2 elements of a 4 × 4 kernel reach one output, and the fan-in is 4 times `in_channels`.
 
 # %% [markdown]
 # ### Standard deviation, not variance
@@ -300,7 +303,7 @@ print(net[2].weight.tolist())
 #> [[42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0]]
 
 # %% [markdown]
-# The paper on Xavier initialization calls it "normalized initialization", but the old values are not rescaled: new ones are drawn.
+# The paper calls Xavier initialization "normalized initialization". The name does not mean that existing weights are rescaled: `xavier_uniform_` draws new ones.
 #
 # To choose parameters by name, loop over `named_parameters()`.
 # This loop fills every bias:
@@ -457,7 +460,7 @@ for label, fill in initializations.items():
 # Only `kaiming_normal_` keeps the size of the activations.
 # With the default weights of `nn.Linear`, they shrink to 2 · 10⁻⁸.
 #
-# The formulas explain these numbers.
+# The formulas explain these numbers, up to what chance does to weights of width 256.
 # Each output is a sum of n products of a weight and an input, where n is the width.
 # The weights are independent, with the mean 0 and the variance v, so the mean square of the outputs is n · v times that of the inputs.
 # Half of the outputs are negative; ReLU replaces them with 0, which halves the mean square.
@@ -483,7 +486,7 @@ for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
 # %% [markdown]
 # <dfn>Vanishing gradients</dfn> are gradients that get smaller from layer to layer on their way back through a net.
 # <dfn>Exploding gradients</dfn> are gradients that get larger from layer to layer on their way back through a net.
-# In these nets, each layer multiplies the gradient by the same factor as the activations.
+# In these nets, each layer multiplies the size of the gradient by the same factor as the size of the activations.
 # The gradient of a weight is the product of the input of its layer and the gradient that comes back to the output of its layer.
 # With the default weights, the first layers get a large input and a tiny gradient, and the last layers a tiny input and a large gradient.
 # So the product is about equally small in all layers:
@@ -509,7 +512,8 @@ print(first > 100, last > 100)
 #> True True
 
 # %% [markdown]
-# With the default weights, the gradient is below 0.01 in both the first and the last layer; with Kaiming initialization, it is above 100 in both.
+# With the default weights, the gradient is below 0.01 in both the first and the last layer.
+# With Kaiming initialization, it is above 100 in both: that is large only because the snippet sums up all outputs of 256 examples.
 #
 # A factor that is too large is no better.
 # With `std=0.2`, the activations grow past one million:
@@ -574,7 +578,7 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #
 # - With ReLU, a gain of √2 keeps both sizes, because ReLU loses half of the mean square in each layer; this is Kaiming initialization.
 # - With tanh, a gain of 1 loses a little in each layer.
-#   A gain of 5/3 (1.67) keeps the activations at 0.65, but the gradient grows slowly.
+#   A gain of 5/3 (1.67) keeps the activations at 0.65, but the gradient grows a little in each layer.
 #   A gain of 2 is misleading: the activations look fine, because tanh never exceeds 1, but the gradient explodes.
 # - Without an activation function, only a gain of exactly 1 keeps the sizes, however deep the net is.
 #
@@ -641,7 +645,7 @@ def hardshrink_uniform_(
 # They work with any subclass of `nn.Linear`, with or without a bias, and those that draw random numbers accept a generator.
 # `hardshrink_uniform_` fills one tensor in the same way as `my_init` fills a linear layer.
 #
-# Parametrizations such as `weight_norm` compute the weight each time you access it, so values that you fill in would be lost.
+# A parametrization such as `weight_norm` computes the weight from other parameters each time you access it, so values that you fill in would be lost.
 # Therefore the functions refuse such a weight:
 
 # %%
@@ -990,7 +994,8 @@ except ValueError as error:
 #> Attempted to use an uninitialized parameter
 
 # %% [markdown]
-# Fix: do a dry run first.
+# Fix: do a dry run first, that is, send one batch through the net.
+# `apply_init` does this, and then calls `net.apply(init)`:
 
 # %%
 from d2lblocks import apply_init
@@ -1211,7 +1216,7 @@ print((nn.init.sparse_(torch.empty(10, 3), sparsity=0.8) == 0).sum(dim=0))
 
 # %% [markdown]
 # A layer with the fan-in n keeps the mean square of its input if its weights have the variance 1 / n.
-# If that mean square is 1, its outputs z are close to N(0, 1), and the activation function f multiplies their mean square by E[f(z)²], the mean of f(z)² over all z.
+# If the mean square of the input is 1, the outputs z of the layer are close to N(0, 1), and the activation function f multiplies their mean square by E[f(z)²], the mean of f(z)² over all z.
 # The gain has to undo that, so it is 1 / √E[f(z)²].
 
 # %%

@@ -285,7 +285,7 @@ print(torch.allclose(F.linear(X, layer.weight, layer.bias), layer(X)))
 # ### Hooks
 #
 # A <dfn>hook</dfn> is a function that you register on a module; PyTorch runs it when the module is called, before or after `forward`, or during the backward pass.
-# Lazy layers rely on hooks, and so do pruning, profiling and `fully_shard`.
+# Lazy layers rely on hooks, and so do several other parts of PyTorch, such as `fully_shard`, which splits a net over several GPUs.
 #
 # If your layer contains another layer, call that layer as `self.linear(X)`, and never as `self.linear.forward(X)`, because only a call runs its hooks.
 # In this snippet, the inner layer is an `nn.LazyLinear`, which learns its input size in a hook:
@@ -521,7 +521,8 @@ print(experts(X, "small").shape)
 #
 # You want users of your layer to leave out the input size, as they can with PyTorch's lazy layers.
 # `LazyModuleMixin` provides the hook that runs before the first call.
-# You write two things: which parameters have no shape yet, and a method `initialize_parameters` that gives them their shapes:
+# You write two things: which parameters have no shape yet, and a method `initialize_parameters` that gives them their shapes.
+# In this method, `has_uninitialized_params()` tells whether a shape is still missing, and `materialize(shape)` gives a parameter its shape and memory, but no values:
 
 # %%
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -1345,7 +1346,7 @@ print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
 
 # %% [markdown]
 # The saved net needs the running mean, and no optimizer should change it, so it is a buffer.
-# `lerp_` moves it in place a fraction `momentum` of the way to the mean of the batch, so it remains the registered buffer.
+# `lerp_` moves the running mean toward the mean of the batch, by the fraction `momentum` of the distance. It works in place, so the running mean remains the registered buffer.
 # `no_grad` keeps the update out of autograd.
 
 # %%
@@ -1431,7 +1432,7 @@ print(torch.equal(again(X), new(X)))
 # %% [markdown]
 # **Watch out.** If the weight is square, both layouts have the same shape, and only the version says which one it is.
 # The version is lost in a dictionary that you build yourself.
-# It is also lost in a safetensors file, and `load_parameters` reads such a file without calling this method.
+# It is also lost in a safetensors file: `load_parameters`, which reads such files, does not call this method.
 # It is safer to give the new layout a new name, such as `weight_out_in`.
 
 # %% [markdown]

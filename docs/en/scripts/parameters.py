@@ -39,7 +39,7 @@ print(list(net[2].state_dict()))
 # %% [markdown]
 # The bias contains one number, and the layer has two parameters, `weight` and `bias`.
 # The state dict of the layer lists their names.
-# A <dfn>state dict</dfn> is the dictionary that `state_dict()` returns: it maps the path of each parameter and each saved buffer of a module to its tensor.
+# A <dfn>state dict</dfn> is the dictionary that `state_dict()` returns: it maps the name of each parameter and each saved buffer of a module, such as `2.bias`, to its tensor.
 #
 # A parameter is an object of the class `nn.Parameter`, a subclass of `torch.Tensor`.
 # It differs from other tensors in two ways.
@@ -51,7 +51,7 @@ print(list(net[2].state_dict()))
 #
 # Training changes the parameters so that a number called the loss becomes smaller.
 # The <dfn>loss</dfn> is a single number that measures how far the output of a net is from the desired output.
-# The <dfn>gradient</dfn> of a parameter has one number for each number of the parameter: how much a result, usually the loss, changes when only that number changes a little.
+# The <dfn>gradient</dfn> of a parameter has one number for each number of the parameter: how much a result, usually the loss, changes per unit when only that number changes a little.
 # Calling `backward()` on the result computes the gradient of each parameter and stores it in the attribute `.grad`:
 
 # %%
@@ -447,7 +447,7 @@ print(scores.weight is table.weight)
 # %% [markdown]
 # The third is assigning a new parameter: `table.weight = nn.Parameter(...)` changes only one of the two layers.
 #
-# Two other operations keep the weights tied: a cast, such as `model.double()`, and `copy.deepcopy` of the whole net:
+# Two other operations keep the weights tied: a cast, which changes the dtype of all parameters, such as `model.double()`, and `copy.deepcopy` of the whole net:
 
 # %%
 import copy
@@ -566,7 +566,7 @@ print(len(list(pair.parameters())), a.weight.grad is b.weight.grad)
 #> 4 False
 
 # %% [markdown]
-# Plain SGD subtracts both gradients from the same memory, which is the same as subtracting their sum, the gradient of a tied weight.
+# Plain SGD subtracts both gradients from the same memory. This equals subtracting their sum, and the sum is the gradient that a tied weight would have.
 # With Adam or with weight decay, the result differs from the update of a tied weight.
 # A cast or `copy.deepcopy` gives each of the two parameters its own memory.
 
@@ -1088,6 +1088,9 @@ print(net.state_dict()["0.weight"].shape)
 # Two older functions, `nn.utils.weight_norm` and `nn.utils.spectral_norm`, replace the weight of a layer with a computed tensor, which they also store.
 
 # %%
+import copy
+
+
 class Keeps(nn.Module):
     def __init__(self):
         super().__init__()
