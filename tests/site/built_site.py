@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "en"
 PUBLISHED = "https://example.org/guide/"
+REPOSITORY = "https://github.com/example/guide"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 NODE_MODULES = ROOT / "tests" / "node_modules"
 NPM = "run `npm --prefix tests ci`"  # this installs NODE_MODULES
@@ -20,7 +21,11 @@ def build(folder: Path, address: str = "", torch: bool = True) -> None:
     """Build the site like `make site`, optionally for an address; any warning is an error."""
     mkdocs = ["-m", "mkdocs"] if torch else ["-c", WITHOUT_TORCH]
     command = [sys.executable, *mkdocs, "build", "--site-dir", str(folder)]
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "SITE_URL": address}
+    environment = os.environ | {
+        "NO_MKDOCS_2_WARNING": "1",
+        "SITE_URL": address,
+        "REPO_URL": REPOSITORY if address else "",  # whoever publishes the site also has a repository
+    }
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 

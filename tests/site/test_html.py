@@ -8,10 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.site.built_site import DOCS, NODE_MODULES, NPM, PAGES, PUBLISHED, ROOT, html
+from tests.site.built_site import DOCS, NODE_MODULES, NPM, PAGES, PUBLISHED, REPOSITORY, ROOT, html
 from tests.site.conftest import Needs
 from tools.pages import project
 from tests.site.broken_links import defects
+
+TOPICS = [page for page in PAGES if (DOCS / "api" / page).is_file()]
 
 
 class Reader(HTMLParser):
@@ -177,3 +179,16 @@ def test_the_site_is_built_without_torch(site: Path, published: Path) -> None:
         {path.relative_to(built) for path in built.rglob("*")} for built in (site, published)
     )
     assert with_torch == without
+
+
+@pytest.mark.parametrize("page", TOPICS)
+def test_a_topic_leads_to_colab_and_to_the_editor(page: str, site: Path, published: Path) -> None:
+    """If the address of the repository is known; nothing is requested from there before a click."""
+    notebook = f"docs/en/notebooks/{page.replace('.md', '.ipynb')}"
+    links = [
+        f'<a href="https://colab.research.google.com/github/example/guide/blob/main/{notebook}">Open in Colab</a>',
+        f'<a href="{REPOSITORY}/edit/main/docs/en/{page}">Edit this page</a>',
+    ]
+    without, text = (html(folder, page).read_text("utf-8") for folder in (site, published))
+    assert all(link in text and link not in without for link in links)
+    assert 'data-md-component="source"' not in text  # with this, the theme asks for the number of stars
