@@ -133,7 +133,7 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
         ("state_dict", "parameters/#the-difference-between-state_dict-and-parameters"),
         ("weights_only", "serialization/#weights-only-load-failed-a-whole-module-a-numpy-scalar"),
         ("weights_only=True", "serialization/#security-pickle-weights_only-and-safetensors"),
-        ("weights", "lazy/#weights-only-load-failed-from-a-file-that-you-saved-yourself"),
+        ("weights", "parameters/#operations-that-untie-weights"),
         ("torch.load", "serialization/"),
         ("nn.ModuleList", "layers/#lists-and-dictionaries-of-parameters-and-layers"),
         ("LazyLin", "lazy/#nnlazylinear-the-input-size-comes-from-the-first-batch"),

@@ -857,11 +857,11 @@ print(
 # ### `apply` skipped the lazy layers
 #
 # You initialize a lazy net with `apply` and get no error, but the lazy layers have their default values after the first batch.
-# The function checks `type(module) == nn.Linear`, which is false for an `nn.LazyLinear`:
+# The function checks `type(module) is nn.Linear`, which is false for an `nn.LazyLinear`:
 
 # %%
 def zero_exactly_linear(module):
-    if type(module) == nn.Linear:
+    if type(module) is nn.Linear:
         nn.init.zeros_(module.weight)
 
 
