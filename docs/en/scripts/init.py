@@ -719,7 +719,7 @@ print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 # %% [markdown]
 # **Cost.** To be able to undo everything after an error, `init_by_type` copies the values of the net and keeps the copy until it is done.
 #
-# Source of `init_by_type`, without docstrings and helpers:
+# Source of <code>init_by_type</code>, without docstrings and helpers:
 #
 # The helpers check the rules, list the parameters to fill, and fill one parameter.
 

@@ -319,7 +319,7 @@ except ValueError as error:
 # `d2lblocks.layers` has both layers with all the steps above.
 # Its `CenteredLayer` also takes the dimension over which to compute the mean.
 #
-# Source of `CenteredLayer` and `MyLinear`, without docstrings:
+# Source of <code>CenteredLayer</code> and <code>MyLinear</code>, without docstrings:
 #
 # *The library's own source, from `d2lblocks/layers.py`:*
 
@@ -557,7 +557,7 @@ print(scale(X).shape, scale.scale.shape)
 # `MyLazyLinear` in `d2lblocks.layers` does the same for a weight and a bias.
 # It also sets `cls_to_become`, the class that the layer has after the first batch.
 #
-# Source of `MyLazyLinear`, without docstrings:
+# Source of <code>MyLazyLinear</code>, without docstrings:
 #
 # *The library's own source, from `d2lblocks/layers.py`:*
 

@@ -632,7 +632,7 @@ print(first.table.weight.data_ptr() == second.table.weight.data_ptr())
 #
 # The first part is `uninitialized_names`:
 #
-# Source of `uninitialized_names`, without docstrings:
+# Source of <code>uninitialized_names</code>, without docstrings:
 #
 # *The library's own source, from `d2lblocks/lazy.py`:*
 
@@ -653,7 +653,7 @@ def uninitialized_names(net: nn.Module) -> list[str]:
 # After that, it initializes the lazy modules: it calls their hooks again, with the inputs that they got in the dry run.
 # If that fails, it restores the snapshot again.
 #
-# Source of `apply_init`, without docstrings:
+# Source of <code>apply_init</code>, without docstrings:
 #
 # *The library's own source, from `d2lblocks/lazy.py`:*
 
