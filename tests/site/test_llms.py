@@ -68,7 +68,7 @@ def test_the_full_text_has_all_pages_in_order(address: str, site: Path, publishe
 def test_the_full_text_has_every_line_of_a_page(page: str, site: Path) -> None:
     """Code and outputs are unchanged, comments are removed, and a table of another page is a reference."""
     instead = [
-        re.sub("^--8<--.*", "This table stands at the end of that page.", line) for line in SOURCES[page]
+        re.sub("^--8<--.*", "This table is at the end of that page.", line) for line in SOURCES[page]
     ]
     wanted = "\n".join(line for line in instead if not line.startswith("<!--"))
     assert full_text(site)[page].rstrip() == wanted.rstrip()
