@@ -65,3 +65,20 @@ def test_a_topic_ends_with_a_table_and_the_next_step(page: Page) -> None:
 def test_a_generated_part_has_its_place(name: str) -> None:
     """Without the two comments that mark it, nobody would notice that the part is missing."""
     assert name in [part.name for part in generated(PAGES, ROOT)]
+
+
+WIDTH = 87  # columns of code beside the navigation, on a screen of 1280 pixels
+
+
+@pytest.mark.parametrize("page", TOPICS, ids=lambda page: page.path.stem)
+def test_code_fits_beside_the_navigation(page: Page) -> None:
+    """Source of the package may be wider, and code that a run on a GPU has put on record stays as it is."""
+    on_record = max((snippet.line for snippet in page.snippets if snippet.gpus), default=0)
+    wide = [
+        f"{snippet.file}:{snippet.line + number}"
+        for snippet in page.snippets
+        if not snippet.source and snippet.line > on_record
+        for number, line in enumerate(snippet.code, 1)
+        if number not in snippet.output_lines() and snippet.indent + len(line) > WIDTH
+    ]
+    assert wide == []
