@@ -74,7 +74,7 @@ MISTAKES = [
     ("modules", "#> TypeError: linear(): argument 'input' (position 1) must be Tensor, not ReLU"),
     ("modules", "### The same input gives a different output every time"),
     ("modules", "### The net changes its input tensor"),
-    ("init", "### The hidden units stay equal: constant weights"),
+    ("init", "### The hidden neurons stay equal: constant weights"),
     ("init", "#> ValueError: Fan in and fan out can not be computed for tensor with fewer than 2 dimensions"),
     ("init", "#> AttributeError: 'NoneType' object has no attribute 'zero_'"),
     ("serialization", "## Views: saving part of a tensor saves all of it"),

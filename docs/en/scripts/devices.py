@@ -8,7 +8,7 @@
 # Or you moved the net to the GPU, and now it stops with `Expected all tensors to be on the same device`.
 #
 # - **What you will be able to do:** put tensors and nets on a GPU, write code that runs with and without one, and measure how long the GPU takes.
-# - **What you need:** the first reading of Layers and modules, and what a buffer is; for the library's functions, run `pip install .` in a clone of the repository; you can follow the page without a GPU.
+# - **What you need:** the first reading of Layers and modules, and what a buffer is; for the library's functions, run `pip install .` in a clone of this site's repository; you can follow the page without a GPU.
 # - **How long it takes:** about 20 minutes up to Copies and pinned memory, which is all you need to train on one GPU; about 45 minutes with everything and the exercises.
 
 # %%
@@ -87,7 +87,7 @@ print(X.device)
 
 # %% [markdown]
 # To create a tensor on another device, pass that device when you create it.
-# If you create it on the CPU and move it afterwards, you pay for two allocations and a copy.
+# If you create it on the CPU and move it afterward, you pay for two allocations and a copy.
 # `with torch.device(...)` sets the device for every tensor created inside the block:
 
 # %%
@@ -247,7 +247,7 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 # Convolutions, and matrix products without a bias, accept a CPU tensor together with a meta tensor (in PyTorch 2.13).
 # So your test should also check the device of the output.
 #
-# **Cost.** A meta tensor has no values: `.item()`, `.tolist()`, `.cpu()` and an `if` on its value raise an error, and `print` shows `...`.
+# **Limitation.** A meta tensor has no values: `.item()`, `.tolist()`, `.cpu()` and an `if` on its value raise an error, and `print` shows `...`.
 # To give such a net memory and values, see lazy initialization.
 
 # %% [markdown]
@@ -256,8 +256,8 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 # You measure how long a matrix product takes on a GPU, and the time is impossibly short.
 #
 # The <dfn>host</dfn> is the CPU with the main memory: Python runs there and gives work to the GPU.
-# A <dfn>stream</dfn> is a queue of work that a GPU does in the order in which the host added it.
-# A call such as `X @ Y` only adds work to a stream, and Python continues at once with the next line.
+# A <dfn>stream</dfn> is a queue of operations that a GPU executes in the order in which the host added them.
+# A call such as `X @ Y` only adds an operation to a stream, and Python continues at once with the next line.
 # <dfn>Asynchronous execution</dfn> means that the host does not wait for the GPU to finish an operation before it continues.
 # Python waits when it needs a value: at `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
 #
@@ -392,7 +392,7 @@ print(net.weight.grad.dtype)
 #
 # Without autocast, `torch.set_float32_matmul_precision("high")` lets `float32` products use tensor cores, which round the inputs to fewer digits.
 #
-# **Cost.** With either method, the results keep only about three digits, so compare them with `torch.allclose(a, b, rtol=1e-2, atol=1e-2)`.
+# **Limitation.** With either method, the results keep only about three digits, so compare them with `torch.allclose(a, b, rtol=1e-2, atol=1e-2)`.
 
 # %% [markdown]
 # ## Two GPUs
@@ -467,7 +467,7 @@ print(try_gpu(num_gpus()))
 #> cpu
 
 # %% [markdown]
-# Unlike the short version at the beginning of the page, the library's `try_gpu` also refuses a negative index:
+# Unlike the short version at the beginning of the page, the library's `try_gpu` also rejects a negative index:
 
 # %%
 try:
@@ -886,7 +886,7 @@ except RuntimeError:
 #> caught
 
 # %% [markdown]
-# **Cost.** This test does not work for a module that reads values, because a meta tensor has none.
+# **Limitation.** This test does not work for a module that reads values, because a meta tensor has none.
 # It also misses a matrix product of a CPU tensor and a meta tensor, which PyTorch accepts.
 
 # %% [markdown]

@@ -27,7 +27,7 @@ X = torch.rand(2, 4)
 # <dfn>Initialization</dfn> is the step that gives the parameters of a net the values they have before training starts.
 # PyTorch does it for you: each layer fills its parameters when you build it, and a lazy layer fills them at its first batch.
 #
-# A <dfn>uniform distribution</dfn>, written U(-a, a), makes all values between -a and a equally likely: intervals of equal length have equal probabilities.
+# A <dfn>uniform distribution</dfn>, written U(low, high), makes all values between low and high equally likely; most initializations use U(-a, a), which is symmetric around 0.
 # The <dfn>fan-in</dfn> of a layer is the number of inputs that it uses to compute each output; for `nn.Linear` it is `in_features`.
 # The <dfn>fan-out</dfn> of a layer is the number of outputs that each input contributes to; for `nn.Linear` it is `out_features`.
 #
@@ -54,7 +54,7 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # The weight passes both checks.
 # The bias has too few values to measure its standard deviation, so the snippet only checks that all of them are within the bound.
 #
-# A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with the standard deviation `std`; its second number is the variance, which is the square of the standard deviation.
+# A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with standard deviation `std`; its second number is the variance, which is the square of the standard deviation.
 #
 # The table lists the defaults of the most common layers.
 # They come from PyTorch's documentation, except those of `nn.MultiheadAttention`, which come from PyTorch's source code.
@@ -123,7 +123,7 @@ for zeros in (attention.out_proj.bias, embedding.weight[0], nn.GroupNorm(1, 3).b
 # %% [markdown]
 # ## Initialize one tensor: the functions of `torch.nn.init`
 #
-# To give one tensor other values, pass it to a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html).
+# To give one tensor different values, pass it to a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html).
 # The function overwrites the values in place, under `torch.no_grad()`, and returns the same tensor.
 # In PyTorch, a name that ends in `_` marks a function that changes its tensor in place.
 
@@ -141,11 +141,11 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # With `normal_` and `uniform_` you choose the scale of random weights yourself.
 # Two families compute the scale from the shape of the weight.
 #
-# <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from the sum of fan-in and fan-out: a compromise, because the values keep their size on the way forward if the scale fits the fan-in, and the gradients keep theirs on the way back if it fits the fan-out.
+# <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from the sum of fan-in and fan-out, as a compromise: the fan-in alone would preserve the size of the values in the forward pass, and the fan-out alone that of the gradients in the backward pass.
 # <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in and the activation function, so that values keep their size in a deep net with ReLU.
 #
 # An activation function changes the size of values: ReLU, for example, halves the mean of their squares if they are distributed symmetrically around 0.
-# The <dfn>gain</dfn> of an activation function is the factor for random weights that makes up for the effect of the activation function, so that values keep their size from layer to layer; for ReLU it is √2.
+# The <dfn>gain</dfn> of an activation function is the number by which the standard deviation of random weights is multiplied so that values keep their size despite the function; for ReLU it is √2.
 #
 # | Function | Distribution | When to use it | Source |
 # |---|---|---|---|
@@ -157,7 +157,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # | `kaiming_uniform_` | U(-a, a), a = gain · √(3 / fan) | ReLU and similar | [He et al., 2015](https://arxiv.org/abs/1502.01852) |
 # | `kaiming_normal_` | N(0, std²), std = gain / √fan | same as `kaiming_uniform_` | the same paper |
 # | `orthogonal_` | rows of length `gain`, at right angles to each other; if there are more rows than columns, the columns instead | recurrent weights; very deep nets | [Saxe et al., 2013](https://arxiv.org/abs/1312.6120) |
-# | `sparse_` | N(0, std²); in each column, the share `sparsity` is 0 | each input should reach only a few outputs | [Martens, 2010](https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf) |
+# | `sparse_` | N(0, std²); in each column, a fraction `sparsity` of the entries is 0 | each input should reach only a few outputs | [Martens, 2010](https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf) |
 # | `eye_`<br>`dirac_` | the identity as a matrix<br>the identity as a convolution | a layer that should start by passing its input on unchanged | |
 #
 # In the rows of `kaiming_*`, `fan` is the fan-in; with `mode="fan_out"` it is the fan-out.
@@ -303,8 +303,6 @@ print(net[2].weight.tolist())
 #> [[42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0, 42.0]]
 
 # %% [markdown]
-# The paper calls Xavier initialization "normalized initialization". The name does not mean that existing weights are rescaled: `xavier_uniform_` draws new ones.
-#
 # To choose parameters by name, loop over `named_parameters()`.
 # This loop fills every bias:
 
@@ -377,9 +375,9 @@ print(bool((rows == rows[0]).all()), bool((same[0].weight == same[0].weight[0]).
 # The next snippet fills a weight with 256 outputs and 256 inputs in six ways, and draws a histogram of each.
 # The dashed lines are at ±1/√256, the bound of `nn.Linear`.
 #
-# A <dfn>random number generator</dfn> is an object that produces random numbers; unless you pass your own, PyTorch uses its default generator.
-# A <dfn>seed</dfn> is the number that a random number generator starts from: after the same seed, it produces the same numbers in the same order.
-# `torch.manual_seed(0)` sets the seed of the default generator, so every run draws the same weights.
+# A <dfn>random number generator</dfn> is an object that produces random numbers; unless you pass your own, PyTorch uses the default generator of the device.
+# A <dfn>seed</dfn> is the number that a random number generator starts from: with the same seed, it produces the same numbers in the same order.
+# `torch.manual_seed(0)` seeds the default generators of all devices, so every run draws the same weights.
 
 # %%
 import matplotlib.pyplot as plt
@@ -415,7 +413,7 @@ figure.savefig("plot-initializers.svg", metadata={"Date": None})
 # %% [markdown]
 # (A picture: Six histograms with the same axes. nn.Linear is a flat block between minus 1/16 and plus 1/16. normal_ with std 0.01 is a needle at 0 that is cut off at the top. xavier_uniform_ is a flat block that is 1.7 times as wide as the block of nn.Linear. xavier_normal_ and orthogonal_ are bell curves of the same width. kaiming_normal_ is a bell curve that is 1.4 times as wide as those two.)
 #
-# `orthogonal_` looks the same as `xavier_normal_`, because a histogram shows each value alone; only the rows of `orthogonal_` are at right angles to each other.
+# `orthogonal_` looks the same as `xavier_normal_`, because a histogram does not show how values are related; only the rows of `orthogonal_` are at right angles to each other.
 
 # %% [markdown]
 # ## Vanishing and exploding activations
@@ -462,7 +460,7 @@ for label, fill in initializations.items():
 #
 # The formulas explain these numbers, up to what chance does to weights of width 256.
 # Each output is a sum of n products of a weight and an input, where n is the width.
-# The weights are independent, with the mean 0 and the variance v, so the mean square of the outputs is n · v times that of the inputs.
+# The weights are independent, with mean 0 and variance v, so the mean square of the outputs is n · v times that of the inputs.
 # Half of the outputs are negative; ReLU replaces them with 0, which halves the mean square.
 # So each layer multiplies the mean square by n · v / 2:
 #
@@ -529,7 +527,7 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 # ### Try it: gain, activation and depth
 #
 # How large a gain does your activation function need?
-# Here, the weights have the standard deviation gain / √n, where n is the fan-in.
+# Here, the weights have standard deviation gain / √n, where n is the fan-in.
 # In a browser, set the gain, the activation function and the depth, and see what happens to the activations on the way forward and to the gradient on the way back; the tables contain the same numbers:
 #
 # The same numbers in two tables:
@@ -578,18 +576,18 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #
 # - With ReLU, a gain of √2 keeps both sizes, because ReLU loses half of the mean square in each layer; this is Kaiming initialization.
 # - With tanh, a gain of 1 loses a little in each layer.
-#   A gain of 5/3 (1.67) keeps the activations at 0.65, but the gradient grows a little in each layer.
+#   A gain of 5/3 (1.67) keeps the activations at 0.65, but the gradient slowly grows, to 5 times its size over 20 layers.
 #   A gain of 2 is misleading: the activations look fine, because tanh never exceeds 1, but the gradient explodes.
 # - Without an activation function, only a gain of exactly 1 keeps the sizes, however deep the net is.
 #
-# The numbers are those of very wide layers; The numbers of the picture computes them.
+# The numbers are those of very wide layers; The code behind the picture computes them.
 #
 # **The first reading ends here.** Read on if you want a report of what was filled, results that you can repeat, or the fix for a problem.
 
 # %% [markdown]
 # ## In the library
 #
-# You do not have to copy the functions from this page: install the package with `pip install .` in a clone of the repository, and import them from `d2lblocks.init`.
+# You do not have to copy the functions from this page: install the package with `pip install .` in a clone of this site's repository, and import them from `d2lblocks.init`.
 #
 # Source of these functions, without docstrings:
 #
@@ -646,7 +644,7 @@ def hardshrink_uniform_(
 # `hardshrink_uniform_` fills one tensor in the same way as `my_init` fills a linear layer.
 #
 # A parametrization such as `weight_norm` computes the weight from other parameters each time you access it, so values that you fill in would be lost.
-# Therefore the functions refuse such a weight:
+# Therefore the functions reject such a weight:
 
 # %%
 try:
@@ -688,7 +686,7 @@ for name, function in init_by_type(tower, rules).items():
 # - A layer follows the rule of its own class, or else of its nearest base class.
 # - A tensor that several layers share is filled once.
 # - Parameters that no rule names keep their values.
-# - If an embedding has a `padding_idx`, that row is set to 0 again afterwards.
+# - If an embedding has a `padding_idx`, that row is set to 0 again afterward.
 # - `skip=("head",)` leaves out the layer `head` and everything inside it.
 #
 # A rule that matches no layer raises an error and leaves the net unchanged:
@@ -774,7 +772,7 @@ def _zero_padding(net: nn.Module, filled: Container[Hashable]) -> None:
 # ## Reproducibility
 #
 # You set a seed so that you can repeat your results, but after a small change to the net almost all weights are different.
-# Every function above draws from PyTorch's default generator, so the values of a layer depend on everything that was drawn before it.
+# Unless you pass a generator, every function above draws from PyTorch's default generator, so the values of a layer depend on everything that was drawn before it.
 # If you add a layer at the front, all layers after it get different values:
 
 # %%
@@ -851,9 +849,9 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# ## The numbers of the picture
+# ## The code behind the picture
 #
-# Skip this on a first reading: it is the code behind the picture of gain, activation and depth.
+# Skip this on a first reading: it computes the picture of gain, activation and depth.
 #
 # In a very wide layer, each output is a sum of many random terms, so the outputs are close to normally distributed.
 # Instead of drawing random numbers, the code uses 2,000 values `z` and the probability of each, `density`.
@@ -1067,17 +1065,17 @@ except ValueError as error:
 
 # %% [markdown]
 # Fix: for a shallow net, use the gain of ReLU.
-# For a deep one, compute the gain yourself and draw with the standard deviation `gain / √fan_in`.
+# For a deep one, compute the gain yourself and draw with standard deviation `gain / √fan_in`.
 
 # %%
 print(nn.init.kaiming_normal_(torch.empty(8, 8), nonlinearity="relu").shape)
 #> torch.Size([8, 8])
 
 # %% [markdown]
-# ### The hidden units stay equal: constant weights
+# ### The hidden neurons stay equal: constant weights
 #
-# Your net learns, but no better than with a single hidden unit.
-# A hidden layer and the layer after it were filled with constants, including the biases, so all hidden units get the same gradient, as shown in symmetry:
+# Your net learns, but no better than with a single hidden neuron.
+# A hidden layer and the layer after it were filled with constants, including the biases, so all hidden neurons get the same gradient, as shown in symmetry:
 
 # %%
 hidden, out = nn.Linear(4, 3), nn.Linear(3, 1)
@@ -1134,7 +1132,7 @@ print(torch.equal(net[0].weight, net[1].weight))
 # You took a number such as 0.01 from a paper or from other code.
 # The source meant it as a variance and you passed it as a standard deviation, or the other way around.
 #
-# Fix: pass the standard deviation: see Standard deviation, not variance.
+# Fix: pass the standard deviation, as explained in Standard deviation, not variance.
 #
 # To notice it next time: measure the standard deviation of a layer that you have filled.
 
@@ -1215,8 +1213,9 @@ print((nn.init.sparse_(torch.empty(10, 3), sparsity=0.8) == 0).sum(dim=0))
 # #### Solution
 
 # %% [markdown]
-# A layer with the fan-in n keeps the mean square of its input if its weights have the variance 1 / n.
-# If the mean square of the input is 1, the outputs z of the layer are close to N(0, 1), and the activation function f multiplies their mean square by E[f(z)²], the mean of f(z)² over all z.
+# A layer with fan-in n keeps the mean square of its input if its weights have variance 1 / n.
+# If the mean square of the input is 1, the outputs z of the layer are approximately distributed as N(0, 1).
+# The activation function f then changes the mean square from 1 to E[f(z)²], the mean of f(z)² over all z.
 # The gain has to undo that, so it is 1 / √E[f(z)²].
 
 # %%
@@ -1310,7 +1309,7 @@ print(bool(net[0].f[2].weight.grad.any()), bool(net[0].f[0].weight.grad.any()))
 
 # %% [markdown]
 # The branches end in `self_attn.out_proj` and in `linear2`.
-# Only the names tell you this, so initialize by type first and by name afterwards.
+# Only the names tell you this, so initialize by type first and by name afterward.
 # The weights for query, key and value are parameters of `nn.MultiheadAttention` itself and need a rule of their own.
 # The normalization layers keep their default values.
 
@@ -1384,7 +1383,7 @@ print(torch.equal(short["out"].weight, long["out"].weight))
 #> False
 
 # %% [markdown]
-# **Cost.** Vectors that should not start at 0, such as the scales of normalization layers, need a rule of their own.
+# **Limitation.** Vectors that should not start at 0, such as the scales of normalization layers, need a rule of their own.
 
 # %% [markdown]
 # ## In short

@@ -10,8 +10,8 @@
 # Then you load weights that were saved from an `nn.Linear`, or you move the net to a GPU, and your layer fails or silently gives wrong results.
 #
 # - **What you will be able to do:** write a layer that you can train, save, load, move, compile and copy like the layers of PyTorch, and say what each of its lines is for.
-# - **What you need:** Layers and modules, Parameters, Initialization and Lazy initialization, each up to the line "The first reading ends here"; and the package: run `pip install .` in a clone of the repository.
-# - **How long it takes:** about 20 minutes up to A lazy layer of your own, which is all the next topic needs; about 60 minutes with everything and the exercises.
+# - **What you need:** Layers and modules and Parameters, each up to the line "The first reading ends here"; for the section on lazy layers, Lazy initialization up to the same line; and the package: run `pip install .` in a clone of this site's repository.
+# - **How long it takes:** about 20 minutes up to A lazy layer of your own, which is enough to write layers of your own; about 60 minutes with everything and the exercises.
 
 # %%
 import torch
@@ -179,7 +179,7 @@ print(torch.equal(empty.weight, MyLinear(5, 3).weight))
 
 # %% [markdown]
 # The first line of output shows that the layer was made with the dtype that you asked for.
-# The second shows that `reset_parameters` filled the new memory with the same values that a new layer gets after the same seed.
+# The second shows that `reset_parameters` filled the new memory with the same values that a new layer gets with the same seed.
 
 # %% [markdown]
 # ### An optional bias
@@ -208,7 +208,7 @@ print(shift.bias, list(shift.state_dict()), torch.equal(shift(X), X))
 # %% [markdown]
 # Every method that uses the bias first checks whether it is `None`.
 #
-# Because the name is registered, you cannot assign a plain tensor to it later by accident: PyTorch refuses that, as it does for every parameter.
+# Because the name is registered, you cannot assign a plain tensor to it later by accident: PyTorch rejects it, as it does for every parameter.
 
 # %% [markdown]
 # ### What `print` shows: `extra_repr`
@@ -375,7 +375,7 @@ class MyLinear(nn.Module):
         )
 
 # %% [markdown]
-# After the same seed, `MyLinear` and `nn.Linear` have equal weights, and their outputs are equal to the last bit:
+# With the same seed, `MyLinear` and `nn.Linear` have equal weights, and their outputs are equal to the last bit:
 
 # %%
 from d2lblocks import CenteredLayer, MyLinear

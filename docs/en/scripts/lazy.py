@@ -5,13 +5,13 @@
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# To put a linear layer after a stack of convolutions, you have to compute its input size by hand, from the padding, the stride and the pooling.
+# To put a linear layer after a stack of convolutions, you have to compute its input size by hand, from the size of the images and from the kernel sizes, strides, padding and pooling.
 # A lazy layer reads this size from the first batch instead.
 # Until that batch, some operations on the net fail, and a few silently give wrong answers.
 #
 # - **What you will be able to do:** build a net without computing input sizes; tell what works before the first batch; get all shapes without a training step; build and check a large net without using memory for it.
-# - **What you need:** Initialization, up to the line "The first reading ends here", and the package: run `pip install .` in a clone of the repository.
-# - **How long it takes:** about 20 minutes up to Seeds and partly lazy nets, which is all the next topic needs; about 60 minutes with everything and the exercises.
+# - **What you need:** Initialization, up to the line "The first reading ends here", and the package: run `pip install .` in a clone of this site's repository.
+# - **How long it takes:** about 20 minutes up to Seeds and partly lazy nets, which is enough to use lazy layers; about 60 minutes with everything and the exercises.
 #
 # The examples on this page use this batch of two examples with 20 numbers each:
 
@@ -165,12 +165,12 @@ print(uninitialized_names(net))
 # %% [markdown]
 # ## The dry run
 #
-# Counting, initializing and freezing the parameters of a net fail as long as they have no shapes.
-# So you send a batch through the net only to set the shapes.
+# Until the parameters of a net have shapes, you cannot count or initialize them, and `net.requires_grad_(False)` fails.
+# The remedy is to send one batch through the net just to set the shapes.
 # A <dfn>dry run</dfn> is a forward pass that gives lazy layers their shapes; its result is thrown away.
 #
 # The batch needs the right shape and the right dtype, and one example is enough.
-# The values do not matter, with one exception: the indices for an `nn.Embedding` must be numbers of rows in its table.
+# The values do not matter, with one exception: the indices passed to an `nn.Embedding` must be valid row indices of its table.
 #
 # A plain forward pass in training mode changes more than shapes.
 # Batch normalization, for example, keeps a running mean and variance of the batches that it has seen, and updates them:
@@ -214,7 +214,7 @@ print(torch.equal(in_evaluation[2].weight, with_sizes[2].weight))
 # After the dry run in training mode, the last layer has different weights from those in the net with all sizes given.
 # After the dry run in evaluation mode, it has the same weights.
 #
-# So if you do a dry run by hand, switch to evaluation mode, turn gradients off and switch back to training mode afterwards.
+# So if you do a dry run by hand, switch to evaluation mode, turn gradients off and switch back to training mode afterward.
 # Turn gradients off with `torch.no_grad()`, not with `torch.inference_mode()`: parameters created in inference mode cannot be trained.
 
 # %% [markdown]
@@ -241,9 +241,9 @@ print(net)
 # - The random number generator has moved forward as far as if you had built the net with all sizes given, plus what `init` draws.
 #   Random numbers that dropout or noise draws in the dry run do not move it.
 #
-# Without `init`, everything else is unchanged: the training mode of every module, running statistics and other buffers, gradients, all parameters that already had values, and the input.
 # With `init`, parameters that already had values get new ones too, if `init` sets them.
-# The next snippet, without `init`, checks this:
+# Without `init`, everything else is unchanged: the training mode of every module, running statistics and other buffers, gradients, all parameters that already had values, and the input.
+# The next snippet checks several of these guarantees for a call without `init`:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.LazyLinear(3))
@@ -263,7 +263,7 @@ print(torch.equal(torch.rand(1), after_sized))
 
 # %% [markdown]
 # The net is still in training mode, the batch norm has counted no batch, and there is no gradient.
-# After the same seed, the lazy net has the same weights as the net with sizes, and the next random number is also the same.
+# With the same seed, the lazy net has the same weights as the net with sizes, and the next random number is also the same.
 #
 # If a layer does not fit its input, `apply_init` raises an error that names the layer.
 # In this net, the second convolution expects 9 channels but gets 8:
@@ -287,7 +287,7 @@ print(uninitialized_names(net))
 #> ['0.weight', '0.bias']
 
 # %% [markdown]
-# In a dry run by hand, the layers before the error would no longer be lazy.
+# After a failed dry run by hand, the layers before the failure would no longer be lazy.
 #
 # Some more details:
 #
@@ -316,7 +316,7 @@ print(uninitialized_names(net))
 # By default, a lazy instance norm has a weight, a bias and running statistics, but a plain `nn.InstanceNorm2d` has none of them.
 # `nn.LayerNorm`, `nn.Embedding`, recurrent layers and attention layers have no lazy form.
 #
-# Lazy layers help most after a stack of convolutions, where the number of values depends on padding, stride and pooling:
+# Lazy layers help most after a stack of convolutions, where the number of values depends on the image size and on every earlier layer:
 
 # %%
 def small_convnet():
@@ -347,9 +347,9 @@ print(net[5])
 # After the dry run, the convolution accepts images of any size with 3 channels.
 # The linear layer does not: from now on, the net needs images that also give 784 values.
 #
-# **Cost.** You can no longer read the sizes from the code.
+# **Limitation.** You can no longer read the sizes from the code.
 # PyTorch calls lazy modules [experimental](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html), so their interface may change.
-# `DistributedDataParallel`, which trains in several processes, and `weight_norm`, which splits a weight into length and direction, refuse lazy modules before the first batch.
+# `DistributedDataParallel`, which trains in several processes, and `weight_norm`, which splits a weight into length and direction, reject lazy modules before the first batch.
 # Once your design is settled, print the net after the dry run and write the sizes into your code.
 #
 # **The first reading ends here.** The rest is for you if you need repeatable weights, save or copy lazy nets, build nets that are too large for memory, or look for the fix for an error.
@@ -357,7 +357,7 @@ print(net[5])
 # %% [markdown]
 # ## Seeds and partly lazy nets
 #
-# After the same seed, a chain of lazy layers gets the same values as the same chain with sizes, as shown above.
+# With the same seed, a chain of lazy layers gets the same values as the same chain with sizes, as shown above.
 # The layers draw in the same order, only later.
 # This holds as long as nothing else draws random numbers between the seed and the first batch, so create `X` before you set the seed.
 #
@@ -383,7 +383,7 @@ print(torch.equal(half_lazy[1].weight, sized[1].weight))
 # ## Saving and loading
 #
 # You save a lazy net before its first batch, and later the file cannot be loaded.
-# The state dict of such a net holds parameters without values: `torch.save` writes it, but `torch.load` refuses to read it:
+# The state dict of such a net holds parameters without values: `torch.save` writes it, but `torch.load` rejects the file:
 
 # %%
 import pickle
@@ -436,7 +436,7 @@ print(torch.equal(net[0].weight, before))
 #
 # There are two exceptions:
 #
-# - An optimizer that creates a tensor for each parameter when you build it needs the shapes, so it refuses uninitialized parameters.
+# - An optimizer that creates a tensor for each parameter when you build it needs the shapes, so it rejects uninitialized parameters.
 #   Of the four optimizers in the next snippet, only `Adagrad` is of this kind.
 # - If you choose parameters by `p.ndim` or `p.size()`, the choice is silently wrong for uninitialized parameters.
 #   For example, many programs apply weight decay, which pulls weights toward 0, only to parameters with `p.ndim >= 2`; they leave out every uninitialized parameter, because its `ndim` is 1.
@@ -542,7 +542,7 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 # By default, `load_state_dict` copies values into the memory of the parameters, but a meta net has no memory.
 # Pass `assign=True`: the net then takes the tensors of the state dict as its parameters.
 #
-# Two things are missing afterwards: tied weights are no longer tied, and buffers with `persistent=False`, which the state dict does not contain, have no values.
+# Two things are missing afterward: tied weights are no longer tied, and buffers with `persistent=False`, which the state dict does not contain, have no values.
 # This net has both kinds of tensors:
 
 # %%
@@ -575,7 +575,7 @@ print(
 #> ['scale']
 
 # %% [markdown]
-# After loading, the two weights are separate parameters that still share memory, so an optimizer would change the same values twice.
+# After loading, the two weights are separate parameters that share memory; each gets its own gradient and optimizer state, so an optimizer updates the same values twice in each step.
 # The buffer `scale` is still on the meta device.
 #
 # Tie the weights again and fill whatever is still on the meta device.
@@ -982,7 +982,7 @@ print(apply_init(nn.LazyLinear(3), X).requires_grad_(False).weight.requires_grad
 # %% [markdown]
 # ### `Expected more than 1 value per channel when training`
 #
-# You do a dry run with one example, and a batch norm refuses it.
+# You do a dry run with one example, and a batch norm rejects it.
 # One example is enough to set the shapes, but in training mode a batch norm also computes the variance of the batch, and it needs more than one value for that:
 
 # %%
@@ -1116,8 +1116,8 @@ print(torch.equal(net(X), sized(X)))
 # You compile a lazy net and call it.
 # For a size that may change, the compiler can use a symbol such as `s0` instead of a number, so that the compiled code works for several sizes.
 # But a lazy layer needs the number.
-# With `dynamic=True`, the compiler uses symbols from the start; otherwise it does so when a second net with the same code has a different size.
-# PyTorch 2.13 and older stop here with an error; 2.14 and newer compile the net:
+# With `dynamic=True`, the compiler uses symbols from the start; by default, it switches to symbols when the same code runs a second time with a different size, for example in a second net.
+# PyTorch 2.13 and older raise an error here; newer versions compile the net (checked with 2.14.1 and 2.15.0):
 
 # %%
 net = torch.compile(nn.Sequential(nn.LazyLinear(3)), backend="eager", dynamic=True)
@@ -1278,7 +1278,7 @@ for size in (32, 64, 224):
 # %% [markdown]
 # After the dry run, both nets have the same layers.
 # Set the seed again and let all layers of your net draw again, in the order of the modules.
-# The layers of a chain draw in the same order when you build the chain.
+# For a chain, this is also the order in which the layers draw when you build it.
 
 # %%
 def draw_again(net, seed):
@@ -1313,7 +1313,7 @@ print(
 # | to do the dry run by hand | `net.eval()`, `torch.no_grad()`, `net(X)`, `net.train()` |
 # | to count, freeze, tie or save | `apply_init(net, X)` first |
 # | an optimizer | build it after the dry run; most optimizers can also be built before it |
-# | the same weights as a net with sizes, after the same seed | make all layers lazy, or none |
+# | the same weights as a net with sizes, given the same seed | make all layers lazy, or none |
 # | to load a saved state | `load_state_dict`, best after the dry run |
 # | sizes without memory | `with torch.device("meta")` |
 # | a module without drawn values | `nn.utils.skip_init(nn.Linear, 20, 3)` |

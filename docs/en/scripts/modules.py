@@ -7,7 +7,7 @@
 #
 # You want to build a network that no ready-made class offers: it has two inputs, or a loop, or one layer in two places.
 # In PyTorch you write it as a class of your own.
-# Such a network can run without an error although PyTorch does not find some of its layers; these layers are then not trained, saved or moved to the GPU.
+# Such a network can run without errors even when PyTorch does not find some of its layers; those layers are then not trained, saved or moved to the GPU.
 #
 # - **What you will be able to do:** write a network as a module made of other modules, and tell which of its parts PyTorch trains, saves and moves.
 # - **What you need:** Python, including classes and methods; and what a tensor is, for example from [Tensors](https://docs.pytorch.org/tutorials/beginner/basics/tensorqs_tutorial.html) on pytorch.org.
@@ -31,7 +31,7 @@ from torch.nn import functional as F
 #
 # PyTorch uses one class, `nn.Module`, for all of these, from a single neuron to a whole network.
 # A <dfn>module</dfn> is an object of the class `nn.Module` or of one of its subclasses; it usually takes tensors and returns tensors, and it can hold parameters and other modules.
-# A <dfn>parameter</dfn> is a tensor whose numbers training changes, such as the weights and biases of a layer.
+# A <dfn>parameter</dfn> is a tensor whose values are learned during training, such as the weights and biases of a layer.
 #
 # `nn.Linear(3, 4)` is a linear layer of four neurons: for each example, it takes 3 numbers and returns 4.
 # `nn.ReLU()` is a layer without parameters: it replaces each negative number with 0.
@@ -114,7 +114,7 @@ print(convnet(torch.rand(1, 1, 28, 28)).shape)
 # Without padding, a kernel of size 5 reduces the height and the width by 4 each.
 # Two such layers therefore reduce 28 to 20.
 #
-# **Cost.** `nn.Sequential` can only build a chain.
+# **Limitation.** `nn.Sequential` can build only a chain.
 # If the net has two inputs, a skip connection (a path around some layers), a loop or an `if`, write a module of your own.
 
 # %% [markdown]
@@ -147,17 +147,17 @@ print(net(X).shape)
 # `F.relu` is a function, and `nn.ReLU()` is a module that calls this function.
 # Because ReLU has no parameters, you can use either.
 #
-# You do not write a method for the backward pass, which computes how much the result changes when each parameter changes.
-# These derivatives are called gradients, and autograd computes them for you.
+# You do not write a method for the backward pass, which computes how sensitive the result is to each parameter.
+# These sensitivities are derivatives, called gradients, and autograd computes them for you.
 # <dfn>Autograd</dfn> is PyTorch's automatic differentiation: it records the operations of the forward pass and computes the gradients from this record.
 
 # %% [markdown]
 # ### Registration: `self.name = layer`
 #
 # `super().__init__()` creates the tables of the module: empty dictionaries in which the module keeps its parts.
-# After that, `self.hidden = nn.Linear(20, 256)` does two things: it creates an attribute, and it registers the layer.
+# After that, `self.hidden = nn.Linear(20, 256)` registers the layer, and you can read it back as `net.hidden`.
 # <dfn>Registration</dfn> means that a module stores a part, such as a layer or a parameter, under a name in one of its dictionaries.
-# A registered part is trained, saved and moved together with the module.
+# A registered layer or parameter is trained, saved and moved together with the module.
 # Here the name of the part is the name of the attribute, `hidden`.
 # A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
 # The <dfn>submodules</dfn> of a module are its child modules, their child modules, and so on.
@@ -206,7 +206,7 @@ print(SizedMLP(20, 64, 3)(X).shape)
 # Call `net(X)`, not `net.forward(X)`.
 # As with every callable object in Python, `net(X)` runs the `__call__` method of its class.
 # `nn.Module` defines `__call__`: it runs `forward` and the *hooks* of the module.
-# A hook is a function that you or a library attached to the module; it runs before or after `forward`.
+# A hook is a function that you or a library attaches to the module: a forward pre-hook runs before `forward`, and a forward hook runs after it.
 #
 # PyTorch passes three things to a forward hook: the module, its inputs and its output.
 # This snippet attaches a hook that stores the shape of each output, and then calls the net in three ways.
@@ -253,7 +253,7 @@ class MySequential(nn.Module):
 # %% [markdown]
 # `self.0 = module` is not valid Python, because a name in source code cannot begin with a digit.
 # `add_module` takes the name as a string, so it accepts `"0"`.
-# It refuses a name that contains a dot, and a name that is already taken by an attribute that is not a module.
+# It rejects a name that contains a dot or that is already used by another kind of attribute.
 #
 # `_modules` is the table of child modules: it maps each name to its module, in the order of registration.
 # The underscore means that the table is internal to PyTorch.
@@ -261,7 +261,7 @@ class MySequential(nn.Module):
 #
 # Given the same layers, the two containers return the same output, and their parameters have the same names.
 # To list the names, call `state_dict()`: it returns a dictionary that maps the name of every parameter, such as `0.weight`, to its tensor.
-# This dictionary, which you can save to a file, also contains buffers, which come in the next section.
+# This dictionary, which you can save to a file, also contains buffers, which the next section introduces.
 
 # %%
 layers = nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 10)
@@ -322,7 +322,7 @@ print(list(fixed.state_dict()))
 #> ['rand_weight', 'linear.weight', 'linear.bias']
 
 # %% [markdown]
-# **Cost.** The number of iterations depends on the values in the input.
+# **Limitation.** The number of iterations depends on the values in the input.
 # For this reason, `torch.compile` and `torch.export`, which translate a net into a fixed list of operations, cannot translate the block as a whole.
 # On a GPU, Python must also wait in every iteration until the GPU has computed the sum; only then can it decide whether to continue.
 # Exercise 5 replaces the loop.
@@ -385,7 +385,7 @@ print(chimera.get_submodule("0.net.2") is chimera[0].net[2])
 # %% [markdown]
 # ## In the library
 #
-# The package `d2lblocks` belongs to this site; to install it, run `pip install .` in a clone of its repository.
+# The package `d2lblocks` belongs to this site; to install it, run `pip install .` in a clone of the site's repository.
 # Its module `d2lblocks.modules` contains the blocks of this page, ready to use:
 
 # %%
@@ -448,7 +448,7 @@ print(MLP()(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# **Cost.** If the input size is unknown, the first weight has no shape until the first batch arrives, so you cannot count or initialize it before then.
+# **Limitation.** If the input size is unknown, the first weight has no shape until the first batch arrives, so you cannot count or initialize it before then.
 
 # %% [markdown]
 # ### `MySequential`
@@ -615,7 +615,7 @@ except ValueError as error:
 #> ValueError: expected finite values to halve until their absolute values sum to at most 1, but got 40 of 40 that are inf or nan, from an input of shape (2, 20) with 40 of them
 
 # %% [markdown]
-# `reset_parameters` fills the tensors of the block itself with values.
+# `reset_parameters` fills only the tensors that the block holds directly, not those of its submodules.
 # You need it for a block on the `meta` device, where tensors have a shape but neither memory nor values.
 # There you can build a very large net first and give it memory later.
 # `to_empty` gives the block memory; then call `reset_parameters` on every module that has this method (here, all of them):
@@ -811,7 +811,7 @@ print([name for name, _ in Table().named_parameters()])
 #> ['layers.out.weight', 'layers.out.bias']
 
 # %% [markdown]
-# You cannot pass a module, a parameter or a buffer to a dataclass.
+# A module written as a dataclass cannot take a module, a parameter or a buffer as an argument.
 # The generated `__init__` assigns its arguments before `__post_init__` runs, so you get `cannot assign module before Module.__init__() call`.
 # Write the `__init__` of such a class yourself.
 
@@ -852,7 +852,7 @@ except ValueError as error:
 #> ValueError: optimizer got an empty parameter list
 
 # %% [markdown]
-# If the net also has some registered layers, even the optimizer raises no error.
+# If the net also has some registered layers, not even the optimizer raises an error.
 #
 # Fix: use an `nn.ModuleList`, a list that registers its modules.
 
@@ -866,7 +866,7 @@ print(list(net.state_dict()))
 #
 # For modules with names, use `nn.ModuleDict`; a Python dictionary does not register its modules either.
 # The keys of an `nn.ModuleDict` become attributes.
-# An `nn.ModuleDict` therefore refuses a key that contains a dot, and a key that is already an attribute of every `nn.ModuleDict`:
+# An `nn.ModuleDict` therefore rejects a key that contains a dot or that is the name of one of its own attributes or methods, such as `keys`:
 
 # %%
 try:
@@ -886,7 +886,7 @@ print(nn.ModuleDict({"key_layer": nn.ReLU()})["key_layer"])
 # ### A constant is not saved, cast or moved with the net
 #
 # You save a net and load it again, and the outputs differ.
-# In other cases, the next call fails after you cast the net to another dtype or move it to the GPU.
+# Or you cast the net to another dtype or move it to the GPU, and the next call fails.
 # The reason is a tensor that the net keeps as a plain attribute: it is not registered.
 
 # %%
@@ -1017,8 +1017,8 @@ print(torch.equal(net(X), features))
 # %% [markdown]
 # ### A layer does not learn because `forward` creates it
 #
-# The loss does not improve as it should, and the same input gives a different output in every call.
-# A layer that is created in `forward` is a new layer with new random weights in every call.
+# The loss does not improve as it should, and the same input gives a different output on every call.
+# A layer that is created in `forward` is a new layer with new random weights on every call.
 
 # %%
 class Forgetful(nn.Module):
@@ -1270,7 +1270,7 @@ print(net(torch.rand(2, 28, 28)).shape)
 # %% [markdown]
 # ### `mat1 and mat2 must have the same dtype`: a batch from NumPy
 #
-# You made a batch from a NumPy array, and the net refuses it.
+# You made a batch from a NumPy array, and the net rejects it.
 # A layer needs a batch with the same dtype (type of numbers) as its weights.
 # NumPy's floating-point numbers are `float64` by default, and `torch.from_numpy` keeps the dtype; the weights of a layer are `float32`.
 
@@ -1323,7 +1323,7 @@ except RuntimeError as error:
 # %% [markdown]
 # ### The net changes its input tensor
 #
-# You call a net, and afterwards your input tensor has other values.
+# You call a net, and afterward your input tensor has different values.
 # `X /= 2` does not create a tensor: it writes into the tensor that was passed to `forward`.
 # `nn.ReLU(inplace=True)` does the same if it is the first module of a net.
 
@@ -1358,9 +1358,9 @@ print(HalvedCopy()(ones), ones)
 #
 # You call a trained net several times with the same input, and get a different output every time.
 # The net contains dropout, and is still in training mode.
-# In <dfn>training mode</dfn>, dropout sets random values to zero, and batch normalization uses the mean and the variance of the current batch.
-# A new module is in training mode, and `net.train()` returns to it.
-# In <dfn>evaluation mode</dfn>, which `net.eval()` turns on, dropout returns its input unchanged, and batch normalization uses the mean and the variance it has stored.
+# <dfn>Dropout</dfn> is a layer that, in training mode, sets random values of its input to zero and scales up the others.
+# <dfn>Training mode</dfn> is the state of a new module, and of any module after `net.train()`: dropout sets random values to zero, and batch normalization uses the mean and the variance of the current batch.
+# <dfn>Evaluation mode</dfn> is the state of a module after `net.eval()`: dropout returns its input unchanged, and batch normalization uses its stored mean and variance.
 
 # %%
 net = nn.Sequential(nn.Linear(20, 256), nn.Dropout(), nn.Linear(256, 10))
@@ -1387,8 +1387,8 @@ print(torch.equal(loaded.eval()(X), net(X)))
 # %% [markdown]
 # The function `F.dropout` does not know the mode of your module, and still sets values to zero after `net.eval()`.
 # Write `F.dropout(X, training=self.training)` instead.
-# `net.eval()` changes only the behavior of layers.
-# To save memory while predicting, also write `with torch.no_grad():`, which stops autograd from recording.
+# `net.eval()` does not turn off autograd.
+# To save memory while predicting, also use `with torch.no_grad():`, which stops autograd from recording.
 #
 # To notice it next time: print `net.training` before you predict.
 
@@ -1671,7 +1671,7 @@ print(torch.equal(compiled(X), looped(X)))
 # `torch.ldexp` creates only the factor, from a tensor that does not require a gradient.
 # Do not apply it to `Y` itself: in PyTorch 2.13, the gradient of `torch.ldexp` is silently zero if the exponent is a negative integer ([issue 187460](https://github.com/pytorch/pytorch/issues/187460)).
 #
-# **Cost.** This version does not check for `inf` and `nan`, and it does not halve a sum that overflows.
+# **Limitation.** This version does not check for `inf` and `nan`, and it does not halve a sum that overflows.
 
 # %% [markdown]
 # ## In short

@@ -51,7 +51,7 @@ print(list(net[2].state_dict()))
 #
 # Training changes the parameters so that a number called the loss becomes smaller.
 # The <dfn>loss</dfn> is a single number that measures how far the output of a net is from the desired output.
-# The <dfn>gradient</dfn> of a parameter has one number for each number of the parameter: how much a result, usually the loss, changes per unit when only that number changes a little.
+# The <dfn>gradient</dfn> of a parameter has one number for each number of the parameter: the rate at which a result, usually the loss, changes when only that number changes.
 # Calling `backward()` on the result computes the gradient of each parameter and stores it in the attribute `.grad`:
 
 # %%
@@ -93,7 +93,7 @@ print(net[2].bias.grad)
 # <dfn>Momentum</dfn> is an option that makes an optimizer also use the gradients of earlier steps.
 # <dfn>Weight decay</dfn> is an option that makes an optimizer move each parameter a little toward zero in every step.
 #
-# **Cost.** Code that reads `.grad` must expect `None`.
+# **Limitation.** Code that reads `.grad` must expect `None`.
 
 # %% [markdown]
 # ## All parameters: `named_parameters()`
@@ -132,7 +132,7 @@ print(net.state_dict()["2.bias"].data_ptr() == net[2].bias.data_ptr())
 # Use `parameters()` for training and `state_dict()` for saving.
 # The state dict contains two kinds of names that `named_parameters()` leaves out: the names of buffers, and the additional names of a parameter that is used in two places.
 # This net has both kinds, because it uses one layer twice and contains a batch normalization layer.
-# <dfn>Batch normalization</dfn> is a layer that subtracts the mean of the batch from its input and divides the result by the standard deviation.
+# <dfn>Batch normalization</dfn> is a layer that normalizes each channel: it subtracts a mean, divides by a standard deviation (both from the batch in training mode, stored ones in evaluation mode), and then applies a learned scale and shift.
 
 # %%
 shared = nn.Linear(4, 4)
@@ -978,7 +978,7 @@ print(
 # %% [markdown]
 # ### `can't optimize a non-leaf Tensor`
 #
-# You give a parameter to an optimizer, and it refuses the tensor.
+# You give a parameter to an optimizer, and it rejects the tensor.
 # An optimizer changes only leaf tensors, and your tensor is the result of an operation on a parameter.
 # A cast is such an operation, and so is `.to(device)` if the tensor has to be moved:
 
@@ -1289,7 +1289,7 @@ print(
 #> [(2, 0.01), (4, 0.0)]
 
 # %% [markdown]
-# **Cost.** This rule is not exact.
+# **Limitation.** This rule is not exact.
 # It applies weight decay to an embedding, and to a `LayerNorm` over two dimensions.
 # A lazy net needs its dry run first.
 

@@ -10,8 +10,8 @@
 # In both cases you need a file that holds everything it should hold and is safe to open.
 #
 # - **What you will be able to do:** save and load what a net has learned, continue a stopped training run as if it had not stopped, and tell which files are safe to open.
-# - **What you need:** Layers and modules and Parameters; for the library's functions, run `pip install .` in a clone of the repository.
-# - **How long it takes:** about 40 minutes up to Damaged files, which is all the next topic needs; about 90 minutes with everything and the exercises.
+# - **What you need:** Layers and modules and Parameters; for the library's functions, run `pip install .` in a clone of this site's repository.
+# - **How long it takes:** about 40 minutes up to Damaged files, which is enough to save and load nets; about 90 minutes with everything and the exercises.
 
 # %%
 import torch
@@ -296,7 +296,7 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 #> True True
 
 # %% [markdown]
-# If you need only a small part of a large tensor, save a copy of that part: `clone()` gives it a storage of its own.
+# If you need only a small part of a large tensor, save a copy of that part: `clone()` gives it its own storage.
 
 # %% [markdown]
 # ## What is inside a `.pt` file
@@ -305,7 +305,7 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 #
 # A file that `torch.save` writes is a zip archive.
 # One member of the archive, `data.pkl`, holds the names and describes each tensor: its type, its shape, its storage and its strides.
-# The <dfn>strides</dfn> of a tensor say, for each dimension, how many positions further in the storage the next element is.
+# The <dfn>strides</dfn> of a tensor give, for each dimension, the distance in the storage between neighboring elements.
 # The values are in other members of the archive, one for each storage.
 # The two tied weights from above share a storage, so there is one such member for two names:
 
@@ -406,7 +406,7 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 #   An <dfn>epoch</dfn> is one pass over all training data.
 #
 # Each GPU has a random number generator of its own: save `torch.cuda.get_rng_state_all()` as well.
-# Do not load such a checkpoint with `map_location="cuda"` (see Devices), because `set_rng_state` refuses a state that is on a GPU.
+# Do not load such a checkpoint with `map_location="cuda"` (see Devices), because `set_rng_state` rejects a state that is on a GPU.
 # On a GPU, equal results also need `torch.use_deterministic_algorithms(True)`, the same type of GPU and the same versions of the software.
 #
 # `save_checkpoint` saves the random states, the step that you pass, and the states of all objects that you pass.
@@ -466,7 +466,7 @@ pickle.loads(content)
 
 # %% [markdown]
 # For this reason `torch.load` uses `weights_only=True` by default: it accepts only tensors, numbers, strings and containers of these.
-# It refuses everything else, and no code from the file runs:
+# It rejects everything else, and no code from the file runs:
 
 # %%
 torch.save(Greeting(), "greeting.pt")
@@ -512,7 +512,7 @@ print(load("data.pt"))
 #> {'x': tensor([0, 1, 2, 3]), 'losses': [0.5, 0.25]}
 
 # %% [markdown]
-# `save` refuses anything that `load` could not read again, and says where in the object it is:
+# `save` rejects anything that `load` could not read again, and says where in the object it is:
 
 # %%
 try:
@@ -579,8 +579,8 @@ print(
 #> True
 
 # %% [markdown]
-# **Cost.** A safetensors file holds only tensors and text.
-# To compute the checksums, every byte is read once more.
+# **Limitation.** A safetensors file holds only tensors and text.
+# Computing the checksums reads every byte once more.
 
 # %% [markdown]
 # ### Checkpoints
@@ -657,9 +657,9 @@ print(restored)
 # Give each run a folder of its own.
 # If an old run left step 8 in the folder and the new run saves step 3, the last checkpoint is that of the old run, so `save_checkpoint` warns you.
 #
-# **Cost.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
+# **Limitation.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
 # Anything else is an error when you save, and the message says where it is.
-# If a net runs code of its own at loading, for example in a hook, loading needs memory for a second copy of the nets, in order to undo everything if that code fails.
+# If a net runs code of its own at loading, for example in a hook, loading needs memory for a second copy of the nets, to undo everything if that code fails.
 #
 # Use something else in three cases: `torch.save` for other objects, `safetensors.torch` to exchange weights with other programs, and `torch.distributed.checkpoint` for nets that are split over several processes.
 #
@@ -669,7 +669,7 @@ print(restored)
 # ### Damaged files, and files from other programs
 #
 # A failing disk or network can silently flip a bit of a file.
-# The file below has more than 250,000 bits. One of them is flipped, and `load_parameters` refuses the file:
+# The file below has more than 250,000 bits. One of them is flipped, and `load_parameters` rejects the file:
 
 # %%
 from pathlib import Path
@@ -743,7 +743,7 @@ except RuntimeError as error:
 #
 # The example runs two processes on the CPU.
 # Each of them holds half of a linear layer whose weight has six rows.
-# `"gloo"` is the library through which the processes communicate; without it, PyTorch would also start the one for GPUs, which refuses two processes on one GPU.
+# `"gloo"` is the library through which the processes communicate; without it, PyTorch would also start the one for GPUs, which rejects two processes on one GPU.
 
 # %%
 import subprocess
@@ -801,7 +801,7 @@ print(torch.equal(whole.weight, original.weight))
 #> True
 
 # %% [markdown]
-# **Cost.** The checkpoint is a folder of many files, and its metadata is a pickle, so load only checkpoints that you have written yourself.
+# **Limitation.** The checkpoint is a folder of many files, and its metadata is a pickle, so load only checkpoints that you have written yourself.
 
 # %% [markdown]
 # ### How long saving and loading take
@@ -893,7 +893,7 @@ for what, thing in objects.items():
 #> date: Unsupported global
 
 # %% [markdown]
-# The last lines of the message name the class that was refused:
+# The last lines of the message name the rejected class:
 
 # %%
 torch.save({"arguments": objects["Namespace"]}, "thing.pt")
@@ -920,7 +920,7 @@ print(torch.load("with_path.pt")["folder"])
 # %% [markdown]
 # If you trust an old file, load it inside `with torch.serialization.safe_globals([...]):` and list the classes that it may contain.
 #
-# To notice it next time: use `save`, which refuses such an object.
+# To notice it next time: use `save`, which rejects such an object.
 
 # %% [markdown]
 # ### `Expected state_dict to be dict-like, got <class 'str'>`
@@ -956,7 +956,7 @@ except TypeError as error:
 # %% [markdown]
 # ### `state_dict` without parentheses: the file holds a method
 #
-# You wrote `net.state_dict` without parentheses, so the method was saved, with its net, and `torch.load` refuses the file.
+# You wrote `net.state_dict` without parentheses, so the method was saved, with its net, and `torch.load` rejects the file.
 
 # %%
 torch.save(net.state_dict, "method.pt")
@@ -1386,7 +1386,7 @@ print(bool((best["out.bias"] == 7).all()))
 # %% [markdown]
 # ### Tied weights are no longer tied after loading
 #
-# Two layers shared a parameter before loading, and afterwards each has its own.
+# Two layers shared a parameter before loading, and afterward each has its own.
 # Loading with `assign=True` replaces the parameters of the net instead of copying values into them:
 
 # %%
