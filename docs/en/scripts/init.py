@@ -865,7 +865,7 @@ density /= density.sum()
 
 
 def wide_scales(activation, gain, depth):
-    """Root mean squares of the activations, and of the gradient back through as many layers."""
+    """Root mean squares of activations and gradients, layer by layer."""
     sizes, gradients = [1.0], [1.0]
     for _ in range(depth):
         H = (gain * sizes[-1] * z).requires_grad_()

@@ -767,11 +767,13 @@ def main():
     fully_shard(net, mesh=mesh)  # each process keeps half of the rows
     dcp.save({"net": net.state_dict()}, checkpoint_id="spread")
     if dist.get_rank() == 0:
-        print(len(net.weight.to_local()), "of", len(net.weight), "rows are here")  # in this process
+        rows = len(net.weight.to_local())  # of this process
+        print(rows, "of", len(net.weight), "rows are here")
 
 
 main()
-gc.collect()  # the net keeps the process group alive, and its threads could crash the program at its end
+# The net keeps the process group alive, whose threads could crash the program's end.
+gc.collect()
 dist.destroy_process_group()
 """)
 command = [
@@ -881,9 +883,8 @@ for what, thing in objects.items():
     try:
         torch.load("thing.pt")
     except pickle.UnpicklingError as error:
-        print(
-            f"{what}: {'Unsupported global' if 'Unsupported global' in str(error) else error}"
-        )
+        refused = "Unsupported global" in str(error)
+        print(f"{what}: {'Unsupported global' if refused else error}")
 #> a whole module: Unsupported global
 #> numpy.float64: Unsupported global
 #> Namespace: Unsupported global
