@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file, save_model
 from torch import Tensor, nn
 
 from d2lblocks import (
+    DamagedFileError,
     MyLazyLinear,
     load,
     load_checkpoint,
@@ -180,6 +181,32 @@ def test_where_nothing_would_fit_there_is_no_hint() -> None:
     with pytest.raises(RuntimeError) as caught:
         load_parameters(net, "x.st", verify=False)
     assert "keys fit" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "end"),
+    [
+        (0, 'rename each by name.removeprefix("encoder.").'),
+        (1, 'removeprefix("encoder.") and leave out "x0".'),
+        (3, 'removeprefix("encoder.") and leave out "x0" and "x1" and "x2".'),
+        (4, 'rename each by name.removeprefix("encoder.").'),
+    ],
+)
+def test_up_to_three_names_are_left_out_by_name(number: int, end: str) -> None:
+    net = nn.Sequential(*(nn.Linear(2, 2) for _ in range(4)))
+    renamed = {f"encoder.{name}": tensor for name, tensor in net.state_dict().items()}
+    save_file(renamed | {f"x{at}": torch.ones(1) for at in range(number)}, "x.st")
+    with pytest.raises(RuntimeError) as caught:
+        load_parameters(net, "x.st", verify=False)
+    assert str(caught.value).endswith(end)
+
+
+def test_a_zip_archive_that_cannot_be_opened_is_damaged() -> None:
+    """It has the end of an archive, which names a place beyond the file."""
+    end = b"PK\x05\x06" + bytes(4) + b"\x05\0\x05\0" + b"\xff\0\0\0" + b"\xff\xff\0\0" + bytes(2)
+    Path("x.st").write_bytes(bytes(100) + end)
+    with pytest.raises(DamagedFileError, match="it is not a safetensors file, or it is damaged"):
+        load_parameters(nn.Linear(1, 1), "x.st")
 
 
 def test_a_checkpoint_gives_the_same_hints() -> None:

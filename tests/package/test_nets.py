@@ -245,6 +245,13 @@ def test_a_cast_drops_nothing_but_digits(there: complex, here: complex) -> None:
     assert same(load_parameters(buffers(there * 0), "x.st", cast=True).x0, here.to(there.dtype))
 
 
+def test_a_stride_of_0_is_no_matter_for_a_single_value() -> None:
+    """Only where several values lie in one place would one of them be lost."""
+    net = buffers(torch.zeros(4).as_strided((2, 1), (2, 0)))
+    save_parameters(buffers(torch.ones(2, 1)), "x.st")
+    assert load_parameters(net, "x.st").x0.tolist() == [[1.0], [1.0]]
+
+
 def test_a_load_that_is_stopped_leaves_lazy_parameters_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cause may be a lack of memory, or an interruption by the user."""
     net = shared(lazy=True)
