@@ -38,7 +38,7 @@ X = torch.rand(2, 4)
 # The more inputs a layer adds up, the smaller its starting weights are.
 #
 # Does `nn.Linear` really do this?
-# The standard deviation of U(-a, a) is a/√3, so the next snippet checks the largest value and the standard deviation:
+# The next snippet checks the largest value and the standard deviation, which is a/√3 for U(-a, a):
 
 # %%
 def looks_uniform(values, bound):
@@ -52,9 +52,9 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 
 # %% [markdown]
 # The weight passes both checks.
-# The bias has too few values to measure its standard deviation, so the snippet only checks that all of them are within the bound.
+# The bias has too few values to measure its standard deviation, so the snippet only checks that all are within the bound.
 #
-# A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with standard deviation `std`; its second number is the variance, which is the square of the standard deviation.
+# A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with standard deviation `std`; its second number is the variance, the square of the standard deviation.
 #
 # The table lists the defaults of the most common layers.
 # They come from PyTorch's documentation, except those of `nn.MultiheadAttention`, which come from PyTorch's source code.
@@ -116,7 +116,7 @@ for zeros in (attention.out_proj.bias, embedding.weight[0], nn.GroupNorm(1, 3).b
 # PyTorch's source code writes the default as `kaiming_uniform_(weight, a=math.sqrt(5))`.
 # Here, `a` is not the bound from above, but the slope of a leaky ReLU, which multiplies negative numbers by this slope instead of replacing them with 0.
 # The gain of a leaky ReLU is √(2 / (1 + slope²)), here 1/√3.
-# The bound is √3 times the gain, divided by √fan_in, which makes [1/√fan_in](https://github.com/pytorch/pytorch/issues/57109).
+# The bound is √3 times the gain, divided by √fan_in, which equals [1/√fan_in](https://github.com/pytorch/pytorch/issues/57109).
 #
 # For a deep net with ReLU, the defaults are too small: Vanishing and exploding activations shows the effect.
 
@@ -141,7 +141,8 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # With `normal_` and `uniform_` you choose the scale of random weights yourself.
 # Two families compute the scale from the shape of the weight.
 #
-# <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from the sum of fan-in and fan-out, as a compromise: the fan-in alone would preserve the size of the values in the forward pass, and the fan-out alone that of the gradients in the backward pass.
+# <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from the sum of fan-in and fan-out.
+# The sum is a compromise: a scale from the fan-in alone would preserve the size of the values in the forward pass; a scale from the fan-out alone would preserve the size of the gradients in the backward pass.
 # <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in and the activation function, so that values keep their size in a deep net with ReLU.
 #
 # An activation function changes the size of values: ReLU, for example, halves the mean of their squares if they are distributed symmetrically around 0.
@@ -190,7 +191,7 @@ print(f"{largest:.3f} {5 / 3 * (6 / (800 + 256)) ** 0.5:.3f}")
 #
 # (A picture: The weight of nn.Linear(4, 3) as a matrix with one row for each of its three outputs and one column for each of its four inputs. One row is highlighted: it has four weights, the fan-in. One column has a dashed outline: it has three weights, the fan-out.)
 #
-# For a convolution, both also count the kernel: the fan-in is `in_channels / groups` times the number of elements in the kernel.
+# For a convolution, PyTorch uses `in_channels / groups` times the number of elements in the kernel as the fan-in, and `out_channels` times that number as the fan-out.
 #
 # If your own layer stores its weight as `(in, out)`, to compute `X @ weight`, the functions of `torch.nn.init` use the fan-out as if it were the fan-in.
 # Xavier initialization still gives the right scale, because it uses only the sum of the two.
@@ -318,7 +319,7 @@ print(net[2].bias.tolist())
 #
 # Skip this on a first reading: it shows how to build a distribution that `torch.nn.init` does not have.
 #
-# Suppose you want each weight to come from U(5, 10) with probability 1/4, to be 0 with probability 1/2, and to come from U(-10, -5) with probability 1/4.
+# Suppose you want each weight to come from U(5, 10) or from U(-10, -5) with probability 1/4 each, and to be 0 with probability 1/2.
 # That is the same as drawing from U(-10, 10) and replacing every value between -5 and 5 with 0: these values make up half of the range, with a quarter on each side.
 
 # %%
@@ -340,7 +341,7 @@ for part, share in ((weight >= 5, 1 / 4), (weight == 0, 1 / 2), (weight <= -5, 1
 # ## Why weights must not all be equal: symmetry
 #
 # If all neurons of a hidden layer have the same weights and the same bias, they all compute the same value.
-# If the next layer also gives their outputs equal weights, `backward` gives all these neurons the same gradient.
+# If the next layer also gives their outputs equal weights, `backward()` gives all these neurons the same gradient.
 # Then every training step keeps them equal:
 
 # %%
@@ -419,7 +420,7 @@ figure.savefig("plot-initializers.svg", metadata={"Date": None})
 # ## Vanishing and exploding activations
 #
 # Each layer multiplies the size of the values that pass through it by some factor.
-# One factor of 1/2 does little, but twenty of them multiply to 10⁻⁶.
+# One factor of 1/2 does little, but the product of twenty of them is about 10⁻⁶.
 # <dfn>Vanishing activations</dfn> are outputs of layers that get smaller from layer to layer, until they are almost 0.
 # <dfn>Exploding activations</dfn> are outputs of layers that get larger from layer to layer, until the numbers are too large to train with.
 #
@@ -458,7 +459,7 @@ for label, fill in initializations.items():
 # Only `kaiming_normal_` keeps the size of the activations.
 # With the default weights of `nn.Linear`, they shrink to 2 · 10⁻⁸.
 #
-# The formulas explain these numbers, up to what chance does to weights of width 256.
+# The formulas explain these numbers, apart from random variation at this width.
 # Each output is a sum of n products of a weight and an input, where n is the width.
 # The weights are independent, with mean 0 and variance v, so the mean square of the outputs is n · v times that of the inputs.
 # Half of the outputs are negative; ReLU replaces them with 0, which halves the mean square.
@@ -511,7 +512,7 @@ print(first > 100, last > 100)
 
 # %% [markdown]
 # With the default weights, the gradient is below 0.01 in both the first and the last layer.
-# With Kaiming initialization, it is above 100 in both: that is large only because the snippet sums up all outputs of 256 examples.
+# With Kaiming initialization, it is above 100 in both, but only because the snippet adds up all outputs of 256 examples.
 #
 # A factor that is too large is no better.
 # With `std=0.2`, the activations grow past one million:
@@ -528,7 +529,7 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #
 # How large a gain does your activation function need?
 # Here, the weights have standard deviation gain / √n, where n is the fan-in.
-# In a browser, set the gain, the activation function and the depth, and see what happens to the activations on the way forward and to the gradient on the way back; the tables contain the same numbers:
+# In a browser, set the gain, the activation function and the depth, and see what happens to the activations and the gradient; the tables contain the same numbers:
 #
 # The same numbers in two tables:
 #
@@ -575,7 +576,7 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 # These settings are worth trying:
 #
 # - With ReLU, a gain of √2 keeps both sizes, because ReLU loses half of the mean square in each layer; this is Kaiming initialization.
-# - With tanh, a gain of 1 loses a little in each layer.
+# - With tanh and a gain of 1, the values shrink in each layer, quickly at first, then more slowly.
 #   A gain of 5/3 (1.67) keeps the activations at 0.65, but the gradient slowly grows, to 5 times its size over 20 layers.
 #   A gain of 2 is misleading: the activations look fine, because tanh never exceeds 1, but the gradient explodes.
 # - Without an activation function, only a gain of exactly 1 keeps the sizes, however deep the net is.
@@ -640,7 +641,7 @@ def hardshrink_uniform_(
 
 # %% [markdown]
 # From here on, the page uses these functions instead of its own.
-# They work with any subclass of `nn.Linear`, with or without a bias, and those that draw random numbers accept a generator.
+# They work with any subclass of `nn.Linear` whose weight has a shape, with or without a bias; those that draw random numbers accept a generator.
 # `hardshrink_uniform_` fills one tensor in the same way as `my_init` fills a linear layer.
 #
 # A parametrization such as `weight_norm` computes the weight from other parameters each time you access it, so values that you fill in would be lost.
@@ -715,7 +716,7 @@ print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 #> zeros_
 
 # %% [markdown]
-# **Cost.** To be able to undo everything after an error, `init_by_type` copies the values of the net and keeps the copy until it is done.
+# **Cost.** To undo everything after an error, `init_by_type` copies the values of the net and keeps the copy until it is done.
 #
 # Source of <code>init_by_type</code>, without docstrings and helpers:
 #
@@ -772,7 +773,7 @@ def _zero_padding(net: nn.Module, filled: Container[Hashable]) -> None:
 # ## Reproducibility
 #
 # You set a seed so that you can repeat your results, but after a small change to the net almost all weights are different.
-# Unless you pass a generator, every function above draws from PyTorch's default generator, so the values of a layer depend on everything that was drawn before it.
+# Unless you pass a generator, random numbers come from PyTorch's default generator, so the values of a layer depend on everything that was drawn before it.
 # If you add a layer at the front, all layers after it get different values:
 
 # %%
@@ -814,7 +815,7 @@ print(torch.equal(seeded(0), seeded(0)), torch.equal(seeded(0), seeded(1)))
 #> True False
 
 # %% [markdown]
-# Two other things change the values even if the seed is the same.
+# Two other things change the values even with the same seed.
 #
 # The first is the size of the tensor.
 # On the CPU, `normal_` and `torch.randn` use a different algorithm for 16 or more values, so a wider layer does not start with the values of a narrower one:
@@ -829,7 +830,7 @@ print(torch.equal(narrow, wide[:15]))
 
 # %% [markdown]
 # The second is the device.
-# A GPU uses an algorithm of its own, so the same seed gives different values on a GPU.
+# A GPU uses an algorithm of its own, so the same seed gives different values there.
 # To get the same values on all devices, build the net on the CPU and then move it:
 #
 # *Needs a CUDA GPU.*
@@ -1075,7 +1076,7 @@ print(nn.init.kaiming_normal_(torch.empty(8, 8), nonlinearity="relu").shape)
 # ### The hidden neurons stay equal: constant weights
 #
 # Your net learns, but no better than with a single hidden neuron.
-# A hidden layer and the layer after it were filled with constants, including the biases, so all hidden neurons get the same gradient, as shown in symmetry:
+# A hidden layer and the layer after it were filled with constants, including the biases, so all hidden neurons get the same gradient (see Why weights must not all be equal):
 
 # %%
 hidden, out = nn.Linear(4, 3), nn.Linear(3, 1)

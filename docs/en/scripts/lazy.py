@@ -141,7 +141,7 @@ for what, action in attempts.items():
 #
 # An optimizer that you build before the first batch also trains the parameters once they have values.
 #
-# **Watch out.** Although `.shape` raises an error, `.size()` and `.ndim` do not, and their answers are wrong.
+# **Watch out.** `.shape` raises an error, but `.size()` and `.ndim` silently return wrong answers.
 # With the batch `X`, the weight of this layer will get the shape (3, 20), but until then:
 
 # %%
@@ -185,7 +185,7 @@ print(net[1].num_batches_tracked, bool((net[1].running_mean == 0).all()))
 # The batch norm has counted one batch, and its running mean is no longer 0.
 #
 # Dropout draws its random numbers from the same generator as the next lazy layer, so a dry run in training mode changes the weights of that layer.
-# The next snippet sets the same seed three times and builds the net: first with all sizes given; then lazy, with a dry run in training mode; then lazy, with a dry run in evaluation mode.
+# The next snippet sets the same seed three times and builds the net each time: first with all sizes given; then lazy, with a dry run in training mode; then lazy, with a dry run in evaluation mode.
 
 # %%
 def lazy():
@@ -238,8 +238,8 @@ print(net)
 # After `apply_init`:
 #
 # - Parameters and buffers that were uninitialized have shapes and values.
-# - The random number generator has moved forward as far as if you had built the net with all sizes given, plus what `init` draws.
-#   Random numbers that dropout or noise draws in the dry run do not move it.
+# - The random number generator is in the same state as if you had built the net with all sizes given and then applied `init`, if you pass it.
+#   Random numbers that dropout or noise draws in the dry run do not change that.
 #
 # With `init`, parameters that already had values get new ones too, if `init` sets them.
 # Without `init`, everything else is unchanged: the training mode of every module, running statistics and other buffers, gradients, all parameters that already had values, and the input.
@@ -345,7 +345,7 @@ print(net[5])
 # By hand: the convolution turns 32 x 32 pixels into 14 x 14, the pooling turns these into 7 x 7, and 16 channels x 7 x 7 = 784.
 #
 # After the dry run, the convolution accepts images of any size with 3 channels.
-# The linear layer does not: from now on, the net needs images that also give 784 values.
+# The linear layer does not: from now on, it needs exactly 784 values per image.
 #
 # **Limitation.** You can no longer read the sizes from the code.
 # PyTorch calls lazy modules [experimental](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html), so their interface may change.
@@ -542,7 +542,7 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 # By default, `load_state_dict` copies values into the memory of the parameters, but a meta net has no memory.
 # Pass `assign=True`: the net then takes the tensors of the state dict as its parameters.
 #
-# Two things are missing afterward: tied weights are no longer tied, and buffers with `persistent=False`, which the state dict does not contain, have no values.
+# Two problems remain afterward: tied weights are no longer tied, and buffers with `persistent=False`, which the state dict does not contain, have no values.
 # This net has both kinds of tensors:
 
 # %%
@@ -805,7 +805,7 @@ def _expected(module: nn.Module) -> str:
     return ""
 
 # %% [markdown]
-# The result is the same as that of `in_evaluation`, the net of the dry run by hand:
+# The parameters are the same as those of `in_evaluation`, the net of the dry run by hand:
 
 # %%
 torch.manual_seed(0)
@@ -1199,7 +1199,7 @@ print(uninitialized_names(net))
 
 # %% [markdown]
 # The forward pass stops at the mismatch.
-# At that time, the layers before it already have their shapes:
+# By then, the layers before it already have their shapes:
 
 # %%
 net = nn.Sequential(
@@ -1224,7 +1224,7 @@ except RuntimeError:
 # #### Solution
 
 # %% [markdown]
-# A linear layer needs a fixed size of the last dimension, and a convolution needs a fixed number of channels.
+# A linear layer needs inputs whose last dimension has a fixed size, and a convolution needs a fixed number of channels.
 # Batch size, height and width may vary for a convolution.
 # Before a linear layer, `nn.AdaptiveAvgPool2d` turns images of any size into images of one size.
 

@@ -37,7 +37,7 @@ from torch.nn import functional as F
 # `nn.ReLU()` is a layer without parameters: it replaces each negative number with 0.
 # ReLU is an activation function.
 # An <dfn>activation function</dfn> is a nonlinear function, such as ReLU, that is applied to the output of a layer.
-# Without one between them, two linear layers compute nothing that a single linear layer could not compute.
+# Without an activation function between them, two linear layers can compute nothing that a single linear layer could not.
 
 # %%
 neuron = nn.Linear(3, 1)
@@ -527,7 +527,7 @@ class MySequential(nn.Module):
 # %% [markdown]
 # The methods that change the container are taken from `nn.Sequential`.
 # This is possible because a method is a function stored in a class, and these functions use only attributes that `MySequential` also has, such as `_modules`.
-# Wherever both classes define a method, they behave the same:
+# A method that both classes define behaves the same in both:
 
 # %%
 mine, theirs = MySequential(*layers), nn.Sequential(*layers)
@@ -540,7 +540,7 @@ print(
 #> True True
 
 # %% [markdown]
-# The container can be changed in place, and two containers can be added:
+# You can change the container in place, and join two containers with `+`:
 
 # %%
 mine.append(nn.Tanh()).insert(0, nn.Flatten())
@@ -704,7 +704,7 @@ except AttributeError as error:
 #> AttributeError: cannot assign parameters before Module.__init__() call
 
 # %% [markdown]
-# If the class assigns neither modules nor parameters nor buffers, creating it works, and its first call fails:
+# If the class assigns no modules, parameters or buffers, you can create an object of it, but the first call fails:
 
 # %%
 class NoInitNoLayers(nn.Module):
@@ -984,7 +984,7 @@ print(
 #
 # You want the output of the layer before the last one, often called features, so you build a new net from all children except the last.
 # But `children()` returns only the layers.
-# Anything that `forward` computes between them is lost, such as an activation function, a flatten operation or a skip connection.
+# Any operation that `forward` itself runs between them, such as `F.relu`, a flatten operation or a skip connection, is lost.
 
 # %%
 class WithFunction(nn.Module):
@@ -1042,7 +1042,7 @@ print([name for name, _ in net.named_parameters()])
 #
 # Fix: create layers in `__init__`.
 # If you do not know the input size there, use `nn.LazyLinear`, which takes it from the first batch.
-# You may build the optimizer before that batch: a lazy layer already has its parameter objects, and the first batch gives these objects a shape and values.
+# You may build the optimizer before that batch: a lazy layer already has its parameter objects, and the first batch gives them a shape and values.
 
 # %%
 class Learning(nn.Module):
@@ -1094,7 +1094,7 @@ print(net.net[2], [name for name, _ in net.named_children()])
 
 # %% [markdown]
 # You can also assign to the parent module: `net.net[2] = nn.Identity()`.
-# The same applies when you read a layer: `getattr(net, "net.2")` fails, and `net.get_submodule("net.2")` works.
+# Reading a layer is no different: `getattr(net, "net.2")` fails, but `net.get_submodule("net.2")` works.
 
 # %% [markdown]
 # ### `missing the required "forward" function`
@@ -1116,7 +1116,7 @@ except NotImplementedError as error:
 #> NotImplementedError: Module [Misspelled] is missing the required "forward" function
 
 # %% [markdown]
-# `nn.ModuleList` and `nn.ModuleDict` raise the same error, because they have no `forward` either: they do not know in which order to run their modules.
+# `nn.ModuleList` and `nn.ModuleDict` raise the same error, because they have no `forward` either: they hold modules but do not define how to run them.
 
 # %%
 try:
@@ -1138,7 +1138,7 @@ print(nn.Sequential(*modules)(X).shape)
 # ### `must be Tensor, not ReLU`: `nn.ReLU(X)` instead of `F.relu(X)`
 #
 # You apply an activation function to a tensor, and the next layer complains about its input.
-# `nn.ReLU` is a class, so `nn.ReLU(X)` creates a module and computes nothing; `X` becomes the argument `inplace`, which is not checked.
+# `nn.ReLU` is a class, so `nn.ReLU(X)` creates a module and computes nothing: PyTorch takes `X` as the argument `inplace` and does not check its type.
 # The error comes one step later, from the layer that receives this module instead of a tensor:
 
 # %%
@@ -1241,7 +1241,7 @@ print(Corrected().width)
 # ### `mat1 and mat2 shapes cannot be multiplied`
 #
 # You call a net, and a linear layer reports two shapes that do not fit.
-# The last dimension of its input is not the size that the layer was built for.
+# The last dimension of its input does not have the size that the layer was built for.
 # The snippet prints the part of the message that names the shapes:
 
 # %%
@@ -1265,7 +1265,7 @@ print(net(torch.rand(2, 28, 28)).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# In a longer chain, print the shape of the output of each module, or let the first batch determine the size: see Lazy initialization.
+# In a longer chain, print the output shape of each module, or let the first batch determine the size: see Lazy initialization.
 
 # %% [markdown]
 # ### `mat1 and mat2 must have the same dtype`: a batch from NumPy
@@ -1340,7 +1340,7 @@ print(ones)
 #> tensor([0.5000, 0.5000, 0.5000])
 
 # %% [markdown]
-# Fix: write `X = X / 2`, which creates a new tensor and leaves the input as it was.
+# Fix: write `X = X / 2`, which creates a new tensor and leaves the input unchanged.
 
 # %%
 class HalvedCopy(nn.Module):
@@ -1356,10 +1356,10 @@ print(HalvedCopy()(ones), ones)
 # %% [markdown]
 # ### The same input gives a different output every time
 #
-# You call a trained net several times with the same input, and get a different output every time.
+# You call a trained net several times with the same input and get a different output every time.
 # The net contains dropout, and is still in training mode.
-# <dfn>Dropout</dfn> is a layer that, in training mode, sets random values of its input to zero and scales up the others.
-# <dfn>Training mode</dfn> is the state of a new module, and of any module after `net.train()`: dropout sets random values to zero, and batch normalization uses the mean and the variance of the current batch.
+# <dfn>Dropout</dfn> is a layer that, in training mode, sets randomly chosen values of its input to zero and scales up the others.
+# <dfn>Training mode</dfn> is the state of a new module, and of any module after `net.train()`: dropout sets randomly chosen values to zero, and batch normalization uses the mean and the variance of the current batch.
 # <dfn>Evaluation mode</dfn> is the state of a module after `net.eval()`: dropout returns its input unchanged, and batch normalization uses its stored mean and variance.
 
 # %%
@@ -1603,7 +1603,7 @@ print(shared(X).shape, len(list(shared.parameters())))
 # %% [markdown]
 # A forward hook gets every output of its module.
 # The layers are the modules that have no children.
-# The layer that `FixedHiddenMLP` uses twice prints two lines.
+# The layer that `FixedHiddenMLP` uses twice appears on two lines.
 
 # %%
 def report(name):
@@ -1632,7 +1632,7 @@ for hook in hooks:
 #
 # `FixedHiddenMLP` cannot be compiled as one graph because of its loop.
 # Write the same function without a loop; `torch.frexp` tells you how many times to halve the sum.
-# Show that both return the same number and the same gradients.
+# Show that the two versions return the same number and the same gradients.
 
 # %% [markdown]
 # #### Solution

@@ -6,7 +6,7 @@
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # You take a trained net, freeze its first layers, replace its last layer, and train again.
-# Either the net does not get better, or a layer that you froze changes anyway; in both cases there is no error message.
+# Either the net does not get better, or a layer that you froze changes anyway; in either case, there is no error message.
 # This page shows how to look at the parameters of a net and how to change them, so that you notice such problems.
 #
 # - **What you will be able to do:** find, read, change, freeze and share the parameters of a net, and recognize the changes that PyTorch does not notice.
@@ -27,7 +27,7 @@ print(net(X).shape)
 # %% [markdown]
 # ## One parameter: its value and its gradient
 #
-# To read a single parameter, index the net to get the layer, and then read the attribute of the layer.
+# To read a single parameter, index the net to get the layer, then read the layer's attribute.
 # `net[2]` is the last layer of the net, and `net[2].bias` is its bias:
 
 # %%
@@ -65,7 +65,7 @@ print(net[2].bias.grad)
 
 # %% [markdown]
 # Before `backward()`, there is no gradient, and `.grad` is `None`.
-# Afterwards, the gradient of the bias is 2: the result is the sum of two outputs, one per example, and the bias is added to each of them.
+# Afterward, the gradient of the bias is 2: the result is the sum of two outputs, one per example, and the bias is added to each of them.
 
 # %% [markdown]
 # ### Deleting gradients: `zero_grad()`
@@ -89,7 +89,7 @@ print(net[2].bias.grad)
 # %% [markdown]
 # `None` has two advantages over zeros: it frees the memory, and it makes the optimizer skip the parameter.
 # An <dfn>optimizer</dfn> is an object that uses the gradients of parameters to change their values, so that the loss becomes smaller.
-# Two options can change a parameter if its gradient is zero, but not if it is `None`.
+# Two optimizer options, momentum and weight decay, can change a parameter whose gradient is zero, but not one whose gradient is `None`.
 # <dfn>Momentum</dfn> is an option that makes an optimizer also use the gradients of earlier steps.
 # <dfn>Weight decay</dfn> is an option that makes an optimizer move each parameter a little toward zero in every step.
 #
@@ -132,7 +132,8 @@ print(net.state_dict()["2.bias"].data_ptr() == net[2].bias.data_ptr())
 # Use `parameters()` for training and `state_dict()` for saving.
 # The state dict contains two kinds of names that `named_parameters()` leaves out: the names of buffers, and the additional names of a parameter that is used in two places.
 # This net has both kinds, because it uses one layer twice and contains a batch normalization layer.
-# <dfn>Batch normalization</dfn> is a layer that normalizes each channel: it subtracts a mean, divides by a standard deviation (both from the batch in training mode, stored ones in evaluation mode), and then applies a learned scale and shift.
+# <dfn>Batch normalization</dfn> is a layer that normalizes each channel: it subtracts a mean, divides by a standard deviation and then applies a learned scale and shift.
+# In training mode, the mean and the standard deviation come from the batch; in evaluation mode, stored values are used.
 
 # %%
 shared = nn.Linear(4, 4)
@@ -148,12 +149,12 @@ print([name for name in net.state_dict() if name not in parameters])
 # They are saved and moved with the net, but not trained.
 # The last two are additional names: `2.weight` is the same parameter as `0.weight`, and `2.bias` is the same as `0.bias`.
 #
-# `parameters()` and `named_parameters()` return each parameter only once, because an optimizer needs each parameter once.
+# `parameters()` and `named_parameters()` return each parameter only once, because an optimizer needs it once.
 # `state_dict()` contains every name, and `named_parameters(remove_duplicate=False)` returns every name of a parameter.
 # Every name in `named_parameters()` is also in `state_dict()`, unless a module changes its state dict with a hook.
 #
 # There are two special cases.
-# A buffer that should not be saved is registered with `persistent=False`; it is in neither `parameters()` nor `state_dict()`, but in `buffers()`.
+# A buffer that should not be saved is registered with `persistent=False`; it appears in `buffers()`, but not in `parameters()` or `state_dict()`.
 # A module that saves something other than tensors defines `get_extra_state`; its state dict then also contains the name `_extra_state`.
 
 # %% [markdown]
@@ -227,7 +228,7 @@ print(sum(isinstance(module, nn.Linear) for module in rgnet.modules()))
 # %% [markdown]
 # ## Changing values
 #
-# You want to set a parameter to values of your own, for example to values from another program.
+# You want to set a parameter to values of your own, for example from another program.
 # Use an in-place operation under `torch.no_grad()`, that is, inside a `with torch.no_grad():` block.
 # An <dfn>in-place operation</dfn> writes into the memory of an existing tensor instead of creating a new tensor.
 # Examples are `X += 1` and the methods whose names end in an underscore, such as `copy_` and `fill_`.
@@ -330,14 +331,14 @@ print(
 #> ['0.weight', '0.bias', '2.weight', '2.bias']
 
 # %% [markdown]
-# **Watch out.** Freezing does not affect two things.
+# **Watch out.** There are two things that freezing does not affect.
 #
 # First, `.grad` may still contain a gradient that was computed before you froze the parameter, and the next `step()` of the optimizer uses it.
 # Call `net.zero_grad()` after freezing.
 #
 # Second, buffers are not frozen.
 # In training mode, which is the mode of a new net, a batch normalization layer still updates its running mean and variance in every forward pass.
-# To stop the updates, call `eval()` on this layer; the layer then uses its stored mean and variance instead of those of the batch.
+# To stop the updates, call `eval()` on this layer; it then uses its stored mean and variance instead of the batch's.
 
 # %%
 norm = nn.BatchNorm1d(4).requires_grad_(False)
@@ -447,7 +448,7 @@ print(scores.weight is table.weight)
 # %% [markdown]
 # The third is assigning a new parameter: `table.weight = nn.Parameter(...)` changes only one of the two layers.
 #
-# Two other operations keep the weights tied: a cast, which changes the dtype of all parameters, such as `model.double()`, and `copy.deepcopy` of the whole net:
+# Two other operations keep the weights tied: a cast such as `model.double()`, which changes the dtype of the parameters, and `copy.deepcopy` of the whole net:
 
 # %%
 import copy
@@ -566,7 +567,8 @@ print(len(list(pair.parameters())), a.weight.grad is b.weight.grad)
 #> 4 False
 
 # %% [markdown]
-# Plain SGD subtracts both gradients from the same memory. This equals subtracting their sum, and the sum is the gradient that a tied weight would have.
+# Plain SGD subtracts both gradients, each multiplied by the learning rate, from the same values.
+# This equals a step with their sum, which is the gradient that a tied weight would have.
 # With Adam or with weight decay, the result differs from the update of a tied weight.
 # A cast or `copy.deepcopy` gives each of the two parameters its own memory.
 
@@ -811,7 +813,6 @@ def _hint(net: nn.Module, path: str) -> str:
 # ### `a leaf Variable that requires grad is being used in an in-place operation`
 #
 # You change a parameter with an in-place operation, such as `+=`, and get an error.
-# A parameter is a leaf tensor.
 # A <dfn>leaf tensor</dfn> is a tensor that was not produced by a recorded operation; every parameter is a leaf tensor.
 # While autograd is recording, a leaf tensor that requires a gradient cannot be changed in place.
 
@@ -1304,7 +1305,7 @@ print(
 
 # %% [markdown]
 # Tied weights are one `nn.Parameter` object, so the check groups the names by object.
-# `shared_names` cannot find this problem: after `torch.load` and `assign=True`, the two parameters still use the same memory, although they are two objects.
+# `shared_names` cannot find this problem: after you load a file with `torch.load` and pass `assign=True`, the two parameters still use the same memory, although they are two objects.
 
 # %%
 def ties(net):
