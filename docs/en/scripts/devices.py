@@ -164,7 +164,7 @@ print({tensor.device.type for tensor in net.state_dict().values()} == {try_gpu()
 # %% [markdown]
 # A tensor that is a plain attribute of a module is not moved.
 #
-# On the CPU and on a GPU, the parameters are the same objects after the move.
+# When a net moves between the CPU and a GPU, its parameters remain the same objects.
 # So an optimizer that you created before the move still holds the right parameters:
 
 # %%
@@ -201,7 +201,7 @@ print(net.weight.device.type == device.type)
 #
 # A tensor on the *meta* device has a shape, a dtype and a device, but no memory and no values.
 # An operation on it computes only the shape and dtype of the result.
-# So you can ask how large a net is even if it would not fit in your memory:
+# So you can ask how large a net is even if it would not fit in your computer's memory:
 
 # %%
 with torch.device("meta"):
@@ -248,7 +248,7 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 # So your test should also check the device of the output.
 #
 # **Limitation.** A meta tensor has no values: `.item()`, `.tolist()`, `.cpu()` and an `if` on its value raise an error, and `print` shows `...`.
-# To give such a net memory and values, see lazy initialization.
+# To give a net on the meta device memory and values, see lazy initialization.
 
 # %% [markdown]
 # ## Asynchronous execution: how to measure time
@@ -302,14 +302,14 @@ else:
 # On the CPU it uses one thread unless you set `num_threads=`.
 #
 # **Hidden waits.** A copy to the GPU also makes Python wait (unless you use pinned memory and `non_blocking=True`), and so do `X[mask]`, `nonzero` and `torch.equal`.
-# `torch.cuda.set_sync_debug_mode("warn")` warns at most such places.
+# `torch.cuda.set_sync_debug_mode("warn")` makes PyTorch warn you about most of these waits.
 #
-# **Errors appear late.** An error on the GPU, such as an index out of range, is reported by the next line that waits, which is often the wrong one.
+# **Errors appear late.** An error on the GPU, such as an index out of range, is reported only at the next line that waits, which is often not the line that caused it.
 # To see the line that caused the error, run the program again as `CUDA_LAUNCH_BLOCKING=1 python train.py`.
 #
 # **The cost of printing the loss.** A training loop that prints its loss at every step waits at every step.
 # The GPU does nothing while Python prints, and Python does nothing while the GPU computes.
-# Add up the losses on the GPU instead, and read the sum once in many steps:
+# Add up the losses on the GPU instead, and read the sum only once every 50 steps, for example:
 
 # %%
 total = torch.zeros((), device=device)
@@ -353,7 +353,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# Pinning is itself a copy that Python has to wait for, so it saves the most time in the background, as with `DataLoader(..., pin_memory=True)`.
+# Pinning is itself a copy that Python has to wait for, so it saves the most time when it is done in the background, as with `DataLoader(..., pin_memory=True)`.
 # Speed compares the kinds of copies on one GPU and has the command that measures them on yours.
 #
 # **Cost.** The rest of the system cannot use pinned memory for anything else.
@@ -370,7 +370,7 @@ else:
 #
 # Many GPUs have special hardware for matrix products (NVIDIA calls it tensor cores) that multiplies 16-bit numbers many times faster than 32-bit numbers.
 # Autocast uses this hardware and leaves the parameters in `float32`.
-# Matrix products run in the shorter dtype.
+# Matrix products run in the 16-bit dtype that you choose.
 # Operations that need range and precision, such as a loss, run in `float32`:
 
 # %%
@@ -674,7 +674,7 @@ print(total.requires_grad)
 
 # %% [markdown]
 # Fix: detach a value that you only want to look at.
-# `detach()` does not wait for the GPU, and `item()` does.
+# `detach()` does not wait for the GPU, but `item()` does.
 
 # %%
 layer, total = nn.Linear(4, 1), torch.zeros(())
@@ -700,7 +700,7 @@ print(total.requires_grad)
 # #### Solution
 
 # %% [markdown]
-# It takes some microseconds to give even a small product to the GPU, and the CPU finishes it before the GPU has received it.
+# Giving even a small product to the GPU takes a few microseconds, and by then the CPU has already finished that product.
 # The larger the product, the more the GPU gains (measured on one GPU).
 # In the snippet, `X=X` keeps the `X` of this pass through the loop.
 #
@@ -903,7 +903,7 @@ except RuntimeError:
 # | to create a tensor where another one is | `torch.rand_like(X)`, `X.new_zeros(...)`, `device=X.device` |
 # | shapes without memory | `with torch.device("meta")` |
 # | to measure time | `torch.accelerator.synchronize()` before each reading of the clock |
-# | a loop that does not wait | add up on the device, and call `.item()` once in many steps |
+# | a loop that does not wait | add up on the device, and call `.item()` only every 50 steps, for example |
 # | a copy that does not wait | `DataLoader(..., pin_memory=True)`, then `X.to(device, non_blocking=True)` |
 # | 16-bit products | `with torch.autocast(device.type, dtype=torch.bfloat16)` |
 #

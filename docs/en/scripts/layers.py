@@ -972,7 +972,7 @@ print(torch.equal(Exact().bfloat16()(2048), exact))
 # ### `Index put requires the source and destination dtypes match`
 #
 # Your layer works until you turn on autocast.
-# Under autocast the output of a linear layer is 16-bit, but `torch.zeros` still creates `float32`.
+# Under autocast the output of a linear layer is 16-bit, but `torch.zeros` still creates a `float32` tensor.
 # An assignment such as `Y[mask] = H` needs the same dtype on both sides:
 
 # %%
@@ -1113,7 +1113,7 @@ print(cell.state.requires_grad)
 # ### `Inference tensors cannot be saved for backward`
 #
 # You evaluate the net once, and then training fails.
-# Autograd cannot save a tensor that was created under `torch.inference_mode()` for the backward pass.
+# For the backward pass, autograd cannot save a tensor that was created under `torch.inference_mode()`.
 # If a module creates a buffer at its first call, and that call is an evaluation, the module keeps such a tensor:
 
 # %%
@@ -1482,7 +1482,7 @@ print(torch.allclose(each["weight"].sum(dim=0), layer.weight.grad))
 # | to print the arguments of the constructor | `extra_repr` |
 # | to use a layer inside a layer | `self.linear(X)`, never `self.linear.forward(X)` |
 # | to keep 16 bits under autocast | `F.linear` and other single operations |
-# | each example on its own | no mean over the batch |
+# | each example centered on its own | `X - X.mean(dim=-1, keepdim=True)` |
 # | to check gradients | `torch.autograd.gradcheck`, in `float64` |
 # | to check that it compiles | `torch.compile(layer, backend="eager", fullgraph=True)` |
 # | sizes from the first batch | `LazyModuleMixin` |

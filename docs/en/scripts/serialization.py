@@ -7,7 +7,7 @@
 #
 # Your net has been training for hours when the job is killed, and everything it has learned is lost.
 # Or the training is done, and a colleague wants to run your net on a laptop.
-# In both cases you need a file that holds everything it should hold and is safe to open.
+# In both cases you need a file that is complete and safe to open.
 #
 # - **What you will be able to do:** save and load what a net has learned, continue a stopped training run as if it had not stopped, and tell which files are safe to open.
 # - **What you need:** Layers and modules and Parameters; for the library's functions, run `pip install .` in a clone of this site's repository.
@@ -110,7 +110,7 @@ print(rebuilt.load_state_dict(loaded["net"]))
 # %% [markdown]
 # 2. **Save the computation as a graph**, with [`torch.export`](https://docs.pytorch.org/docs/stable/export.html).
 #    The file holds operations and weights, so loading it needs none of your code.
-#    The exported net works only in the mode of your net (so call `eval()` first) and with the device and the batch size of the example input; for other batch sizes see Compile and export.
+#    The exported net cannot change its mode (so call `eval()` first), and it accepts only the device and the batch size of the example input; for other sizes see Compile and export.
 
 # %%
 torch.export.save(torch.export.export(net.eval(), (X,)), "mlp.pt2")
@@ -220,7 +220,7 @@ print(MLP().load_state_dict(unwrapped(twice)))
 # ## Loading part of a net into another net
 #
 # You want to reuse the first layer of a trained net in a net for another task.
-# Every layer is a module, so it has a `state_dict` of its own:
+# Every layer is a module, so it has its own `state_dict`:
 
 # %%
 other = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 3))
@@ -405,7 +405,7 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 # - the position in the data, if a run can stop in the middle of an epoch.
 #   An <dfn>epoch</dfn> is one pass over all training data.
 #
-# Each GPU has a random number generator of its own: save `torch.cuda.get_rng_state_all()` as well.
+# Each GPU has its own random number generator: save `torch.cuda.get_rng_state_all()` as well.
 # Do not load such a checkpoint with `map_location="cuda"` (see Devices), because `set_rng_state` rejects a state that is on a GPU.
 # On a GPU, equal results also need `torch.use_deterministic_algorithms(True)`, the same type of GPU and the same versions of the software.
 #
@@ -608,12 +608,12 @@ print(
 #> True
 
 # %% [markdown]
-# The resumed net again equals the net that was never stopped.
-# A training program can run the lines from `done` on at every start: without a checkpoint, `done` is 0.
+# Again, the resumed net equals the net that was never stopped.
+# A training program can run these lines at every start, beginning with the one that sets `done`: without a checkpoint, `done` is 0.
 #
 # By default, `save_checkpoint` keeps the last three checkpoints; `keep` sets another number.
 # If you pass a `loss`, it also keeps the checkpoint with the smallest one.
-# The second argument `"best"` loads that one instead of the last:
+# To load that one instead of the last, pass `"best"` to `load_checkpoint`:
 
 # %%
 for step, loss in enumerate([0.9, 0.2, 0.4, 0.3, 0.5], start=4):
@@ -640,7 +640,7 @@ print(str(caught[0].message).partition(":")[0], path.name in str(caught[0].messa
 # %% [markdown]
 # A PyTorch optimizer saves its state by position, so a change of the order of the layers gives each layer the momentum of another one.
 # A checkpoint also holds the names of the parameters, so each parameter gets its own state back.
-# If a parameter is in only one of the two optimizers, or in another parameter group (a list of parameters with its own learning rate), the error names it.
+# If a parameter is missing from the saved optimizer or yours, or is in a different parameter group (a list of parameters with its own learning rate), the error names it.
 #
 # Everything else that the run must remember goes into a dictionary or a list, which loading fills in place.
 # A random number generator can also be a part, such as the one that shuffles your data:
@@ -654,16 +654,16 @@ print(restored)
 #> {'epoch': 3, 'losses': [0.5, 0.25]}
 
 # %% [markdown]
-# Give each run a folder of its own.
+# Give each run its own folder.
 # If an old run left step 8 in the folder and the new run saves step 3, the last checkpoint is that of the old run, so `save_checkpoint` warns you.
 #
 # **Limitation.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
-# Anything else is an error when you save, and the message says where it is.
-# If a net runs code of its own at loading, for example in a hook, loading needs memory for a second copy of the nets, to undo everything if that code fails.
+# Anything else is an error when you save; the message says where it is.
+# If a net runs its own code during loading, for example in a hook, `load_checkpoint` keeps a copy of all nets in memory, to undo everything if that code fails.
 #
-# Use something else in three cases: `torch.save` for other objects, `safetensors.torch` to exchange weights with other programs, and `torch.distributed.checkpoint` for nets that are split over several processes.
+# Use `torch.save` for other objects, `safetensors.torch` to exchange weights with other programs, and `torch.distributed.checkpoint` for nets that are split over several processes.
 #
-# **The first reading ends here.** The rest of this section is for readers who load files from other programs, train on several GPUs, or want to know what saving costs and how it works; look up a message in When it goes wrong when you meet it.
+# **The first reading ends here.** The rest of this section is for readers who load files from other programs, train on several GPUs, or want to know what saving costs and how it works; look up messages in When it goes wrong.
 
 # %% [markdown]
 # ### Damaged files, and files from other programs
@@ -691,8 +691,7 @@ except DamagedFileError as error:
 # `torch.load` and the safetensors library read such a file without an error: a `.pt` file has checksums, but `torch.load` does not compare them, and other safetensors files have none.
 # The table shows what happens with 20,000 small files that hold a net, a net with tied weights, or a net with its optimizer.
 # Each is damaged once: a bit is flipped, the description of the tensors is changed, or a part is cut off, left out, repeated, swapped or overwritten.
-# In the last two rows, `load_state_dict` follows, which may change some tensors before it finds one that does not fit.
-# The list below the table is about writers that are killed, and about processes or threads that save and load at the same time.
+# In the last two rows, `load_state_dict` then copies the tensors into the net, and may change some before it finds one that does not fit.
 #
 # | read by | refused | as saved | wrong values | refused, yet changed | crashed or hung | kinds of errors |
 # |---|--:|--:|--:|--:|--:|--:|
@@ -704,9 +703,9 @@ except DamagedFileError as error:
 # - 1000 saves by each of two processes at once: nobody failed, nothing left.
 # - 1000 loads while another thread saved: 239 versions seen, all whole.
 #
-# Under "as saved", the damage did not change anything that is loaded.
-# Under "wrong values", loading raised no error, but some values differ from those that were saved.
-# Under "refused, yet changed", loading raised an error after some values had already been replaced.
+# Under "as saved", the damage changed nothing that is loaded.
+# Under "wrong values", loading raised no error, but some values differ from the saved ones.
+# Under "refused, yet changed", loading raised an error after some values had been replaced.
 #
 # A file from another program has no checksums; `load_parameters(net, path, verify=False)` loads it anyway.
 # Such a program often writes a tied weight under only one of its names.
@@ -741,9 +740,8 @@ except RuntimeError as error:
 # <dfn>Sharding</dfn> a net means splitting its tensors into pieces, called shards, so that each process holds only some of the pieces.
 # With [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html), each process writes its own shards, and any number of processes can read them.
 #
-# The example runs two processes on the CPU.
-# Each of them holds half of a linear layer whose weight has six rows.
-# `"gloo"` is the library through which the processes communicate; without it, PyTorch would also start the one for GPUs, which rejects two processes on one GPU.
+# The example runs two processes on the CPU; each holds half of a linear layer whose weight has six rows.
+# `"gloo"` is the library through which the processes communicate; without this argument, PyTorch would also start NCCL, its library for GPUs, which rejects two processes on one GPU.
 
 # %%
 import subprocess
@@ -772,7 +770,7 @@ def main():
 
 
 main()
-# The net keeps the process group alive, whose threads could crash the program's end.
+# The net keeps the process group alive; its threads could crash the program at exit.
 gc.collect()
 dist.destroy_process_group()
 """)
@@ -810,19 +808,17 @@ print(torch.equal(whole.weight, original.weight))
 #
 # Skip this unless your nets are large or you save them often.
 #
-# The page Speed has tables; they show this:
+# The tables in Speed show this:
 #
-# **Loading.** Without checksums, `load_parameters` takes about as long as `load_file` and `load_state_dict` with safetensors.
+# **Loading.** Without checksums, `load_parameters` takes about as long as `load_file` from safetensors followed by `load_state_dict`.
 # For a net of 2,000 layers, it is more than ten times faster, because `load_state_dict` goes through all names again for each layer of an `nn.Sequential`.
 # A <dfn>memory-mapped file</dfn> is read into memory in pages (blocks of a few KiB), whenever a program uses a page, and the system can drop the pages from memory at any time.
-# Copying from such a file takes longer than copying from memory, because the system provides the pages during the copy.
+# Both ways copy from such a file, which takes longer than copying from memory, because the system provides the pages during the copy.
 # Comparing the checksums takes about as long as copying.
-# For a net of 1 MiB, loading takes half a millisecond, most of it for opening the file and comparing names.
 #
 # **Saving.** `save_parameters` computes the checksum of each megabyte just before it is written.
 # The old file stays until the new one is complete, so the system has to find new memory for the pages of the new file.
-# The other functions empty the old file first and reuse its pages.
-# The activity of the disk makes these times uncertain.
+# The other functions empty the old file first and reuse its pages, so they are often faster for large files; how much faster depends on the disk's other work.
 
 # %% [markdown]
 # ### Atomic replacement: no half-written files
@@ -844,10 +840,9 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 #> True False
 
 # %% [markdown]
-# Before `os.replace` the path is the old file, and after it the new one.
-# `fsync` waits until the disk has the data, so one of the two complete files is there even after a power failure.
+# `fsync` waits until the disk has the data, so a complete file is there even after a power failure.
 #
-# The library's functions do the same, and keep the permissions of the old file (the code is in `d2lblocks/serialization/_files.py`).
+# The library's functions do the same, and keep the permissions of the old file.
 # If a writer is killed, its temporary file stays in the folder, and the next writer removes it.
 # Each writer locks its temporary file (if the system has such locks), so nobody removes a file that is still being written.
 
@@ -1112,8 +1107,8 @@ except EOFError as error:
 # Fix: download or copy the file again.
 # If one of your own programs wrote the file, use atomic replacement, or call `save`, which does it for you.
 #
-# If the message is `Unsupported operand 118`, or `invalid load key, 'v'` with `weights_only=False`, you have only a short text from a repository that uses Git LFS.
-# `git lfs pull` downloads the real file.
+# If the message is `Unsupported operand 118`, or `invalid load key, 'v'` with `weights_only=False`, your file is only the short text that Git LFS keeps in a repository in place of the real file.
+# `git lfs pull` downloads that file.
 
 # %%
 Path("pointer.pt").write_text("version https://git-lfs.github.com/spec/v1")
@@ -1129,7 +1124,7 @@ except pickle.UnpicklingError as error:
 # %% [markdown]
 # ### `Some tensors share memory`, from safetensors
 #
-# Your net has tied weights, and the safetensors format cannot say that two names share a tensor.
+# Your net has tied weights, and the safetensors format has no entry for a shared tensor, so `save_file` rejects them.
 
 # %%
 try:
@@ -1153,7 +1148,7 @@ except RuntimeError as error:
 #>     Missing key(s) in state_dict: "1.weight". 
 
 # %% [markdown]
-# Fix: load the file with `load_model` or `load_parameters`, which take the tie from the net, or save it with `save_parameters`.
+# Fix: load the file with `load_model` or `load_parameters`, which take the tie from the net, or save it with `save_parameters`, which adds the tie to the header as text.
 
 # %%
 load_model(tied, "tied.safetensors")
@@ -1210,7 +1205,7 @@ print(a, b)
 # %% [markdown]
 # ### `Missing key(s) in state_dict`, and the same names with `module.`
 #
-# The file was saved from a wrapped net, so the same names are missing, and unexpected with `module.` or `_orig_mod.` in them:
+# The file was saved from a wrapped net, so each name is listed as missing, and again, with `module.` or `_orig_mod.` in it, as unexpected:
 
 # %%
 plain = nn.Sequential(nn.Linear(20, 3), nn.ReLU())
@@ -1224,7 +1219,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # Fix: save the state dict of the inner net, or remove the wrapper's names as in Prefixes.
-# The same functions remove other prefixes, such as the `model.` of a training framework.
+# `consume_prefix_in_state_dict_if_present` also removes other prefixes, such as the `model.` of a training framework.
 #
 # `torch.optim.swa_utils.AveragedModel`, which averages the weights during training, is a wrapper too, and adds an entry of its own:
 
@@ -1398,7 +1393,7 @@ print(
 #> False True
 
 # %% [markdown]
-# If they were one tensor in the file, the two parameters still share its memory, so a comparison of their values does not find the mistake.
+# If both names stood for one tensor in the file, the two parameters still share that tensor's memory, so comparing values does not reveal the mistake.
 # `to_empty` also unties the weights of a net on the meta device.
 #
 # Fix: tie the weights again, or load without `assign=True`.
@@ -1450,7 +1445,7 @@ except ValueError as error:
 #> ValueError: loaded state dict contains a parameter group that doesn't match the size of optimizer's group
 
 # %% [markdown]
-# If the number of groups differs, for example because biases now have their own learning rate, the message is another one:
+# If the number of groups differs, for example because biases now have their own learning rate, the message is different:
 
 # %%
 groups = [{"params": short[0].weight}, {"params": short[0].bias, "lr": 0.01}]
@@ -1509,13 +1504,13 @@ print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
 #> tensor([1.])
 
 # %% [markdown]
-# To notice it next time: compare the names before you load, as above; an optimizer of `named_parameters()` saves them but does not compare them.
+# To notice it next time: compare the names before you load, as above; an optimizer built from `named_parameters()` saves the names but does not compare them.
 
 # %% [markdown]
 # ### `param 'initial_lr' is not specified`, from a scheduler
 #
-# You passed `last_epoch` to a scheduler in order to resume a run, but it loads nothing.
-# It only expects an entry `initial_lr` that an earlier scheduler has written into the optimizer.
+# You passed `last_epoch` to a scheduler in order to resume a run, but this argument loads nothing.
+# It only makes the scheduler look for an entry `initial_lr` that an earlier scheduler wrote into the optimizer.
 
 # %%
 optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
@@ -1541,7 +1536,7 @@ except ValueError as error:
 #> ValueError: cannot save 'weight', 'bias': not initialized yet, the shapes come with the first batch
 
 # %% [markdown]
-# Fix: do a dry run before you save.
+# Fix: call the net once with an example batch (a dry run) before you save.
 
 # %%
 from d2lblocks import apply_init
@@ -1810,7 +1805,7 @@ print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dty
 #> True torch.int64
 
 # %% [markdown]
-# The averaged running statistics of batch norms are not right for the averaged weights, with which a batch norm gets other inputs.
+# The averaged running statistics do not fit the averaged weights, because with these weights each batch norm gets different inputs.
 # `torch.optim.swa_utils.update_bn` computes them again from data.
 
 # %% [markdown]
