@@ -918,3 +918,10 @@ def test_parameters_made_in_inference_mode_can_be_trained() -> None:
         assert torch.is_inference_mode_enabled()
     net(rows).sum().backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_a_hook_that_changes_the_input_decides_on_the_size() -> None:
+    """In the dry run, too."""
+    net = nn.Sequential(nn.LazyLinear(2))
+    net[0].register_forward_pre_hook(lambda module, inputs: (inputs[0][:, :3],), prepend=True)
+    assert apply_init(net, torch.ones(1, 5))[0].in_features == 3

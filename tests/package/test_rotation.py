@@ -204,3 +204,9 @@ def test_a_checkpoint_that_is_removed_meanwhile_is_no_error(tmp_path: Path, monk
     monkeypatch.setattr("builtins.open", opening)
     assert load(tmp_path) == 3
     assert calls == [tmp_path / "step-1.safetensors"]
+
+
+def test_three_checkpoints_stay_unless_told_otherwise(tmp_path: Path) -> None:
+    for step in range(5):
+        save_checkpoint(tmp_path, step, net=nn.Linear(1, 1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"step-{n}.safetensors" for n in (2, 3, 4)]
