@@ -14,13 +14,12 @@ LIST_MARK = re.compile(r"^ *(?:[-*] |\d+\. )?")
 
 
 class Definition(NamedTuple):
-    """A term, the sentence that defines it, and the section in which that stands."""
+    """A term, the sentence that defines it, and the anchor of the section around it."""
 
     term: str
     sentence: str
     page: Page
     anchor: str
-    section: str
 
 
 def definitions(pages: list[Page], root: Path) -> Iterator[Definition]:
@@ -32,9 +31,9 @@ def definitions(pages: list[Page], root: Path) -> Iterator[Definition]:
             if number in code:
                 continue
             for term in TERM.findall(line):
-                above = [heading for heading in headings if heading.line < number][-1]
+                anchor = [heading.anchor for heading in headings if heading.line < number][-1]
                 sentence = TERM.sub(r"\1", LIST_MARK.sub("", line)).strip()
-                yield Definition(term, sentence, page, above.anchor, above.text)
+                yield Definition(term, sentence, page, anchor)
 
 
 def glossary(pages: list[Page], root: Path) -> Iterator[str]:
