@@ -12,7 +12,7 @@ HOME = "docs/en/index.md"
 
 
 def proof(pages: list[Page], root: Path) -> Iterator[str]:
-    """Of the pages as they are: their tests pass, or this is not shown. What no GPU has run does not count."""
+    """Of the pages as they are: their tests pass, or this is not shown. Without what no GPU has run."""
     record = Record(pages, root)
     snippets = [
         snippet
