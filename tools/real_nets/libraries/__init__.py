@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
 import torch
+from torch import library as operators
 from torch import nn
 
 LIBRARIES = [
@@ -69,10 +70,10 @@ def with_torchvision_operators() -> None:
         except RuntimeError:
             for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
                 del sys.modules[name]
-            library = torch.library.Library("torchvision", "DEF")
             for name in ("nms", "qnms"):
-                library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-            with_torchvision_operators.kept = library  # type: ignore[attr-defined]
+                operators.define(
+                    f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+                )
             import_module("torchvision")
 
 
