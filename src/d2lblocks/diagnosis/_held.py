@@ -1,0 +1,119 @@
+"""What a net holds outside the tables of its modules: in attributes, lists, dicts, closures."""
+
+import functools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import CellType, FunctionType, MethodType
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from d2lblocks._tensors import named_modules
+
+_DEPTH = 8  # of containers inside containers
+
+
+class Held(NamedTuple):
+    """A tensor that an attribute of a module holds, directly or inside something else.
+
+    Attributes:
+        tensor: the tensor.
+        owner: the module with the attribute.
+        path: the dotted path of that module, empty for the net itself.
+        attribute: the name of the attribute.
+        place: how to reach what holds the tensor from the module, such as `layers[0]`: the module in a
+            container if the tensor is one of its parameters, and otherwise the tensor itself.
+        container: the class of the innermost container, or None if the attribute itself is the tensor.
+    """
+
+    tensor: Tensor
+    owner: nn.Module
+    path: str
+    attribute: str
+    place: str
+    container: type | None
+
+    @property
+    def name(self) -> str:
+        """The place as it is seen from the net."""
+        return ".".join(filter(None, ("self", self.path, self.place)))
+
+
+def held_tensors(net: nn.Module) -> dict[int, Held]:
+    """The tensors that the net's modules hold outside their tables, by their ids; the first place of each.
+
+    Parameters and buffers of the net itself are left out, wherever they are held in addition.
+    """
+    modules = dict(named_modules(net))
+    registered = {id(each) for each in modules.values()}
+    owned = {id(tensor) for module in modules.values() for tensor in _tables(module)}
+    found: dict[int, Held] = {}
+    for path, module in modules.items():
+        for attribute, value in vars(module).items():
+            if attribute in _TABLES:
+                continue
+            for place, container, tensor in _inside(value, attribute, None, registered):
+                if id(tensor) not in owned:
+                    found.setdefault(id(tensor), Held(tensor, module, path, attribute, place, container))
+    return found
+
+
+_TABLES = vars(nn.Module()).keys() - {"training"}  # _parameters, _buffers, _modules, the tables of hooks
+
+
+def _tables(module: nn.Module) -> Iterator[Tensor]:
+    yield from (each for each in module._parameters.values() if each is not None)
+    yield from (each for each in module._buffers.values() if each is not None)
+
+
+_Found = tuple[str, type | None, Tensor]
+
+
+def _inside(
+    value: Any, place: str, container: type | None, registered: set[int], above: tuple[int, ...] = ()
+) -> Iterator[_Found]:
+    """Yield the tensors that can be reached from a value, but not through modules that are registered."""
+    if isinstance(value, Tensor):
+        yield place, container, value
+        return
+    if len(above) > _DEPTH or id(value) in above or isinstance(value, str | bytes | int | float | type):
+        return
+    if isinstance(value, nn.Module):
+        if id(value) not in registered:
+            # A module is named as a whole: whoever keeps it in a list thinks of the module.
+            for tensor in (*value.parameters(), *value.buffers()):
+                yield place, container, tensor
+        return
+    for step, part in _parts(value):
+        yield from _inside(part, f"{place}{step}", type(value), registered, (*above, id(value)))
+
+
+def _parts(value: Any) -> Iterable[tuple[str, Any]]:
+    """What a value holds, and how it is reached."""
+    match value:
+        case list() | tuple() | deque():
+            return ((f"[{index}]", part) for index, part in enumerate(value))
+        case dict():
+            return ((f"[{key!r}]", part) for key, part in list(value.items()))
+        case set() | frozenset():
+            return (("", part) for part in value)
+        case functools.partial():
+            return (("", part) for part in (value.func, *value.args, *value.keywords.values()))
+        case MethodType():
+            return (("", value.__self__),)
+        case FunctionType():
+            cells: tuple[CellType, ...] = value.__closure__ or ()
+            inside = [cell.cell_contents for cell in cells if _filled(cell)]
+            return (("", part) for part in (*inside, *(value.__defaults__ or ())))
+    # An object of a class of one's own, such as a dataclass. Nothing of other libraries, which may be large.
+    if hasattr(value, "__dict__") and type(value).__module__.partition(".")[0] not in ("torch", "numpy"):
+        return ((f".{name}", part) for name, part in list(vars(value).items()))
+    return ()
+
+
+def _filled(cell: CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 (an empty cell raises a ValueError)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,174 @@
+"""`diagnose`: call a net, look at what happens, and name the mistakes."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from d2lblocks._arguments import check_net, kind_of, nearest
+from d2lblocks._snapshot import Snapshot
+from d2lblocks._tensors import named_modules
+
+from ._seen import look, tensors_in, without_compiling
+from .report import Finding, Report
+from .rules import RULES, findings
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    net: nn.Module,
+    /,
+    *args: Any,
+    loss: Callable[[Any], Any] | None = None,
+    optimizer: torch.optim.Optimizer | Iterable[torch.optim.Optimizer] | None = None,
+    ties: Iterable[tuple[str, str]] = (),
+    silence: Iterable[str] = (),
+    **kwargs: Any,
+) -> Report:
+    """Find mistakes in a net: layers that do not learn, tensors that stay behind, gradients that are cut off.
+
+    The net is called as `net(*args, **kwargs)` a few times: as it is, and in evaluation mode.
+    With a loss, the backward pass runs too. No optimizer takes a step.
+
+    An error is wrong whatever was meant. A question is wrong unless it is meant, and says how to silence it.
+    If the call raises an error, the report explains it, and names the layer and the shapes that came in.
+
+    Afterward everything is as it was: parameters, buffers, gradients, training modes, lazy parameters, hooks,
+    attributes, lists and dicts in attributes, the optimizer, the inputs, and the random number generators.
+    So a call in the middle of training does not change the run. Changes inside an object of a class of your
+    own are not undone.
+
+    It takes up to six times as long as one forward and backward pass, plus half a second, and the memory of
+    one copy of the net.
+
+    Args:
+        net: any module.
+        *args: the arguments of the call; a small batch is enough.
+        loss: a function that takes the output of the net and returns the loss, such as
+            `lambda Y: F.cross_entropy(Y, y)`.
+        optimizer: the optimizer, or several that together train the net.
+        ties: pairs of names of parameters that should be one, such as `("encoder.weight", "decoder.weight")`.
+        silence: codes of findings to leave out, such as `"constant"`; `"constant:self.scale"` leaves out the
+            findings with this code at one place.
+        **kwargs: the keyword arguments of the call.
+
+    Returns:
+        the findings, errors first.
+
+    Raises:
+        TypeError: if `net` is not a module, `loss` is not a function, or `optimizer` is not an optimizer.
+        ValueError: if `silence` has an unknown code.
+
+    Examples:
+        ```python
+        import torch
+        from torch import nn
+        from d2lblocks import diagnose
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = [nn.Linear(20, 20), nn.Linear(20, 10)]
+
+            def forward(self, X):
+                for layer in self.layers:
+                    X = layer(X)
+                return X
+
+        report = diagnose(Net(), torch.rand(8, 20))
+        print(report.errors[0].code, report.errors[0].names)
+        #> unregistered ('self.layers[0]', 'self.layers[1]')
+        ```
+    """
+    check_net(net)
+    silenced = _silenced(silence)
+    if loss is not None and not callable(loss):
+        hint = ": pass a function of the output, as in lambda Y: F.cross_entropy(Y, y)"
+        raise TypeError(f"expected a loss, which is a function, but got {kind_of(loss)}{hint}")
+    optimizers = _optimizers(optimizer)
+    title = f"{type(net).__name__}, called with {_shapes(args, kwargs)}"
+    if cycle := _cycle(net):
+        return Report(title, _without((cycle,), silenced))
+    before = Snapshot(net, args, kwargs, *optimizers, *_of_function(loss))
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), without_compiling():
+            seen = look(net, args, kwargs, loss, optimizers, tuple(ties), before)
+            found = tuple(findings(seen))
+    finally:
+        before.restore()
+    return Report(title, _without(found, silenced))
+
+
+def _silenced(silence: Iterable[str]) -> set[tuple[str, str]]:
+    if isinstance(silence, str):
+        silence = (silence,)
+    pairs = {(code, name) for code, _, name in (each.partition(":") for each in silence)}
+    for code, _ in pairs:
+        if code not in RULES and code != "cycle":
+            raise ValueError(f"there is no finding with the code '{code}': {nearest(code, list(RULES))}")
+    return pairs
+
+
+def _without(found: Sequence[Finding], silenced: set[tuple[str, str]]) -> tuple[Finding, ...]:
+    """The findings that are not silenced, errors first."""
+    left = [
+        each
+        for each in found
+        if (each.code, "") not in silenced and not any((each.code, name) in silenced for name in each.names)
+    ]
+    return tuple(sorted(left, key=lambda each: each.level != "error"))
+
+
+def _optimizers(given: Any) -> tuple[torch.optim.Optimizer, ...]:
+    if given is None:
+        return ()
+    found = (given,) if not isinstance(given, Iterable) else tuple(given)
+    if not all(hasattr(each, "param_groups") for each in found):
+        raise TypeError(f"expected an optimizer, or several, but got {kind_of(given)}")
+    return found
+
+
+def _shapes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The arguments of a call in short, such as `(8, 20)`."""
+
+    def shown(value: Any) -> str:
+        if isinstance(value, Tensor):
+            return str(tuple(value.shape))
+        tensors = list(tensors_in(value))
+        return shown(tensors[0]) if len(tensors) == 1 else type(value).__name__
+
+    named = [f"{name}={shown(value)}" for name, value in kwargs.items()]
+    return ", ".join([*map(shown, args), *named]) or "nothing"
+
+
+def _cycle(net: nn.Module) -> Finding | None:
+    """A finding for a module that contains itself: nothing that walks through the net ends."""
+    try:
+        for _ in named_modules(net):
+            pass
+    except ValueError as error:
+        text, _, fix = str(error).partition(". ")
+        page = "modules.md#maximum-recursion-depth-exceeded-a-child-that-holds-its-parent"
+        name = text.split("'")[1] if "'" in text else "net"
+        return Finding("cycle", "error", (name,), None, None, f"{text}.", fix + ".", page)
+    return None
+
+
+def _of_function(loss: Any) -> list[Any]:
+    """The nets and tensors that a loss function uses, which it may change."""
+    function = getattr(loss, "__func__", loss)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return [loss] if isinstance(loss, nn.Module) else []
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+    names = [function.__globals__[name] for name in code.co_names if name in function.__globals__]
+    return [each for each in (*cells, *names) if isinstance(each, nn.Module | Tensor)]
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False

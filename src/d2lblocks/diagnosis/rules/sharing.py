@@ -1,0 +1,101 @@
+"""Modules and tensors with several names: meant, or by mistake."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from d2lblocks._tensors import identity
+
+from .._seen import Seen, join
+from .._source import line_that_assigns
+from . import Found, rule
+
+
+@rule("same-memory", "error", "parameters.md#finding-tensors-that-use-the-same-memory-shared_names")
+def same_memory(seen: Seen) -> Iterator[Found]:
+    """Two Parameters over one piece of memory."""
+    groups: dict[Hashable, list[str]] = {}
+    for known, tensor in seen.tensors.items():
+        if isinstance(tensor, nn.Parameter) and not is_lazy(tensor) and tensor.numel():
+            groups.setdefault(identity(tensor), []).append(seen.names[known])
+    for names in groups.values():
+        if len(names) > 1:
+            yield Found(
+                names,
+                "These are different parameters over the same memory: each gets a gradient of its own, and an "
+                "optimizer changes the shared values once for each of them.",
+                "To tie them, assign the Parameter itself, as in decoder.weight = encoder.weight; "
+                "to separate them, use a copy: nn.Parameter(encoder.weight.detach().clone()).",
+            )
+
+
+@rule("tie-lost", "error", "serialization.md#tied-weights-are-no-longer-tied-after-loading")
+def tie_lost(seen: Seen) -> Iterator[Found]:
+    """Two names that should refer to one parameter, and do not."""
+    tensors = {
+        join(path, own): tensor
+        for path, module in seen.modules.items()
+        for own, tensor in (*module._parameters.items(), *module._buffers.items())
+    }
+    for first, second in (*seen.ties, *_own_ties(seen.net)):
+        a, b = tensors.get(first), tensors.get(second)
+        if a is None or b is None or a is b or identity(a) == identity(b):
+            continue
+        yield Found(
+            (first, second),
+            "These two were to be one parameter, but are two: each is trained on its own. "
+            "Loading with assign=True, to_empty() and a new assignment to one of them separate them.",
+            f"Tie them again: assign the parameter '{first}' to '{second}'.",
+        )
+
+
+def _own_ties(net: nn.Module) -> Iterator[tuple[str, str]]:
+    """The pairs that a net of transformers declares for itself, as it has resolved them."""
+    declared: Any = getattr(net, "all_tied_weights_keys", None)
+    if isinstance(declared, Mapping):
+        yield from ((source, target) for target, source in declared.items() if isinstance(source, str))
+
+
+@rule("runs-once", "error", "modules.md#a-layer-used-twice-in-a-container-runs-only-once")
+def runs_once(seen: Seen) -> Iterator[Found]:
+    """A container that holds a module several times, loops over `children()`, and so runs it once."""
+    for module, call, line in seen.watch.loops:
+        held = Counter(id(child) for child in module._modules.values() if child is not None)
+        ran = Counter(id(each.module) for each in seen.watch.calls if each.above == call)
+        for known, times in held.items():
+            if 0 < ran[known] < times:
+                path = seen.path(module)
+                yield Found(
+                    [join(path, name) for name, child in module._modules.items() if id(child) == known],
+                    f"The container holds this module {times} times, but one call ran it "
+                    f"{'once' if ran[known] == 1 else f'{ran[known]} times'}: children() lists each module once.",
+                    "Loop over the container itself, or over self._modules.values().",
+                    line,
+                )
+
+
+@rule("one-layer-many-names", "question", "parameters.md#layer-3-makes-one-layer-not-three")
+def one_layer_many_names(seen: Seen) -> Iterator[Found]:
+    """A module with parameters that one container holds several times, as `[layer] * 3` makes it.
+
+    A module that different parents share was passed to each of them, so it is meant.
+    """
+    for path, module in seen.modules.items():
+        names: dict[int, list[str]] = {}
+        for name, child in module._modules.items():
+            if child is not None and next(child.parameters(), None) is not None:
+                names.setdefault(id(child), []).append(name)
+        for same in names.values():
+            if len(same) > 1:
+                kind = type(module._modules[same[0]]).__name__
+                owner, attribute = seen.parent(path) if same[0].isdigit() else (module, same[0])
+                yield Found(
+                    [join(path, name) for name in same],
+                    f"This is one {kind} with {len(same)} names: its parameters are shared, not repeated.",
+                    "For layers of their own, build each: nn.ModuleList(make() for _ in range(n)) instead of "
+                    '[layer] * n. If it is meant: silence=["one-layer-many-names"].',
+                    line_that_assigns(type(owner), attribute) if attribute else None,
+                )
