@@ -570,6 +570,21 @@ def a_write_through_data_before_use(wrong: bool) -> Given:
     return Given(Net(), (batch(3, 4),))
 
 
+@case("data-write", "weight")
+def a_decay_through_data_in_each_call(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(batch(4, 4))
+
+        def forward(self, X):
+            if wrong:
+                self.weight.data *= 0.9
+            return X @ self.weight
+
+    return Given(Net(), (batch(3, 4),))
+
+
 @case("random-in-eval", "net", level="question")
 def dropout_without_the_mode(wrong: bool) -> Given:
     class Net(nn.Module):

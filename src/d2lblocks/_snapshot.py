@@ -51,6 +51,10 @@ class Snapshot:
             self._tensors = [holder for holder in self._holders if isinstance(holder, TensorState)]
             self._memory = Memory(self._tensors)
 
+    def tensors(self) -> list[Tensor]:
+        """The tensors that are restored."""
+        return [holder.tensor for holder in self._tensors]
+
     def _follow(self, found: list[Any], tensors: bool) -> None:
         """Record everything that can be reached from these objects."""
         found += [vars(each) for each in found if hasattr(each, "__dict__")]

@@ -1,12 +1,22 @@
 """`diagnose`: each mistake of the gallery is named, its twin is not, and nothing is changed."""
 
+import random
 import warnings
+from contextlib import suppress
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
 
 from d2lblocks import diagnosis
 from d2lblocks.diagnosis.rules import RULES
 from tests.gallery import CASES, Case, Given
+from tests.package.test_snapshot import CHANGES, NETS, look, same
 
 
 def report(given: Given) -> diagnosis.Report:
@@ -34,3 +44,88 @@ def test_the_twin_has_no_finding(case: Case) -> None:
 def test_the_gallery_has_each_rule() -> None:
     """There is a net for each code."""
     assert {case.code for case in CASES} == {*RULES, "cycle"}
+
+
+# Everything is as it was.
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@pytest.mark.parametrize("wrong", [True, False], ids=["mistake", "twin"])
+def test_a_diagnosis_changes_nothing(case: Case, wrong: bool) -> None:
+    """The net, its inputs, the optimizer and the random numbers are as before, to the bit."""
+    given = case.build(wrong)
+    optimizer = given.options.setdefault("optimizer", torch.optim.SGD([nn.Parameter(torch.ones(2))], lr=0.1))
+    everything = given.net, given.args, optimizer
+    before = look(*everything)
+    for _ in range(2):
+        report(given)
+        assert same(look(*everything), before)
+
+
+@settings(deadline=None, max_examples=60)
+@given(net=NETS, changes=st.lists(st.sampled_from(CHANGES), max_size=4), fails=st.booleans())
+def test_any_net_is_as_it_was(net: nn.Module, changes: list[Any], fails: bool) -> None:
+    """Also if the call raises an error, and whatever is unusual about the net."""
+    for change in changes:
+        change(net)
+    X = torch.ones(2, 3 if fails else 4)
+    before = look(net, X)
+    with suppress(TypeError):  # from a net with a module that cannot be hashed or called
+        report(Given(net, (X,)))
+    assert same(look(net, X), before)
+
+
+class Eventful(nn.Module):
+    """A net whose forward pass changes whatever it can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.norm, self.out = nn.Linear(4, 8), nn.BatchNorm1d(8), nn.LazyLinear(2)
+        self.seen: list[int] = []
+        self.count = 0
+        self.by_name: dict[str, Any] = {"last": None}
+        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        self.count += 1
+        self.seen.append(self.count)
+        self.by_name["last"] = X.mean().item()
+        self.by_name[str(random.random())] = np.random.rand()
+        self.calls += 1
+        self.train()
+        return self.out(F.dropout(self.norm(self.hidden(X)), 0.5))
+
+
+def trained(with_diagnosis: bool) -> list[Any]:
+    """The facts about a net after six steps, during which it is diagnosed at every place, or not."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    net = nn.Sequential(Eventful(), nn.Linear(2, 2))
+    net(torch.ones(3, 4))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    y = torch.tensor([0, 1, 1])
+    facts = []
+
+    def ask(X: torch.Tensor) -> None:
+        if with_diagnosis:
+            report(Given(net, (X,), {"loss": lambda Y: F.cross_entropy(Y, y), "optimizer": optimizer}))
+            report(Given(net, (X[:, :2],)))  # fails
+
+    for _ in range(6):
+        X = torch.randn(3, 4)
+        ask(X)
+        loss = F.cross_entropy(net(X), y)
+        ask(X)  # between the forward and the backward pass
+        optimizer.zero_grad()
+        loss.backward()
+        ask(X)
+        optimizer.step()
+        facts.append([loss.item(), *(parameter.tolist() for parameter in net.parameters())])
+    eventful = net[0]
+    return [*facts, eventful.count, eventful.seen, eventful.by_name, eventful.calls.item(), random.random()]
+
+
+def test_a_diagnosis_in_the_middle_of_training_does_not_change_the_run() -> None:
+    """All losses, parameters, attributes and random numbers are the same with it and without."""
+    assert trained(with_diagnosis=True) == trained(with_diagnosis=False)

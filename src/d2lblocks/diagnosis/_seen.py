@@ -69,6 +69,7 @@ class Seen:
         changed_inputs: the operations that wrote other values into an input, one for each input.
         draws: the operations that drew random numbers in evaluation mode, if the result depends on them.
         still_lazy: the names of parameters that have no shape after the call.
+        rewritten: the ids of parameters that the next call changes once more through `.data`.
         kept: attributes and buffers that hold the result of one call and take part in the next.
         equal: the names of weights with units that stay equal, and the number of such units.
     """
@@ -96,6 +97,7 @@ class Seen:
     changed_inputs: list[Use] = field(default_factory=list)
     draws: list[Use] = field(default_factory=list)
     still_lazy: list[str] = field(default_factory=list)
+    rewritten: set[int] = field(default_factory=set)
     kept: list[tuple[str, nn.Module, str]] = field(default_factory=list)
     equal: list[tuple[str, int]] = field(default_factory=list)
 
@@ -156,6 +158,7 @@ def look(
     if seen.failure is None:
         _look_at_gradients(seen)
         if not seen.still_lazy:
+            seen.rewritten = _rewritten(seen)
             seen.kept = _kept(seen)
             _look_at_evaluation(seen, start)
             from .rules.equal_units import equal_units
@@ -303,6 +306,17 @@ def _leaves(roots: Iterable[Tensor]) -> tuple[set[int], set[str]]:
                 known.add(following)
                 todo.append(following)
     return leaves, names
+
+
+def _rewritten(seen: Seen) -> set[int]:
+    """The parameters that the call wrote, and that the next call changes again, such as by a decay."""
+    written = {id(write.tensor): write.tensor for write, _ in seen.watch.data_writes}
+    if not written:
+        return set()
+    values = {known: tensor.detach().clone() for known, tensor in written.items()}
+    with torch.no_grad(), _no_error():
+        seen.net(*seen.args, **seen.kwargs)
+    return {known for known, tensor in written.items() if _differ(values[known], tensor)}
 
 
 def _kept(seen: Seen) -> list[tuple[str, nn.Module, str]]:

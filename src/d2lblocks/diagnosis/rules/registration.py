@@ -1,11 +1,11 @@
 """What the net holds and does not know of: layers in lists, tensors that are no parameters, wrong names."""
 
 import difflib
+import functools
 from collections.abc import Iterable, Iterator
 from types import FunctionType
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .._held import Held
 from .._seen import Seen, join
@@ -158,6 +158,7 @@ def misspelt(seen: Seen) -> Iterator[Found]:
                 yield Found((join(path, attribute),), _only(attribute) + still, fix, line)
 
 
+@functools.cache
 def _is_slip(attribute: str, name: str) -> bool:
     alike = difflib.SequenceMatcher(None, attribute, name).ratio()
     return attribute != name and not attribute.startswith("_") and alike > 0.85
@@ -271,6 +272,3 @@ def _by_line(uses: Iterable[Use]) -> Iterator[tuple[Line | None, list[Use]]]:
         groups.setdefault(use.line, []).append(use)
     yield from groups.items()
 
-
-def is_floating(tensor: Tensor) -> bool:
-    return tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)

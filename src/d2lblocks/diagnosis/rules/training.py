@@ -224,20 +224,19 @@ def data_write(seen: Seen) -> Iterator[Found]:
             continue
         told.add(known)
         name = seen.names[known]
+        text = "The forward pass changes this parameter through .data, which autograd does not notice"
         if used_before:
-            text = (
-                "The forward pass changes this parameter through .data after it has computed with it. Autograd "
-                "does not notice, and the gradients come out wrong, without an error."
-            )
-            yield Found((name,), text, _CHANGE, use.line)
+            text += ": it has already computed with the old values, so the gradients are wrong, without an error."
+        elif known in seen.rewritten:
+            text += ". Each call changes it again: two calls before a backward pass give wrong gradients."
         else:
-            text = "The forward pass changes this parameter through .data, which autograd does not notice."
-            yield Found(
-                (name,), text, f'{_CHANGE} If it is meant: silence=["data-write"].', use.line, "question"
-            )
+            text += ". A second call leaves it as it is."
+        wrong = used_before or known in seen.rewritten
+        meant = "" if wrong else ' If it is meant: silence=["data-write"].'
+        yield Found((name,), text, f"{_CHANGE}{meant}", use.line, "error" if wrong else "question")
 
 
-_CHANGE = "Change parameters after the backward pass, under torch.no_grad()."
+_CHANGE = "Change parameters after the backward pass, under torch.no_grad(); or compute with a new tensor."
 
 
 @rule("random-in-eval", "question", "modules.md#the-same-input-gives-a-different-output-every-time")
