@@ -502,6 +502,16 @@ def an_optimizer_of_a_part(wrong: bool) -> Given:
     return Given(net, (batch(3, 4),), {"optimizer": optimizer})
 
 
+@case("optimizer-device", "weight")
+def a_state_on_another_device(wrong: bool) -> Given:
+    net = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    for parameter in net.parameters():
+        device = "meta" if wrong else "cpu"
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, device=device)
+    return Given(net, (batch(3, 4),), {"optimizer": optimizer})
+
+
 @case("in-eval", "net", level="question")
 def a_net_in_evaluation_mode(wrong: bool) -> Given:
     net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.Linear(4, 2)).train(not wrong)
@@ -785,7 +795,9 @@ def softmax_before_nll_loss(wrong: bool) -> Given:
 def each_prediction_with_each_target(wrong: bool) -> Given:
     y = batch(6)
     return Given(
-        nn.Linear(4, 1), (batch(6, 4),), {"loss": lambda Y: ((Y if wrong else Y.squeeze(-1)) - y).square().mean()}
+        nn.Linear(4, 1),
+        (batch(6, 4),),
+        {"loss": lambda Y: ((Y if wrong else Y.squeeze(-1)) - y).square().mean()},
     )
 
 

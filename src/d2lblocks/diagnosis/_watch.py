@@ -18,8 +18,9 @@ _CALL = nn.Module._call_impl.__code__
 _QUESTIONS = {  # functions that do not compute with the values of a tensor
     "size", "dim", "numel", "stride", "is_floating_point", "is_complex", "type", "element_size", "nelement",
     "is_contiguous", "storage_offset", "data_ptr", "untyped_storage", "__len__", "__hash__", "__repr__",
-    "__format__", "is_inference", "get_device", "is_pinned", "register_hook", "requires_grad_", "__reduce_ex__",
-    "__deepcopy__", "is_same_size", "result_type", "is_tensor", "is_nonzero", "zeros_like", "ones_like",
+    "__format__", "is_inference", "get_device", "is_pinned", "register_hook", "requires_grad_",
+    "__reduce_ex__", "__deepcopy__", "is_same_size", "result_type", "is_tensor", "is_nonzero",
+    "zeros_like", "ones_like",
     "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones", "new_empty", "new_full",
     "new_tensor", "has_names", "is_storage", "is_conj", "is_neg",
 }  # fmt: skip
@@ -125,7 +126,9 @@ class Watch(TorchFunctionMode):
         self._inputs = [(tensor, tensor._version) for tensor in inputs if not tensor.is_inference()]
         self._open: list[tuple[int, tuple[Any, ...]]] = []
         self._data_of: dict[int, Tensor] = {}  # by the storage: the parameters whose data was read
-        self._alive: list[Any] = []  # an id means something only as long as its object lives
+        self._aliases: dict[
+            int, tuple[Tensor, Tensor]
+        ] = {}  # results of `.data`, kept so that their ids stay
         self._hooks = ExitStack()
         self._loss = False
 
@@ -135,12 +138,12 @@ class Watch(TorchFunctionMode):
             register_module_forward_hook(self._end, always_call=True),
         ):
             self._hooks.callback(handle.remove)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
         try:
-            super().__exit__(*error)
+            super().__exit__(*error)  # type: ignore[no-untyped-call]
         finally:
             self._hooks.close()
 
@@ -230,8 +233,12 @@ class Watch(TorchFunctionMode):
             if known not in self.uses or (not self.uses[known].recorded and torch.is_grad_enabled()):
                 self.uses[known] = self._use(tensor, name, argument)
         elif isinstance(tensor, nn.Parameter) and known not in self.owned:
-            if known not in self.strangers or not self.strangers[known].recorded:
+            earlier = self.strangers.get(known)
+            if earlier is None or not earlier.recorded:
                 self.strangers[known] = self._use(tensor, name, argument)
+        elif known in self._aliases:
+            parameter, _ = self._aliases[known]
+            self.data_reads.setdefault(id(parameter), self._use(parameter, name, argument))
 
     def _drew(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         probability = kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0)
@@ -255,10 +262,9 @@ class Watch(TorchFunctionMode):
             self.data_writes.append((self._use(tensor, "data"), self._is_in_graph(tensor)))
             return function(*args, **kwargs)
         result = function(*args, **kwargs)
-        self.data_reads.setdefault(id(tensor), self._use(tensor, "data"))
+        self._aliases[id(result)] = tensor, result
         if result.layout is torch.strided and not result.is_nested:
             self._data_of[result.untyped_storage()._cdata] = tensor
-        self._alive.append(result)
         return result
 
     def _wrote(self, target: Tensor, name: str) -> None:

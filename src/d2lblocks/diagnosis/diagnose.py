@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.nn.parameter import is_lazy
 
 from d2lblocks._arguments import check_net, kind_of, nearest
@@ -95,7 +96,7 @@ def diagnose(
     before = Snapshot(net, args, kwargs, *optimizers, *_of_function(loss))
     # A graph that was recorded before still fits: at the end all values are those that it needs.
     counted = tuple(each for each in before.tensors() if not (is_lazy(each) or each.is_inference()))
-    with torch.autograd._unsafe_preserve_version_counter(counted):
+    with _unsafe_preserve_version_counter(counted):
         try:
             with torch.inference_mode(False), torch.enable_grad(), without_compiling():
                 seen = look(net, args, kwargs, loss, optimizers, tuple(ties), before)

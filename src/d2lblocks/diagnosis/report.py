@@ -83,7 +83,7 @@ def _more(number: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Report:
-    """The findings of `diagnose`, errors first. It is true if there are any, and has a length, as a list does.
+    """The findings of `diagnose`, errors first. Like a list, it is true if there are any, and has a length.
 
     It prints as text, and a notebook displays it as a table.
 

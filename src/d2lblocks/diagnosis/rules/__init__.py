@@ -68,10 +68,11 @@ def findings(seen: Seen) -> Iterator[Finding]:
     for each in RULES.values():
         for found in each.find(seen):
             file, number = found.line or (None, None)
-            yield Finding(
-                each.code, found.level or each.level, tuple(found.names), file, number, found.text, found.fix,
-                found.page or each.page,
-            )  # fmt: skip
+            level = found.level or each.level
+            meant = f' If it is meant: silence=["{each.code}"].' if level == "question" else ""
+            page = found.page or each.page
+            fix = f"{found.fix}{meant}"
+            yield Finding(each.code, level, tuple(found.names), file, number, found.text, fix, page)
 
 
 # Import them at the end: each adds its rules to the table above, in this order.

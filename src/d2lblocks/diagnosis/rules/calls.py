@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from torch import nn
 from torch.nn.parameter import is_lazy
 
 from .._seen import Seen
@@ -11,26 +10,26 @@ from . import Found, rule
 
 @rule("forward-called", "error", "diagnosis.md#forward-called")
 def forward_called(seen: Seen) -> Iterator[Found]:
-    """A module whose `forward` was called by its name."""
+    """A module whose method `forward` was called, instead of the module itself."""
     for module, line in seen.watch.bypassed.values():
-        hooks = [kind for kind, table in _hooks(module) if table]
         lazy = any(map(is_lazy, module.parameters()))
-        skipped = "its lazy initialization" if lazy else "its hooks" if hooks else ""
+        hooks = (
+            module._forward_pre_hooks, module._forward_hooks,
+            module._backward_pre_hooks, module._backward_hooks,
+        )  # fmt: skip
+        if lazy:
+            skips = "its lazy initialization"
+        elif any(hooks):
+            skips = "its hooks"
+        else:
+            skips = "hooks: it has none now, but profilers, pruning and quantization add them"
         yield Found(
             (seen.path(module),),
-            "forward() of this module is called by its name, which skips "
-            + (f"{skipped}." if skipped else "all hooks: it has none now, but profilers, quantization, "
-            "torch.nn.utils.prune and lazy layers rely on them."),
-            "Call the module itself: layer(X) instead of layer.forward(X)."
-            + ("" if skipped else ' If it is meant: silence=["forward-called"].'),
+            f"The method forward() of this module is called, which skips {skips}.",
+            "Call the module itself: layer(X) instead of layer.forward(X).",
             line,
-            "error" if skipped else "question",
-        )  # fmt: skip
-
-
-def _hooks(module: nn.Module) -> Iterator[tuple[str, object]]:
-    for name in ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks"):
-        yield name, getattr(module, name)
+            "error" if lazy or any(hooks) else "question",
+        )
 
 
 @rule("input-changed", "error", "modules.md#the-net-changes-its-input-tensor")
@@ -39,9 +38,8 @@ def input_changed(seen: Seen) -> Iterator[Found]:
     for use in seen.changed_inputs:
         yield Found(
             (use.module or "net",),
-            f"The forward pass writes into a tensor that was passed to it ({use.function}): whoever passed it "
-            "goes on with other values.",
-            "Make a new tensor: X = X / 2 instead of X /= 2, nn.ReLU() instead of nn.ReLU(inplace=True), "
-            "or X = X.clone() first.",
+            f"The forward pass writes into a tensor that was passed to the net ({use.function}): the "
+            "caller's tensor has other values afterward.",
+            "Create a new tensor: X = X / 2 instead of X /= 2, nn.ReLU() instead of nn.ReLU(inplace=True).",
             use.line,
         )

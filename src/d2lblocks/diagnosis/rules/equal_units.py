@@ -1,6 +1,6 @@
 """Units of a layer that start equal and stay equal, because they get equal gradients."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -114,10 +114,10 @@ def _still_equal(pairs: _Pairs, gradient: Tensor | None) -> _Pairs | None:
     return _Pairs(pairs.axis, pairs.first[close], pairs.second[close]) if bool(close.any()) else None
 
 
-def _step(parameters: Iterable[tuple[int, nn.Parameter]], gradients: dict[int, Tensor | None]) -> None:
+def _step(parameters: Iterable[tuple[int, nn.Parameter]], gradients: Mapping[int, Tensor | None]) -> None:
     """A step along the gradient that changes no value by more than 0.1."""
     with torch.no_grad():
         for known, parameter in parameters:
             gradient = gradients[known]
             if gradient is not None and (largest := float(gradient.abs().max())):
-                parameter -= gradient * (0.1 / largest)
+                parameter.sub_(gradient * (0.1 / largest))

@@ -14,8 +14,8 @@ _LOGITS = {
     "binary_cross_entropy_with_logits": ("SigmoidBackward",),
 }
 _VIEWS = (
-    "View", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "TBackward", "Permute", "Slice", "Select", "Clone",
-    "Alias", "Expand", "ToCopy", "Flatten",
+    "View", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "TBackward", "Permute", "Slice", "Select",
+    "Clone", "Alias", "Expand", "ToCopy", "Flatten",
 )  # fmt: skip
 
 
@@ -31,17 +31,16 @@ def softmax_twice(seen: Seen) -> Iterator[Found]:
             other = "binary_cross_entropy" if name == "Sigmoid" else "nll_loss of the log_softmax"
             yield Found(
                 ("output",),
-                f"The output of {shown} goes into {loss.function}, which applies {own} itself: it is applied "
-                "twice, the gradients are small, and the loss stays high.",
-                f"Return the scores without {shown}, or use {other}. "
-                'If it is meant: silence=["softmax-twice"].',
+                f"The output of {shown} goes into {loss.function}, which applies {own} itself. Applied "
+                "twice, it makes the gradients small, and the loss cannot come close to 0.",
+                f"Return the scores without {shown}, or use {other}.",
                 loss.line,
             )
             return
         if loss.function == "nll_loss" and made.startswith("SoftmaxBackward"):
             yield Found(
                 ("output",),
-                "The output of softmax goes into nll_loss, which expects its logarithm: the loss is negative.",
+                "The output of softmax goes into nll_loss, which expects log-probabilities.",
                 "Use cross_entropy on the scores, or log_softmax instead of softmax.",
                 loss.line,
                 "error",
@@ -65,9 +64,9 @@ def broadcast(seen: Seen) -> Iterator[Found]:
             first, second = loss.shapes[:2]
             yield Found(
                 ("output",),
-                f"The loss compares shapes {first} and {second}: each prediction with every target, "
-                "not each with its own.",
-                "Give both one shape: Y.squeeze(-1), or y.unsqueeze(-1) for the target.",
+                f"The loss compares tensors of shapes {first} and {second}: broadcasting compares each "
+                "prediction with every target.",
+                "Give both the same shape: Y.squeeze(-1) for predictions, or y.unsqueeze(-1) for targets.",
                 loss.line,
             )
             return

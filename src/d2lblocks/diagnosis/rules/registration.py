@@ -22,19 +22,15 @@ def unregistered(seen: Seen) -> Iterator[Found]:
         modules = any(isinstance(each, nn.Module) for each in _contents(held[0]))
         kind = "modules" if modules else "parameters"
         count = len(uses)
-        what = f"{count} parameters take part" if count > 1 else "A parameter takes part"
-        they = "they are" if count > 1 else "it is"
+        takes, them = ("parameters take", "them") if count > 1 else ("parameter takes", "it")
         text = (
-            f"{what} in the forward pass, but net.parameters() does not list {'them' if count > 1 else 'it'}: "
-            f"{they} not trained, saved or moved with the net. {_where(held[0].container)}"
+            f"{count} {takes} part in the forward pass, but net.parameters() does not list {them}: "
+            f"nothing trains, saves or moves {them} with the net. {_where(held[0].container)}"
         )
         learns = any(use.tensor.requires_grad and use.recorded for use in uses)
         yield Found(
             _names(held),
-            text
-            if learns
-            else f"{text} If that is meant, because nothing in it is to be trained or saved, "
-            'silence it: silence=["unregistered"].',
+            text,
             _registered(held[0], kind),
             _line(held[0]),
             "error" if learns else "question",
@@ -99,7 +95,7 @@ def not_a_parameter(seen: Seen) -> Iterator[Found]:
         if use is None or isinstance(tensor, nn.Parameter) or not tensor.requires_grad:
             continue
         how = (
-            "It is the result of an operation on a parameter, such as `nn.Parameter(t) * 0.01` or `.to(dtype)`"
+            "It is the result of an operation on a parameter, such as nn.Parameter(t) * 0.01"
             if tensor.grad_fn is not None
             else "It was made with requires_grad=True, but is a plain tensor"
         )
@@ -127,7 +123,7 @@ def constant(seen: Seen) -> Iterator[Found]:
             "A plain tensor takes part in the forward pass: net.to(...) does not move or cast it, "
             "and state_dict() does not hold it.",
             f'Write self.register_buffer("{held[0].attribute}", ...), with persistent=False if it is not to '
-            'be saved. If it is meant to stay behind: silence=["constant"].',
+            "be saved.",
             _line(held[0]),
         )
 
@@ -271,4 +267,3 @@ def _by_line(uses: Iterable[Use]) -> Iterator[tuple[Line | None, list[Use]]]:
     for use in uses:
         groups.setdefault(use.line, []).append(use)
     yield from groups.items()
-

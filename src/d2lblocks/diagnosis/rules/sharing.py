@@ -25,10 +25,10 @@ def same_memory(seen: Seen) -> Iterator[Found]:
         if len(names) > 1:
             yield Found(
                 names,
-                "These are different parameters over the same memory: each gets a gradient of its own, and an "
+                "These are different Parameters that share their memory. Each has its own gradient, and the "
                 "optimizer changes the shared values once for each of them.",
-                "To tie them, assign the Parameter itself, as in decoder.weight = encoder.weight; "
-                "to separate them, use a copy: nn.Parameter(encoder.weight.detach().clone()).",
+                "To tie them, assign the Parameter itself, as in decoder.weight = encoder.weight. "
+                "To separate them, copy the values: nn.Parameter(encoder.weight.detach().clone()).",
             )
 
 
@@ -46,8 +46,8 @@ def tie_lost(seen: Seen) -> Iterator[Found]:
             continue
         yield Found(
             (first, second),
-            "These two were to be one parameter, but are two: each is trained on its own. "
-            "Loading with assign=True, to_empty() and a new assignment to one of them separate them.",
+            "These two should be one parameter, but they are two, and each is trained on its own. "
+            "Loading with assign=True, to_empty() or a new assignment to one of them has separated them.",
             f"Tie them again: assign the parameter '{first}' to '{second}'.",
         )
 
@@ -70,8 +70,9 @@ def runs_once(seen: Seen) -> Iterator[Found]:
                 path = seen.path(module)
                 yield Found(
                     [join(path, name) for name, child in module._modules.items() if id(child) == known],
-                    f"The container holds this module {times} times, but one call ran it "
-                    f"{'once' if ran[known] == 1 else f'{ran[known]} times'}: children() lists each module once.",
+                    f"The container holds this module {times} times, but ran it "
+                    f"only {'once' if ran[known] == 1 else f'{ran[known]} times'}: children() lists each "
+                    "module once.",
                     "Loop over the container itself, or over self._modules.values().",
                     line,
                 )
@@ -96,6 +97,6 @@ def one_layer_many_names(seen: Seen) -> Iterator[Found]:
                     [join(path, name) for name in same],
                     f"This is one {kind} with {len(same)} names: its parameters are shared, not repeated.",
                     "For layers of their own, build each: nn.ModuleList(make() for _ in range(n)) instead of "
-                    '[layer] * n. If it is meant: silence=["one-layer-many-names"].',
+                    "[layer] * n.",
                     line_that_assigns(type(owner), attribute) if attribute else None,
                 )

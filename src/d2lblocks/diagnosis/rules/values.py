@@ -26,7 +26,7 @@ def nan(seen: Seen) -> Iterator[Found]:
     if bad := [seen.names[known] for known, tensor in seen.tensors.items() if has_nan(tensor)]:
         yield Found(
             bad,
-            "These hold NaN: they were never filled (torch.empty only reserves memory), or training diverged.",
+            "These hold NaN: they were never filled, as after torch.empty(...), or training diverged.",
             "Fill them in reset_parameters, and call it in __init__.",
         )
     elif any(map(has_nan, seen.inputs)):
@@ -89,15 +89,13 @@ def _over_depth(what: str, sizes: dict[str, float]) -> Iterator[Found]:
     sizes = {path: size for path, size in sizes.items() if size and math.isfinite(size)}
     if len(sizes) < _FEWEST:
         return
-    (start, first), (end, last) = list(sizes.items())[0], list(sizes.items())[-1]
-    factor = last / first
-    if 1 / _GREAT < factor < _GREAT:
+    (start, first), *_, (end, last) = sizes.items()
+    if 1 / _GREAT < last / first < _GREAT:
         return
-    much = f"{max(factor, 1 / factor):.0e}".replace("e+0", "e").replace("e+", "e")
     yield Found(
         (start, end),
-        f"{what} {'grow' if factor > 1 else 'shrink'} over the depth of the net: from {first:.2g} in '{start}' "
-        f"to {last:.2g} in '{end}', a factor of {much}.",
+        f"{what} {'grow' if last > first else 'shrink'} over the depth of the net: their root mean square is "
+        f"{first:.2g} in '{start}' and {last:.2g} in '{end}'.",
         "Draw the weights with a gain that fits the activation (init_by_type, nn.init.kaiming_normal_), "
         "or put a normalization between the layers.",
     )
@@ -110,8 +108,8 @@ def dead_units(seen: Seen) -> Iterator[Found]:
     if dead:
         yield Found(
             dead,
-            "This ReLU returns 0 for every example of the batch: nothing that comes before it gets a gradient.",
-            "Check the bias and the scale of the layer before it; a lower learning rate, or nn.LeakyReLU, "
+            "This ReLU returns only zeros for this batch: the layers before it get no gradient through it.",
+            "Check the bias and the weights of the layer before it. A lower learning rate or nn.LeakyReLU "
             "keeps units from dying.",
         )
 
@@ -185,8 +183,7 @@ def rounded_buffer(seen: Seen) -> Iterator[Found]:
                 (seen.names[known],),
                 f"This buffer looks like positions or frequencies, and was rounded to {bits}: a cast of the "
                 "net casts its buffers, and casting back does not undo it.",
-                "Keep integers in the buffer, and compute the table from them in float32 in forward. "
-                'If it is meant: silence=["rounded-buffer"].',
+                "Keep integers in the buffer, and compute the table from them in float32 in forward. ",
             )
 
 
@@ -194,11 +191,13 @@ def rounded_buffer(seen: Seen) -> Iterator[Found]:
 def padding_row(seen: Seen) -> Iterator[Found]:
     """An embedding whose row for padding is not 0."""
     for path, module in seen.modules.items():
-        if isinstance(module, nn.Embedding) and module.padding_idx is not None and not module.weight.is_meta:
-            if bool(module.weight[module.padding_idx].any()):
-                yield Found(
-                    (join(path, "weight"),),
-                    f"Row {module.padding_idx} is that of padding_idx, and is not 0: it gets no gradient, so it "
-                    "stays as it is. A function of torch.nn.init has filled the whole weight.",
-                    "Set it to 0 after filling: with torch.no_grad(): embedding.weight[padding_idx].zero_().",
-                )
+        if not isinstance(module, nn.Embedding) or module.padding_idx is None or module.weight.is_meta:
+            continue
+        if bool(module.weight[module.padding_idx].any()):
+            yield Found(
+                (join(path, "weight"),),
+                f"Row {module.padding_idx}, that of padding_idx, is not 0. It gets no gradient, so it keeps "
+                "these values: a function of torch.nn.init has filled the whole weight.",
+                "Set the row to 0 after filling the weight: embedding.weight[padding_idx].zero_() under "
+                "torch.no_grad().",
+            )
