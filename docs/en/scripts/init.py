@@ -8,7 +8,7 @@
 # You stack 20 layers and start training, but the loss hardly changes: the starting weights are so small that the values shrink almost to 0 on their way to the last layer.
 # Or you write a function that sets better starting weights, but one layer silently keeps its old ones.
 #
-# - **What you will be able to do:** choose the starting values of a whole net, of one layer or of one tensor; pick a size of the weights that suits the depth and the activation function; check that every layer got the values you chose.
+# - **What you will be able to do:** choose the starting values of a whole net, of one layer or of one tensor; pick a scale that suits the depth and the activation function; check that every layer got the values you chose.
 # - **What you need:** Layers and modules and Parameters; Matplotlib for the plot.
 # - **How long it takes:** about 35 minutes up to In the library, and this part is enough for the next topic; about 65 minutes with the rest and the exercises.
 #
@@ -76,7 +76,7 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 #
 # With `groups`, a convolution splits its channels into that many groups, and each output uses only the inputs of its own group.
 # `in_proj_weight` holds three weights (for the query, the key and the value of attention), so it has three times as many outputs as inputs.
-# The next snippet checks one layer from most rows:
+# The next snippet checks layers from most rows:
 
 # %%
 attention = nn.MultiheadAttention(100, 4)
@@ -109,7 +109,7 @@ for zeros in (attention.out_proj.bias, embedding.weight[0], nn.GroupNorm(1, 3).b
 # These defaults are older than PyTorch.
 # One of PyTorch's authors names *Efficient BackProp* (LeCun, Bottou, Orr and Müller, 1998) as [their source](https://github.com/pytorch/pytorch/issues/5168).
 # In that paper, 1/√fan_in is the standard deviation.
-# In PyTorch it is the bound, so the standard deviation is smaller by a factor of √3.
+# In PyTorch, it is the bound, so the standard deviation is smaller by a factor of √3.
 # PyTorch keeps these values for [backward compatibility](https://github.com/pytorch/pytorch/issues/1667).
 #
 # PyTorch's source code writes the default as `kaiming_uniform_(weight, a=math.sqrt(5))`.
@@ -135,7 +135,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 
 # %% [markdown]
 # The first call sets the bias to 0.5.
-# The second shows that the returned tensor is the weight itself, not a copy.
+# The second shows that the returned tensor is the weight itself.
 #
 # With `normal_` and `uniform_`, you choose the scale (typical size) of random weights yourself.
 # Two families of functions compute it from the shape of the weight.
@@ -231,7 +231,7 @@ print(f"{nn.init.normal_(w, 0, 0.01**0.5).std().item():.1f}")
 # %% [markdown]
 # ### Set your own values
 #
-# To set specific values, assign them under `torch.no_grad()`, as shown in Parameters:
+# To set specific values, assign them under `torch.no_grad()`, as in Parameters:
 
 # %%
 with torch.no_grad():
@@ -411,7 +411,7 @@ for axis, (title, weight) in zip(axes.flat, weights.items()):
 figure.savefig("plot-initializers.svg", metadata={"Date": None})
 
 # %% [markdown]
-# (A picture: Six histograms with the same axes. nn.Linear is a flat block between minus 1/16 and plus 1/16. normal_ with std 0.01 is a needle at 0 that is cut off at the top. xavier_uniform_ is a flat block, 1.7 times as wide. xavier_normal_ and orthogonal_ are bell curves of the same width. kaiming_normal_ is a bell curve, 1.4 times as wide as those two.)
+# (A picture: Six histograms with the same axes. nn.Linear is a flat block between minus 1/16 and plus 1/16. normal_ with std 0.01 is a needle at 0 that is cut off at the top. xavier_uniform_ is a flat block, 1.7 times as wide as the first. xavier_normal_ and orthogonal_ are bell curves of the same width. kaiming_normal_ is a bell curve, 1.4 times as wide as those two.)
 #
 # `orthogonal_` looks the same as `xavier_normal_`, because a histogram does not show how values are related; only the rows of `orthogonal_` are at right angles to each other.
 
@@ -420,8 +420,8 @@ figure.savefig("plot-initializers.svg", metadata={"Date": None})
 #
 # Each layer multiplies the size of the values that pass through it by some factor.
 # One factor of 1/2 does little, but the product of twenty of them is about 10⁻⁶.
-# <dfn>Vanishing activations</dfn> are outputs of layers that get smaller from layer to layer, until they are almost 0.
-# <dfn>Exploding activations</dfn> are outputs of layers that get larger from layer to layer, until the numbers are too large to train with.
+# <dfn>Vanishing activations</dfn> are layer outputs that get smaller from layer to layer until they are almost 0.
+# <dfn>Exploding activations</dfn> are layer outputs that get larger from layer to layer until the numbers are too large to train with.
 #
 # The next snippet sends 256 random inputs through 20 layers of width 256, each followed by a ReLU.
 # It measures the size of the values after each layer by the root mean square: the square root of the mean of all squared values.
@@ -485,8 +485,8 @@ for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
 # <dfn>Vanishing gradients</dfn> are gradients that get smaller from layer to layer on their way back through a net.
 # <dfn>Exploding gradients</dfn> are gradients that get larger from layer to layer on their way back through a net.
 # In these nets, each layer multiplies the size of the gradient and the size of the activations by the same factor.
-# The gradient of a weight is the product of the input of its layer and the gradient that comes back to the output of its layer.
-# With the default weights, the first layers get a large input and a tiny gradient, and the last layers a tiny input and a large gradient.
+# The gradient of a weight is the product of its layer's input and the gradient that comes back to the layer's output.
+# With the default weights, the first layers get a large input and a tiny gradient, and the last layers get a tiny input and a large gradient.
 # So the product is about equally small in all layers:
 
 # %%
@@ -574,7 +574,7 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #
 # These settings are worth trying:
 #
-# - With ReLU, a gain of √2 keeps both sizes, because ReLU loses half of the mean square in each layer; this is Kaiming initialization.
+# - With ReLU, a gain of √2 keeps both sizes, because ReLU removes half of the mean square in each layer; this is Kaiming initialization.
 # - With tanh and a gain of 1, the values shrink in each layer, quickly at first, then more slowly.
 #   A gain of 5/3 (1.67) keeps the activations at 0.65, but the gradient slowly grows, to 5 times its size over 20 layers.
 #   A gain of 2 is misleading: the activations look fine, because tanh never exceeds 1, but the gradient explodes.
@@ -640,7 +640,7 @@ def hardshrink_uniform_(
 
 # %% [markdown]
 # From here on, the page uses these functions instead of its own.
-# They work with `nn.Linear` and its subclasses (with a lazy layer only after its first batch), with or without a bias; those that draw random numbers accept a generator.
+# They work with `nn.Linear` and its subclasses (a lazy layer only after its first batch), with or without a bias; those that draw random numbers accept a generator.
 # `hardshrink_uniform_` fills one tensor as `my_init` fills the weight of a linear layer.
 #
 # A parametrization such as `weight_norm` computes the weight from other parameters each time you access it, so values that you fill in would be lost.
@@ -678,7 +678,7 @@ for name, function in init_by_type(tower, rules).items():
 #> 3.bias zeros_
 
 # %% [markdown]
-# The two parameters of the batch normalization layer, `1.weight` and `1.bias`, were not filled.
+# The parameters of the batch normalization layer, `1.weight` and `1.bias`, were not filled.
 #
 # A rule can use any function that fills a tensor; set the other arguments of the function with `functools.partial`.
 # The rules work as follows:
@@ -788,7 +788,7 @@ print(torch.equal(first.weight, again.weight), torch.equal(first.weight, later.w
 # %% [markdown]
 # A [`torch.Generator`](https://docs.pytorch.org/docs/stable/generated/torch.Generator.html) of your own produces its own sequence of numbers.
 # Every function of `torch.nn.init` that draws random numbers accepts a generator and then leaves the default one as it was.
-# (`sparse_` still uses the default generator to choose where the zeros go.)
+# (`sparse_` still uses the default generator to place its zeros.)
 
 # %%
 def filled(seed):
@@ -1073,7 +1073,7 @@ print(nn.init.kaiming_normal_(torch.empty(8, 8), nonlinearity="relu").shape)
 # ### The hidden neurons stay equal: constant weights
 #
 # Your net learns, but no better than with a single hidden neuron.
-# A hidden layer and the layer after it were filled with constants, including the biases, so all hidden neurons get the same gradient (see Why weights must not all be equal):
+# A hidden layer and the layer after it were filled with constants, including the biases, so all hidden neurons get the same gradient (the reason):
 
 # %%
 hidden, out = nn.Linear(4, 3), nn.Linear(3, 1)
@@ -1258,7 +1258,7 @@ for each in (gain(nn.functional.gelu), 2**0.5, 1.0):
 # ### Exercise 3
 #
 # A residual block computes `X + f(X)`.
-# Initialize the last layer of `f` so that a net of ten blocks starts as the identity, and show that not all of its gradients are 0, so that it can learn.
+# Initialize the last layer of `f` so that a net of ten blocks starts as the identity, and show that the net can still learn: not all of its gradients are 0.
 
 # %% [markdown]
 # #### Solution

@@ -87,8 +87,8 @@ print(net)
 # The printout shows the three modules and their names, `0`, `1` and `2`.
 # `net[0]` is the first module.
 #
-# To choose the names yourself, pass an `OrderedDict`, a dictionary from Python's standard library.
-# The net below is a small convolutional net; if convolutions are new to you, look only at its names and skip the paragraph after the snippet.
+# To choose the names yourself, pass an `OrderedDict`, a dictionary class from Python's standard library.
+# The next snippet builds a small convolutional net; if convolutions are new to you, look only at the names and skip the paragraph after it.
 
 # %%
 from collections import OrderedDict
@@ -164,7 +164,7 @@ print(net(X).shape)
 #
 # PyTorch does not look into a plain Python list, so a layer in a list is not registered:
 #
-# ![self.hidden = nn.Linear(20, 256) leads into a box, the table of modules in the net. The table has two rows, hidden with Linear(20, 256) and out with Linear(256, 10). Four arrows lead from the table to the words trained, saved, moved and printed. Below, self.layers = [nn.Linear(20, 256)] leads to a dashed box that says: an attribute, but not in the table: not trained, saved, moved or printed.](img/registration.svg)
+# (A picture: self.hidden = nn.Linear(20, 256) leads into a box, the table of modules in the net. The table has two rows, hidden with Linear(20, 256) and out with Linear(256, 10). Four arrows lead from the table to the words trained, saved, moved and printed. Below, self.layers, a list that contains nn.Linear(20, 256), leads to a dashed box that says: an attribute, but not in the table: not trained, saved, moved or printed.)
 #
 # `named_parameters()` lists the parameters of the net and of all its submodules with their names:
 
@@ -253,14 +253,14 @@ class MySequential(nn.Module):
 # %% [markdown]
 # `self.0 = module` is not valid Python, because a name in source code cannot begin with a digit.
 # `add_module` takes the name as a string, so it accepts `"0"`.
-# It rejects a name that contains a dot or that belongs to an attribute that is not a child module.
+# It rejects a name that contains a dot or belongs to an attribute other than a child module.
 #
 # `_modules` is the table of child modules: it maps each name to its module, in the order of registration.
 # The underscore means that the table is internal to PyTorch.
 # `MySequential` uses it to show how containers work; in your own code, loop over the container instead.
 #
 # Given the same layers, `MySequential` and `nn.Sequential` return the same output, and their parameters have the same names.
-# To compare the names, the snippet calls `state_dict()`.
+# To compare the names, the next snippet calls `state_dict()`.
 # This method returns the state dict, a dictionary that maps the name of every parameter, such as `0.weight`, to its tensor.
 # You can save a state dict to a file; it also contains buffers, which the next section introduces.
 
@@ -397,7 +397,7 @@ print(MLP(20)(X).shape)
 
 # %% [markdown]
 # From here on, these names mean the library's classes; exercise 2 introduces `Parallel`.
-# The rest of this section shows how the classes differ from the short versions above, which it calls sketches.
+# The rest of this section shows how the classes differ from the short versions above, the sketches.
 # The collapsed source blocks show the package's code without its docstrings.
 
 # %% [markdown]
@@ -406,7 +406,7 @@ print(MLP(20)(X).shape)
 # The sketch `MLP` has fixed sizes, and `SizedMLP` needs its input size.
 # The library's `MLP` takes its sizes as arguments.
 # With `in_features=None`, the default, its first layer is a lazy layer, which gets its input size from the first batch.
-# Like the layers in `torch.nn`, it also takes a `device` (such as a GPU) and a `dtype` (the type of the numbers), and passes them to both of its layers.
+# Like the layers in `torch.nn`, it also takes a `device` (such as a GPU) and a `dtype` (the type of the numbers) and passes both to its layers.
 #
 # Source of <code>MLP</code>:
 #
@@ -550,7 +550,7 @@ print(len(mine), mine[0], (mine + mine)[-1])
 #> 4 Flatten(start_dim=1, end_dim=-1) Tanh()
 
 # %% [markdown]
-# In a net of your own, use `nn.Sequential`: other code may check for this class, as its own `+` and the deprecated `torch.jit.script` do.
+# In a net of your own, use `nn.Sequential`: code may check for this class, as the `+` of `nn.Sequential` and the deprecated `torch.jit.script` do.
 
 # %% [markdown]
 # ### `FixedHiddenMLP`
