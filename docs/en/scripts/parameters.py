@@ -1001,7 +1001,7 @@ print(torch.optim.SGD([weight], lr=0.1).param_groups[0]["params"][0] is weight)
 #> True
 
 # %% [markdown]
-# Inside a module, this mistake raises no error, because the result is not registered: see Custom layers.
+# Inside a module, this mistake raises no error, because the result is not registered: see the mistakes of custom layers.
 
 # %% [markdown]
 # ### `some parameters appear in more than one parameter group`
