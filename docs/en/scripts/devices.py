@@ -51,7 +51,8 @@ print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.
 # PyTorch comes in several builds (for CUDA, for a Mac and so on), and each of them supports at most one type of GPU.
 # An <dfn>accelerator</dfn> is the type of GPU, or of similar hardware, that a build of PyTorch supports.
 # [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you this type and the number of such devices.
-# On a machine with one NVIDIA GPU, these are `cuda` and 1; the snippet checks what holds with any GPU type listed above and without a GPU:
+# On a machine with one NVIDIA GPU, these are `cuda` and 1.
+# The snippet checks two facts that hold without a GPU and with any type listed above:
 
 # %%
 accelerator = torch.accelerator.current_accelerator()
@@ -61,7 +62,7 @@ print((torch.accelerator.device_count() > 0) == torch.accelerator.is_available()
 #> True
 
 # %% [markdown]
-# With these functions, you can write a function that returns a GPU, by default the first, or the CPU if that GPU does not exist:
+# With these functions, you can write one that returns GPU number `i` (by default, the first GPU) or the CPU if that GPU does not exist:
 
 # %%
 def try_gpu(i=0):
@@ -100,7 +101,7 @@ print(Y.device == Z.device)
 # %% [markdown]
 # To move an existing tensor, call `.to`.
 # It returns a tensor on the new device and does not change the original.
-# (The device `meta` stands in for a GPU here, so that the snippet runs on every machine.)
+# (The device `meta` stands in for a GPU here so that the snippet runs on every machine.)
 
 # %%
 meta = X.to("meta")
@@ -116,7 +117,7 @@ print(X.to("cpu") is X, X.to("cpu", copy=True) is X)
 
 # %% [markdown]
 # An operation needs all its tensors on one device, and its result is on that device too.
-# PyTorch does not move a tensor for you, because a hidden copy would be a hidden cost:
+# PyTorch does not move a tensor for you, because that would hide the cost of a copy; it raises an error instead:
 
 # %%
 try:
@@ -198,7 +199,7 @@ print(net.weight.device.type == device.type)
 # %% [markdown]
 # ## The meta device
 #
-# Skip this on a first reading: this section is about computing shapes and sizes without using memory and testing device code without a GPU.
+# Skip this on a first reading: this section is about computing shapes and sizes without using memory and about testing device code without a GPU.
 #
 # A tensor on the meta device has a shape, a dtype and a device, but no memory and no values.
 # An operation on it computes only the shape, dtype and device of the result.
@@ -246,7 +247,7 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 
 # %% [markdown]
 # In PyTorch 2.13, matrix products without a bias and convolutions accept a CPU tensor together with a meta tensor.
-# Check the device of the output as well, although this usually finds the mistake only if the CPU tensor comes first.
+# So your test should also check the device of the output, which usually finds the mistake if the CPU tensor comes first.
 #
 # **Limitation.** A meta tensor has no values: `.item()`, `.tolist()`, `.cpu()` and an `if` on its value raise an error, and `print` shows `...`.
 # Lazy initialization shows how to give a net on the meta device memory and values.
@@ -260,7 +261,7 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 # A <dfn>stream</dfn> is a queue of operations that a GPU executes in the order in which the host added them.
 # A call such as `X @ Y` only adds an operation to a stream, and Python continues at once with the next line.
 # <dfn>Asynchronous execution</dfn> means that the host does not wait for the GPU to finish an operation before it continues.
-# Python waits when it needs a value: at `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
+# Python waits when it needs a value, as in `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
 #
 # So a clock around a GPU computation measures how long it takes to *ask* for the work.
 # To <dfn>synchronize</dfn> is to wait until the GPU has finished all the work in its queues, for example with `torch.accelerator.synchronize()`.
@@ -292,7 +293,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# The snippet takes the smallest of five times, because other programs can only make a time longer.
+# The snippet takes the shortest of five times, because other programs can only make a time longer.
 # Asking for the product takes less time than computing it.
 # Speed has the times that we measured on a GPU.
 #
@@ -300,7 +301,7 @@ else:
 #
 # For times that you report, use [`torch.utils.benchmark.Timer`](https://docs.pytorch.org/docs/stable/benchmark_utils.html).
 # It synchronizes, warms up and repeats for you.
-# On the CPU it uses one thread unless you set `num_threads=`.
+# On the CPU, it uses one thread unless you set `num_threads=`.
 #
 # **Hidden waits.** A copy to the GPU also makes Python wait (unless you use pinned memory and `non_blocking=True`), and so do `X[mask]`, `nonzero` and `torch.equal`.
 # `torch.cuda.set_sync_debug_mode("warn")` makes PyTorch warn you about most of these waits.
@@ -327,13 +328,13 @@ for step in range(1, 101):
 # In 100 steps, the loop read a value and waited only twice.
 # With a real loss, `detach` keeps its graph out of the sum.
 #
-# **The first reading ends here.** The rest of the page makes programs faster with cheaper copies, 16-bit products and several GPUs; after that come the functions of the library, common mistakes and exercises.
+# **The first reading ends here.** The rest of the page is about faster programs with cheaper copies, 16-bit products and several GPUs; after that come the functions of the library, common mistakes and exercises.
 
 # %% [markdown]
 # ## Copies and pinned memory
 #
-# The GPU computes fast, but each batch first has to get there.
-# Main memory and GPU memory are connected by a bus, which is much slower than both memories.
+# The GPU computes fast, but each batch has to reach it first.
+# Main memory and GPU memory are connected by a bus, which is much slower than either memory.
 #
 # The operating system can move ordinary memory to another place or to the disk at any time.
 # <dfn>Pinned memory</dfn> is main memory that the operating system never moves, so that a GPU can fetch data from it without the help of the CPU.
@@ -341,7 +342,7 @@ for step in range(1, 101):
 #
 # (A picture: The CPU and its memory at the top, the GPU and its memory at the bottom, and between them the bus, which is much slower than either memory. There are two ways down. From X in ordinary memory, the CPU copies the values into a staging buffer, which is pinned memory, and Python waits; from there they cross the bus. From X.pin_memory(), a copy of X in pinned memory, the GPU fetches the values over the bus, and with non_blocking=True Python goes on. Both ways lead to X.to(device). From there an arrow leads to X @ weight: the GPU computes with its own memory, which is fast.)
 #
-# If the source is pinned and you pass `non_blocking=True`, PyTorch only puts the copy into the queue, and Python continues at once:
+# If the source is pinned and you pass `non_blocking=True`, PyTorch only adds the copy to the queue, and Python continues at once:
 #
 # *Needs a CUDA GPU.*
 
@@ -355,15 +356,15 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# Pinning is itself a copy that Python has to wait for, so it saves the most time when it is done in the background, as with `DataLoader(..., pin_memory=True)`.
-# Speed compares the kinds of copies on one GPU and has the command that measures them on yours.
+# Pinning is itself a copy that Python has to wait for, so it saves the most time in the background, as with `DataLoader(..., pin_memory=True)`.
+# Speed compares the kinds of copies on one GPU and has the command for measuring them on yours.
 #
 # **Cost.** The rest of the system cannot use memory that is pinned.
 #
 # **Watch out.** Two mistakes silently give wrong values:
 #
 # - You write to a pinned tensor before its copy is done.
-#   The GPU may then get the new values, or a mix of the old and the new ones.
+#   The GPU may then get the new values or a mix of old and new ones.
 # - You read the result of `X.to("cpu", non_blocking=True)` too early.
 #   This call returns before the values have arrived, so without `torch.accelerator.synchronize()` you may read old data from that memory.
 
@@ -390,7 +391,7 @@ print(net.weight.grad.dtype)
 # The forward pass and the loss belong inside the `with` block, and `backward` belongs outside.
 #
 # `bfloat16` has the same range as `float32`.
-# `float16` has a smaller range, so small gradients become 0; a `torch.amp.GradScaler` prevents that.
+# `float16` has a smaller range, so small gradients can become 0; a `torch.amp.GradScaler` prevents that.
 #
 # Without autocast, `torch.set_float32_matmul_precision("high")` lets `float32` products use tensor cores, which round the inputs to fewer digits.
 #
@@ -508,8 +509,8 @@ print(gpu(0).type in ("cuda", "mps", "xpu"))
 # %% [markdown]
 # ### `Torch not compiled with CUDA enabled`
 #
-# You asked for a GPU, and this build of PyTorch does not support it.
-# With a build that does support it, but no driver or too few GPUs, you get a `RuntimeError` with a different message:
+# You asked for a GPU, but this build of PyTorch does not support it.
+# With a build that supports it but no driver or too few GPUs, you get a `RuntimeError` with a different message:
 
 # %%
 try:
@@ -584,7 +585,7 @@ print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 # If you move the net later, the parameters and the momentum are on different devices at the next step.
 #
 # The snippet does not show the error itself, only where the momentum ends up.
-# The state was saved from a net on the CPU, but when it is loaded, the net is on the meta device, so the momentum is put there:
+# The state was saved from a net on the CPU, but when it is loaded, the net is on the meta device, so the momentum goes there:
 
 # %%
 def resumed(device):
@@ -630,7 +631,7 @@ print(batch.float().to(device).dtype)
 #> torch.float32
 
 # %% [markdown]
-# On other devices the move succeeds and the net then fails: see `mat1 and mat2 must have the same dtype`.
+# On other devices, the move succeeds and the net then fails: see `mat1 and mat2 must have the same dtype`.
 
 # %% [markdown]
 # ### The constant stays on the CPU: a plain attribute
@@ -655,7 +656,7 @@ print(constant.plain.device, constant.buffer.device)
 # %% [markdown]
 # ### The measured time is too short: no `synchronize`
 #
-# You measure a time that is too short for the work, and your GPU seems to be faster than any GPU can be.
+# You measure a time that is too short for the work, as if your GPU were impossibly fast.
 # The clock was read before the GPU had finished, because execution is asynchronous.
 #
 # Fix: call `torch.accelerator.synchronize()` before each reading of the clock, or use `torch.utils.benchmark.Timer`.
@@ -702,7 +703,7 @@ print(total.requires_grad)
 # #### Solution
 
 # %% [markdown]
-# Giving even a small product to the GPU takes a few microseconds, and by then the CPU has already finished that product.
+# For a small product, it is not: giving work to the GPU takes a few microseconds, and by then the CPU has already finished.
 # The larger the product, the more the GPU gains (measured on one GPU).
 # In the snippet, `X=X` keeps the `X` of this pass through the loop.
 #

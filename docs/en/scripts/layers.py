@@ -27,7 +27,7 @@ X = torch.rand(2, 5)
 # You want to subtract the mean from the output of a layer.
 # PyTorch has no layer for that, so you write a custom layer.
 # A <dfn>custom layer</dfn> is a subclass of `nn.Module` that you write yourself and then use like any layer of PyTorch.
-# Its method `forward` computes the output from the input:
+# Its `forward` method computes the output from the input:
 
 # %%
 class CenteredLayer(nn.Module):
@@ -70,7 +70,7 @@ print(torch.equal(in_batch[:1], alone))
 # %% [markdown]
 # With `keepdim=True`, the means, one for each row, have the shape `(2, 1)` and are subtracted by broadcasting.
 # <dfn>Broadcasting</dfn> lets an elementwise operation combine tensors of different shapes: their dimensions are aligned from the last one, and a tensor is treated as if it were repeated along each dimension that has size 1 or is missing.
-# So the mean of a row is subtracted from all five numbers of that row.
+# So the mean of each row is subtracted from all five numbers of that row.
 
 # %% [markdown]
 # ## A layer with parameters
@@ -145,7 +145,7 @@ print(torch.allclose(mine(X), theirs(X)))
 #
 # The code for the initial values goes into a method named `reset_parameters`, which the constructor calls.
 # Users of the layer can then call that method to draw the values again.
-# They need it after building the layer on the meta device, where tensors have no memory: `to_empty` gives the layer memory with arbitrary values, and `reset_parameters` fills this memory.
+# They need this after building the layer on the meta device, where tensors have no memory: `to_empty` gives the layer memory with arbitrary values, and `reset_parameters` fills this memory.
 #
 # So that users can build the layer on any device and in any precision, the constructor also takes `device` and `dtype` and passes them to every tensor that it creates:
 
@@ -178,7 +178,7 @@ print(torch.equal(empty.weight, MyLinear(5, 3).weight))
 #> True
 
 # %% [markdown]
-# The first line of output shows that the layer has the dtype that you asked for.
+# The first line of output shows that the weight has the dtype that you asked for.
 # The second shows that `reset_parameters` filled the new memory with the same values that a new layer gets with the same seed.
 
 # %% [markdown]
@@ -206,7 +206,7 @@ print(shift.bias, list(shift.state_dict()), torch.equal(shift(X), X))
 #> None [] True
 
 # %% [markdown]
-# Every method that uses the bias first checks whether it is `None`.
+# Every method that uses the bias must first check whether it is `None`.
 #
 # Because the name is registered, you cannot assign a plain tensor to it later by accident: PyTorch rejects the assignment, as it does for every parameter.
 
@@ -248,13 +248,13 @@ for shape in [(5,), (0, 5), (2, 5), (2, 7, 5)]:
 #> (2, 7, 5) (2, 7, 3)
 
 # %% [markdown]
-# All these shapes work as long as you do not write the batch size into `forward`.
+# All these shapes work as long as you do not hard-code the batch size in `forward`.
 
 # %% [markdown]
 # ### Autocast
 #
 # <dfn>Mixed precision</dfn> means computing with 16-bit numbers where they are accurate enough and with 32-bit numbers elsewhere, which saves time and memory.
-# In PyTorch you turn it on with [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html).
+# In PyTorch, you turn it on with [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html).
 # <dfn>Autocast</dfn> is PyTorch's tool for mixed precision: it chooses a dtype for each operation.
 # Matrix products run in a 16-bit dtype and losses in `float32`; most other operations run in the dtype of their inputs.
 #
@@ -466,7 +466,7 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 
 # %% [markdown]
 # "Moved" shows the effect of `kinds.double()`, which casts a module to `float64`.
-# It changed the parameter and both buffers, but not the plain tensor; a move to another device treats them the same way.
+# The cast changed the parameter and both buffers, but not the plain tensor; a move to another device treats them the same way.
 # Use each kind for a different purpose:
 #
 # | Kind | Trained | Saved | Moved and cast | Use it for |
@@ -485,7 +485,7 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 # %% [markdown]
 # ### Lists and dictionaries of parameters and layers
 #
-# You want several layers under one name.
+# You want several layers or parameters under one name.
 # A Python list does not register its contents: the module does not see the parameters or layers in it.
 # Use PyTorch's own containers: `nn.ParameterList` and `nn.ParameterDict` register parameters, and `nn.ModuleList` and `nn.ModuleDict` register modules.
 
@@ -525,7 +525,7 @@ print(experts(X, "small").shape)
 # You want to let users of your layer leave out the input size, as they can with PyTorch's lazy layers.
 # `LazyModuleMixin` provides the hook that runs before the first call.
 # You supply two things: parameters that have no shape yet and a method `initialize_parameters` that gives them their shapes.
-# In this method, `has_uninitialized_params()` tells whether a shape is still missing, and `materialize(shape)` gives a parameter its shape and memory, but no values:
+# In this method, `has_uninitialized_params()` tells you whether a shape is still missing, and `materialize(shape)` gives a parameter its shape and memory, but no values:
 
 # %%
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -626,7 +626,7 @@ print(lazy)
 # ## Compile and export
 #
 # You want your layer to run faster or to run in a program that does not have your Python class.
-# To <dfn>compile</dfn> a module means to record its `forward` as a graph of operations and to turn this graph into faster code, as [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) does.
+# To <dfn>compile</dfn> a module means to record its `forward` as a graph of operations and turn this graph into faster code, as [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) does.
 #
 # A layer usually runs fastest if `torch.compile` can record it as a single graph.
 # With `fullgraph=True`, you get an error if this is not possible.
@@ -640,7 +640,7 @@ print(torch.equal(compiled(X), mine(X)))
 
 # %% [markdown]
 # To <dfn>export</dfn> a module means to record its `forward` as a program that runs without your Python code, as [`torch.export`](https://docs.pytorch.org/docs/stable/export.html) does.
-# The exported program accepts only inputs of the same shape as the example input.
+# The exported program accepts only inputs with the same shape as the example input.
 # For other batch sizes, declare the batch dimension as dynamic:
 
 # %%
@@ -652,8 +652,8 @@ print(program.module()(torch.rand(7, 5)).shape)
 # %% [markdown]
 # The program was exported with 2 rows and runs with 7.
 #
-# `torch.export` and `fullgraph=True` record with fake tensors, so both fail if Python needs the value of a tensor to decide what to do next.
 # A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` and `torch.export` use fake tensors to record a net without computing it.
+# So `torch.export` and `fullgraph=True` fail if Python needs the value of a tensor to decide what to do next.
 # For example, the loop of `FixedHiddenMLP` checks after every pass whether the sum is small enough:
 
 # %%
@@ -671,7 +671,7 @@ except Exception as error:
 # A <dfn>graph break</dfn> is a place where `torch.compile` ends one graph, lets Python run the code that it cannot record, and begins another graph.
 # Branching on a tensor's value, printing a tensor and calling `.tolist()` on a floating-point tensor also cause graph breaks.
 # Code that depends only on *shapes* causes none.
-# You can often replace such a loop with arithmetic, as exercise 5 of Layers and modules does.
+# You can often replace a loop such as that of `FixedHiddenMLP` with arithmetic, as exercise 5 of Layers and modules does.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -681,7 +681,7 @@ except Exception as error:
 #
 # The net trains, but one of its layers never changes, and the gradient of that layer's weight is `None`.
 # The layer's `forward` uses `.data`, which gives the values of a tensor without autograd.
-# If it is the only layer, `backward` raises an error:
+# If this is the only layer, `backward` raises an error:
 
 # %%
 class Detached(nn.Module):
@@ -725,7 +725,7 @@ print([name for name, parameter in net.named_parameters() if parameter.grad is N
 #> []
 
 # %% [markdown]
-# To notice it next time: after `backward`, check that every parameter has a gradient; this catches it in any layer.
+# To notice it next time: after `backward`, check that every parameter has a gradient.
 
 # %% [markdown]
 # ### Parameters in a Python list
@@ -805,8 +805,8 @@ print(
 # %% [markdown]
 # ### `nn.Parameter(t) * 0.01` is not a parameter
 #
-# You scale a parameter in the line that creates it, and then it is missing from `parameters()`.
-# An operation on a parameter returns a plain tensor, and so does `.to(dtype)` when it has to convert:
+# You scale a parameter on the line that creates it, and then the parameter is missing from `parameters()`.
+# An operation on a parameter returns a plain tensor, and so does `.to(dtype)` if it has to convert:
 
 # %%
 class Scaled(nn.Module):
@@ -842,7 +842,7 @@ print([name for name, _ in ScaledFirst().named_parameters()])
 # The loss is `nan` or huge from the first step, but perhaps not on every run.
 # `torch.empty(2, 3)` and the older `torch.Tensor(2, 3)` reserve memory and leave in it whatever was there: sometimes zeros, sometimes huge numbers or `nan`.
 #
-# To find a parameter that was never filled, build the net under `torch.use_deterministic_algorithms(True)`, which makes PyTorch fill fresh memory with `nan`:
+# To find a parameter that was never filled, call `torch.use_deterministic_algorithms(True)` before you build the net; PyTorch then fills new memory with `nan`:
 
 # %%
 class Unfilled(nn.Module):
@@ -976,7 +976,7 @@ print(torch.equal(Exact().bfloat16()(2048), exact))
 # ### `Index put requires the source and destination dtypes match`
 #
 # Your layer works until you turn on autocast.
-# Under autocast the output of a linear layer is 16-bit, but `torch.zeros` still creates a `float32` tensor.
+# Under autocast, the output of a linear layer is 16-bit, but `torch.zeros` still creates a `float32` tensor.
 # An assignment such as `Y[mask] = H` needs the same dtype on both sides:
 
 # %%
@@ -1063,7 +1063,7 @@ print(Ordered()(X).shape)
 # %% [markdown]
 # ### `Trying to backward through the graph a second time`: a state that is kept
 #
-# The first training step works, and the second raises an error.
+# The first training step works, but the second raises an error.
 # `backward` frees the graph that it has gone through.
 # A module that keeps its output for the next call also keeps the graph of that output, so the second `backward` reaches a graph that has been freed:
 
@@ -1386,7 +1386,7 @@ print(
 # %% [markdown]
 # ### Exercise 4
 #
-# Your layer used to store its weight as `(in, out)`, and there are checkpoints of it.
+# Your layer used to store its weight as `(in, out)`, and you have checkpoints in this layout.
 # Change the shape to `(out, in)` so that the old checkpoints still load.
 
 # %% [markdown]
@@ -1451,7 +1451,7 @@ print(torch.equal(again(X), new(X)))
 
 # %% [markdown]
 # A layer that keeps no state between calls is a function of its parameters and its input.
-# `grad` computes the gradient for one example, and `vmap` does this for all examples of the batch at once.
+# `grad` computes the gradient of the loss for one example, and `vmap` does this for all examples of the batch at once.
 
 # %%
 from torch.func import functional_call, grad, vmap

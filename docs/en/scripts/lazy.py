@@ -72,7 +72,7 @@ except RuntimeError as error:
 #
 # How does it work?
 # To <dfn>materialize</dfn> an uninitialized parameter means to give it a shape and memory.
-# A lazy layer does this in a hook that it registers on itself: a function that PyTorch calls before `forward`.
+# A lazy layer does this in a hook that it registers on itself, a function that PyTorch calls before `forward`.
 # On the first call of the layer, the hook does the following:
 #
 # 1. It reads the size from the input.
@@ -80,7 +80,7 @@ except RuntimeError as error:
 # 3. It calls `reset_parameters`, which fills the parameters with random numbers (draws their values).
 # 4. It removes itself and changes the class of the layer from `nn.LazyLinear` to `nn.Linear`.
 #
-# (A picture: Three stages from top to bottom. Before: a LazyLinear(256) whose weight and bias have no shape and no values. The first batch, X of shape (2, 20): a hook of the layer reads the size, 20, makes the memory, draws the values and removes itself. After: a Linear(20, 256) whose weight and bias are the same objects as before, now of shape (256, 20) and (256,).)
+# (A picture: Three stages from top to bottom. Before: a LazyLinear(256) whose weight and bias have no shape and no values. The first batch, X of shape (2, 20): a hook of the layer reads the size, 20, allocates the memory, draws the values and removes itself. After: a Linear(20, 256) whose weight and bias are the same objects as before, now of shape (256, 20) and (256,).)
 #
 # The parameters stay the same objects.
 # They get shapes and values, and their class changes from `UninitializedParameter` to `Parameter`:
@@ -136,7 +136,7 @@ for what, action in attempts.items():
 # Most other operations that need a shape or values fail too.
 #
 # Freezing is an exception: `layer.requires_grad_(False)` fails although it needs neither a shape nor values.
-# PyTorch rejects this method for uninitialized parameters, but setting `parameter.requires_grad = False` on each of them works.
+# PyTorch rejects the method for uninitialized parameters, but setting `parameter.requires_grad = False` on each of them works.
 #
 # An optimizer built before the first batch does train the parameters once they have values.
 #
@@ -221,7 +221,7 @@ print(torch.equal(in_evaluation[2].weight, with_sizes[2].weight))
 # ## `apply_init`
 #
 # A dry run by hand is easy to get wrong.
-# `apply_init` does it for you and then, if you pass a function `init`, calls `net.apply(init)`.
+# `apply_init` does the dry run for you and then, if you pass a function `init`, calls `net.apply(init)`.
 # It changes the net in place and returns it:
 
 # %%
@@ -293,7 +293,7 @@ print(uninitialized_names(net))
 # Some more details:
 #
 # - It is also an error if the forward pass does not reach a lazy layer, because that layer would still be lazy.
-# - For a net without lazy layers, the dry run checks whether the input fits and changes nothing.
+# - For a net without lazy layers, the dry run only checks whether the input fits.
 # - If your net takes its inputs by name, pass them by name, as in `apply_init(net, input_ids=ids)`.
 #   All arguments except the net and `init` go to `forward`.
 # - `apply_init` also works for other libraries' lazy layers, such as those of PyTorch Geometric, if they get their shapes in a hook before `forward`.
@@ -303,7 +303,7 @@ print(uninitialized_names(net))
 # %% [markdown]
 # ## Lazy convolutions and normalization layers
 #
-# Convolutions and normalization layers also have a lazy form:
+# Convolutions and normalization layers also have lazy forms:
 #
 # | Lazy class | Reads from the first batch | Becomes |
 # |---|---|---|
@@ -313,7 +313,7 @@ print(uninitialized_names(net))
 # | `nn.LazyBatchNorm2d()` | the number of channels | `nn.BatchNorm2d` |
 # | `nn.LazyInstanceNorm2d()` | the number of channels | `nn.InstanceNorm2d` |
 #
-# All of these except `nn.LazyLinear` also have a 1d and a 3d form.
+# All of these except `nn.LazyLinear` also have 1d and 3d forms.
 # By default, a lazy instance norm has a weight, a bias and running statistics; a plain `nn.InstanceNorm2d` has none of these.
 # `nn.LayerNorm`, `nn.Embedding`, recurrent layers and attention layers have no lazy form.
 #
@@ -345,15 +345,15 @@ print(net[5])
 # The dry run found 3 channels for the convolution, 16 for the batch norm and 784 inputs for the linear layer.
 # By hand: the convolution turns 32 x 32 pixels into 14 x 14, and the pooling turns these into 7 x 7; 16 channels x 7 x 7 = 784.
 #
-# After the dry run, the convolution accepts images of other sizes with 3 channels.
+# After the dry run, the convolution accepts images of other sizes if they have 3 channels.
 # The linear layer does not: it now needs exactly 784 values per image.
 #
 # **Limitation.** You can no longer read the sizes in the code.
 # PyTorch calls lazy modules [experimental](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html), so their interface may change.
-# Before the first batch, some tools reject lazy modules, for example `DistributedDataParallel` (for training in several processes) and `weight_norm` (splits a weight into length and direction).
+# Before the first batch, some tools reject lazy modules, for example `DistributedDataParallel` (for training in several processes) and `weight_norm` (for splitting a weight into length and direction).
 # Once your design is settled, print the net after the dry run and write the sizes into your code.
 #
-# **The first reading ends here.** The rest is for you if you need repeatable weights, save or copy lazy nets, build nets that are too large for memory or have an error to fix.
+# **The first reading ends here.** The rest is for you if you need repeatable weights, have an error to fix, save or copy lazy nets or build nets that are too large for memory.
 
 # %% [markdown]
 # ## Seeds and partly lazy nets
@@ -417,7 +417,7 @@ print(torch.equal(waiting(X), sized(X)), type(waiting).__name__)
 # %% [markdown]
 # ## Optimizers and copies before the first batch
 #
-# You may have read that before its first batch, you cannot give a lazy net to an optimizer, copy it or load values into it.
+# You may have read that you cannot give a lazy net to an optimizer, copy it or load values into it before its first batch.
 # All three work, with a few exceptions; loading is shown above.
 #
 # **You can build the optimizer before the dry run.**
@@ -433,7 +433,7 @@ print(torch.equal(net[0].weight, before))
 #> False
 
 # %% [markdown]
-# The step changed the weight, so the optimizer trains it.
+# The step changed the weight, so the optimizer does train it.
 #
 # There are two exceptions:
 #
@@ -496,7 +496,7 @@ print(net(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# [`torch.nn.utils.skip_init`](https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.skip_init.html) builds a single module: it allocates the memory but draws no values.
+# [`torch.nn.utils.skip_init`](https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.skip_init.html) builds a single module: it allocates memory but draws no values.
 # Use it for weights that you are about to load:
 
 # %%
@@ -520,7 +520,7 @@ print(torch.equal(layer(X), sized(X)))
 # | meta device | when built | `to_empty`, or `load_state_dict(..., assign=True)` | when you fill the tensor or load a state dict |
 # | `skip_init` | when built | when built | when you fill the tensor or load a state dict |
 #
-# **Watch out.** Until you fill it, a tensor from `to_empty` or `skip_init` holds old data from its memory, which can look like ordinary numbers.
+# **Watch out.** Until you fill it, a tensor from `to_empty` or `skip_init` contains leftover data, which can look like ordinary numbers.
 # Not every module has `reset_parameters`, so a loop such as the one above can miss some tensors.
 # To find them, call `torch.use_deterministic_algorithms(True)` before `to_empty`: PyTorch then fills new floating-point memory with `nan`, and the tensors that you missed still hold `nan`.
 
@@ -593,7 +593,7 @@ print(torch.equal(net(words), trained(words)))
 # Alternatively, use `to_empty`.
 # It gives each parameter and buffer its own memory, so it unties weights as well.
 # Tie them again before you load.
-# Then `load_state_dict` copies as usual, and so does `load_parameters`, which reads a file from `save_parameters`.
+# Then `load_state_dict` copies as usual, and so does `load_parameters`, which reads files written by `save_parameters`.
 # You still have to fill the buffer:
 
 # %%
@@ -653,7 +653,7 @@ def uninitialized_names(net: nn.Module) -> list[str]:
 # %% [markdown]
 # The second part is `apply_init`.
 # It takes a snapshot of the net, does the dry run and then restores the snapshot, whether or not the dry run failed.
-# Then it initializes each lazy module by calling the module's hook again with the input from the dry run.
+# If the dry run succeeded, `apply_init` then initializes each lazy module by calling the module's hook again with the input from the dry run.
 # If that fails, it restores the snapshot again.
 #
 # Source of <code>apply_init</code>, without docstrings:
@@ -889,7 +889,7 @@ print(bool((apply_init(nn.LazyLinear(3), X, init=zero_linear).weight == 0).all()
 #> True
 
 # %% [markdown]
-# To notice it next time: fill with a value that you recognize, such as 0, and look for it after the first batch.
+# To notice it next time: fill the weights with a value that you recognize, such as 0, and look for it after the first batch.
 
 # %% [markdown]
 # ### `'Parameter' object has no attribute 'materialize'`
@@ -1030,7 +1030,7 @@ print(tuple(layer.weight.shape))
 # %% [markdown]
 # ### `in_channels` is 0 after loading
 #
-# You load a state dict into a lazy net, and printing the net shows sizes of 0.
+# After you load a state dict into a lazy net, printing the net shows sizes of 0.
 # The state dict already provides the weight, so nothing is left to initialize at the first batch.
 # Most lazy classes then leave `in_channels` or `num_features` at 0.
 # The layer computes correctly, but code that reads the attribute gets a wrong number:
@@ -1044,7 +1044,7 @@ print(conv)
 
 # %% [markdown]
 # There is a second problem: the layer also accepts a state dict with different sizes.
-# This layer should have 3 outputs, but has 5 after loading:
+# This layer should have 3 outputs but has 5 after loading:
 
 # %%
 layer = nn.LazyLinear(3)
@@ -1257,7 +1257,7 @@ print(net(torch.rand(8, 3, 64, 48)).shape)
 # #### Solution
 
 # %% [markdown]
-# Do the dry run on the meta device: it uses no memory for the parameters, and the sizes are the real ones.
+# Do the dry run on the meta device: it uses no memory for the parameters, but the sizes are the real ones.
 
 # %%
 from d2lblocks import parameter_table
@@ -1282,7 +1282,7 @@ for size in (32, 64, 224):
 # %% [markdown]
 # After the dry run, both nets have the same layers.
 # Set the seed again and let all layers of your net draw their values again, in the order of the modules.
-# In a chain with all sizes given, the layers draw in the same order when you build it.
+# A chain with all sizes given draws its values in the same order when you build it.
 
 # %%
 def draw_again(net, seed):
