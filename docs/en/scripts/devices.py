@@ -52,7 +52,7 @@ print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.
 # An <dfn>accelerator</dfn> is the type of GPU, or of similar hardware, that a build of PyTorch supports.
 # [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you this type and the number of such devices.
 # On a machine with one NVIDIA GPU, these are `cuda` and 1.
-# The snippet checks two facts that hold without a GPU and with any type listed above:
+# The snippet checks two facts that hold without a GPU and with any GPU type listed above:
 
 # %%
 accelerator = torch.accelerator.current_accelerator()
@@ -62,7 +62,7 @@ print((torch.accelerator.device_count() > 0) == torch.accelerator.is_available()
 #> True
 
 # %% [markdown]
-# With these functions, you can write one that returns GPU number `i` (by default, the first GPU) or the CPU if that GPU does not exist:
+# This lets you write a function that returns GPU number `i` (by default, the first) or the CPU if that GPU does not exist:
 
 # %%
 def try_gpu(i=0):
