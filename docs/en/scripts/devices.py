@@ -264,7 +264,7 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 # Python waits when it needs a value, as in `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
 #
 # So a clock around a GPU computation measures how long it takes to *ask* for the work.
-# To <dfn>synchronize</dfn> is to wait until the GPU has finished all the work in its queues, for example with `torch.accelerator.synchronize()`.
+# To <dfn>synchronize</dfn> means to wait until the GPU has finished all the work in its queues, for example with `torch.accelerator.synchronize()`.
 # To measure the work itself, synchronize before each reading of the clock:
 #
 # *Needs a CUDA GPU.*

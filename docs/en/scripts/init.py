@@ -72,7 +72,7 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # The kernel elements are the numbers in a kernel: a 5 × 5 kernel has 25.
 #
 # An embedding has one row of numbers per token, for example per word.
-# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of a special token that is appended to short sequences until all sequences of a batch have the same length; the row of this token starts at 0 and is not trained.
+# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of a special token that is appended to short sequences until all sequences of a batch have the same length; the row of this token holds zeros and is not trained.
 #
 # With `groups`, a convolution splits its channels into that many groups, and each output uses only the inputs of its own group.
 # `in_proj_weight` holds three weights (for the query, the key and the value of attention), so it has three times as many outputs as inputs.

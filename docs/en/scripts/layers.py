@@ -437,7 +437,7 @@ print(gradcheck(output, (X64, *exact.parameters())))
 # Should it move to the GPU with the net?
 # The answers depend on how you store it.
 #
-# A <dfn>buffer</dfn> is a tensor that is registered with a module and moves with it, but is not trained.
+# A <dfn>buffer</dfn> is a tensor that is registered in a module and moves with it, but is not trained.
 # A <dfn>persistent buffer</dfn> is a buffer that `state_dict` contains, so it is saved with the module; buffers are persistent by default.
 # A <dfn>non-persistent buffer</dfn>, made with `persistent=False`, moves with the module but is not saved.
 # This class has one tensor of each kind:
@@ -652,7 +652,7 @@ print(program.module()(torch.rand(7, 5)).shape)
 # %% [markdown]
 # The program was exported with 2 rows and runs with 7.
 #
-# A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` and `torch.export` use fake tensors to record a net without computing it.
+# A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` and `torch.export` use fake tensors to record a net without computing any values.
 # So `torch.export` and `fullgraph=True` fail if Python needs the value of a tensor to decide what to do next.
 # For example, the loop of `FixedHiddenMLP` checks after every pass whether the sum is small enough:
 

@@ -160,7 +160,7 @@ print(net(X).shape)
 # A registered layer or parameter is trained, saved and moved together with the module.
 # Here, the name of the part is the name of the attribute, `hidden`.
 # A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
-# The <dfn>submodules</dfn> of a module are its child modules, their child modules, and so on.
+# A <dfn>submodule</dfn> of a module is one of its child modules, a child of one of them, and so on.
 #
 # PyTorch does not look into a plain Python list, so a layer in a list is not registered:
 #

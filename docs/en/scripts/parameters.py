@@ -249,7 +249,7 @@ print(layer(torch.tensor([10.0, 100.0])).item())
 # %% [markdown]
 # The layer computes `1 * 10 + 2 * 100 + 0.5`, so the weight and the bias have their new values.
 # `copy_` converts the new values to the dtype of the parameter.
-# The <dfn>dtype</dfn> of a tensor is the type of its numbers, such as `torch.float32` for floating-point numbers with 32 bits.
+# The <dfn>dtype</dfn> of a tensor is the type of its numbers, such as `torch.float32` for 32-bit floating-point numbers.
 #
 # The parameter is still the same object.
 # An optimizer or another layer that uses it therefore has the new values too.

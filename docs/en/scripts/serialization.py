@@ -305,7 +305,7 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 #
 # A file that `torch.save` writes is a zip archive.
 # One member of the archive, `data.pkl`, holds the names and describes each tensor: its type, shape, storage and strides.
-# The <dfn>strides</dfn> of a tensor give, for each dimension, the distance in the storage between neighboring elements.
+# The <dfn>strides</dfn> of a tensor give, for each dimension, the distance in the storage between neighbors, counted in elements.
 # The values are in other members of the archive, one for each storage.
 # The two names of the tied weight from above refer to one storage, so there is only one such member:
 
@@ -333,7 +333,7 @@ with zipfile.ZipFile("tied.pt") as file:
 #
 # - The optimizer may keep running averages of the gradients (moments), as Adam does.
 # - The learning-rate scheduler counts the steps.
-#   A <dfn>learning-rate scheduler</dfn> changes the learning rate of an optimizer as training goes on.
+#   A <dfn>learning-rate scheduler</dfn> changes the learning rate of an optimizer during training.
 # - The random number generator determines what dropout sets to zero and in which order data is shuffled.
 #
 # With all four states, the resumed run ends with the same net, to the last bit, as a run that was never stopped.
@@ -831,7 +831,7 @@ print(torch.equal(whole.weight, original.weight))
 #
 # `torch.save` empties the old file before it writes the new one.
 # If the program is stopped in between, the old file is lost and the new one is cut off.
-# <dfn>Atomic replacement</dfn> of a file means that a program that opens its path gets either the complete old file or the complete new one.
+# <dfn>Atomic replacement</dfn> of a file means that a program that opens the file gets either the complete old version or the complete new one.
 # To get it, write to a different name in the same folder and rename the file when it is complete:
 
 # %%
