@@ -43,12 +43,11 @@ LANE = {
     )
 }
 COPIES = """
-Copies, in gigabytes per second.
-The last columns are those of the largest: the share of what the bus can carry,
-and for how much of the time until the copy is there Python waits.
+The next table shows the speed of copies in gigabytes per second.
+Its last two columns, for 1 GiB, are the share of the bus limit and the share of the time that Python waits.
 """
 EXERCISES = """
-What the page [Devices](devices.md#exercises) compares, by its own code:
+These are the comparisons of [Devices](devices.md#exercises), run with the code of that page:
 """
 
 
@@ -151,20 +150,20 @@ def exercises() -> dict[str, list[float]]:
 
     big = torch.rand(8192, 8192, device=DEVICE)
     found = {
-        "`big @ big`, until it is done, beside until it is asked for": [
+        "`big @ big`, until it is done vs. until it is asked for": [
             best(lambda: big @ big, wait=waits) for waits in (True, False)
         ]
     }
     for n in PRODUCTS:
         inputs = [torch.rand(n, n, device=device) for device in ("cpu", DEVICE)]
-        found[f"a product of {n} by {n} on the CPU, beside the GPU"] = [product(X) for X in inputs]
-    found["1,000 norms, read one by one, beside all at the end"] = [
+        found[f"a product of {n} by {n} on the CPU vs. the GPU"] = [product(X) for X in inputs]
+    found["1,000 norms, read one by one vs. all at the end"] = [
         best(page["each_time"]),
         best(page["at_the_end"]),
     ]
     if gpus > 1:
         first, second = page["first"], page["second"]
-        found["two products on one GPU, beside two GPUs"] = [
+        found["two products on one GPU vs. two GPUs"] = [
             min(page["time_of"](first, other) for _ in range(TRIES)) for other in (first, second)
         ]
     return found
@@ -202,7 +201,7 @@ def blocks_table(once: Callable[..., Any], rounds: int) -> list[str]:
             ]
             for name in found[mode, *SIZES[0]][0]
         ]
-        lines += [*table([f"a call beside `torch.nn`, {mode}", *sizes], rows), ""]
+        lines += [*table([f"a call vs. `torch.nn`, {mode}", *sizes], rows), ""]
     return lines[:-1]
 
 
@@ -230,7 +229,7 @@ def exercises_table(once: Callable[..., Any], rounds: int) -> list[str]:
     for name in found[0]:
         one, other = ([each[name][side] for each in found] for side in (0, 1))
         rows.append([name, seconds(one), seconds(other), ratio(one, other)])
-    return table(["the one, beside the other", "the one", "the other", "ratio"], rows)
+    return table(["the first vs. the second", "the first", "the second", "ratio"], rows)
 
 
 def main() -> None:

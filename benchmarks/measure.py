@@ -51,9 +51,10 @@ def fresh(file: str, *arguments: str) -> Any:
 
 
 def ratio(values: list[float], limits: list[float]) -> str:
-    """The median of the ratios of each round, and their spread."""
+    """The median of the ratios of each round, and their spread if there are several."""
     ratios = [value / limit for value, limit in zip(values, limits, strict=True)]
-    return f"{statistics.median(ratios):.2f} ± {spread(ratios):.2f}"
+    median = f"{statistics.median(ratios):.2f}"
+    return f"{median} ± {spread(ratios):.2f}" if len(ratios) > 1 else median
 
 
 def spread(values: list[float]) -> float:
@@ -75,10 +76,11 @@ def seconds(values: list[float], with_spread: bool = False) -> str:
 
 
 def with_its_spread(values: list[float]) -> str:
-    """The median and the spread, with about three digits."""
+    """The median, and the spread if there are several values, with about three digits."""
     median, half = statistics.median(values), spread(values)
     decimals = 0 if max(abs(median), half) >= 100 else 1 if max(abs(median), half) >= 10 else 2
-    return f"{median:.{decimals}f} ± {half:.{decimals}f}"
+    text = f"{median:.{decimals}f}"
+    return f"{text} ± {half:.{decimals}f}" if len(values) > 1 else text
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
@@ -92,8 +94,9 @@ def origin(rounds: int, *packages: str) -> str:
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     cores = f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}"
     versions = ", ".join(f"{name} {version(name).partition('+')[0]}" for name in packages)
+    what = f"Medians of {rounds} rounds and half of the distance between their quartiles"
     return (
-        f"Medians of {rounds} rounds and half of the distance between their quartiles, "
+        f"{what if rounds > 1 else 'One round'}, "
         f"{time.strftime('%Y-%m-%d')}: {cores}, Python {platform.python_version()}, {versions}."
     )
 

@@ -164,11 +164,9 @@ def tools() -> dict[str, list[float]]:
 
     X = torch.rand(1, 3, 16, 16)
     return {
-        "`parameter_table`, beside a list of names and shapes": in_turns(
-            lambda: parameter_table(net), shapes
-        ),
-        "`shared_names`, beside a dictionary of `data_ptr`": in_turns(lambda: shared_names(net), pointers),
-        "`apply_init` of a lazy convolutional net, beside `net(X)`": in_turns(
+        "`parameter_table` vs. a list of names and shapes": in_turns(lambda: parameter_table(net), shapes),
+        "`shared_names` vs. a dictionary of `data_ptr`": in_turns(lambda: shared_names(net), pointers),
+        "`apply_init` of a lazy convolutional net vs. `net(X)`": in_turns(
             lambda: apply_init(lazy(), X), lambda: lazy()(X)
         ),
     }
@@ -199,7 +197,7 @@ def main() -> None:
             ratio(*([each[key] for each in side] for side in (both, alone))),
         ]
         for what, key, show_it in (
-            ("`import torch, d2lblocks`, beside `import torch`", "seconds", seconds),
+            ("`import torch, d2lblocks` vs. `import torch`", "seconds", seconds),
             ("modules that this imports", "modules", lambda counts: f"{counts[0]:,}"),
         )
     ]
@@ -211,7 +209,7 @@ def main() -> None:
     show(
         {
             ("speed.md", "table of tools"): table(
-                ["beside what one would use instead", "time", "ratio"], rows
+                ["the package vs. what you would use instead", "time", "ratio"], rows
             )
             + notes
         },
@@ -230,7 +228,7 @@ def main() -> None:
             ]
             ours, theirs = first["bytes"]
             rows.append([f"`{name}`", *cells, f"{ours / theirs:.2f}"])
-        lines = table([f"a call beside `torch.nn`, {mode}", *sizes, "memory"], rows) + notes
+        lines = table([f"a call vs. `torch.nn`, {mode}", *sizes, "memory"], rows) + notes
         show({("speed.md", part): lines}, options.write)
 
 

@@ -190,11 +190,11 @@ def main() -> None:
     bare = found["bare Python"]
     rows = [
         [f"{way}, {what}", seconds(values, with_spread=True), ratio(values, [each[key] for each in bare])]
-        for key, what in (("wall", "until it ends"), ("cpu", "of processor"))
+        for key, what in (("wall", "until it ends"), ("cpu", "processor time"))
         for way, results in found.items()
         for values in [[each[key] for each in results]]
     ]
-    real_pages = table([f"{count} snippets of the real pages", "time", "over bare Python"], rows)
+    real_pages = table([f"{count} snippets of the real pages", "time", "ratio to bare Python"], rows)
 
     costs: dict[str, dict[int, list[dict[str, float]]]] = {way: {} for way in WAYS}
     for size in options.sizes:
@@ -231,7 +231,7 @@ def main() -> None:
         for way, results in costs.items()
     ]
     sizes = [f"{size:,}, s" for size in options.sizes]
-    head = ["snippets on six pages", *sizes, "one more, ms", "of processor, ms"]
+    head = ["snippets on six pages", *sizes, "one more, ms", "processor time, ms"]
     synthetic = table(head, rows)
     notes = ["", origin(options.rounds, "torch", "pytest", "pytest-examples", "sybil", "nbclient")]
     tables = {

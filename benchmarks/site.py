@@ -128,7 +128,7 @@ def main() -> None:
     lines = table(
         ["copies of the topics", *map(str, options.copies)], [[way, *cells] for way, cells in rows.items()]
     )
-    lines += ["", f"With `make serve`, an edit is seen after {seconds(edits, with_spread=True)}."]
+    lines += ["", f"With `make serve`, an edit is visible after {seconds(edits, with_spread=True)}."]
     show({("speed.md", "table of builds"): [*lines, "", origin(options.rounds, *packages)]}, options.write)
 
 

@@ -309,7 +309,7 @@ def test_failures_with_an_explanation_are_tabulated(project: Path) -> None:
         "| all | 2 | 1 of 2 |  |",
     ]
     assert "- `first`, 1 (b): the shape is computed." in lines
-    assert any(line.startswith("1 more could not be built") for line in lines)
+    assert any(line.startswith("Left out: 1 nets that cannot be built") for line in lines)
 
 
 @pytest.mark.parametrize(

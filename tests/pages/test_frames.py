@@ -6,6 +6,7 @@ import pytest
 
 from tests.page_runner import Page
 from tools.generate.all_files import generated
+from tools.generate.gpu_record import Record
 from tools.pages import ROOT, project, topics
 from tools.reading_time import END_OF_FIRST_READING, reading_time
 
@@ -65,6 +66,14 @@ def test_a_topic_ends_with_a_table_and_the_next_step(page: Page) -> None:
 def test_a_generated_part_has_its_place(name: str) -> None:
     """Without the two comments that mark it, nobody would notice that the part is missing."""
     assert name in [part.name for part in generated(PAGES, ROOT)]
+
+
+def test_the_readme_says_what_has_never_run() -> None:
+    """Snippets that no machine has run yet are excepted there, and only as long as there are any."""
+    record = Record(PAGES, ROOT)
+    never = [gated.needs for gated in record.gated.values() if record.find(gated)[0] == "never run"]
+    excepted = "(two wait for a machine with two GPUs)" in (ROOT / "README.md").read_text("utf-8")
+    assert never == (["2 GPUs"] * 2 if excepted else [])
 
 
 WIDTH = 87  # columns of code beside the navigation, on a screen of 1280 pixels

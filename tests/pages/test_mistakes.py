@@ -64,7 +64,7 @@ KNOWN = [
     ("serialization", "You are trying to save a non contiguous tensor"),
     ("serialization", "Loading changes the dtype"),
     ("serialization", "Can't pickle local object"),
-    ("serialization", "`size mismatch`, also with `strict=False`"),
+    ("serialization", "`size mismatch`, even with `strict=False`"),
     ("serialization", "total_ops"),
     ("serialization", "The learning rate is reset after resuming"),
     ("modules", "'DataParallel' object has no attribute"),

@@ -110,7 +110,7 @@ def test_a_message_leads_to_its_fix(message: str, sections: set[str], search: Se
         ("AssertionError: Torch not compiled with CUDA enabled", "devices/#torch-not-compiled-with-cuda-enabled"),
         ("AttributeError: 'DataParallel' object has no attribute 'encoder'", "modules/#dataparallel-object-has-no-attribute"),
         ("AttributeError: Can't pickle local object 'BasicBlock.__init__.<locals>.<lambda>'", "serialization/#cant-pickle-local-object-saving-a-whole-net"),
-        ("RuntimeError: Error(s) in loading state_dict for ResNet: size mismatch for fc.weight: copying a param with shape torch.Size([1000, 2048]) from checkpoint, the shape in current model is torch.Size([50, 2048]).", "serialization/#size-mismatch-also-with-strictfalse-a-different-number-of-classes"),
+        ("RuntimeError: Error(s) in loading state_dict for ResNet: size mismatch for fc.weight: copying a param with shape torch.Size([1000, 2048]) from checkpoint, the shape in current model is torch.Size([50, 2048]).", "serialization/#size-mismatch-even-with-strictfalse-a-different-number-of-classes"),
         ('Unexpected key(s) in state_dict: "total_ops", "total_params", "module_list.total_ops"', "serialization/#unexpected-keys-in-state_dict-total_ops-total_params"),
         ("RuntimeError: Only Tensors of floating point and complex dtype can require gradients", "layers/#only-tensors-of-floating-point-and-complex-dtype-can-require-gradients"),
         ("RuntimeError: Input type (double) and bias type (float) should be the same", "modules/#mat1-and-mat2-must-have-the-same-dtype-a-batch-from-numpy"),

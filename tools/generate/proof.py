@@ -1,6 +1,7 @@
 """The home page's proof: how many snippets were run, how many lines of output compared, and on what."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,31 +10,32 @@ from tests.page_runner import Page
 from .gpu_record import Record
 
 HOME = "docs/en/index.md"
+LEFT_OUT = {"never run": "not run yet", "stale": "not run since a change", "failed": "failed"}
 
 
 def proof(pages: list[Page], root: Path) -> Iterator[str]:
-    """Of the pages as they are: their tests pass, or this is not shown. Without what no GPU has run."""
+    """Of the pages as they are: their tests pass, or this is not shown. It also counts what has not run."""
     record = Record(pages, root)
-    snippets = [
-        snippet
-        for page in pages
-        for snippet in page.snippets
-        if not snippet.gpus or record.find(record.gated[snippet.id])[0] == "passed"
+    found = {id: record.find(gated) for id, gated in record.gated.items()}
+    passed = [
+        (entry["date"], entry["torch"], entry["gpu"])
+        for state, entry in found.values()
+        if entry and state == "passed"
     ]
-    outputs = sum(len(snippet.outputs()) for snippet in snippets)
+    left_out = [id for id, (state, _) in found.items() if state != "passed"]
+    snippets = [snippet for page in pages for snippet in page.snippets]
+    run = [snippet for snippet in snippets if snippet.id not in left_out]
+    outputs = sum(len(snippet.outputs()) for snippet in run)
     pins = root / "constraints.txt"
-    torch = re.search(r"^torch==(\S+)$", pins.read_text("utf-8") if pins.is_file() else "", re.MULTILINE)
-    yield f"- **{len(snippets):,}** snippets run"
+    pinned = re.search(r"^torch==(\S+)$", pins.read_text("utf-8") if pins.is_file() else "", re.MULTILINE)
+    yield f"- **{len(run):,}** of {len(snippets):,} snippets run"
     yield f"- **{outputs:,}** lines of output compared"
-    if torch:
-        yield f"- with **PyTorch {torch[1]}** on a CPU"
-    yield from _on_gpus(record)
-
-
-def _on_gpus(record: Record) -> Iterator[str]:
-    """The last run on a GPU, if there was one."""
-    found = [record.find(gated) for gated in record.gated.values()]
-    passed = [entry for state, entry in found if entry and state == "passed"]
+    if pinned:
+        yield f"- with **PyTorch {pinned[1]}** on a CPU"
     if passed:
-        last = max(passed, key=lambda entry: entry["date"])
-        yield f"- and with **PyTorch {last['torch']}** on an **{last['gpu']}**, {last['date']}"
+        date, torch, gpu = max(passed)
+        number = passed.count((date, torch, gpu))
+        yield f"- **{number}** of them with **PyTorch {torch}** on an **{gpu}**, {date}"
+    counts = Counter((found[id][0], record.gated[id].needs) for id in left_out)
+    for (state, needs), number in counts.items():
+        yield f"- **{number}** for {needs}: {LEFT_OUT[state]}"

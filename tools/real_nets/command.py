@@ -207,7 +207,7 @@ def reasons(explained: dict[Explanation, list[Failure]]) -> list[str]:
     for explanation, failed in sorted(explained.items(), key=lambda item: -len(item[1])):
         number = len({failure[:2] for failure in failed})
         names = sorted({failure.collection for failure in failed})
-        which = ", ".join(names) if number > 3 else ", ".join(sorted({failure.net for failure in failed}))
+        which = ", ".join(names) if number > 3 else "; ".join(sorted({failure.net for failure in failed}))
         checks = ", ".join(dict.fromkeys(f"`{failure.check}`" for failure in failed))
         lines.append(f"- {checks}, {number} ({which}): {explanation.reason}.")
     return lines
@@ -222,9 +222,9 @@ def origin(found: list[Result], left_out: int) -> list[str]:
             versions.append(f"{name} {version(name).partition('+')[0]}")
     not_built = sum(not result.built for result in found)
     return [
-        f"{not_built} more could not be built from generic sizes, have more than {MOST_VALUES:,} parameters, "
-        "or need what is not installed.",
-        *([f"{left_out} were not reached in this run."] if left_out else []),
+        f"Left out: {not_built} nets that cannot be built from generic sizes, have more than {MOST_VALUES:,} "
+        "parameters, or need packages that are not installed.",
+        *([f"Not reached in this run: {left_out}."] if left_out else []),
         f"{time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores of {cpu[1] if cpu else platform.machine()}, "
         f"Python {platform.python_version()}, {', '.join(versions)}.",
     ]

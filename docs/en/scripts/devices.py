@@ -8,8 +8,8 @@
 # Or you moved the net to the GPU, and now it stops with `Expected all tensors to be on the same device`.
 #
 # - **What you will be able to do:** put tensors and nets on a GPU, write code that runs with and without one, and measure how long the GPU takes.
-# - **What you need:** the first reading of Layers and modules, and what a buffer is; for the library's functions, run `pip install .` in a clone of this site's repository; you can follow the page without a GPU.
-# - **How long it takes:** about 20 minutes up to Copies and pinned memory, which is all you need to train on one GPU; about 45 minutes with everything and the exercises.
+# - **What you need:** the first reading of Layers and modules, buffers and, for the library's functions, the package (run `pip install .` in a clone of this site's repository); you do not need a GPU.
+# - **How long it takes:** about 20 minutes up to Copies and pinned memory, and this part is enough to train on one GPU; about 45 minutes with the rest and the exercises.
 
 # %%
 import torch
@@ -18,40 +18,41 @@ from torch import nn
 # %% [markdown]
 # Some snippets need a GPU.
 # The tests run them on a machine that has one and skip them elsewhere.
-# A table shows when each of them last passed, and which have not been run yet.
+# A table shows when each of these snippets last passed and which have not been run yet.
 
 # %% [markdown]
 # ## Device names and indices
 #
 # Before you can put a tensor on a GPU, you have to name the GPU.
 # A <dfn>device</dfn> is the place where a tensor is stored and where operations on it run, usually hardware such as the CPU or a GPU.
-# `torch.device` is the name of a device: a type, and an index if there are several devices of that type.
-# A <dfn>device index</dfn> is the number of a device among those of its type, such as the 1 in `cuda:1`; the first device has the number 0.
+# A `torch.device` object names a device by its type and, optionally, its index.
+# A <dfn>device index</dfn> is the number of a device among those of its type, such as the 1 in `cuda:1`; numbering starts at 0.
 
 # %%
 print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.device("cuda:1"))
 #> cpu cuda cuda:1 cuda:1
 
 # %% [markdown]
-# These are the types that you will meet:
+# These are the types that you will see:
 #
 # - `cpu` means all cores of the CPU and the main memory.
 # - `cuda` means a GPU from NVIDIA or AMD.
 # - `mps` means the GPU of a Mac.
 # - `xpu` means a GPU from Intel.
-# - `meta` means no hardware at all; a section below is about it.
+# - `meta` means no hardware at all (see The meta device).
 #
 # <dfn>CUDA</dfn> is NVIDIA's software for computing on its GPUs; PyTorch uses the name `cuda` for AMD's GPUs as well.
 #
-# Each GPU is a separate device, usually with its own memory (the GPU of a Mac shares that of the CPU).
+# Each GPU is a separate device, usually with its own memory (the GPU of a Mac shares the CPU's memory).
 # `cuda` without an index means the current GPU, which is number 0 unless you change it.
-# The device does not have to exist: `torch.device` only creates a name, so the line above works without a GPU.
+# The device does not have to exist: `torch.device` only creates a name, so the snippet above works without a GPU.
 #
 # You do not want to change your code for each brand of GPU.
 # PyTorch comes in several builds (for CUDA, for a Mac and so on), and each of them supports at most one type of GPU.
 # An <dfn>accelerator</dfn> is the type of GPU, or of similar hardware, that a build of PyTorch supports.
-# [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you that type and how many such devices there are.
-# On a machine with one NVIDIA GPU, these are `cuda` and 1; the snippet checks what holds on every machine:
+# [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you this type and the number of such devices.
+# On a machine with one NVIDIA GPU, these are `cuda` and 1.
+# The snippet checks two facts that hold without a GPU and with any GPU type listed above:
 
 # %%
 accelerator = torch.accelerator.current_accelerator()
@@ -61,7 +62,7 @@ print((torch.accelerator.device_count() > 0) == torch.accelerator.is_available()
 #> True
 
 # %% [markdown]
-# With these functions you can write one that returns the first GPU, or the CPU if there is no GPU:
+# This lets you write a function that returns GPU number `i` (by default, the first) or the CPU if that GPU does not exist:
 
 # %%
 def try_gpu(i=0):
@@ -87,7 +88,7 @@ print(X.device)
 
 # %% [markdown]
 # To create a tensor on another device, pass that device when you create it.
-# If you create it on the CPU and move it afterward, you pay for two allocations and a copy.
+# If you create it on the CPU and move it afterward, you pay for an extra allocation and a copy.
 # `with torch.device(...)` sets the device for every tensor created inside the block:
 
 # %%
@@ -100,7 +101,7 @@ print(Y.device == Z.device)
 # %% [markdown]
 # To move an existing tensor, call `.to`.
 # It returns a tensor on the new device and does not change the original.
-# (The device `meta` stands in for a GPU here, so that the snippet runs on every machine.)
+# (The device `meta` stands in for a GPU here so that the snippet runs on every machine.)
 
 # %%
 meta = X.to("meta")
@@ -116,7 +117,7 @@ print(X.to("cpu") is X, X.to("cpu", copy=True) is X)
 
 # %% [markdown]
 # An operation needs all its tensors on one device, and its result is on that device too.
-# PyTorch does not move a tensor for you, because a hidden copy would be a hidden cost:
+# PyTorch does not move a tensor for you, because that would hide the cost of a copy; it raises an error instead:
 
 # %%
 try:
@@ -130,7 +131,7 @@ except RuntimeError as error:
 # An elementwise operation accepts a zero-dimensional CPU tensor, such as `torch.tensor(2.0)`, just as it accepts a Python number.
 # In `X[index]`, an index on the CPU is moved for you, at the cost of a copy.
 #
-# On a real GPU it looks like this:
+# On a real GPU, the results and the error look like this:
 #
 # *Needs a CUDA GPU.*
 
@@ -175,10 +176,11 @@ print(net.weight is weight)
 #> True
 
 # %% [markdown]
-# (On the meta device `net.to` creates new parameters.)
+# (Without a GPU, this snippet moves nothing.
+# A move to the meta device creates new parameters.)
 #
 # **Watch out.** An optimizer has tensors of its own, such as momentum, and `net.to` does not move them.
-# The optimizer creates them at its first step, on the device where the parameters are at that time.
+# The optimizer creates them in its first step, on the device where the parameters are at that time.
 # So move the net before you train, and load the state of an optimizer after you have moved the net.
 #
 # In the training loop, move each batch to the device of the net:
@@ -197,11 +199,11 @@ print(net.weight.device.type == device.type)
 # %% [markdown]
 # ## The meta device
 #
-# Skip this on a first reading: this section is about asking for shapes and sizes without memory, and about testing device code without a GPU.
+# Skip this on a first reading: this section is about computing shapes and sizes without using memory and about testing device code without a GPU.
 #
-# A tensor on the *meta* device has a shape, a dtype and a device, but no memory and no values.
-# An operation on it computes only the shape and dtype of the result.
-# So you can ask how large a net is even if it would not fit in your computer's memory:
+# A tensor on the meta device has a shape, a dtype and a device, but no memory and no values.
+# An operation on it computes only the shape, dtype and device of the result.
+# So you can compute the size of a net even if the net would not fit in your computer's memory:
 
 # %%
 with torch.device("meta"):
@@ -214,10 +216,10 @@ print(f"{gib:.1f} GiB")
 #> 9.3 GiB
 
 # %% [markdown]
-# The net would need 9.3 GiB for its parameters, and this snippet used no memory for them.
+# The net would need 9.3 GiB for its parameters, but this snippet used no memory for them.
 #
-# The meta device also replaces a GPU in a test.
-# If `forward` creates a tensor without a `device`, or with `device="cpu"`, that tensor meets a meta tensor, and an elementwise operation raises an error:
+# The meta device can also stand in for a GPU in a test.
+# If `forward` creates a CPU tensor, an elementwise operation on it and a meta tensor raises an error:
 
 # %%
 class Noisy(nn.Module):
@@ -244,11 +246,11 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 #> meta
 
 # %% [markdown]
-# Convolutions, and matrix products without a bias, accept a CPU tensor together with a meta tensor (in PyTorch 2.13).
-# So your test should also check the device of the output.
+# In PyTorch 2.13, matrix products without a bias and convolutions accept a CPU tensor together with a meta tensor.
+# So your test should also check the device of the output, which usually finds the mistake if the CPU tensor comes first.
 #
 # **Limitation.** A meta tensor has no values: `.item()`, `.tolist()`, `.cpu()` and an `if` on its value raise an error, and `print` shows `...`.
-# To give a net on the meta device memory and values, see lazy initialization.
+# Lazy initialization shows how to give a net on the meta device memory and values.
 
 # %% [markdown]
 # ## Asynchronous execution: how to measure time
@@ -259,10 +261,10 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 # A <dfn>stream</dfn> is a queue of operations that a GPU executes in the order in which the host added them.
 # A call such as `X @ Y` only adds an operation to a stream, and Python continues at once with the next line.
 # <dfn>Asynchronous execution</dfn> means that the host does not wait for the GPU to finish an operation before it continues.
-# Python waits when it needs a value: at `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
+# Python waits when it needs a value, as in `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
 #
 # So a clock around a GPU computation measures how long it takes to *ask* for the work.
-# To <dfn>synchronize</dfn> is to wait until the GPU has finished all the work in its queues, for example with `torch.accelerator.synchronize()`.
+# To <dfn>synchronize</dfn> means to wait until the GPU has finished all the work in its queues, for example with `torch.accelerator.synchronize()`.
 # To measure the work itself, synchronize before each reading of the clock:
 #
 # *Needs a CUDA GPU.*
@@ -291,15 +293,15 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# The snippet takes the smallest of five times, because other programs can only make a time longer.
+# The snippet takes the shortest of five times, because other programs can only make a time longer.
 # Asking for the product takes less time than computing it.
 # Speed has the times that we measured on a GPU.
 #
-# Without a GPU there is nothing to wait for, and `synchronize()` raises an error, so check `torch.accelerator.is_available()` first.
+# Without a GPU, there is nothing to wait for, and `synchronize()` raises an error, so check `torch.accelerator.is_available()` first.
 #
 # For times that you report, use [`torch.utils.benchmark.Timer`](https://docs.pytorch.org/docs/stable/benchmark_utils.html).
 # It synchronizes, warms up and repeats for you.
-# On the CPU it uses one thread unless you set `num_threads=`.
+# On the CPU, it uses one thread unless you set `num_threads=`.
 #
 # **Hidden waits.** A copy to the GPU also makes Python wait (unless you use pinned memory and `non_blocking=True`), and so do `X[mask]`, `nonzero` and `torch.equal`.
 # `torch.cuda.set_sync_debug_mode("warn")` makes PyTorch warn you about most of these waits.
@@ -309,7 +311,7 @@ else:
 #
 # **The cost of printing the loss.** A training loop that prints its loss at every step waits at every step.
 # The GPU does nothing while Python prints, and Python does nothing while the GPU computes.
-# Add up the losses on the GPU instead, and read the sum only once every 50 steps, for example:
+# Add up the losses on the GPU instead and read the sum only every 50 steps or so:
 
 # %%
 total = torch.zeros((), device=device)
@@ -323,23 +325,24 @@ for step in range(1, 101):
 #> 100 1.0
 
 # %% [markdown]
-# The loop of 100 steps read a value, and waited, only twice.
+# In 100 steps, the loop read a value and waited only twice.
+# With a real loss, `detach` keeps its graph out of the sum.
 #
-# **The first reading ends here.** The rest of the page is for programs that should be faster: cheaper copies, 16-bit products and several GPUs; after that come the functions of the library, common mistakes and exercises.
+# **The first reading ends here.** The rest of the page is about faster programs with cheaper copies, 16-bit products and several GPUs; after that come the functions of the library, common mistakes and exercises.
 
 # %% [markdown]
 # ## Copies and pinned memory
 #
-# The GPU computes fast, but each batch first has to get there.
-# Main memory and GPU memory are connected by a bus, which is much slower than both memories.
+# The GPU computes fast, but each batch has to reach it first.
+# Main memory and GPU memory are connected by a bus, which is much slower than either memory.
 #
 # The operating system can move ordinary memory to another place or to the disk at any time.
 # <dfn>Pinned memory</dfn> is main memory that the operating system never moves, so that a GPU can fetch data from it without the help of the CPU.
-# Data in ordinary memory has to be copied into pinned memory first: by you, with `pin_memory()`, or by the GPU's driver, which keeps a staging buffer for this.
+# Data in ordinary memory has to be copied into pinned memory first: by you, with `pin_memory()`, or by the GPU's driver, which keeps some pinned memory for this (a staging buffer).
 #
 # (A picture: The CPU and its memory at the top, the GPU and its memory at the bottom, and between them the bus, which is much slower than either memory. There are two ways down. From X in ordinary memory, the CPU copies the values into a staging buffer, which is pinned memory, and Python waits; from there they cross the bus. From X.pin_memory(), a copy of X in pinned memory, the GPU fetches the values over the bus, and with non_blocking=True Python goes on. Both ways lead to X.to(device). From there an arrow leads to X @ weight: the GPU computes with its own memory, which is fast.)
 #
-# If the source is pinned and you pass `non_blocking=True`, PyTorch only puts the copy into the queue, and Python continues at once:
+# If the source is pinned and you pass `non_blocking=True`, PyTorch only adds the copy to the queue, and Python continues at once:
 #
 # *Needs a CUDA GPU.*
 
@@ -353,17 +356,17 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# Pinning is itself a copy that Python has to wait for, so it saves the most time when it is done in the background, as with `DataLoader(..., pin_memory=True)`.
-# Speed compares the kinds of copies on one GPU and has the command that measures them on yours.
+# Pinning is itself a copy that Python has to wait for, so it saves the most time in the background, as with `DataLoader(..., pin_memory=True)`.
+# Speed compares the kinds of copies on one GPU and has the command for measuring them on yours.
 #
-# **Cost.** The rest of the system cannot use pinned memory for anything else.
+# **Cost.** The rest of the system cannot use memory that is pinned.
 #
 # **Watch out.** Two mistakes silently give wrong values:
 #
 # - You write to a pinned tensor before its copy is done.
-#   The GPU may then get the new values, or a mix of the old and the new ones.
+#   The GPU may then get the new values or a mix of old and new ones.
 # - You read the result of `X.to("cpu", non_blocking=True)` too early.
-#   This call returns before the values have arrived, so without `torch.accelerator.synchronize()` you may read what was in that memory before.
+#   This call returns before the values have arrived, so without `torch.accelerator.synchronize()` you may read old data from that memory.
 
 # %% [markdown]
 # ## Autocast
@@ -388,7 +391,7 @@ print(net.weight.grad.dtype)
 # The forward pass and the loss belong inside the `with` block, and `backward` belongs outside.
 #
 # `bfloat16` has the same range as `float32`.
-# `float16` has a smaller range, so small gradients become 0: use a `torch.amp.GradScaler` with it, which prevents that.
+# `float16` has a smaller range, so small gradients can become 0; a `torch.amp.GradScaler` prevents that.
 #
 # Without autocast, `torch.set_float32_matmul_precision("high")` lets `float32` products use tensor cores, which round the inputs to fewer digits.
 #
@@ -423,10 +426,10 @@ else:
 #
 # `d2lblocks.devices` has five functions.
 # To use them, write `from d2lblocks import cpu, gpu, num_gpus, try_all_gpus, try_gpu`.
-# `cpu` and `gpu` name a device; `gpu` gives a name even if there is no such device.
-# `num_gpus` counts the GPUs.
+# `cpu()` and `gpu(i)` return the name of a device, even of a GPU that does not exist.
+# `num_gpus()` counts the GPUs.
 # `try_gpu(i)` returns a device that exists: GPU number `i`, or the CPU if there is no such GPU.
-# `try_all_gpus` returns all GPUs, or the CPU, so its list is never empty.
+# `try_all_gpus()` returns a list of all GPUs; without a GPU, the list contains the CPU.
 #
 # Source of these functions, without docstrings:
 #
@@ -467,7 +470,7 @@ print(try_gpu(num_gpus()))
 #> cpu
 
 # %% [markdown]
-# Unlike the short version at the beginning of the page, the library's `try_gpu` also rejects a negative index:
+# Unlike the short version at the beginning of the page, the library's `try_gpu` rejects a negative index with a clear message:
 
 # %%
 try:
@@ -477,8 +480,8 @@ except ValueError as error:
 #> ValueError: expected the number of a GPU, 0 or larger, but got -1
 
 # %% [markdown]
-# When to use something else: a program that is meant for one kind of device should name it, as in `torch.device("cuda")`, and fail if it does not exist.
-# An error is often better than hours of training on the much slower CPU without anybody noticing.
+# When to use something else: a program for one kind of device should name that device, as in `torch.device("cuda")`, and fail if there is none.
+# An error is often better than hours of unnoticed training on the much slower CPU.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -487,7 +490,7 @@ except ValueError as error:
 # ### `Expected one of cpu, cuda, ...`
 #
 # You asked for the device `"gpu"`.
-# PyTorch has no device type of that name:
+# PyTorch has no device type with that name:
 
 # %%
 try:
@@ -506,8 +509,8 @@ print(gpu(0).type in ("cuda", "mps", "xpu"))
 # %% [markdown]
 # ### `Torch not compiled with CUDA enabled`
 #
-# You asked for a GPU, and this build of PyTorch does not support it.
-# With a build that does support it, but no driver or too few GPUs, you get a `RuntimeError` with a different message:
+# You asked for a GPU, but this build of PyTorch does not support it.
+# With a build that supports it but no driver or too few GPUs, you get a `RuntimeError` with a different message:
 
 # %%
 try:
@@ -529,7 +532,7 @@ print(torch.ones(2, device=try_gpu(num_gpus())).device)
 # %% [markdown]
 # ### The tensor did not move
 #
-# You called `X.to(device)`, and `X` is still on the old device.
+# You called `X.to(device)`, but `X` is still on the old device.
 # `.to` returns a new tensor and leaves `X` as it is:
 
 # %%
@@ -581,8 +584,8 @@ print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 # `optimizer.load_state_dict` puts each of them on the device where its parameter is *at that moment*.
 # If you move the net later, the parameters and the momentum are on different devices at the next step.
 #
-# The snippet does not make the mistake; it shows where the momentum goes.
-# The state was saved from a net on the CPU, but the momentum goes to the meta device, because the net is there when the state is loaded:
+# The snippet does not show the error itself, only where the momentum ends up.
+# The state was saved from a net on the CPU, but when it is loaded, the net is on the meta device, so the momentum goes there:
 
 # %%
 def resumed(device):
@@ -620,7 +623,7 @@ print(optimizer.state[net.weight]["momentum_buffer"].device == net.weight.device
 # You move a batch that came from NumPy to the GPU of a Mac.
 # NumPy's numbers are `float64` by default, and Apple's GPU (`mps`) has no `float64`.
 #
-# Fix: cast on the CPU first, and then move.
+# Fix: cast on the CPU first and then move.
 
 # %%
 batch = torch.ones(2, 3, dtype=torch.float64)
@@ -628,7 +631,7 @@ print(batch.float().to(device).dtype)
 #> torch.float32
 
 # %% [markdown]
-# On other devices the move succeeds and the net then fails: see `mat1 and mat2 must have the same dtype`.
+# On other devices, the move succeeds and the net then fails: see `mat1 and mat2 must have the same dtype`.
 
 # %% [markdown]
 # ### The constant stays on the CPU: a plain attribute
@@ -653,7 +656,7 @@ print(constant.plain.device, constant.buffer.device)
 # %% [markdown]
 # ### The measured time is too short: no `synchronize`
 #
-# You measure a time that is too short for the work, and your GPU seems to be faster than any GPU can be.
+# You measure a time that is too short for the work, as if your GPU were impossibly fast.
 # The clock was read before the GPU had finished, because execution is asynchronous.
 #
 # Fix: call `torch.accelerator.synchronize()` before each reading of the clock, or use `torch.utils.benchmark.Timer`.
@@ -662,7 +665,7 @@ print(constant.plain.device, constant.buffer.device)
 # ### `CUDA out of memory`: memory grows with every step
 #
 # A program runs for a while, and then the GPU raises `torch.OutOfMemoryError: CUDA out of memory`.
-# A loss refers to the whole graph that it was computed with, and a sum of losses to the graphs of all of them.
+# A loss keeps its whole graph in memory, and a sum of losses keeps the graphs of all losses.
 # In an evaluation without `torch.no_grad()`, none of that memory can be freed; in training, `backward` frees most of each graph, and the rest adds up:
 
 # %%
@@ -684,7 +687,7 @@ print(total.requires_grad)
 #> False
 
 # %% [markdown]
-# The same happens with a list of outputs, and with a buffer that keeps its graph.
+# The same happens with a list of outputs and with a buffer that keeps its graph.
 #
 # To notice it next time: check that `total.requires_grad` is `False`.
 
@@ -694,13 +697,13 @@ print(total.requires_grad)
 # %% [markdown]
 # ### Exercise 1
 #
-# How much faster is a GPU than a CPU for a large matrix product, and for a small one?
+# Is a GPU faster than a CPU for a large matrix product, and for a small one?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Giving even a small product to the GPU takes a few microseconds, and by then the CPU has already finished that product.
+# For a small product, it is not: giving work to the GPU takes a few microseconds, and by then the CPU has already finished.
 # The larger the product, the more the GPU gains (measured on one GPU).
 # In the snippet, `X=X` keeps the `X` of this pass through the loop.
 #
@@ -731,7 +734,7 @@ else:
 # #### Solution
 
 # %% [markdown]
-# The code is the same as on the CPU: a parameter is on its device, and so is every tensor computed from it.
+# The code is the same as on the CPU: the parameters are on the GPU, and so is every tensor computed from them.
 # Reading a value copies it to the CPU, and Python waits for the copy.
 
 # %%
@@ -783,7 +786,7 @@ else:
 # %% [markdown]
 # ### Exercise 4
 #
-# Compute two products on two equal GPUs at the same time, and compare the time with that of the same two products on one GPU.
+# Compute two products on two equal GPUs at the same time, and compare the time with that of two such products on one GPU.
 
 # %% [markdown]
 # #### Solution
@@ -823,13 +826,14 @@ else:
 # ### Exercise 5
 #
 # Will a net fit into memory for training?
-# Compute how much memory training needs for parameters, gradients, and the two moments of Adam, without building the net.
+# Compute how much memory training needs for parameters, gradients and the two moments of Adam, without using that memory.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # The gradients and both moments are each as large as the trained parameters, so all four together need four times the memory of these parameters.
+# Frozen parameters count once.
 # Training also needs memory for the outputs of all layers (the activations), which grows with the batch.
 
 # %%
@@ -867,8 +871,8 @@ print(f"{training_bytes(model) / 2**30:.1f} GiB")
 # #### Solution
 
 # %% [markdown]
-# Build the module on the meta device, call it with a meta input, and check the device of the output.
-# A tensor created on the CPU usually raises an error when it meets a meta tensor; if it is the output itself, the check finds it.
+# Build the module on the meta device, call it with a meta input and check the device of the output.
+# An operation on a CPU tensor and a meta tensor usually raises an error; if the CPU tensor is the output itself, the check finds it.
 
 # %%
 def check_devices(make, *shape):
@@ -887,7 +891,7 @@ except RuntimeError:
 
 # %% [markdown]
 # **Limitation.** This test does not work for a module that reads values, because a meta tensor has none.
-# It also misses a matrix product of a CPU tensor and a meta tensor, which PyTorch accepts.
+# It also misses a CPU tensor that comes second in a matrix product or a convolution, because the result is then on the meta device.
 
 # %% [markdown]
 # ## In short
@@ -903,12 +907,11 @@ except RuntimeError:
 # | to create a tensor where another one is | `torch.rand_like(X)`, `X.new_zeros(...)`, `device=X.device` |
 # | shapes without memory | `with torch.device("meta")` |
 # | to measure time | `torch.accelerator.synchronize()` before each reading of the clock |
-# | a loop that does not wait | add up on the device, and call `.item()` only every 50 steps, for example |
+# | a loop that does not wait | add up on the device, and call `.item()` only every 50 steps or so |
 # | a copy that does not wait | `DataLoader(..., pin_memory=True)`, then `X.to(device, non_blocking=True)` |
 # | 16-bit products | `with torch.autocast(device.type, dtype=torch.bfloat16)` |
 #
-# The functions of this page: `d2lblocks.devices`.
-# All tables on one page: Cheat sheet.
+# The functions of this page are in `d2lblocks.devices`, and the tables of all topics are on the Cheat sheet.
 #
-# This was the last topic.
-# Next: When it goes wrong, to look up the mistakes of all topics by message and by symptom.
+# This is the last topic.
+# Next: When it goes wrong, to look up the mistakes of all topics by message or symptom.

@@ -5,12 +5,12 @@
 # It needs `d2lblocks`, `matplotlib` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# You stack 20 layers and start training, but the loss hardly changes: the starting weights are so small that the values shrink to almost 0 on their way to the last layer.
-# Or you write a function that sets better starting weights, and one layer silently keeps its old ones.
+# You stack 20 layers and start training, but the loss hardly changes: the starting weights are so small that the values shrink almost to 0 on their way to the last layer.
+# Or you write a function that sets better starting weights, but one layer silently keeps its old ones.
 #
 # - **What you will be able to do:** choose the starting values of a whole net, of one layer or of one tensor; pick a scale that suits the depth and the activation function; check that every layer got the values you chose.
 # - **What you need:** Layers and modules and Parameters; Matplotlib for the plot.
-# - **How long it takes:** about 35 minutes up to In the library, which is all the next topic needs; about 65 minutes with everything and the exercises.
+# - **How long it takes:** about 35 minutes up to In the library, and this part is enough for the next topic; about 65 minutes with the rest and the exercises.
 #
 # The examples on this page start with this net and this batch:
 
@@ -27,7 +27,7 @@ X = torch.rand(2, 4)
 # <dfn>Initialization</dfn> is the step that gives the parameters of a net the values they have before training starts.
 # PyTorch does it for you: each layer fills its parameters when you build it, and a lazy layer fills them at its first batch.
 #
-# A <dfn>uniform distribution</dfn>, written U(low, high), makes all values between low and high equally likely; most initializations use U(-a, a), which is symmetric around 0.
+# A <dfn>uniform distribution</dfn>, written U(low, high), makes all values between low and high equally likely; most of PyTorch's default initializations use U(-a, a), which is symmetric around 0.
 # The <dfn>fan-in</dfn> of a layer is the number of inputs that it uses to compute each output; for `nn.Linear` it is `in_features`.
 # The <dfn>fan-out</dfn> of a layer is the number of outputs that each input contributes to; for `nn.Linear` it is `out_features`.
 #
@@ -37,7 +37,6 @@ X = torch.rand(2, 4)
 #
 # The more inputs a layer adds up, the smaller its starting weights are.
 #
-# Does `nn.Linear` really do this?
 # The next snippet checks the largest value and the standard deviation, which is a/√3 for U(-a, a):
 
 # %%
@@ -52,12 +51,12 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 
 # %% [markdown]
 # The weight passes both checks.
-# The bias has too few values to measure its standard deviation, so the snippet only checks that all are within the bound.
+# The bias has too few values to measure its standard deviation, so the snippet checks only that all are within the bound.
 #
 # A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with standard deviation `std`; its second number is the variance, the square of the standard deviation.
 #
 # The table lists the defaults of the most common layers.
-# They come from PyTorch's documentation, except those of `nn.MultiheadAttention`, which come from PyTorch's source code.
+# They come from PyTorch's documentation or, for `nn.MultiheadAttention`, from its source code.
 #
 # | Layer | Weight | Bias |
 # |---|---|---|
@@ -70,14 +69,14 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # | [`nn.LayerNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html), `nn.BatchNorm2d`, `nn.GroupNorm` | 1 | 0 |
 # | [`nn.RMSNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html) | 1 | none |
 #
-# For example, a 5 × 5 kernel has 25 elements.
+# The kernel elements are the numbers in a kernel: a 5 × 5 kernel has 25.
 #
-# An embedding has one row of numbers per token, such as a word.
-# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of a special token that fills up short sequences until all sequences of a batch have the same length; the row of this token starts at 0 and is not trained.
+# An embedding has one row of numbers per token, for example per word.
+# The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of a special token that is appended to short sequences until all sequences of a batch have the same length; the row of this token holds zeros and is not trained.
 #
-# With `groups`, a convolution splits its channels into that many groups, and an output uses only the inputs of its own group.
-# `in_proj_weight` holds the weights for query, key and value, so it has three times as many outputs as inputs.
-# The next snippet checks one layer from most rows:
+# With `groups`, a convolution splits its channels into that many groups, and each output uses only the inputs of its own group.
+# `in_proj_weight` holds three weights (for the query, the key and the value of attention), so it has three times as many outputs as inputs.
+# The next snippet checks layers from most rows:
 
 # %%
 attention = nn.MultiheadAttention(100, 4)
@@ -110,11 +109,11 @@ for zeros in (attention.out_proj.bias, embedding.weight[0], nn.GroupNorm(1, 3).b
 # These defaults are older than PyTorch.
 # One of PyTorch's authors names *Efficient BackProp* (LeCun, Bottou, Orr and Müller, 1998) as [their source](https://github.com/pytorch/pytorch/issues/5168).
 # In that paper, 1/√fan_in is the standard deviation.
-# In PyTorch it is the bound, so the standard deviation is smaller by a factor of √3.
+# In PyTorch, it is the bound, so the standard deviation is smaller by a factor of √3.
 # PyTorch keeps these values for [backward compatibility](https://github.com/pytorch/pytorch/issues/1667).
 #
 # PyTorch's source code writes the default as `kaiming_uniform_(weight, a=math.sqrt(5))`.
-# Here, `a` is not the bound from above, but the slope of a leaky ReLU, which multiplies negative numbers by this slope instead of replacing them with 0.
+# Here, `a` is not the bound from above but the slope of a leaky ReLU, which multiplies negative numbers by this slope instead of replacing them with 0.
 # The gain of a leaky ReLU is √(2 / (1 + slope²)), here 1/√3.
 # The bound is √3 times the gain, divided by √fan_in, which equals [1/√fan_in](https://github.com/pytorch/pytorch/issues/57109).
 #
@@ -123,7 +122,7 @@ for zeros in (attention.out_proj.bias, embedding.weight[0], nn.GroupNorm(1, 3).b
 # %% [markdown]
 # ## Initialize one tensor: the functions of `torch.nn.init`
 #
-# To give one tensor different values, pass it to a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html).
+# To give one tensor new values, pass it to a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html).
 # The function overwrites the values in place, under `torch.no_grad()`, and returns the same tensor.
 # In PyTorch, a name that ends in `_` marks a function that changes its tensor in place.
 
@@ -136,37 +135,37 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 
 # %% [markdown]
 # The first call sets the bias to 0.5.
-# The second shows that the returned tensor is the weight itself, not a copy.
+# The second shows that the returned tensor is the weight itself.
 #
-# With `normal_` and `uniform_` you choose the scale of random weights yourself.
-# Two families compute the scale from the shape of the weight.
+# With `normal_` and `uniform_`, you choose the scale (typical size) of random weights yourself.
+# Two families of functions compute it from the shape of the weight.
 #
 # <dfn>Xavier initialization</dfn>, also called Glorot initialization, computes the scale of random weights from the sum of fan-in and fan-out.
 # The sum is a compromise: a scale from the fan-in alone would preserve the size of the values in the forward pass; a scale from the fan-out alone would preserve the size of the gradients in the backward pass.
 # <dfn>Kaiming initialization</dfn>, also called He initialization, computes the scale of random weights from the fan-in and the activation function, so that values keep their size in a deep net with ReLU.
 #
 # An activation function changes the size of values: ReLU, for example, halves the mean of their squares if they are distributed symmetrically around 0.
-# The <dfn>gain</dfn> of an activation function is the number by which the standard deviation of random weights is multiplied so that values keep their size despite the function; for ReLU it is √2.
+# The <dfn>gain</dfn> of an activation function is the factor by which you scale random weights so that values keep their size despite the function; for ReLU it is √2.
 #
-# | Function | Distribution | When to use it | Source |
+# | Function | Distribution | Use it for | Source |
 # |---|---|---|---|
-# | `uniform_`<br>`normal_` | U(a, b), by default U(0, 1)<br>N(mean, std²), by default N(0, 1) | you know the scale you want | |
+# | `uniform_`<br>`normal_` | U(a, b), by default U(0, 1)<br>N(mean, std²), by default N(0, 1) | weights whose scale you choose | |
 # | `trunc_normal_` | N(mean, std²); values outside [a, b] are drawn again | embeddings, transformers | |
-# | `zeros_`, `ones_`<br>`constant_` | one value | biases; scales of normalization; the last layer of a residual block, which computes `X + f(X)` (exercise 3) | |
+# | `zeros_`, `ones_`<br>`constant_` | one value | biases; normalization scales; the last layer of a residual block `X + f(X)` (exercise 3) | |
 # | `xavier_uniform_` | U(-a, a), a = gain · √(6 / (fan_in + fan_out)) | tanh; attention | [Glorot and Bengio, 2010](https://proceedings.mlr.press/v9/glorot10a.html) |
 # | `xavier_normal_` | N(0, std²), std = gain · √(2 / (fan_in + fan_out)) | same as `xavier_uniform_` | the same paper |
 # | `kaiming_uniform_` | U(-a, a), a = gain · √(3 / fan) | ReLU and similar | [He et al., 2015](https://arxiv.org/abs/1502.01852) |
 # | `kaiming_normal_` | N(0, std²), std = gain / √fan | same as `kaiming_uniform_` | the same paper |
 # | `orthogonal_` | rows of length `gain`, at right angles to each other; if there are more rows than columns, the columns instead | recurrent weights; very deep nets | [Saxe et al., 2013](https://arxiv.org/abs/1312.6120) |
-# | `sparse_` | N(0, std²); in each column, a fraction `sparsity` of the entries is 0 | each input should reach only a few outputs | [Martens, 2010](https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf) |
-# | `eye_`<br>`dirac_` | the identity as a matrix<br>the identity as a convolution | a layer that should start by passing its input on unchanged | |
+# | `sparse_` | N(0, std²); in each column, a fraction `sparsity` of the entries is 0 | layers in which each input reaches few outputs | [Martens, 2010](https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf) |
+# | `eye_`<br>`dirac_` | the identity as a matrix<br>the identity as a convolution | layers that start by passing on their input unchanged | |
 #
-# In the rows of `kaiming_*`, `fan` is the fan-in; with `mode="fan_out"` it is the fan-out.
+# In the `kaiming_*` rows, `fan` is the fan-in; with `mode="fan_out"` it is the fan-out.
 #
-# [`nn.init.calculate_gain`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) returns the gain of an activation function; for tanh it returns 5/3 (its effect).
-# `xavier_*` take the gain as a number, 1 by default.
-# `kaiming_*` take the name of the activation function as `nonlinearity`, and use the gain of ReLU by default.
-# This snippet prints what two of the functions draw, and what their formulas say:
+# [`nn.init.calculate_gain`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) returns the gain of an activation function; for tanh it returns 5/3 (see its effect).
+# The `xavier_*` functions take the gain as a number, 1 by default.
+# The `kaiming_*` functions take the name of the activation function as `nonlinearity` and use the gain of ReLU by default.
+# This snippet compares what two of the functions draw with their formulas:
 
 # %%
 w = torch.empty(256, 800)
@@ -180,20 +179,20 @@ print(f"{largest:.3f} {5 / 3 * (6 / (800 + 256)) ** 0.5:.3f}")
 
 # %% [markdown]
 # **Watch out.** The limits of `trunc_normal_` are -2 and 2 by default.
-# They are plain numbers, not multiples of `std`: with `std=0.02` they are 100 standard deviations away, and nothing is cut off.
+# They are plain numbers, not multiples of `std`: with `std=0.02` they are 100 standard deviations away, so nothing is cut off.
 
 # %% [markdown]
 # ### Fan-in and fan-out: which dimension is which
 #
-# Skip this on a first reading: you need it when you write a layer that stores its own weight.
+# Skip this on a first reading: you need it only when you write a layer that stores its own weight.
 #
 # PyTorch stores the weight of a linear layer with the shape `(out_features, in_features)`, so the fan-in is the *second* size.
 #
-# (A picture: The weight of nn.Linear(4, 3) as a matrix with one row for each of its three outputs and one column for each of its four inputs. One row is highlighted: it has four weights, the fan-in. One column has a dashed outline: it has three weights, the fan-out.)
+# (A picture: The weight of nn.Linear(4, 3) as a matrix with one row for each of its three outputs and one column for each of its four inputs. A highlighted row has four weights, the fan-in. A column with a dashed outline has three, the fan-out.)
 #
-# For a convolution, PyTorch uses `in_channels / groups` times the number of elements in the kernel as the fan-in, and `out_channels` times that number as the fan-out.
+# For a convolution with k kernel elements, PyTorch uses k · `in_channels / groups` as the fan-in and k · `out_channels` as the fan-out.
 #
-# If your own layer stores its weight as `(in, out)`, to compute `X @ weight`, the functions of `torch.nn.init` use the fan-out as if it were the fan-in.
+# If your own layer computes `X @ weight`, its weight has the shape `(in, out)`, and the functions of `torch.nn.init` use the fan-out as if it were the fan-in.
 # Xavier initialization still gives the right scale, because it uses only the sum of the two.
 # Kaiming initialization gives the wrong scale.
 # There are two fixes: pass `mode="fan_out"`, or fill `weight.T`, a transposed view that uses the same memory as the weight.
@@ -210,7 +209,7 @@ print(f"{mine.std().item():.2f}")
 #> 0.05
 
 # %% [markdown]
-# The first call gives a standard deviation that is ten times too large; both fixes give √(2 / 800) = 0.05.
+# The first standard deviation is ten times too large; both fixes give √(2 / 800) = 0.05.
 #
 # `nn.ConvTranspose2d` stores its weight as `(in, out / groups, ...)`.
 # Without groups and with stride 1, `mode="fan_out"` gives it the right scale.
@@ -232,7 +231,7 @@ print(f"{nn.init.normal_(w, 0, 0.01**0.5).std().item():.1f}")
 # %% [markdown]
 # ### Set your own values
 #
-# To set specific values, assign them under `torch.no_grad()`, as shown in Parameters:
+# To set specific values, assign them under `torch.no_grad()`, as in Parameters:
 
 # %%
 with torch.no_grad():
@@ -260,7 +259,7 @@ print(done is net)
 # `apply` calls `f` for the children of a module before the module itself, so the net comes last.
 # It returns the net.
 #
-# `f` gets modules of every kind, including activation functions and containers, so it first checks what it got:
+# `f` gets modules of every kind, including activation functions and containers, so it must first check what it got:
 
 # %%
 def init_normal(module):
@@ -278,12 +277,12 @@ print(net[0].bias.tolist(), bool((net[0].weight.abs() < 0.1).all()))
 # Both linear layers got new weights and a bias of 0.
 # (With a standard deviation of 0.01, values beyond 0.1 practically never occur.)
 #
-# **Watch out.** A function that checks for the wrong class silently does nothing: see When it goes wrong.
+# **Watch out.** A function that checks for the wrong class silently does nothing: see an example.
 
 # %% [markdown]
 # ### Initialize each layer differently
 #
-# You can also call `apply` on a part of a net, or on a single layer:
+# You can also call `apply` on a part of a net or on a single layer:
 
 # %%
 def init_xavier(module):
@@ -319,8 +318,8 @@ print(net[2].bias.tolist())
 #
 # Skip this on a first reading: it shows how to build a distribution that `torch.nn.init` does not have.
 #
-# Suppose you want each weight to come from U(5, 10) or from U(-10, -5) with probability 1/4 each, and to be 0 with probability 1/2.
-# That is the same as drawing from U(-10, 10) and replacing every value between -5 and 5 with 0: these values make up half of the range, with a quarter on each side.
+# Suppose you want each weight to come from U(5, 10) and from U(-10, -5) with probability 1/4 each and to be 0 with probability 1/2.
+# That is the same as drawing from U(-10, 10) and replacing every value between -5 and 5 with 0: those values make up half of the range, and a quarter remains on each side.
 
 # %%
 def my_init(module):
@@ -342,7 +341,7 @@ for part, share in ((weight >= 5, 1 / 4), (weight == 0, 1 / 2), (weight <= -5, 1
 #
 # If all neurons of a hidden layer have the same weights and the same bias, they all compute the same value.
 # If the next layer also gives their outputs equal weights, `backward()` gives all these neurons the same gradient.
-# Then every training step keeps them equal:
+# Every training step then keeps them equal:
 
 # %%
 def init_constant(module):
@@ -363,17 +362,17 @@ print(bool((rows == rows[0]).all()), bool((same[0].weight == same[0].weight[0]).
 #> True True
 
 # %% [markdown]
-# After ten steps, all rows of the gradient are still the same, and so are all rows of the weight.
+# After ten steps, all rows of the gradient are equal, and so are all rows of the weight.
 # Eight neurons that compute the same value can do no more than one, however long the net trains.
 #
 # <dfn>Symmetry</dfn> between the neurons of a layer means that they have equal weights and get equal gradients, so that training never makes them different.
-# To break the symmetry, draw the weights of the hidden layer or those of the layer after it at random.
+# To break the symmetry, draw at random the weights of the hidden layer or those of the next layer.
 # The biases can then start at 0.
 
 # %% [markdown]
 # ## What the distributions look like
 #
-# The next snippet fills a weight with 256 outputs and 256 inputs in six ways, and draws a histogram of each.
+# The snippet below fills a weight with 256 outputs and 256 inputs in six ways and plots a histogram of each.
 # The dashed lines are at ±1/√256, the bound of `nn.Linear`.
 #
 # A <dfn>random number generator</dfn> is an object that produces random numbers; unless you pass your own, PyTorch uses the default generator of the device.
@@ -412,7 +411,7 @@ for axis, (title, weight) in zip(axes.flat, weights.items()):
 figure.savefig("plot-initializers.svg", metadata={"Date": None})
 
 # %% [markdown]
-# (A picture: Six histograms with the same axes. nn.Linear is a flat block between minus 1/16 and plus 1/16. normal_ with std 0.01 is a needle at 0 that is cut off at the top. xavier_uniform_ is a flat block that is 1.7 times as wide as the block of nn.Linear. xavier_normal_ and orthogonal_ are bell curves of the same width. kaiming_normal_ is a bell curve that is 1.4 times as wide as those two.)
+# (A picture: Six histograms with the same axes. nn.Linear is a flat block between minus 1/16 and plus 1/16. normal_ with std 0.01 is a needle at 0 that is cut off at the top. xavier_uniform_ is a flat block, 1.7 times as wide as the first. xavier_normal_ and orthogonal_ are bell curves of the same width. kaiming_normal_ is a bell curve, 1.4 times as wide as those two.)
 #
 # `orthogonal_` looks the same as `xavier_normal_`, because a histogram does not show how values are related; only the rows of `orthogonal_` are at right angles to each other.
 
@@ -421,8 +420,8 @@ figure.savefig("plot-initializers.svg", metadata={"Date": None})
 #
 # Each layer multiplies the size of the values that pass through it by some factor.
 # One factor of 1/2 does little, but the product of twenty of them is about 10⁻⁶.
-# <dfn>Vanishing activations</dfn> are outputs of layers that get smaller from layer to layer, until they are almost 0.
-# <dfn>Exploding activations</dfn> are outputs of layers that get larger from layer to layer, until the numbers are too large to train with.
+# <dfn>Vanishing activations</dfn> are layer outputs that get smaller from layer to layer until they are almost 0.
+# <dfn>Exploding activations</dfn> are layer outputs that get larger from layer to layer until the numbers are too large to train with.
 #
 # The next snippet sends 256 random inputs through 20 layers of width 256, each followed by a ReLU.
 # It measures the size of the values after each layer by the root mean square: the square root of the mean of all squared values.
@@ -459,7 +458,7 @@ for label, fill in initializations.items():
 # Only `kaiming_normal_` keeps the size of the activations.
 # With the default weights of `nn.Linear`, they shrink to 2 · 10⁻⁸.
 #
-# The formulas explain these numbers, apart from random variation at this width.
+# The formulas explain these numbers, up to random variation.
 # Each output is a sum of n products of a weight and an input, where n is the width.
 # The weights are independent, with mean 0 and variance v, so the mean square of the outputs is n · v times that of the inputs.
 # Half of the outputs are negative; ReLU replaces them with 0, which halves the mean square.
@@ -485,9 +484,9 @@ for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
 # %% [markdown]
 # <dfn>Vanishing gradients</dfn> are gradients that get smaller from layer to layer on their way back through a net.
 # <dfn>Exploding gradients</dfn> are gradients that get larger from layer to layer on their way back through a net.
-# In these nets, each layer multiplies the size of the gradient by the same factor as the size of the activations.
-# The gradient of a weight is the product of the input of its layer and the gradient that comes back to the output of its layer.
-# With the default weights, the first layers get a large input and a tiny gradient, and the last layers a tiny input and a large gradient.
+# In these nets, each layer multiplies the size of the gradient and the size of the activations by the same factor.
+# The gradient of a weight is the product of its layer's input and the gradient that comes back to the layer's output.
+# With the default weights, the first layers get a large input and a tiny gradient, and the last layers get a tiny input and a large gradient.
 # So the product is about equally small in all layers:
 
 # %%
@@ -529,7 +528,7 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #
 # How large a gain does your activation function need?
 # Here, the weights have standard deviation gain / √n, where n is the fan-in.
-# In a browser, set the gain, the activation function and the depth, and see what happens to the activations and the gradient; the tables contain the same numbers:
+# In a browser, set the gain, the activation function and the depth, and see what happens to the activations and the gradient; the tables below contain the numbers behind the picture.
 #
 # The same numbers in two tables:
 #
@@ -575,7 +574,7 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #
 # These settings are worth trying:
 #
-# - With ReLU, a gain of √2 keeps both sizes, because ReLU loses half of the mean square in each layer; this is Kaiming initialization.
+# - With ReLU, a gain of √2 keeps both sizes, because ReLU removes half of the mean square in each layer; this is Kaiming initialization.
 # - With tanh and a gain of 1, the values shrink in each layer, quickly at first, then more slowly.
 #   A gain of 5/3 (1.67) keeps the activations at 0.65, but the gradient slowly grows, to 5 times its size over 20 layers.
 #   A gain of 2 is misleading: the activations look fine, because tanh never exceeds 1, but the gradient explodes.
@@ -583,12 +582,12 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 #
 # The numbers are those of very wide layers; The code behind the picture computes them.
 #
-# **The first reading ends here.** Read on if you want a report of what was filled, results that you can repeat, or the fix for a problem.
+# **The first reading ends here.** Read on if you want a report of what was filled, the fix for a problem or results that you can repeat.
 
 # %% [markdown]
 # ## In the library
 #
-# You do not have to copy the functions from this page: install the package with `pip install .` in a clone of this site's repository, and import them from `d2lblocks.init`.
+# To use the functions of this page, install the package with `pip install .` in a clone of this site's repository and import them from `d2lblocks.init`.
 #
 # Source of these functions, without docstrings:
 #
@@ -641,8 +640,8 @@ def hardshrink_uniform_(
 
 # %% [markdown]
 # From here on, the page uses these functions instead of its own.
-# They work with any subclass of `nn.Linear` whose weight has a shape, with or without a bias; those that draw random numbers accept a generator.
-# `hardshrink_uniform_` fills one tensor in the same way as `my_init` fills a linear layer.
+# They work with `nn.Linear` and its subclasses (a lazy layer only after its first batch), with or without a bias; those that draw random numbers accept a generator.
+# `hardshrink_uniform_` fills one tensor as `my_init` fills the weight of a linear layer.
 #
 # A parametrization such as `weight_norm` computes the weight from other parameters each time you access it, so values that you fill in would be lost.
 # Therefore the functions reject such a weight:
@@ -658,7 +657,7 @@ except AttributeError as error:
 # ### `init_by_type`
 #
 # `net.apply` does not tell you which layers it reached.
-# `init_by_type` takes one rule per class of layer, fills the parameters that the rules name, and reports on every parameter of the net:
+# `init_by_type` takes one rule per class of layer, fills the parameters that the rules name and reports on every parameter of the net:
 
 # %%
 from d2lblocks import init_by_type
@@ -679,7 +678,7 @@ for name, function in init_by_type(tower, rules).items():
 #> 3.bias zeros_
 
 # %% [markdown]
-# The two parameters of the batch normalization, `1.weight` and `1.bias`, were not filled.
+# The parameters of the batch normalization layer, `1.weight` and `1.bias`, were not filled.
 #
 # A rule can use any function that fills a tensor; set the other arguments of the function with `functools.partial`.
 # The rules work as follows:
@@ -690,7 +689,7 @@ for name, function in init_by_type(tower, rules).items():
 # - If an embedding has a `padding_idx`, that row is set to 0 again afterward.
 # - `skip=("head",)` leaves out the layer `head` and everything inside it.
 #
-# A rule that matches no layer raises an error and leaves the net unchanged:
+# If a rule matches no layer, `init_by_type` raises an error and leaves the net unchanged:
 
 # %%
 zero = {"weight": nn.init.zeros_}
@@ -716,11 +715,11 @@ print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 #> zeros_
 
 # %% [markdown]
-# **Cost.** To undo everything after an error, `init_by_type` copies the values of the net and keeps the copy until it is done.
+# **Cost.** To be able to undo everything after an error, `init_by_type` keeps a copy of the net's values until it is done.
 #
 # Source of <code>init_by_type</code>, without docstrings and helpers:
 #
-# The helpers check the rules, list the parameters to fill, and fill one parameter.
+# The helpers check the rules, list the parameters to fill and fill each of them.
 
 # %%
 from d2lblocks.init import _fill, _plan, _skipped, _text
@@ -772,8 +771,8 @@ def _zero_padding(net: nn.Module, filled: Container[Hashable]) -> None:
 # %% [markdown]
 # ## Reproducibility
 #
-# You set a seed so that you can repeat your results, but after a small change to the net almost all weights are different.
-# Unless you pass a generator, random numbers come from PyTorch's default generator, so the values of a layer depend on everything that was drawn before it.
+# You set a seed so that you can repeat your results, but after a small change to the net, almost all weights are different.
+# Unless you pass a generator, random numbers come from PyTorch's default generator, so the values of a layer depend on everything that was drawn before them.
 # If you add a layer at the front, all layers after it get different values:
 
 # %%
@@ -788,8 +787,8 @@ print(torch.equal(first.weight, again.weight), torch.equal(first.weight, later.w
 
 # %% [markdown]
 # A [`torch.Generator`](https://docs.pytorch.org/docs/stable/generated/torch.Generator.html) of your own produces its own sequence of numbers.
-# Every function of `torch.nn.init` that draws random numbers accepts one, and then leaves the default generator as it was.
-# (`sparse_` is an exception: it still uses the default generator to choose where the zeros go.)
+# Every function of `torch.nn.init` that draws random numbers accepts a generator and then leaves the default one as it was.
+# (`sparse_` still uses the default generator to place its zeros.)
 
 # %%
 def filled(seed):
@@ -818,7 +817,7 @@ print(torch.equal(seeded(0), seeded(0)), torch.equal(seeded(0), seeded(1)))
 # Two other things change the values even with the same seed.
 #
 # The first is the size of the tensor.
-# On the CPU, `normal_` and `torch.randn` use a different algorithm for 16 or more values, so a wider layer does not start with the values of a narrower one:
+# On the CPU, `normal_` and `torch.randn` use a different algorithm for 16 or more values, so a larger tensor does not always start with the values of a smaller one:
 
 # %%
 torch.manual_seed(0)
@@ -854,15 +853,15 @@ else:
 #
 # Skip this on a first reading: it computes the picture of gain, activation and depth.
 #
-# In a very wide layer, each output is a sum of many random terms, so the outputs are close to normally distributed.
-# Instead of drawing random numbers, the code uses 2,000 values `z` and the probability of each, `density`.
+# In a very wide layer, each output is a sum of many random terms, so the outputs are approximately normally distributed.
+# Instead of drawing random numbers, the code uses 2,000 values `z` and the probability of each, `p`.
 # For each layer, `activation(gain * size * z)` gives the outputs, and their root mean square is the next size.
 # The gradient is multiplied by the gain and by the root mean square of the slopes of the activation function.
 
 # %%
 z = torch.linspace(-8, 8, 2000, dtype=torch.float64)
-density = torch.exp(-z.square() / 2)
-density /= density.sum()
+p = torch.exp(-z.square() / 2)
+p /= p.sum()
 
 
 def wide_scales(activation, gain, depth):
@@ -872,10 +871,8 @@ def wide_scales(activation, gain, depth):
         H = (gain * sizes[-1] * z).requires_grad_()
         A = activation(H)
         (slope,) = torch.autograd.grad(A.sum(), H)
-        sizes.append((density @ A.detach().square()).sqrt().item())
-        gradients.append(
-            gradients[-1] * gain * (density @ slope.square()).sqrt().item()
-        )
+        sizes.append((p @ A.detach().square()).sqrt().item())
+        gradients.append(gradients[-1] * gain * (p @ slope.square()).sqrt().item())
     return sizes, gradients
 
 
@@ -924,7 +921,7 @@ for at, kind in enumerate(("sizes", "gradients")):
 #> ReLU 2.0 gradients 1.4e+00 2.0e+00 5.7e+00 3.2e+01 1.0e+03 3.4e+07
 
 # %% [markdown]
-# A net of width 256 stays within 30% of these numbers:
+# With ReLU and gain 1, a net of width 256 stays within 30% of these numbers for 20 layers:
 
 # %%
 measured = scales(nn.init.xavier_normal_)
@@ -962,10 +959,10 @@ for name, parameter in net.named_parameters():
 
 # %% [markdown]
 # Of the three linear layers, only `0` was filled; `1` and `2.out_proj` have their default values.
-# `in_proj_weight` belongs to the attention itself, not to a linear layer.
+# `in_proj_weight` belongs to `nn.MultiheadAttention` itself, not to a linear layer.
 #
 # Fix: check with `isinstance`, and call `apply` after the first batch.
-# For the parameter of the attention, use a rule:
+# For `in_proj_weight`, use a rule:
 
 # %%
 net.apply(init_42)
@@ -994,7 +991,7 @@ except ValueError as error:
 
 # %% [markdown]
 # Fix: do a dry run first, that is, send one batch through the net.
-# `apply_init` does this, and then calls `net.apply(init)`:
+# `apply_init` does this and then calls `net.apply(init)`:
 
 # %%
 from d2lblocks import apply_init
@@ -1004,13 +1001,13 @@ print(apply_init(nn.LazyLinear(1), torch.rand(1, 2), init=init_42).weight)
 #> tensor([[42., 42.]], requires_grad=True)
 
 # %% [markdown]
-# To notice it next time: before you initialize, check that `uninitialized_names(net)`, a function of the package, returns an empty list.
+# To notice it next time: before you initialize, check that the package's `uninitialized_names(net)` returns an empty list.
 
 # %% [markdown]
 # ### `Fan in and fan out can not be computed`
 #
 # You initialize all parameters in a loop.
-# The function needs fan-in and fan-out, but a bias has one dimension and therefore neither of them:
+# `xavier_uniform_` needs fan-in and fan-out, but a bias, with its one dimension, has neither:
 
 # %%
 try:
@@ -1033,7 +1030,7 @@ for parameter in nn.Linear(4, 8).parameters():
 # %% [markdown]
 # ### `'NoneType' object has no attribute 'zero_'`
 #
-# You fill the bias of a layer that you built without one.
+# You try to fill the bias of a layer that you built without one.
 # A layer built with `bias=False` still has the attribute `bias`, but its value is `None`:
 
 # %%
@@ -1044,7 +1041,7 @@ except AttributeError as error:
 #> AttributeError: 'NoneType' object has no attribute 'zero_'
 
 # %% [markdown]
-# Fix: check before you fill it.
+# Fix: check that the layer has a bias before you fill it.
 
 # %%
 layer = nn.Linear(4, 8, bias=False)
@@ -1055,7 +1052,7 @@ if layer.bias is not None:
 # ### `Unsupported nonlinearity gelu`
 #
 # You ask for the gain of an activation function that PyTorch does not know.
-# Of the common activation functions, `calculate_gain` and `kaiming_*` know only sigmoid, tanh, ReLU, leaky ReLU and SELU:
+# Of the common activation functions, `calculate_gain` and the `kaiming_*` functions know only sigmoid, tanh, ReLU, leaky ReLU and SELU:
 
 # %%
 try:
@@ -1066,7 +1063,7 @@ except ValueError as error:
 
 # %% [markdown]
 # Fix: for a shallow net, use the gain of ReLU.
-# For a deep one, compute the gain yourself and draw with standard deviation `gain / √fan_in`.
+# For a deep one, compute the gain yourself and draw the weights with standard deviation `gain / √fan_in`.
 
 # %%
 print(nn.init.kaiming_normal_(torch.empty(8, 8), nonlinearity="relu").shape)
@@ -1076,7 +1073,7 @@ print(nn.init.kaiming_normal_(torch.empty(8, 8), nonlinearity="relu").shape)
 # ### The hidden neurons stay equal: constant weights
 #
 # Your net learns, but no better than with a single hidden neuron.
-# A hidden layer and the layer after it were filled with constants, including the biases, so all hidden neurons get the same gradient (see Why weights must not all be equal):
+# A hidden layer and the layer after it were filled with constants, including the biases, so all hidden neurons get the same gradient (the reason):
 
 # %%
 hidden, out = nn.Linear(4, 3), nn.Linear(3, 1)
@@ -1101,7 +1098,7 @@ print(bool((hidden.weight.grad == hidden.weight.grad[0]).all()))
 # ### All layers start with the same weights: a seed set too often
 #
 # You set the seed inside the function that fills a layer.
-# Then the generator starts over for each layer, and layers of the same shape get the same values:
+# The generator then starts over for each layer, and layers of the same shape get the same values:
 
 # %%
 def init_seeded(module):
@@ -1131,11 +1128,11 @@ print(torch.equal(net[0].weight, net[1].weight))
 # ### The weights are much too large or too small: variance and standard deviation
 #
 # You took a number such as 0.01 from a paper or from other code.
-# The source meant it as a variance and you passed it as a standard deviation, or the other way around.
+# The source meant it as a variance, but you passed it as a standard deviation, or the other way around.
 #
 # Fix: pass the standard deviation, as explained in Standard deviation, not variance.
 #
-# To notice it next time: measure the standard deviation of a layer that you have filled.
+# To notice it next time: measure the standard deviation of a weight that you have filled.
 
 # %%
 print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
@@ -1207,8 +1204,8 @@ print((nn.init.sparse_(torch.empty(10, 3), sparsity=0.8) == 0).sum(dim=0))
 # %% [markdown]
 # ### Exercise 2
 #
-# Your net uses GELU, and `calculate_gain` does not know it.
-# Compute the gain, and check how well it keeps the size of the activations through 20 layers.
+# Your net uses GELU, which `calculate_gain` does not know.
+# Compute the gain and check how well it keeps the size of the activations through 20 layers.
 
 # %% [markdown]
 # #### Solution
@@ -1254,22 +1251,22 @@ for each in (gain(nn.functional.gelu), 2**0.5, 1.0):
 
 # %% [markdown]
 # With the gain of GELU, the activations grow to three times their size over 20 layers.
-# With the gain of ReLU they shrink to 7%, and with a gain of 1 they vanish.
+# With the gain of ReLU, they shrink to 7%, and with a gain of 1 they vanish.
 # Even the gain of GELU does not keep the size exactly: GELU(2x) is not 2 · GELU(x), so the right gain depends on the size of the values, and ours is right for size 1.
 
 # %% [markdown]
 # ### Exercise 3
 #
 # A residual block computes `X + f(X)`.
-# Initialize the last layer of f so that a net of ten blocks starts as the identity, and show that the net still learns.
+# Initialize the last layer of `f` so that a net of ten blocks starts as the identity, and show that the net can still learn: not all of its gradients are 0.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# If the last layer of f has a weight and a bias of 0, its output is 0 and the block passes X on unchanged.
+# If the last layer of `f` has a weight and a bias of 0, its output is 0, and the block passes `X` on unchanged.
 # The gradient of that layer's weight is not 0: it is the product of the layer's input and the gradient from the later blocks, which the sum `X + f(X)` passes back unchanged.
-# After the first step that layer is no longer 0, and then the gradient of the other layer of f is not 0 either.
+# After the first step, that layer is no longer 0, and then the gradient of the other layer of `f` is not 0 either.
 
 # %%
 class Residual(nn.Module):
@@ -1294,14 +1291,14 @@ print(bool(net[0].f[2].weight.grad.any()), bool(net[0].f[0].weight.grad.any()))
 #> True False
 
 # %% [markdown]
-# If both layers of f started at 0, the gradients of both weights would be 0, and the weights would never change.
+# If both layers of `f` started at 0, the gradients of both weights would be 0, and the weights would never change.
 
 # %% [markdown]
 # ### Exercise 4
 #
 # Initialize a transformer the way [GPT-2](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf) does.
 # Draw the weights of all linear layers from N(0, 0.02²) and set their biases to 0.
-# Each block has two residual branches, as in exercise 3.
+# Each block has two residual branches, each like `f` in exercise 3.
 # For the last layer of each branch, divide the standard deviation by √N, where N is the number of branches in the net.
 # Do this for blocks of `nn.TransformerEncoderLayer`, and make sure that no parameter was missed.
 
@@ -1396,7 +1393,7 @@ print(torch.equal(short["out"].weight, long["out"].weight))
 # | to fill a whole net with a function | `net.apply(f)`, where `f` checks `isinstance(module, nn.Linear)` |
 # | to know what was filled | `init_by_type(net, {nn.Linear: {"weight": nn.init.xavier_uniform_}})` |
 # | a scale for ReLU | `nn.init.kaiming_normal_(weight)` |
-# | a scale for tanh or attention | `nn.init.xavier_uniform_(weight)`; PyTorch's gain for tanh is 5/3 |
+# | a scale for tanh or attention | `nn.init.xavier_uniform_(weight)`; for tanh, PyTorch suggests `gain=5 / 3` |
 # | the right fan for a weight of shape `(in, out)` | `mode="fan_out"` |
 # | to set your own values | `with torch.no_grad(): weight.copy_(...)` |
 # | biases, or the end of a residual branch, at 0 | `nn.init.zeros_` |
@@ -1404,6 +1401,6 @@ print(torch.equal(short["out"].weight, long["out"].weight))
 # | the same values again | `torch.manual_seed`, or `generator=` |
 # | to fill a lazy net | a dry run first: `apply_init(net, X, init=f)` |
 #
-# The functions of this page are in `d2lblocks.init`.
+# The functions of this page are in `d2lblocks.init`, those for lazy nets in `d2lblocks.lazy`.
 #
 # Next: Lazy initialization, to leave input sizes to the first batch; or File I/O, to save what a net has learned.

@@ -6,12 +6,12 @@
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # Your net needs an operation that PyTorch does not have as a layer.
-# You write a class of six lines, and it trains.
+# You write a class with six lines in its body, and it trains.
 # Then you load weights that were saved from an `nn.Linear`, or you move the net to a GPU, and your layer fails or silently gives wrong results.
 #
-# - **What you will be able to do:** write a layer that you can train, save, load, move, compile and copy like the layers of PyTorch, and say what each of its lines is for.
+# - **What you will be able to do:** write a layer that you can train, save, load, move, compile and copy like PyTorch's own layers, and say what each of its lines is for.
 # - **What you need:** Layers and modules and Parameters, each up to the line "The first reading ends here"; for the section on lazy layers, Lazy initialization up to the same line; and the package: run `pip install .` in a clone of this site's repository.
-# - **How long it takes:** about 20 minutes up to A lazy layer of your own, which is enough to write layers of your own; about 60 minutes with everything and the exercises.
+# - **How long it takes:** about 20 minutes up to A lazy layer of your own, and this part is enough to write layers of your own; about 60 minutes with the rest and the exercises.
 
 # %%
 import torch
@@ -27,7 +27,7 @@ X = torch.rand(2, 5)
 # You want to subtract the mean from the output of a layer.
 # PyTorch has no layer for that, so you write a custom layer.
 # A <dfn>custom layer</dfn> is a subclass of `nn.Module` that you write yourself and then use like any layer of PyTorch.
-# Its method `forward` computes the output from the input:
+# Its `forward` method computes the output from the input:
 
 # %%
 class CenteredLayer(nn.Module):
@@ -50,7 +50,7 @@ print(bool(net(X).mean().abs() < 1e-6))
 
 # %% [markdown]
 # **Watch out.** `X.mean()` is the mean over the whole batch, so the result for one example depends on the other examples in its batch.
-# Here the first example gets one result as part of the batch and a different one alone:
+# Here the first example gets one result in the batch and another on its own:
 
 # %%
 center = CenteredLayer()
@@ -59,7 +59,7 @@ print(torch.equal(center(X)[:1], center(X[:1])))
 
 # %% [markdown]
 # You rarely want a prediction that changes with the rest of the batch.
-# Take the mean over the last dimension instead, so that each example is centered separately:
+# In `forward`, return `X - X.mean(dim=-1, keepdim=True)` instead, so that each example is centered separately:
 
 # %%
 in_batch = X - X.mean(dim=-1, keepdim=True)
@@ -68,9 +68,9 @@ print(torch.equal(in_batch[:1], alone))
 #> True
 
 # %% [markdown]
-# With `keepdim=True`, the means of the batch have the shape `(2, 1)`, one for each row, and are subtracted by broadcasting.
+# With `keepdim=True`, the means, one for each row, have the shape `(2, 1)` and are subtracted by broadcasting.
 # <dfn>Broadcasting</dfn> lets an elementwise operation combine tensors of different shapes: their dimensions are aligned from the last one, and a tensor is treated as if it were repeated along each dimension that has size 1 or is missing.
-# So the mean of a row is subtracted from all five numbers of that row.
+# So the mean of each row is subtracted from all five numbers of that row.
 
 # %% [markdown]
 # ## A layer with parameters
@@ -95,7 +95,7 @@ print(layer(X).shape)
 
 # %% [markdown]
 # An `nn.Parameter` that you assign to an attribute is registered with the module: `layer.parameters()` contains it, so an optimizer can update it.
-# Autograd computes its gradient without any code of yours:
+# Autograd computes its gradient for you:
 
 # %%
 layer(X).sum().backward()
@@ -107,9 +107,9 @@ print(layer.bias.detach())
 
 # %% [markdown]
 # Both rows of the batch add 1 to the gradient of each bias, so the gradient is 2.
-# A step with the learning rate 0.1 then changes the bias by -0.2.
+# A step with a learning rate of 0.1 then changes each bias by -0.2.
 #
-# This layer trains, but it cannot do everything that a layer of PyTorch can.
+# This layer trains, but it cannot do everything that PyTorch's own layers can.
 # The next sections add the rest in small steps.
 
 # %% [markdown]
@@ -117,9 +117,9 @@ print(layer.bias.detach())
 #
 # You want your layer to load weights that were saved from an `nn.Linear`.
 # That works only if the shapes are equal.
-# The weight of PyTorch's linear layers and convolutions has the output size first (transposed convolutions are the exception).
+# The weights of PyTorch's linear layers and convolutions have the output size first (transposed convolutions are the exception).
 # Use the shape `(out_features, in_features)` as well.
-# Your layer then loads what an `nn.Linear` has saved, and the functions of `nn.init` compute the right fan-in.
+# Your layer then loads the weights of an `nn.Linear`, and the functions of `nn.init` read its number of inputs (the fan-in) correctly.
 
 # %%
 class MyLinear(nn.Module):
@@ -140,14 +140,14 @@ print(torch.allclose(mine(X), theirs(X)))
 # %% [markdown]
 # ### Initial values: `reset_parameters`
 #
-# `torch.randn` draws weights of the same spread for every layer, so the outputs get larger as the number of inputs grows.
-# The next version draws its weights from a range that is smaller if there are more inputs, as `nn.Linear` does.
+# `torch.randn` draws weights with the same spread for every layer, so the outputs get larger as the number of inputs grows.
+# Like `nn.Linear`, the next version draws its weights from a range that shrinks as the number of inputs grows.
 #
 # The code for the initial values goes into a method named `reset_parameters`, which the constructor calls.
 # Users of the layer can then call that method to draw the values again.
-# They need it after building the layer on the meta device, where tensors have no memory: `to_empty` gives the layer memory with arbitrary values, and `reset_parameters` fills this memory.
+# They need this after building the layer on the meta device, where tensors have no memory: `to_empty` gives the layer memory with arbitrary values, and `reset_parameters` fills this memory.
 #
-# The constructor also takes `device` and `dtype` and passes them on to every tensor that it creates:
+# So that users can build the layer on any device and in any precision, the constructor also takes `device` and `dtype` and passes them to every tensor that it creates:
 
 # %%
 class MyLinear(nn.Module):
@@ -178,14 +178,14 @@ print(torch.equal(empty.weight, MyLinear(5, 3).weight))
 #> True
 
 # %% [markdown]
-# The first line of output shows that the layer was made with the dtype that you asked for.
+# The first line of output shows that the weight has the dtype that you asked for.
 # The second shows that `reset_parameters` filled the new memory with the same values that a new layer gets with the same seed.
 
 # %% [markdown]
 # ### An optional bias
 #
 # `nn.Linear(5, 3, bias=False)` has no bias, and your layer should offer the same choice.
-# Do not leave the attribute out: register it as `None`.
+# Do not leave the attribute out: register it as `None`, as this small layer does.
 # The name then exists without a tensor: `layer.bias` is `None`, and `state_dict` has no entry for it.
 
 # %%
@@ -206,16 +206,16 @@ print(shift.bias, list(shift.state_dict()), torch.equal(shift(X), X))
 #> None [] True
 
 # %% [markdown]
-# Every method that uses the bias first checks whether it is `None`.
+# Every method that uses the bias must first check whether it is `None`.
 #
-# Because the name is registered, you cannot assign a plain tensor to it later by accident: PyTorch rejects it, as it does for every parameter.
+# Because the name is registered, you cannot assign a plain tensor to it later by accident: PyTorch rejects the assignment, as it does for every parameter.
 
 # %% [markdown]
 # ### What `print` shows: `extra_repr`
 #
-# `print(net)` shows each layer with the name of its class and a pair of parentheses.
+# `print(net)` shows the class of each layer, followed by a pair of parentheses.
 # `extra_repr` returns the text between the parentheses.
-# By convention that text lists the arguments of the constructor:
+# By convention, that text lists the arguments of the constructor, as in this class:
 
 # %%
 class Named(nn.Module):
@@ -248,15 +248,15 @@ for shape in [(5,), (0, 5), (2, 5), (2, 7, 5)]:
 #> (2, 7, 5) (2, 7, 3)
 
 # %% [markdown]
-# All these shapes work as long as you do not write the batch size into `forward`.
+# All these shapes work as long as you do not hard-code the batch size in `forward`.
 
 # %% [markdown]
 # ### Autocast
 #
 # <dfn>Mixed precision</dfn> means computing with 16-bit numbers where they are accurate enough and with 32-bit numbers elsewhere, which saves time and memory.
-# In PyTorch you turn it on with [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html).
+# In PyTorch, you turn it on with [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html).
 # <dfn>Autocast</dfn> is PyTorch's tool for mixed precision: it chooses a dtype for each operation.
-# Matrix products run in a 16-bit dtype, losses in `float32` and most other operations in the dtype of their inputs.
+# Matrix products run in a 16-bit dtype and losses in `float32`; most other operations run in the dtype of their inputs.
 #
 # The layer as written so far does not keep the 16-bit dtype.
 # Its matrix product gives `bfloat16`, a 16-bit dtype, but its bias is `float32`, and the sum of the two is `float32` again:
@@ -285,10 +285,10 @@ print(torch.allclose(F.linear(X, layer.weight, layer.bias), layer(X)))
 # ### Hooks
 #
 # A <dfn>hook</dfn> is a function that you register on a module; PyTorch runs it when the module is called, before or after `forward`, or during the backward pass.
-# Lazy layers rely on hooks, and so do several other parts of PyTorch, such as `fully_shard`, which splits a net over several GPUs.
+# Lazy layers rely on hooks, and so do several other parts of PyTorch, such as `fully_shard`, which splits a net across several GPUs.
 #
-# If your layer contains another layer, call that layer as `self.linear(X)`, and never as `self.linear.forward(X)`, because only a call runs its hooks.
-# In this snippet, the inner layer is an `nn.LazyLinear`, which learns its input size in a hook:
+# If your layer contains another layer, call that layer as `self.linear(X)` and never as `self.linear.forward(X)`, because only calling the layer itself runs its hooks.
+# In this snippet, the inner layer is an `nn.LazyLinear`, which reads its input size in a hook:
 
 # %%
 class Calls(nn.Module):
@@ -375,7 +375,8 @@ class MyLinear(nn.Module):
         )
 
 # %% [markdown]
-# With the same seed, `MyLinear` and `nn.Linear` have equal weights, and their outputs are equal to the last bit:
+# With the same seed, `MyLinear` and `nn.Linear` have equal weights, and their outputs are identical to the last bit.
+# So is the output of `F.linear`, which `MyLinear` calls:
 
 # %%
 from d2lblocks import CenteredLayer, MyLinear
@@ -405,10 +406,10 @@ print(net(X).shape)
 # %% [markdown]
 # ### Check the gradients: `gradcheck`
 #
-# Skip this on a first reading: autograd computes correct gradients for a layer that is made of PyTorch's operations, so you need this check only when you are in doubt or write your own backward pass.
+# Skip this on a first reading: autograd computes correct gradients for a layer that is made of PyTorch's operations, so you need this check only if you are in doubt or write your own backward pass.
 #
 # [`torch.autograd.gradcheck`](https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html) compares the gradients with slopes that it measures: it changes an input by a small step h and computes (f(x + h) - f(x - h)) / (2h).
-# It needs `float64`, because slopes measured in `float32` are too inaccurate.
+# It needs `float64` because slopes measured in `float32` are too inaccurate.
 # `gradcheck` expects a function of tensors, so the snippet uses `functional_call`, which runs a module with the parameters that you pass:
 
 # %%
@@ -431,10 +432,12 @@ print(gradcheck(output, (X64, *exact.parameters())))
 # ## Parameter, buffer, attribute
 #
 # Your layer holds a table of constants.
-# Should an optimizer change it? Should a saved file contain it? Should it move to the GPU with the net?
-# That depends on how you store it.
+# Should an optimizer change it?
+# Should a saved file contain it?
+# Should it move to the GPU with the net?
+# The answers depend on how you store it.
 #
-# A <dfn>buffer</dfn> is a tensor that is registered with a module and moves with it, but is not trained.
+# A <dfn>buffer</dfn> is a tensor that is registered in a module and moves with it, but is not trained.
 # A <dfn>persistent buffer</dfn> is a buffer that `state_dict` contains, so it is saved with the module; buffers are persistent by default.
 # A <dfn>non-persistent buffer</dfn>, made with `persistent=False`, moves with the module but is not saved.
 # This class has one tensor of each kind:
@@ -463,7 +466,7 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 
 # %% [markdown]
 # "Moved" shows the effect of `kinds.double()`, which casts a module to `float64`.
-# It changed the parameter and both buffers, but not the plain tensor; a move to another device does the same.
+# The cast changed the parameter and both buffers, but not the plain tensor; a move to another device treats them the same way.
 # Use each kind for a different purpose:
 #
 # | Kind | Trained | Saved | Moved and cast | Use it for |
@@ -482,8 +485,8 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 # %% [markdown]
 # ### Lists and dictionaries of parameters and layers
 #
-# You want several layers under one name.
-# A Python list does not register its contents: the module does not see the parameters and layers in it.
+# You want several layers or parameters under one name.
+# A Python list does not register its contents: the module does not see the parameters or layers in it.
 # Use PyTorch's own containers: `nn.ParameterList` and `nn.ParameterDict` register parameters, and `nn.ModuleList` and `nn.ModuleDict` register modules.
 
 # %%
@@ -519,10 +522,10 @@ print(experts(X, "small").shape)
 # %% [markdown]
 # ## A lazy layer of your own
 #
-# You want users of your layer to leave out the input size, as they can with PyTorch's lazy layers.
+# You want to let users of your layer leave out the input size, as they can with PyTorch's lazy layers.
 # `LazyModuleMixin` provides the hook that runs before the first call.
-# You write two things: which parameters have no shape yet, and a method `initialize_parameters` that gives them their shapes.
-# In this method, `has_uninitialized_params()` tells whether a shape is still missing, and `materialize(shape)` gives a parameter its shape and memory, but no values:
+# You supply two things: parameters that have no shape yet and a method `initialize_parameters` that gives them their shapes.
+# In this method, `has_uninitialized_params()` tells you whether a shape is still missing, and `materialize(shape)` gives a parameter its shape and memory, but no values:
 
 # %%
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -551,8 +554,8 @@ print(scale(X).shape, scale.scale.shape)
 
 # %% [markdown]
 # The parameter has no shape at first.
-# The first batch has five columns, so the parameter then has five values.
-# If the layer already has values that were loaded from a file, the `if` leaves them as they are.
+# The last dimension of the first batch has size 5, so the parameter then has five values.
+# If the layer already has values that were loaded from a file, the `if` leaves them unchanged.
 #
 # `MyLazyLinear` in `d2lblocks.layers` does the same for a weight and a bias.
 # It also sets `cls_to_become`, the class that the layer has after the first batch.
@@ -613,7 +616,7 @@ print(lazy)
 #> MyLinear(in_features=5, out_features=3, bias=True)
 
 # %% [markdown]
-# After the first batch the layer is a `MyLinear`.
+# After the first batch, the layer is a `MyLinear`.
 #
 # **Watch out.** Someone may call `reset_parameters` on every layer of a net before the first batch.
 # At that time, the parameters of a lazy layer have no memory to fill.
@@ -622,11 +625,11 @@ print(lazy)
 # %% [markdown]
 # ## Compile and export
 #
-# You want your layer to run faster, or to run in a program that does not have your Python class.
-# To <dfn>compile</dfn> a module means to record its `forward` as a graph of operations and to turn this graph into faster code, as [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) does.
+# You want your layer to run faster or to run in a program that does not have your Python class.
+# To <dfn>compile</dfn> a module means to record its `forward` as a graph of operations and turn this graph into faster code, as [`torch.compile`](https://docs.pytorch.org/docs/stable/generated/torch.compile.html) does.
 #
-# A layer runs fastest if `torch.compile` can record it as a single graph.
-# With `fullgraph=True`, you get an error if it cannot.
+# A layer usually runs fastest if `torch.compile` can record it as a single graph.
+# With `fullgraph=True`, you get an error if this is not possible.
 # The part of `torch.compile` that turns the graph into code is called the backend.
 # The backend `"eager"` runs the graph as it is, so it lets you check a layer on a machine without a C++ compiler:
 
@@ -637,7 +640,7 @@ print(torch.equal(compiled(X), mine(X)))
 
 # %% [markdown]
 # To <dfn>export</dfn> a module means to record its `forward` as a program that runs without your Python code, as [`torch.export`](https://docs.pytorch.org/docs/stable/export.html) does.
-# The exported program accepts only inputs of the shape that you give as an example.
+# The exported program accepts only inputs with the same shape as the example input.
 # For other batch sizes, declare the batch dimension as dynamic:
 
 # %%
@@ -649,8 +652,8 @@ print(program.module()(torch.rand(7, 5)).shape)
 # %% [markdown]
 # The program was exported with 2 rows and runs with 7.
 #
-# Both `torch.export` and `fullgraph=True` fail if Python has to know the value of a tensor to decide what to do next, because they record with fake tensors.
-# A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` and `torch.export` use fake tensors to record a net without computing it.
+# A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` and `torch.export` use fake tensors to record a net without computing any values.
+# So `torch.export` and `fullgraph=True` fail if Python needs the value of a tensor to decide what to do next.
 # For example, the loop of `FixedHiddenMLP` checks after every pass whether the sum is small enough:
 
 # %%
@@ -666,9 +669,9 @@ except Exception as error:
 # %% [markdown]
 # Without `fullgraph=True`, `torch.compile` accepts this layer, but the result has graph breaks, which make it slower.
 # A <dfn>graph break</dfn> is a place where `torch.compile` ends one graph, lets Python run the code that it cannot record, and begins another graph.
-# An `if` on a tensor's value, `print` of a tensor and `.tolist()` of floating-point numbers also cause graph breaks.
+# Branching on a tensor's value, printing a tensor and calling `.tolist()` on a floating-point tensor also cause graph breaks.
 # Code that depends only on *shapes* causes none.
-# You can often replace such a loop with arithmetic, as exercise 5 of the first topic does.
+# You can often replace a loop such as that of `FixedHiddenMLP` with arithmetic, as exercise 5 of Layers and modules does.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -677,8 +680,8 @@ except Exception as error:
 # ### Gradients are None: `.data` in `forward`
 #
 # The net trains, but one of its layers never changes, and the gradient of that layer's weight is `None`.
-# Its `forward` uses `.data`, which gives the values of a tensor without autograd.
-# If the layer is alone, `backward` raises an error:
+# The layer's `forward` uses `.data`, which gives the values of a tensor without autograd.
+# If this is the only layer, `backward` raises an error:
 
 # %%
 class Detached(nn.Module):
@@ -697,7 +700,7 @@ except RuntimeError as error:
 #> RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn
 
 # %% [markdown]
-# In a net with other layers there is no error, and the layer never learns:
+# In a net with other layers, there is no error, and the layer never learns:
 
 # %%
 net = nn.Sequential(nn.Linear(5, 5), Detached(), nn.Linear(5, 1))
@@ -722,7 +725,7 @@ print([name for name, parameter in net.named_parameters() if parameter.grad is N
 #> []
 
 # %% [markdown]
-# To notice it next time: after `backward`, check that every parameter has a gradient; this finds the mistake in any layer.
+# To notice it next time: after `backward`, check that every parameter has a gradient.
 
 # %% [markdown]
 # ### Parameters in a Python list
@@ -776,8 +779,8 @@ print(
 # %% [markdown]
 # The same happens to the result of an operation, such as `2 * w`: it becomes a new parameter, and `w` gets no gradient through it.
 #
-# PyTorch has no list of buffers.
-# Fix: use one buffer that has one more dimension, or, if the shapes differ, register a buffer for each constant.
+# PyTorch has no list type for buffers.
+# Fix: stack the constants into one buffer or, if the shapes differ, register a buffer for each constant.
 
 # %%
 class Constants(nn.Module):
@@ -797,13 +800,13 @@ print(
 #> ['pair', 'constant0', 'constant1'] []
 
 # %% [markdown]
-# To notice it next time: look for names in `named_parameters()` that should not be trained.
+# To notice it next time: look in `named_parameters()` for tensors that should not be trained.
 
 # %% [markdown]
 # ### `nn.Parameter(t) * 0.01` is not a parameter
 #
-# You scale a parameter in the line that creates it, and then it is missing from `parameters()`.
-# An operation on a parameter returns a plain tensor, and so does `.to(dtype)` when it has to convert:
+# You scale a parameter on the line that creates it, and then the parameter is missing from `parameters()`.
+# An operation on a parameter returns a plain tensor, and so does `.to(dtype)` if it has to convert:
 
 # %%
 class Scaled(nn.Module):
@@ -831,7 +834,7 @@ print([name for name, _ in ScaledFirst().named_parameters()])
 #> ['weight', 'other']
 
 # %% [markdown]
-# If you give such a tensor to an optimizer, it raises `can't optimize a non-leaf Tensor`.
+# If you give such a tensor to an optimizer, the optimizer raises `can't optimize a non-leaf Tensor`.
 
 # %% [markdown]
 # ### The loss is `nan` from the first step: a weight that was never filled
@@ -839,7 +842,7 @@ print([name for name, _ in ScaledFirst().named_parameters()])
 # The loss is `nan` or huge from the first step, but perhaps not on every run.
 # `torch.empty(2, 3)` and the older `torch.Tensor(2, 3)` reserve memory and leave in it whatever was there: sometimes zeros, sometimes huge numbers or `nan`.
 #
-# To find a parameter that was never filled, build the net under `torch.use_deterministic_algorithms(True)`, which makes PyTorch fill fresh memory with `nan`:
+# To find a parameter that was never filled, call `torch.use_deterministic_algorithms(True)` before you build the net; PyTorch then fills new memory with `nan`:
 
 # %%
 class Unfilled(nn.Module):
@@ -878,7 +881,7 @@ print(bool(Filled()(X).isfinite().all()))
 # %% [markdown]
 # ### The constant is not cast or moved: a plain tensor attribute
 #
-# After you cast or move the net, a layer complains about two dtypes or two devices.
+# After you cast or move the net, a layer raises an error about two dtypes or two devices.
 # The layer keeps a constant as a plain attribute, which is not cast, moved or saved with it:
 
 # %%
@@ -921,9 +924,9 @@ print(Buffered().double()(X.double()).dtype)
 # %% [markdown]
 # ### The positions are wrong in 16 bits: a rounded buffer
 #
-# A model that works in `float32` gives bad results after `net.bfloat16()`, even if you cast it back.
+# A model that works in `float32` gives bad results after `net.bfloat16()`, even if you cast it back afterward.
 # Casting the net silently rounds its floating-point buffers too, and this cannot be undone.
-# Models that encode the positions of words often keep a table of frequencies f, and compute cos(p * f) for each position p.
+# Models that encode the positions of words often keep a table of frequencies f and compute cos(p * f) for each position p.
 # For position 2000, an error of 0.0002 in f is an error of 0.4 in p * f, so the cosine is wrong:
 
 # %%
@@ -947,7 +950,8 @@ print(bool((rounded.float()(2048) - exact).abs().max() > 0.3))
 #> True
 
 # %% [markdown]
-# Fix: keep the buffer in an integer dtype, because casting a net does not change integer buffers, and compute the frequencies from it in `float32` inside `forward`.
+# Fix: keep integers in the buffer and compute the frequencies from them in `float32` inside `forward`.
+# Casting a net does not change integer buffers.
 
 # %%
 class Exact(nn.Module):
@@ -972,7 +976,7 @@ print(torch.equal(Exact().bfloat16()(2048), exact))
 # ### `Index put requires the source and destination dtypes match`
 #
 # Your layer works until you turn on autocast.
-# Under autocast the output of a linear layer is 16-bit, but `torch.zeros` still creates a `float32` tensor.
+# Under autocast, the output of a linear layer is 16-bit, but `torch.zeros` still creates a `float32` tensor.
 # An assignment such as `Y[mask] = H` needs the same dtype on both sides:
 
 # %%
@@ -1059,7 +1063,7 @@ print(Ordered()(X).shape)
 # %% [markdown]
 # ### `Trying to backward through the graph a second time`: a state that is kept
 #
-# The first training step works, and the second raises an error.
+# The first training step works, but the second raises an error.
 # `backward` frees the graph that it has gone through.
 # A module that keeps its output for the next call also keeps the graph of that output, so the second `backward` reaches a graph that has been freed:
 
@@ -1084,7 +1088,7 @@ except RuntimeError as error:
 #> RuntimeError: Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.
 
 # %% [markdown]
-# `retain_graph=True` does not help.
+# `retain_graph=True` is not a fix.
 # The graph then grows with every step, and so do the time and the memory.
 # Once the optimizer has changed the weights, `backward` may also raise `modified by an inplace operation`.
 #
@@ -1113,8 +1117,8 @@ print(cell.state.requires_grad)
 # ### `Inference tensors cannot be saved for backward`
 #
 # You evaluate the net once, and then training fails.
-# For the backward pass, autograd cannot save a tensor that was created under `torch.inference_mode()`.
-# If a module creates a buffer at its first call, and that call is an evaluation, the module keeps such a tensor:
+# Autograd cannot save a tensor created under `torch.inference_mode()` for the backward pass.
+# If a module creates a buffer on its first call, and that call is an evaluation, the module keeps such a tensor:
 
 # %%
 class MadeLate(nn.Module):
@@ -1172,16 +1176,16 @@ except RuntimeError as error:
 
 # %% [markdown]
 # Fix: build the net outside `torch.inference_mode()`, and use that mode only for predictions.
-# To notice it next time: `tensor.is_inference()` tells you whether a tensor has this problem.
+# To notice it next time: check that `is_inference()` is `False` for every tensor that the module keeps.
 
 # %% [markdown]
 # ### `torch._dynamo hit config.recompile_limit`: a counter that is an `int`
 #
-# A compiled module is slow, and PyTorch warns that it hit a limit.
+# A compiled module is slow, and PyTorch warns about a recompile limit.
 # `torch.compile` treats the Python numbers of a module as constants of the graph.
-# If such a number changes at each call, each call compiles the module again.
-# After eight compilations PyTorch warns, and from then on it runs the module without compiling it.
-# This backend counts the compilations; the ninth call would give the warning:
+# If such a number changes with each call, each call compiles the module again.
+# After eight compilations, PyTorch warns, and from then on it runs the module without compiling it.
+# The backend in this snippet counts the compilations; a ninth call would give the warning:
 
 # %%
 graphs = []
@@ -1260,7 +1264,7 @@ print(nn.Buffer(torch.tensor([0, 1])))
 # ### Exercise 1
 #
 # Write a layer that takes x and computes the quadratic forms y_k = Σ_i Σ_j W_kij x_i x_j, for k from 1 to `out_features`.
-# What shape do its weights have, and which layer of PyTorch computes the same?
+# What shape do its weights have, and which layer of PyTorch computes the same forms?
 
 # %% [markdown]
 # #### Solution
@@ -1269,9 +1273,9 @@ print(nn.Buffer(torch.tensor([0, 1])))
 # W has one square matrix for each output, so its shape is `(out_features, in_features, in_features)`.
 # In the formula for `einsum`, `...` stands for all leading dimensions, so the layer accepts any batch shape.
 # Each output is a sum of n² products, where n is `in_features`.
-# For inputs of mean 0 and variance 1, the variance of this sum is about n² times the variance of one weight.
+# For inputs with mean 0 and variance 1, the variance of this sum is about n² times the variance of one weight.
 # So weights with a standard deviation of 1/n keep the scale of the values.
-# `nn.Bilinear` takes two inputs, and computes the same if you pass the same tensor twice.
+# `nn.Bilinear` takes two inputs and computes the same forms if you pass the same tensor twice.
 
 # %%
 class QuadraticForm(nn.Module):
@@ -1306,17 +1310,17 @@ print(torch.allclose(bilinear(X, X), quadratic(X)))
 # %% [markdown]
 # ### Exercise 2
 #
-# Write a layer that returns the first half of the Fourier coefficients of its input.
-# Why is half enough?
+# Write a layer that returns only those Fourier coefficients that are needed for a real input.
+# Why is about half enough?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # If the n input values are real, coefficient n - k is the complex conjugate of coefficient k.
-# So the coefficients from 0 to n // 2 contain everything, and `torch.fft.rfft` computes only those.
+# So the coefficients from 0 to n // 2 contain all the information, and `torch.fft.rfft` computes only those.
 # `torch.fft.irfft` turns them back into the input.
-# It needs `n=5`, because 3 coefficients can come from 4 values or from 5.
+# It needs `n=5` because 3 coefficients can come from 4 values or from 5.
 
 # %%
 class HalfFourier(nn.Module):
@@ -1334,19 +1338,21 @@ print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
 
 # %% [markdown]
 # The result is complex.
-# If the next layer needs real numbers, use `torch.view_as_real`, which puts the real and the imaginary part into a last dimension of size 2.
+# If the next layer needs real numbers, use `torch.view_as_real`, which puts the real and imaginary parts into a last dimension of size 2.
 
 # %% [markdown]
 # ### Exercise 3
 #
-# Write a layer that subtracts the mean of each feature: in training the mean of the batch, and in evaluation a running mean, so that each prediction depends only on its own input.
+# Write a layer that subtracts the mean of each feature.
+# In training, use the mean of the batch; in evaluation, use a running mean, so that each prediction depends only on its own input.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # The saved net needs the running mean, and no optimizer should change it, so it is a buffer.
-# `lerp_` moves the running mean toward the mean of the batch, by the fraction `momentum` of the distance. It works in place, so the running mean remains the registered buffer.
+# `lerp_` moves the running mean a fraction `momentum` of the way to the mean of the batch.
+# It works in place, so the running mean remains the registered buffer.
 # `no_grad` keeps the update out of autograd.
 
 # %%
@@ -1380,7 +1386,7 @@ print(
 # %% [markdown]
 # ### Exercise 4
 #
-# Your layer used to store its weight as `(in, out)`, and there are checkpoints of it.
+# Your layer used to store its weight as `(in, out)`, and you have checkpoints in this layout.
 # Change the shape to `(out, in)` so that the old checkpoints still load.
 
 # %% [markdown]
@@ -1389,7 +1395,7 @@ print(
 # %% [markdown]
 # A state dict records the `_version` of each module, and `_load_from_state_dict` receives it when the state is loaded.
 # PyTorch's own layers use this for the same purpose.
-# The method replaces the entry in a copy, so that the caller's dictionary does not change.
+# Here the method replaces the entry in a copy, so the caller's dictionary does not change.
 # A state without a version counts as version 1.
 
 # %%
@@ -1430,7 +1436,7 @@ print(torch.equal(again(X), new(X)))
 #> True
 
 # %% [markdown]
-# **Watch out.** If the weight is square, both layouts have the same shape, and only the version says which one it is.
+# **Watch out.** If the weight is square, both layouts have the same shape, and only the version tells them apart.
 # The version is lost in a dictionary that you build yourself.
 # It is also lost in a safetensors file: `load_parameters`, which reads such files, does not call this method.
 # It is safer to give the new layout a new name, such as `weight_out_in`.
@@ -1438,14 +1444,14 @@ print(torch.equal(again(X), new(X)))
 # %% [markdown]
 # ### Exercise 5
 #
-# Without a loop, compute the gradient for each example of a batch separately, instead of the sum over the batch.
+# Without a loop, compute a separate gradient for each example of a batch instead of the sum of these gradients.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# A layer that keeps no state between calls is a function of its parameters, and functions can be differentiated and vectorized.
-# `grad` computes the gradient for one example, and `vmap` applies it to every example of the batch at once.
+# A layer that keeps no state between calls is a function of its parameters and its input.
+# `grad` computes the gradient of the loss for one example, and `vmap` does this for all examples of the batch at once.
 
 # %%
 from torch.func import functional_call, grad, vmap
@@ -1474,7 +1480,7 @@ print(torch.allclose(each["weight"].sum(dim=0), layer.weight.grad))
 # | You want | Write |
 # |---|---|
 # | a layer | a subclass of `nn.Module` with `forward(self, X)` |
-# | values that are learned | `self.weight = nn.Parameter(torch.empty(out, in, device=device, dtype=dtype))` |
+# | values that are learned | `self.weight = nn.Parameter(torch.empty(outputs, inputs, device=device, dtype=dtype))` |
 # | initial values | `reset_parameters`, called by `__init__` |
 # | a constant or a statistic | `nn.Buffer`, with `persistent=False` if it can be computed again |
 # | a bias that can be turned off | `self.register_parameter("bias", None)` |
@@ -1482,12 +1488,11 @@ print(torch.allclose(each["weight"].sum(dim=0), layer.weight.grad))
 # | to print the arguments of the constructor | `extra_repr` |
 # | to use a layer inside a layer | `self.linear(X)`, never `self.linear.forward(X)` |
 # | to keep 16 bits under autocast | `F.linear` and other single operations |
-# | each example centered on its own | `X - X.mean(dim=-1, keepdim=True)` |
+# | each example centered separately | `X - X.mean(dim=-1, keepdim=True)` |
 # | to check gradients | `torch.autograd.gradcheck`, in `float64` |
-# | to check that it compiles | `torch.compile(layer, backend="eager", fullgraph=True)` |
+# | to check that a layer compiles | `torch.compile(layer, backend="eager", fullgraph=True)` |
 # | sizes from the first batch | `LazyModuleMixin` |
 #
-# The layers of this page: `d2lblocks.layers`.
-# All tables on one page: Cheat sheet.
+# The layers of this page are in `d2lblocks.layers`, and the tables of all topics are on the Cheat sheet.
 #
 # Next: File I/O, to save the layers that you have written and trained, or Devices, to run them on a GPU.

@@ -5,13 +5,13 @@
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# To put a linear layer after a stack of convolutions, you have to compute its input size by hand, from the size of the images and from the kernel sizes, strides, padding and pooling.
+# To put a linear layer after a stack of convolutions, you have to compute its input size by hand from the size of the images and from the kernel sizes, strides, padding and pooling.
 # A lazy layer reads this size from the first batch instead.
 # Until that batch, some operations on the net fail, and a few silently give wrong answers.
 #
-# - **What you will be able to do:** build a net without computing input sizes; tell what works before the first batch; get all shapes without a training step; build and check a large net without using memory for it.
-# - **What you need:** Initialization, up to the line "The first reading ends here", and the package: run `pip install .` in a clone of this site's repository.
-# - **How long it takes:** about 20 minutes up to Seeds and partly lazy nets, which is enough to use lazy layers; about 60 minutes with everything and the exercises.
+# - **What you will be able to do:** build a net without computing input sizes; know what works before the first batch; get all shapes without a training step; build and check a large net without using memory for it.
+# - **What you need:** Initialization up to the line "The first reading ends here" and the package: run `pip install .` in a clone of this site's repository.
+# - **How long it takes:** about 20 minutes up to Seeds and partly lazy nets, and this part is enough to use lazy layers; about 60 minutes with the rest and the exercises.
 #
 # The examples on this page use this batch of two examples with 20 numbers each:
 
@@ -25,7 +25,7 @@ X = torch.rand(2, 20)
 # ## `nn.LazyLinear`: the input size comes from the first batch
 #
 # A <dfn>lazy layer</dfn> is a layer that you build without its input size; it reads the size from the first batch.
-# For `nn.LazyLinear(256)` you give only the number of outputs:
+# `nn.LazyLinear(256)` needs only the number of outputs:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(256), nn.ReLU(), nn.LazyLinear(10))
@@ -68,23 +68,22 @@ except RuntimeError as error:
 #> RuntimeError 20
 
 # %% [markdown]
-# The layer expects 20 numbers per example and got 30, so it raises an error like any other `nn.Linear`.
+# The layer expects 20 numbers per example and got 30, so it raises an error, as any other `nn.Linear` does.
 #
 # How does it work?
-# A lazy layer registers a hook on itself.
-# This hook is a function that PyTorch calls before `forward`.
 # To <dfn>materialize</dfn> an uninitialized parameter means to give it a shape and memory.
-# At the first call of the layer, the hook does the following:
+# A lazy layer does this in a hook that it registers on itself, a function that PyTorch calls before `forward`.
+# On the first call of the layer, the hook does the following:
 #
 # 1. It reads the size from the input.
 # 2. It materializes the parameters.
-# 3. It calls `reset_parameters`, which draws the values, that is, fills the parameters with random numbers.
+# 3. It calls `reset_parameters`, which fills the parameters with random numbers (draws their values).
 # 4. It removes itself and changes the class of the layer from `nn.LazyLinear` to `nn.Linear`.
 #
-# (A picture: Three stages from top to bottom. Before: a LazyLinear(256) whose weight and bias have no shape and no values. The first batch, X of shape (2, 20): a hook of the layer reads the size, 20, makes the memory, draws the values, and removes itself. After: a Linear(20, 256) whose weight and bias are the same objects as before, now of shape (256, 20) and (256,).)
+# (A picture: Three stages from top to bottom. Before: a LazyLinear(256) whose weight and bias have no shape and no values. The first batch, X of shape (2, 20): a hook of the layer reads the size, 20, allocates the memory, draws the values and removes itself. After: a Linear(20, 256) whose weight and bias are the same objects as before, now of shape (256, 20) and (256,).)
 #
 # The parameters stay the same objects.
-# They get a shape and values, and their class changes from `UninitializedParameter` to `Parameter`:
+# They get shapes and values, and their class changes from `UninitializedParameter` to `Parameter`:
 
 # %%
 layer = nn.LazyLinear(256)
@@ -131,18 +130,18 @@ for what, action in attempts.items():
 #> freezing         ValueError
 
 # %% [markdown]
-# The first four operations work, because they need only names, dtypes or objects.
-# Loading works, because the state dict brings the shapes and the values.
-# The next three operations fail, because they need a shape or values.
-# Most other operations follow the same rule.
+# The first four operations work because they need only names, dtypes or objects.
+# Loading works because the state dict provides the shapes and the values.
+# The next three operations fail because they need a shape or values.
+# Most other operations that need a shape or values fail too.
 #
 # Freezing is an exception: `layer.requires_grad_(False)` fails although it needs neither a shape nor values.
-# Setting `parameter.requires_grad = False` on each parameter works.
+# PyTorch rejects the method for uninitialized parameters, but setting `parameter.requires_grad = False` on each of them works.
 #
-# An optimizer that you build before the first batch also trains the parameters once they have values.
+# An optimizer built before the first batch does train the parameters once they have values.
 #
 # **Watch out.** `.shape` raises an error, but `.size()` and `.ndim` silently return wrong answers.
-# With the batch `X`, the weight of this layer will get the shape (3, 20), but until then:
+# With the batch `X`, the weight of this layer will get the shape `(3, 20)`, but until then:
 
 # %%
 print(nn.LazyLinear(3).weight.size(), nn.LazyLinear(3).weight.ndim)
@@ -150,7 +149,7 @@ print(nn.LazyLinear(3).weight.size(), nn.LazyLinear(3).weight.ndim)
 
 # %% [markdown]
 # To list what is still uninitialized in a net, call `uninitialized_names`.
-# It finds parameters, and also buffers, which are tensors that a module holds but does not train:
+# It also finds buffers, which are tensors that belong to a module but are not trained:
 
 # %%
 from d2lblocks import uninitialized_names
@@ -169,11 +168,11 @@ print(uninitialized_names(net))
 # The remedy is to send one batch through the net just to set the shapes.
 # A <dfn>dry run</dfn> is a forward pass that gives lazy layers their shapes; its result is thrown away.
 #
-# The batch needs the right shape and the right dtype, and one example is enough.
+# The batch needs the right shape and dtype; in evaluation mode, one example is enough.
 # The values do not matter, with one exception: the indices passed to an `nn.Embedding` must be valid row indices of its table.
 #
 # A plain forward pass in training mode changes more than shapes.
-# Batch normalization, for example, keeps a running mean and variance of the batches that it has seen, and updates them:
+# A batch normalization layer (batch norm), for example, updates its running mean and running variance:
 
 # %%
 net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d())
@@ -184,8 +183,8 @@ print(net[1].num_batches_tracked, bool((net[1].running_mean == 0).all()))
 # %% [markdown]
 # The batch norm has counted one batch, and its running mean is no longer 0.
 #
-# Dropout draws its random numbers from the same generator as the next lazy layer, so a dry run in training mode changes the weights of that layer.
-# The next snippet sets the same seed three times and builds the net each time: first with all sizes given; then lazy, with a dry run in training mode; then lazy, with a dry run in evaluation mode.
+# Dropout draws random numbers before the next lazy layer draws its weights, so a dry run in training mode leads to different weights.
+# The next snippet builds a net three times with the same seed: with all sizes given, lazy with a dry run in training mode and lazy with a dry run in evaluation mode.
 
 # %%
 def lazy():
@@ -211,17 +210,19 @@ print(torch.equal(in_evaluation[2].weight, with_sizes[2].weight))
 #> True
 
 # %% [markdown]
-# After the dry run in training mode, the last layer has different weights from those in the net with all sizes given.
-# After the dry run in evaluation mode, it has the same weights.
+# After the dry run in training mode, the weights of the last layer differ from those in the net with all sizes given.
+# After the dry run in evaluation mode, they are the same.
 #
-# So if you do a dry run by hand, switch to evaluation mode, turn gradients off and switch back to training mode afterward.
-# Turn gradients off with `torch.no_grad()`, not with `torch.inference_mode()`: parameters created in inference mode cannot be trained.
+# So if you do a dry run by hand, switch to evaluation mode, turn gradients off and restore training mode afterward.
+# (`net.train()` puts every module into training mode, even one that you keep in evaluation mode.)
+# Turn gradients off with `torch.no_grad()`, not with `torch.inference_mode()`: a net whose parameters were created in inference mode often cannot be trained.
 
 # %% [markdown]
 # ## `apply_init`
 #
-# A dry run by hand takes four steps and is easy to get wrong.
-# `apply_init` does the dry run for you and then, if you pass `init`, initializes the net:
+# A dry run by hand is easy to get wrong.
+# `apply_init` does the dry run for you and then, if you pass a function `init`, calls `net.apply(init)`.
+# It changes the net in place and returns it:
 
 # %%
 from d2lblocks import apply_init, init_xavier
@@ -238,11 +239,11 @@ print(net)
 # After `apply_init`:
 #
 # - Parameters and buffers that were uninitialized have shapes and values.
-# - The random number generator is in the same state as if you had built the net with all sizes given and then applied `init`, if you pass it.
-#   Random numbers that dropout or noise draws in the dry run do not change that.
+# - The next random numbers are the same as after building the net with all sizes given and applying `init` (if you pass it).
+#   Random draws during the dry run, such as those of dropout, do not affect this.
 #
-# With `init`, parameters that already had values get new ones too, if `init` sets them.
-# Without `init`, everything else is unchanged: the training mode of every module, running statistics and other buffers, gradients, all parameters that already had values, and the input.
+# With `init`, parameters that already had values also get new ones if `init` sets them.
+# Without `init`, everything else is unchanged: the input, the training mode of every module, the gradients and all values that were there before, such as running statistics.
 # The next snippet checks several of these guarantees for a call without `init`:
 
 # %%
@@ -263,7 +264,7 @@ print(torch.equal(torch.rand(1), after_sized))
 
 # %% [markdown]
 # The net is still in training mode, the batch norm has counted no batch, and there is no gradient.
-# With the same seed, the lazy net has the same weights as the net with sizes, and the next random number is also the same.
+# With the same seed, the lazy net has the same weights as the net with all sizes given, and the next random number is also the same.
 #
 # If a layer does not fit its input, `apply_init` raises an error that names the layer.
 # In this net, the second convolution expects 9 channels but gets 8:
@@ -287,22 +288,22 @@ print(uninitialized_names(net))
 #> ['0.weight', '0.bias']
 
 # %% [markdown]
-# After a failed dry run by hand, the layers before the failure would no longer be lazy.
+# After a failed dry run by hand, the layers before the failure are no longer lazy.
 #
 # Some more details:
 #
 # - It is also an error if the forward pass does not reach a lazy layer, because that layer would still be lazy.
-# - For a net without lazy layers, the dry run checks the input and changes nothing.
+# - For a net without lazy layers, the dry run only checks whether the input fits.
 # - If your net takes its inputs by name, pass them by name, as in `apply_init(net, input_ids=ids)`.
-#   Every argument except `init` goes to the net.
-# - `apply_init` also works for lazy layers of other libraries, such as PyTorch Geometric, if a hook before `forward` gives them their shapes, as in PyTorch.
+#   All arguments except the net and `init` go to `forward`.
+# - `apply_init` also works for other libraries' lazy layers, such as those of PyTorch Geometric, if they get their shapes in a hook before `forward`.
 #
 # **Cost.** While it runs, `apply_init` needs memory for a copy of every tensor that the net holds.
 
 # %% [markdown]
 # ## Lazy convolutions and normalization layers
 #
-# Convolutions and normalization layers also have a lazy form:
+# Convolutions and normalization layers also have lazy forms:
 #
 # | Lazy class | Reads from the first batch | Becomes |
 # |---|---|---|
@@ -312,8 +313,8 @@ print(uninitialized_names(net))
 # | `nn.LazyBatchNorm2d()` | the number of channels | `nn.BatchNorm2d` |
 # | `nn.LazyInstanceNorm2d()` | the number of channels | `nn.InstanceNorm2d` |
 #
-# All of these except `nn.LazyLinear` also have a 1d and a 3d form.
-# By default, a lazy instance norm has a weight, a bias and running statistics, but a plain `nn.InstanceNorm2d` has none of them.
+# All of these except `nn.LazyLinear` also have 1d and 3d forms.
+# By default, a lazy instance norm has a weight, a bias and running statistics; a plain `nn.InstanceNorm2d` has none of these.
 # `nn.LayerNorm`, `nn.Embedding`, recurrent layers and attention layers have no lazy form.
 #
 # Lazy layers help most after a stack of convolutions, where the number of values depends on the image size and on every earlier layer:
@@ -342,27 +343,27 @@ print(net[5])
 
 # %% [markdown]
 # The dry run found 3 channels for the convolution, 16 for the batch norm and 784 inputs for the linear layer.
-# By hand: the convolution turns 32 x 32 pixels into 14 x 14, the pooling turns these into 7 x 7, and 16 channels x 7 x 7 = 784.
+# By hand: the convolution turns 32 x 32 pixels into 14 x 14, and the pooling turns these into 7 x 7; 16 channels x 7 x 7 = 784.
 #
-# After the dry run, the convolution accepts images of any size with 3 channels.
-# The linear layer does not: from now on, it needs exactly 784 values per image.
+# After the dry run, the convolution accepts images of other sizes if they have 3 channels.
+# The linear layer does not: it now needs exactly 784 values per image.
 #
-# **Limitation.** You can no longer read the sizes from the code.
+# **Limitation.** You can no longer read the sizes in the code.
 # PyTorch calls lazy modules [experimental](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.lazy.LazyModuleMixin.html), so their interface may change.
-# `DistributedDataParallel`, which trains in several processes, and `weight_norm`, which splits a weight into length and direction, reject lazy modules before the first batch.
+# Before the first batch, some tools reject lazy modules, for example `DistributedDataParallel` (for training in several processes) and `weight_norm` (for splitting a weight into length and direction).
 # Once your design is settled, print the net after the dry run and write the sizes into your code.
 #
-# **The first reading ends here.** The rest is for you if you need repeatable weights, save or copy lazy nets, build nets that are too large for memory, or look for the fix for an error.
+# **The first reading ends here.** The rest is for you if you need repeatable weights, have an error to fix, save or copy lazy nets or build nets that are too large for memory.
 
 # %% [markdown]
 # ## Seeds and partly lazy nets
 #
-# With the same seed, a chain of lazy layers gets the same values as the same chain with sizes, as shown above.
-# The layers draw in the same order, only later.
+# With the same seed, a chain of lazy layers gets the same values as the same chain with all sizes given, as shown above.
+# The layers draw their values in the same order, only later.
 # This holds as long as nothing else draws random numbers between the seed and the first batch, so create `X` before you set the seed.
 #
-# A net in which only some layers are lazy gets different values.
-# The layers with sizes draw when they are built, before all lazy layers:
+# A partly lazy net gets different values if a lazy layer comes before a layer whose size is given.
+# Layers whose sizes are given draw their values when they are built, before any lazy layer does:
 
 # %%
 torch.manual_seed(0)
@@ -382,8 +383,8 @@ print(torch.equal(half_lazy[1].weight, sized[1].weight))
 # %% [markdown]
 # ## Saving and loading
 #
-# You save a lazy net before its first batch, and later the file cannot be loaded.
-# The state dict of such a net holds parameters without values: `torch.save` writes it, but `torch.load` rejects the file:
+# You save a lazy net before its first batch, and later you cannot load the file.
+# The state dict of such a net holds parameters without values; `torch.save` writes it, but `torch.load` rejects the file:
 
 # %%
 import pickle
@@ -398,8 +399,8 @@ except pickle.UnpicklingError as error:
 # %% [markdown]
 # So save a lazy net only after its first batch.
 #
-# The other direction works.
-# If you load a state dict with values into a lazy layer, the layer gets its shapes from the state dict:
+# You can load a state dict with values into a lazy layer.
+# The layer then gets its shapes from the state dict:
 
 # %%
 sized, waiting = nn.Linear(20, 3), nn.LazyLinear(3)
@@ -411,12 +412,12 @@ print(torch.equal(waiting(X), sized(X)), type(waiting).__name__)
 
 # %% [markdown]
 # The weight has its shape right after loading.
-# The class is still `LazyLinear` and changes at the first call.
+# The class is still `LazyLinear` and changes on the first call.
 
 # %% [markdown]
 # ## Optimizers and copies before the first batch
 #
-# You may have read that a lazy net cannot be given to an optimizer, copied or loaded before its first batch.
+# You may have read that you cannot give a lazy net to an optimizer, copy it or load values into it before its first batch.
 # All three work, with a few exceptions; loading is shown above.
 #
 # **You can build the optimizer before the dry run.**
@@ -432,14 +433,15 @@ print(torch.equal(net[0].weight, before))
 #> False
 
 # %% [markdown]
-# The step changed the weight, so the optimizer trains it.
+# The step changed the weight, so the optimizer does train it.
 #
 # There are two exceptions:
 #
-# - An optimizer that creates a tensor for each parameter when you build it needs the shapes, so it rejects uninitialized parameters.
-#   Of the four optimizers in the next snippet, only `Adagrad` is of this kind.
+# - An optimizer that needs the shapes when you build it rejects uninitialized parameters.
+#   Of the four optimizers in the snippet below, only `Adagrad` does.
 # - If you choose parameters by `p.ndim` or `p.size()`, the choice is silently wrong for uninitialized parameters.
-#   For example, many programs apply weight decay, which pulls weights toward 0, only to parameters with `p.ndim >= 2`; they leave out every uninitialized parameter, because its `ndim` is 1.
+#   For example, many programs apply weight decay (a pull toward 0) only if `p.ndim >= 2`.
+#   Every uninitialized parameter is then left out because its `ndim` is 1.
 
 # %%
 refused = []
@@ -457,7 +459,7 @@ print(refused)
 #> ['Adagrad']
 
 # %% [markdown]
-# So build the optimizer after the dry run when you can.
+# So build the optimizer after the dry run if you can.
 #
 # **You can copy a lazy net.**
 # The copy is lazy too and gets its own shapes.
@@ -476,10 +478,10 @@ except ValueError as error:
 # %% [markdown]
 # ## Meta device and `skip_init`
 #
-# Sometimes you know all sizes but do not want memory and values yet: you only want to count the parameters, or you are about to load values from a file.
+# Sometimes you know all sizes but do not need memory or values yet: you only want to count the parameters, or you are about to load values from a file.
 #
 # The <dfn>meta device</dfn> is a device on which tensors have a shape and a dtype, but no memory and no values.
-# You can count the parameters of a net there, check the net with an input from the meta device, and fill it later:
+# You can count the parameters of a net on the meta device, check the net with a meta input and give it values later:
 
 # %%
 with torch.device("meta"):  # every tensor made here is a meta tensor
@@ -494,7 +496,7 @@ print(net(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# [`torch.nn.utils.skip_init`](https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.skip_init.html) builds a single module with memory but without drawing values.
+# [`torch.nn.utils.skip_init`](https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.skip_init.html) builds a single module: it allocates memory but draws no values.
 # Use it for weights that you are about to load:
 
 # %%
@@ -515,12 +517,12 @@ print(torch.equal(layer(X), sized(X)))
 # | Way | Shape | Memory | Values |
 # |---|---|---|---|
 # | lazy layer | first batch | first batch | first batch |
-# | meta device | when built | `to_empty`, or `load_state_dict(..., assign=True)` | you fill them, or they come with the loaded state |
-# | `skip_init` | when built | when built | you fill them, or they come with the loaded state |
+# | meta device | when built | `to_empty`, or `load_state_dict(..., assign=True)` | when you fill the tensor or load a state dict |
+# | `skip_init` | when built | when built | when you fill the tensor or load a state dict |
 #
-# **Watch out.** Until you fill it, a tensor from `to_empty` or `skip_init` holds whatever was in the memory before, and this can look like ordinary numbers.
+# **Watch out.** Until you fill it, a tensor from `to_empty` or `skip_init` contains leftover data, which can look like ordinary numbers.
 # Not every module has `reset_parameters`, so a loop such as the one above can miss some tensors.
-# To find them, call `torch.use_deterministic_algorithms(True)` before `to_empty`: PyTorch then fills new floating-point memory with nan, and the tensors that you missed still hold nan.
+# To find them, call `torch.use_deterministic_algorithms(True)` before `to_empty`: PyTorch then fills new floating-point memory with `nan`, and the tensors that you missed still hold `nan`.
 
 # %%
 torch.use_deterministic_algorithms(True)
@@ -533,17 +535,17 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 #> ['in_proj_weight', 'in_proj_bias']
 
 # %% [markdown]
-# `nn.MultiheadAttention` has no `reset_parameters`, so the loop filled only the layer inside it, and not the two parameters of the attention module itself.
+# `nn.MultiheadAttention` has no `reset_parameters`, so the loop filled only the layer inside it, not the two parameters of the attention module itself.
 
 # %% [markdown]
 # ### From the meta device to a working net
 #
-# You build a large net on the meta device and load its weights from a file, so that no time is spent on values that the file replaces anyway.
+# To spend no time on values that a file will replace, you build a large net on the meta device and load its weights.
 # By default, `load_state_dict` copies values into the memory of the parameters, but a meta net has no memory.
 # Pass `assign=True`: the net then takes the tensors of the state dict as its parameters.
 #
-# Two problems remain afterward: tied weights are no longer tied, and buffers with `persistent=False`, which the state dict does not contain, have no values.
-# This net has both kinds of tensors:
+# Two problems remain: tied weights are no longer tied, and buffers with `persistent=False`, which the state dict does not contain, have no values.
+# This net has tensors of both kinds:
 
 # %%
 class Tied(nn.Module):
@@ -579,7 +581,7 @@ print(
 # The buffer `scale` is still on the meta device.
 #
 # Tie the weights again and fill whatever is still on the meta device.
-# Build the optimizer only now, because the parameters are new objects:
+# Build the optimizer after that, because the parameters are new objects:
 
 # %%
 net.scores.weight = net.table.weight
@@ -591,7 +593,8 @@ print(torch.equal(net(words), trained(words)))
 # Alternatively, use `to_empty`.
 # It gives each parameter and buffer its own memory, so it unties weights as well.
 # Tie them again before you load.
-# Then `load_state_dict` and `load_parameters` copy as usual, and you still have to fill the buffer:
+# Then `load_state_dict` copies as usual, and so does `load_parameters`, which reads files written by `save_parameters`.
+# You still have to fill the buffer:
 
 # %%
 from d2lblocks import load_parameters, save_parameters
@@ -650,7 +653,7 @@ def uninitialized_names(net: nn.Module) -> list[str]:
 # %% [markdown]
 # The second part is `apply_init`.
 # It takes a snapshot of the net, does the dry run and then restores the snapshot, whether or not the dry run failed.
-# After that, it initializes the lazy modules: it calls their hooks again, with the inputs that they got in the dry run.
+# If the dry run succeeded, `apply_init` then initializes each lazy module by calling the module's hook again with the input from the dry run.
 # If that fails, it restores the snapshot again.
 #
 # Source of <code>apply_init</code>, without docstrings:
@@ -701,8 +704,8 @@ def apply_init(
 
 # %% [markdown]
 # The third part is the dry run.
-# It adds two hooks to every module, which keep track of the current call for the error message.
-# It also wraps the hooks that the modules already have, and records those that give a lazy tensor its shape.
+# It adds two hooks to every module to keep track of the current call for the error message.
+# It also wraps the modules' own hooks and records those that give a lazy tensor its shape.
 #
 # Source of the dry run, without docstrings:
 #
@@ -805,7 +808,7 @@ def _expected(module: nn.Module) -> str:
     return ""
 
 # %% [markdown]
-# The parameters are the same as those of `in_evaluation`, the net of the dry run by hand:
+# A net from `apply_init` has the same parameters as `in_evaluation`, the net from the dry run by hand:
 
 # %%
 torch.manual_seed(0)
@@ -856,8 +859,8 @@ print(
 # %% [markdown]
 # ### `apply` skipped the lazy layers
 #
-# You initialize a lazy net with `apply` and get no error, but the lazy layers have their default values after the first batch.
-# The function checks `type(module) is nn.Linear`, which is false for an `nn.LazyLinear`:
+# You initialize a lazy net with `apply` and get no error, but after the first batch, the lazy layers have their default values.
+# The function that you passed checks `type(module) is nn.Linear`, which is false for an `nn.LazyLinear`:
 
 # %%
 def zero_exactly_linear(module):
@@ -886,7 +889,7 @@ print(bool((apply_init(nn.LazyLinear(3), X, init=zero_linear).weight == 0).all()
 #> True
 
 # %% [markdown]
-# To notice it next time: fill with a value that you recognize, such as 0, and look for it after the first batch.
+# To notice it next time: fill the weights with a value that you recognize, such as 0, and look for it after the first batch.
 
 # %% [markdown]
 # ### `'Parameter' object has no attribute 'materialize'`
@@ -940,7 +943,7 @@ print(list(torch.load("net.pt")))
 # %% [markdown]
 # ### The same seed, but not the same values
 #
-# You set the same seed for a lazy net and for the same net with sizes, and their weights differ.
+# You set the same seed for a lazy net and for the same net with all sizes given, and their weights differ.
 # There are three possible causes:
 #
 # - The net is only partly lazy.
@@ -983,7 +986,7 @@ print(apply_init(nn.LazyLinear(3), X).requires_grad_(False).weight.requires_grad
 # ### `Expected more than 1 value per channel when training`
 #
 # You do a dry run with one example, and a batch norm rejects it.
-# One example is enough to set the shapes, but in training mode a batch norm also computes the variance of the batch, and it needs more than one value for that:
+# One example is enough to set the shapes, but in training mode a batch norm also computes a variance for each channel, which takes more than one value:
 
 # %%
 try:
@@ -1027,8 +1030,9 @@ print(tuple(layer.weight.shape))
 # %% [markdown]
 # ### `in_channels` is 0 after loading
 #
-# You load a state dict into a lazy net, and printing the net shows sizes of 0.
-# The state dict already brings the weight, so there is nothing left to initialize at the first batch, and most lazy classes then leave `in_channels` or `num_features` at 0.
+# After you load a state dict into a lazy net, printing the net shows sizes of 0.
+# The state dict already provides the weight, so nothing is left to initialize at the first batch.
+# Most lazy classes then leave `in_channels` or `num_features` at 0.
 # The layer computes correctly, but code that reads the attribute gets a wrong number:
 
 # %%
@@ -1039,8 +1043,8 @@ print(conv)
 #> Conv2d(0, 4, kernel_size=(3, 3), stride=(1, 1))
 
 # %% [markdown]
-# There is a second problem: the layer also accepts a state dict of different sizes.
-# This layer should have 3 outputs, but has 5 after loading:
+# There is a second problem: the layer also accepts a state dict with different sizes.
+# This layer should have 3 outputs but has 5 after loading:
 
 # %%
 layer = nn.LazyLinear(3)
@@ -1115,9 +1119,9 @@ print(torch.equal(net(X), sized(X)))
 #
 # You compile a lazy net and call it.
 # For a size that may change, the compiler can use a symbol such as `s0` instead of a number, so that the compiled code works for several sizes.
-# But a lazy layer needs the number.
-# With `dynamic=True`, the compiler uses symbols from the start; by default, it switches to symbols when the same code runs a second time with a different size, for example in a second net.
-# PyTorch 2.13 and older raise an error here; newer versions compile the net (checked with 2.14.1 and 2.15.0):
+# But a lazy layer needs a number for each size.
+# With `dynamic=True`, the compiler uses symbols from the start; by default, it switches to symbols when the same code runs again with a different size, even in another net of the same class.
+# PyTorch 2.13 and earlier raise an error here; later versions compile the net (checked with 2.14.1 and 2.15.0):
 
 # %%
 net = torch.compile(nn.Sequential(nn.LazyLinear(3)), backend="eager", dynamic=True)
@@ -1140,7 +1144,7 @@ print(apply_init(net, X)(X).shape)
 # ### `Modules with uninitialized parameters can't be used with DistributedDataParallel`
 #
 # You wrap a lazy net for training in several processes.
-# The wrapper sends the parameters of the first process to all others, so it needs their shapes:
+# The wrapper sends the parameters of the first process to all others, so it needs the shapes:
 
 # %%
 import torch.distributed as dist
@@ -1176,7 +1180,7 @@ dist.destroy_process_group()
 
 # %% [markdown]
 # The first layer is initialized when you build it, and the others at the first batch.
-# You could compute their input sizes from the layers before them, but a layer does not know the layers before it: it sees only its own input.
+# A layer sees only its own input, so it cannot compute its input size from the layers before it.
 
 # %%
 net = nn.Sequential(
@@ -1225,7 +1229,7 @@ except RuntimeError:
 
 # %% [markdown]
 # A linear layer needs inputs whose last dimension has a fixed size, and a convolution needs a fixed number of channels.
-# Batch size, height and width may vary for a convolution.
+# For a convolution, the batch size, height and width may vary.
 # Before a linear layer, `nn.AdaptiveAvgPool2d` turns images of any size into images of one size.
 
 # %%
@@ -1241,19 +1245,19 @@ print(net(torch.rand(8, 3, 64, 48)).shape)
 #> torch.Size([8, 10])
 
 # %% [markdown]
-# Sequences of different lengths are padded: filled up at the end until all have the same length.
+# Pad sequences of different lengths at the end until all have the same length.
 
 # %% [markdown]
 # ### Exercise 4
 #
 # How many parameters would `small_convnet` have for images of 32 x 32, 64 x 64 and 224 x 224 pixels?
-# Find out without using memory for them; `parameter_table(net).trainable_values` gives the number.
+# Find out without using memory for the parameters; `parameter_table(net).trainable_values` gives the number.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Do the dry run on the meta device: it uses no memory for the parameters, and the sizes are the real ones.
+# Do the dry run on the meta device: it uses no memory for the parameters, but the sizes are the real ones.
 
 # %%
 from d2lblocks import parameter_table
@@ -1269,7 +1273,7 @@ for size in (32, 64, 224):
 # %% [markdown]
 # ### Exercise 5
 #
-# A colleague's net has sizes, yours is partly lazy, and both of you set the same seed.
+# A colleague's net has all sizes given, and yours is partly lazy; both of you set the same seed.
 # Make the weights equal without changing the code of the nets.
 
 # %% [markdown]
@@ -1277,8 +1281,8 @@ for size in (32, 64, 224):
 
 # %% [markdown]
 # After the dry run, both nets have the same layers.
-# Set the seed again and let all layers of your net draw again, in the order of the modules.
-# For a chain, this is also the order in which the layers draw when you build it.
+# Set the seed again and let all layers of your net draw their values again, in the order of the modules.
+# A chain with all sizes given draws its values in the same order when you build it.
 
 # %%
 def draw_again(net, seed):
@@ -1299,7 +1303,7 @@ print(
 #> True
 
 # %% [markdown]
-# **Watch out.** Modules that have parameters of their own but no `reset_parameters` are left out, and a net that sets values in its `__init__` loses them.
+# **Watch out.** The loop leaves out modules that have parameters of their own but no `reset_parameters`, and it overwrites values that a net sets in its `__init__`.
 
 # %% [markdown]
 # ## In short
@@ -1313,11 +1317,11 @@ print(
 # | to do the dry run by hand | `net.eval()`, `torch.no_grad()`, `net(X)`, `net.train()` |
 # | to count, freeze, tie or save | `apply_init(net, X)` first |
 # | an optimizer | build it after the dry run; most optimizers can also be built before it |
-# | the same weights as a net with sizes, given the same seed | make all layers lazy, or none |
+# | with the same seed, the same weights as a net with all sizes given | make all layers lazy or none |
 # | to load a saved state | `load_state_dict`, best after the dry run |
 # | sizes without memory | `with torch.device("meta")` |
 # | a module without drawn values | `nn.utils.skip_init(nn.Linear, 20, 3)` |
 #
 # The functions of this page are in `d2lblocks.lazy`, and the tables of all topics are on the Cheat sheet.
 #
-# Next: Custom layers, to write a layer of your own; or File I/O, to save what a net has learned.
+# Next: Custom layers, to write a layer of your own, or File I/O, to save what a net has learned.

@@ -5,15 +5,15 @@
 # It needs `d2lblocks`, `numpy` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# You want to build a network that no ready-made class offers: it has two inputs, or a loop, or one layer in two places.
-# In PyTorch you write it as a class of your own.
+# You want to build a network that no ready-made class provides: it has two inputs, a loop or the same layer in two places.
+# In PyTorch, you write it as a class of your own.
 # Such a network can run without errors even when PyTorch does not find some of its layers; those layers are then not trained, saved or moved to the GPU.
 #
 # - **What you will be able to do:** write a network as a module made of other modules, and tell which of its parts PyTorch trains, saves and moves.
-# - **What you need:** Python, including classes and methods; and what a tensor is, for example from [Tensors](https://docs.pytorch.org/tutorials/beginner/basics/tensorqs_tutorial.html) on pytorch.org.
-# - **How long it takes:** about 20 minutes up to In the library, which is all the next topic needs; about 75 minutes with everything and the exercises.
+# - **What you need:** Python, including classes and methods; you should also know what a tensor is, for example from [Tensors](https://docs.pytorch.org/tutorials/beginner/basics/tensorqs_tutorial.html) on pytorch.org.
+# - **How long it takes:** about 20 minutes up to In the library, and this part is enough for the next topic; about 75 minutes with the rest and the exercises.
 #
-# Every snippet on this page uses these three imports:
+# The snippets on this page use these three imports:
 
 # %%
 import torch
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 # ## `nn.Module`: one class for neuron, layer, block and network
 #
 # A network has parts of different sizes, and each size has a name.
-# A <dfn>neuron</dfn> multiplies each of its inputs by a number called a weight, adds up the products, and adds one more number, the bias.
+# A <dfn>neuron</dfn> multiplies each of its inputs by a number called a weight, adds up the products and adds one more number, the bias.
 # A <dfn>layer</dfn> is one step of a network; the most common kind is a group of neurons that all get the same inputs.
 # A <dfn>block</dfn> is a group of layers that is used as one unit.
 # A <dfn>network</dfn>, also called a net or a model, consists of all the layers that turn an input into a result.
@@ -33,11 +33,11 @@ from torch.nn import functional as F
 # A <dfn>module</dfn> is an object of the class `nn.Module` or of one of its subclasses; it usually takes tensors and returns tensors, and it can hold parameters and other modules.
 # A <dfn>parameter</dfn> is a tensor whose values are learned during training, such as the weights and biases of a layer.
 #
-# `nn.Linear(3, 4)` is a linear layer of four neurons: for each example, it takes 3 numbers and returns 4.
+# `nn.Linear(3, 4)` is a linear layer of four neurons: it takes 3 numbers and returns 4, one from each neuron.
 # `nn.ReLU()` is a layer without parameters: it replaces each negative number with 0.
 # ReLU is an activation function.
 # An <dfn>activation function</dfn> is a nonlinear function, such as ReLU, that is applied to the output of a layer.
-# Without an activation function between them, two linear layers can compute nothing that a single linear layer could not.
+# Without an activation function between them, two linear layers can compute no more than a single one.
 
 # %%
 neuron = nn.Linear(3, 1)
@@ -55,20 +55,20 @@ for module in (neuron, layer, block, network):
 
 # %% [markdown]
 # `X` is a batch.
-# A <dfn>batch</dfn> is a tensor that holds several examples, usually along its first dimension, so that a net can process all of them in one call.
-# Here five examples of three numbers went into each module, and five results came out, one per example.
+# A <dfn>batch</dfn> is a tensor that holds several inputs, called examples, usually along its first dimension, so that a net can process all of them in one call.
+# Here, five examples of three numbers each went into every module, and five results came out, one per example.
 #
 # All four objects are modules, and all four are called in the same way.
 # You can therefore use a block wherever you can use a layer:
 #
-# (A picture: A network drawn as a box. X enters at the top, with the shape (5, 3). The box contains a block and, below it, Linear(4, 2). The block is a box too, and contains Linear(3, 4) and ReLU(). An arrow leads X through all three layers to the output Y at the bottom, with the shape (5, 2).)
+# (A picture: A network drawn as a box. X enters at the top, with the shape (5, 3). The box contains a block and, below it, Linear(4, 2). The block is also a box and contains Linear(3, 4) and ReLU(). An arrow leads from X through all three layers to the output Y at the bottom, with the shape (5, 2).)
 
 # %% [markdown]
 # ## `nn.Sequential`: a chain of modules
 #
 # Many nets are chains: the output of each module is the input of the next.
-# `nn.Sequential` builds such a chain from the modules you give it, in that order.
-# The net below takes 20 numbers per example, computes 256 intermediate values from them, called hidden values, and returns 10 numbers.
+# `nn.Sequential` builds such a chain from modules, in the order in which you pass them.
+# The net below takes 20 numbers per example, computes 256 intermediate values, called hidden values, and returns 10 numbers.
 # The next sections build the same net in two other ways.
 
 # %%
@@ -87,8 +87,8 @@ print(net)
 # The printout shows the three modules and their names, `0`, `1` and `2`.
 # `net[0]` is the first module.
 #
-# To choose the names yourself, pass an `OrderedDict`, a dictionary from Python's standard library.
-# This example is a small convolutional net; if convolutions are new to you, look only at the names.
+# To choose the names yourself, pass an `OrderedDict`, a dictionary class from Python's standard library.
+# The next snippet builds a small convolutional net; if convolutions are new to you, look only at the names and skip the paragraph after it.
 
 # %%
 from collections import OrderedDict
@@ -111,8 +111,8 @@ print(convnet(torch.rand(1, 1, 28, 28)).shape)
 # %% [markdown]
 # A batch of images has the shape `(examples, channels, height, width)`.
 # `nn.Conv2d(1, 20, kernel_size=5)` computes 20 channels from 1 channel.
-# Without padding, a kernel of size 5 reduces the height and the width by 4 each.
-# Two such layers therefore reduce 28 to 20.
+# Without padding, a kernel of size 5 reduces both the height and the width by 4.
+# Two such layers therefore reduce them from 28 to 20.
 #
 # **Limitation.** `nn.Sequential` can build only a chain.
 # If the net has two inputs, a skip connection (a path around some layers), a loop or an `if`, write a module of your own.
@@ -147,8 +147,8 @@ print(net(X).shape)
 # `F.relu` is a function, and `nn.ReLU()` is a module that calls this function.
 # Because ReLU has no parameters, you can use either.
 #
-# You do not write a method for the backward pass, which computes how sensitive the result is to each parameter.
-# These sensitivities are derivatives, called gradients, and autograd computes them for you.
+# You do not write a method for the backward pass, which computes how fast the result changes when you change each parameter.
+# These rates of change are derivatives, called gradients, and autograd computes them for you.
 # <dfn>Autograd</dfn> is PyTorch's automatic differentiation: it records the operations of the forward pass and computes the gradients from this record.
 
 # %% [markdown]
@@ -158,15 +158,15 @@ print(net(X).shape)
 # After that, `self.hidden = nn.Linear(20, 256)` registers the layer, and you can read it back as `net.hidden`.
 # <dfn>Registration</dfn> means that a module stores a part, such as a layer or a parameter, under a name in one of its dictionaries.
 # A registered layer or parameter is trained, saved and moved together with the module.
-# Here the name of the part is the name of the attribute, `hidden`.
+# Here, the name of the part is the name of the attribute, `hidden`.
 # A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
-# The <dfn>submodules</dfn> of a module are its child modules, their child modules, and so on.
+# A <dfn>submodule</dfn> of a module is one of its child modules, a child of one of them, and so on.
 #
 # PyTorch does not look into a plain Python list, so a layer in a list is not registered:
 #
-# (A picture: self.hidden = nn.Linear(20, 256) leads into a box, the table of modules in the net. The table has two rows, hidden with Linear(20, 256) and out with Linear(256, 10). Four arrows lead from the table to the words trained, saved, moved and printed. Below, self.layers = a list that contains nn.Linear(20, 256). It leads to a dashed box that says: an attribute, but not in the table: not trained, saved, moved or printed.)
+# (A picture: self.hidden = nn.Linear(20, 256) leads into a box, the table of modules in the net. The table has two rows, hidden with Linear(20, 256) and out with Linear(256, 10). Four arrows lead from the table to the words trained, saved, moved and printed. Below, self.layers, a list that contains nn.Linear(20, 256), leads to a dashed box that says: an attribute, but not in the table: not trained, saved, moved or printed.)
 #
-# `named_parameters()` lists the parameters of the net and of all its submodules:
+# `named_parameters()` lists the parameters of the net and of all its submodules with their names:
 
 # %%
 for name, parameter in net.named_parameters():
@@ -178,7 +178,7 @@ for name, parameter in net.named_parameters():
 
 # %% [markdown]
 # All four parameters are registered, and each name begins with the name of its layer.
-# In the shape of a weight, the output size comes first: `nn.Linear(20, 256)` has a weight of shape `(256, 20)`, and computes `X @ weight.T + bias`.
+# In the shape of a weight, the output size comes first: `nn.Linear(20, 256)` has a weight of shape `(256, 20)` and computes `X @ weight.T + bias`.
 
 # %% [markdown]
 # ### Sizes as arguments
@@ -204,39 +204,39 @@ print(SizedMLP(20, 64, 3)(X).shape)
 # ### What `net(X)` does
 #
 # Call `net(X)`, not `net.forward(X)`.
-# As with every callable object in Python, `net(X)` runs the `__call__` method of its class.
-# `nn.Module` defines `__call__`: it runs `forward` and the *hooks* of the module.
-# A hook is a function that you or a library attaches to the module: a forward pre-hook runs before `forward`, and a forward hook runs after it.
+# As with every callable object in Python, calling `net` runs the `__call__` method of its class.
+# `nn.Module` defines this method: it runs `forward` and the *hooks* of the module.
+# A hook is a function that is attached to a module: a forward pre-hook runs before `forward`, and a forward hook runs after it.
 #
 # PyTorch passes three things to a forward hook: the module, its inputs and its output.
-# This snippet attaches a hook that stores the shape of each output, and then calls the net in three ways.
-# At the end, `hook.remove()` detaches the hook:
+# This snippet attaches a hook that stores the shape of each output.
+# It then calls the net in three ways and, at the end, detaches the hook with `handle.remove()`:
 
 # %%
 shapes = []
-hook = net.register_forward_hook(
+handle = net.register_forward_hook(
     lambda module, inputs, output: shapes.append(tuple(output.shape))
 )
 for call in (net, net.__call__, net.forward):
     call(X)
 print(shapes)
 #> [(2, 10), (2, 10)]
-hook.remove()
+handle.remove()
 
 # %% [markdown]
 # (A picture: net(X) leads to __call__, which runs the forward pre-hooks, then forward, then the forward hooks, and returns Y. net.forward(X) leads directly to forward and from there to Y, and runs no hooks.)
 #
 # There were three calls, but the list has only two entries: `net.forward(X)` skipped the hook.
-# It skips only the hooks of `net` itself; the hooks of its layers still run.
+# This call skips only the hooks of `net` itself; the hooks of its layers still run.
 # Skipping a hook can break a net, because PyTorch uses hooks too.
-# For example, `torch.nn.utils.prune`, which sets chosen weights to zero, and `fully_shard`, which splits the parameters of a net across several GPUs, attach hooks to the modules they change.
+# For example, `torch.nn.utils.prune` (which sets chosen weights to zero) and `fully_shard` (which splits the parameters of a net across several GPUs) attach hooks to the modules they change.
 
 # %% [markdown]
 # ## Your own container: how `nn.Sequential` works
 #
-# A <dfn>container</dfn> is a module whose task is to hold other modules, such as `nn.Sequential` or `nn.ModuleList`.
-# How does `nn.Sequential` know its modules?
-# It registers each one under its position and calls them one after the other:
+# A <dfn>container</dfn>, such as `nn.Sequential` or `nn.ModuleList`, is a module whose task is to hold other modules.
+# How does `nn.Sequential` keep track of its modules?
+# It registers each module under its position and calls the modules one after the other, as this class does:
 
 # %%
 class MySequential(nn.Module):
@@ -253,15 +253,16 @@ class MySequential(nn.Module):
 # %% [markdown]
 # `self.0 = module` is not valid Python, because a name in source code cannot begin with a digit.
 # `add_module` takes the name as a string, so it accepts `"0"`.
-# It rejects a name that contains a dot or that is already used by another kind of attribute.
+# It rejects a name that contains a dot or belongs to an attribute other than a child module.
 #
 # `_modules` is the table of child modules: it maps each name to its module, in the order of registration.
 # The underscore means that the table is internal to PyTorch.
-# Read it here to understand how containers work; in your own code, loop over the container instead.
+# `MySequential` uses it to show how containers work; in your own code, loop over the container instead.
 #
-# Given the same layers, the two containers return the same output, and their parameters have the same names.
-# To list the names, call `state_dict()`: it returns a dictionary that maps the name of every parameter, such as `0.weight`, to its tensor.
-# This dictionary, which you can save to a file, also contains buffers, which the next section introduces.
+# Given the same layers, `MySequential` and `nn.Sequential` return the same output, and their parameters have the same names.
+# To compare the names, the next snippet calls `state_dict()`.
+# This method returns the state dict, a dictionary that maps the name of every parameter, such as `0.weight`, to its tensor.
+# You can save a state dict to a file; it also contains buffers, which the next section introduces.
 
 # %%
 layers = nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 10)
@@ -278,7 +279,7 @@ print(
 #
 # `forward` is ordinary Python code that runs each time you call the module.
 # You can therefore write anything in it that Python allows.
-# The block below has a constant, uses one layer twice, and contains a loop:
+# The block below has a constant, uses one layer twice and contains a loop:
 
 # %%
 class FixedHiddenMLP(nn.Module):
@@ -305,15 +306,15 @@ print(Y.shape, bool(Y.abs() <= 1))
 # - **The constant** `rand_weight` is a *buffer*: a tensor that belongs to the module but is not trained.
 #   `register_buffer` registers it.
 #   A buffer is saved and moved together with the parameters.
-#   A cast, which changes the type of the numbers (`net.double()` makes them `float64`), also changes a buffer that holds floating-point numbers.
-# - **The layer that is used twice** is a single layer with a single weight.
+#   A cast changes the type of the numbers: `net.double()` changes floating-point parameters and buffers to `float64`.
+# - **The layer that is used twice** is one layer with one weight.
 #   The gradient of this weight is the sum of the gradients from both uses.
 # - **The loop** runs as many times as the current input requires.
-#   Autograd records the operations that actually ran.
+#   Autograd records only the operations that actually run.
 # - **The result** is a single number: a module does not have to return a batch.
-#   It lies between -1 and 1, because the loop ends when the absolute values sum to at most 1.
+#   This number lies between -1 and 1, because the loop ends when the absolute values sum to at most 1.
 #
-# The constant is missing from the list of parameters, but it is in the state dict, so it is saved:
+# The constant is not in the list of parameters, but it is in the state dict, so it is saved:
 
 # %%
 print([name for name, _ in fixed.named_parameters()])
@@ -323,14 +324,14 @@ print(list(fixed.state_dict()))
 
 # %% [markdown]
 # **Limitation.** The number of iterations depends on the values in the input.
-# For this reason, `torch.compile` and `torch.export`, which translate a net into a fixed list of operations, cannot translate the block as a whole.
+# But `torch.compile` and `torch.export` translate a net into a fixed list of operations, so they cannot translate this block as a whole.
 # On a GPU, Python must also wait in every iteration until the GPU has computed the sum; only then can it decide whether to continue.
 # Exercise 5 replaces the loop.
 
 # %% [markdown]
 # ## Nested modules
 #
-# A block is a module, so a block can be a part of another block:
+# A block is a module, so it can be part of another block:
 
 # %%
 class NestMLP(nn.Module):
@@ -366,9 +367,9 @@ print(chimera)
 #> )
 
 # %% [markdown]
-# The <dfn>path</dfn> of a part of a net consists of the names from the outermost module to the part, joined by dots, such as `0.net.2`.
+# The <dfn>path</dfn> of a part of a net, such as `0.net.2`, consists of the names on the way from the net down to the part, joined by dots.
 # In the printout, the names are in parentheses, such as `(0)`, `(net)` and `(2)`.
-# You can follow them with attributes and indices, or pass the path as a string:
+# To get a part, follow the names with attributes and indices, or pass the path as a string to `get_submodule`:
 
 # %%
 print(chimera[0].net[2])
@@ -378,7 +379,7 @@ print(chimera.get_submodule("0.net.2") is chimera[0].net[2])
 
 # %% [markdown]
 # The printout has no lines for parameters and buffers.
-# The constant `rand_weight` is not printed, but it is there, as the state dict above showed.
+# For example, it does not show `rand_weight`, which `chimera.state_dict()` contains as `2.rand_weight`.
 #
 # **The first reading ends here.** Read on if you want to use these blocks from the library, or if your net does not work.
 
@@ -386,26 +387,26 @@ print(chimera.get_submodule("0.net.2") is chimera[0].net[2])
 # ## In the library
 #
 # The package `d2lblocks` belongs to this site; to install it, run `pip install .` in a clone of the site's repository.
-# Its module `d2lblocks.modules` contains the blocks of this page, ready to use:
+# Its Python module `d2lblocks.modules` contains the blocks of this page, ready to use:
 
 # %%
-import d2lblocks
+from d2lblocks import FixedHiddenMLP, MLP, MySequential, NestMLP, Parallel
 
-print(d2lblocks.MLP(20)(X).shape)
+print(MLP(20)(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# Read the rest of this section if you want to know how these classes differ from the short versions above, which this section calls sketches.
-# The collapsed source blocks show the code of the package, without its docstrings.
-# From here on, `MLP`, `MySequential`, `FixedHiddenMLP` and `NestMLP` are the classes of the library.
+# From here on, these names mean the library's classes; exercise 2 introduces `Parallel`.
+# The rest of this section shows how the classes differ from the short versions above, the sketches.
+# The collapsed source blocks show the package's code without its docstrings.
 
 # %% [markdown]
 # ### `MLP`
 #
-# The sketch `MLP` has fixed sizes, and `SizedMLP` must be told its input size.
+# The sketch `MLP` has fixed sizes, and `SizedMLP` needs its input size.
 # The library's `MLP` takes its sizes as arguments.
-# With `in_features=None`, its first layer is a lazy layer, which gets its input size from the first batch.
-# Like the layers in `torch.nn`, it has the arguments `device` and `dtype`; it passes them to both of its layers.
+# With `in_features=None`, the default, its first layer is a lazy layer, which gets its input size from the first batch.
+# Like the layers in `torch.nn`, it also takes a `device` (such as a GPU) and a `dtype` (the type of the numbers) and passes both to its layers.
 #
 # Source of <code>MLP</code>:
 #
@@ -436,7 +437,7 @@ class MLP(nn.Module):
         return self.out(F.relu(self.hidden(X)))
 
 # %% [markdown]
-# With the same weights, the library's class and the sketch return the same output.
+# With the same weights, the library's class and `SizedMLP` return the same output.
 # `MLP()` without any sizes works too:
 
 # %%
@@ -448,13 +449,13 @@ print(MLP()(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# **Limitation.** If the input size is unknown, the first weight has no shape until the first batch arrives, so you cannot count or initialize it before then.
+# **Limitation.** If the input size is unknown, the first weight has no shape until the first batch arrives, so before then you can neither count nor initialize its values.
 
 # %% [markdown]
 # ### `MySequential`
 #
 # The sketch can only run its modules.
-# The library's `MySequential` also accepts an `OrderedDict`, has a length, supports indices and slices, and can be changed.
+# The library's `MySequential` also accepts an `OrderedDict` and supports `len()`, indices, slices and methods such as `append`.
 #
 # Source of <code>MySequential</code>:
 #
@@ -525,9 +526,9 @@ class MySequential(nn.Module):
     __rmul__ = __mul__
 
 # %% [markdown]
-# The methods that change the container are taken from `nn.Sequential`.
+# Most of the methods that change the container are taken from `nn.Sequential`.
 # This is possible because a method is a function stored in a class, and these functions use only attributes that `MySequential` also has, such as `_modules`.
-# A method that both classes define behaves the same in both:
+# `len()`, indexing and slicing work in the same way in both classes:
 
 # %%
 mine, theirs = MySequential(*layers), nn.Sequential(*layers)
@@ -540,7 +541,7 @@ print(
 #> True True
 
 # %% [markdown]
-# You can change the container in place, and join two containers with `+`:
+# You can change the container in place and join two such containers with `+`:
 
 # %%
 mine.append(nn.Tanh()).insert(0, nn.Flatten())
@@ -549,14 +550,14 @@ print(len(mine), mine[0], (mine + mine)[-1])
 #> 4 Flatten(start_dim=1, end_dim=-1) Tanh()
 
 # %% [markdown]
-# In a net of your own, use `nn.Sequential`: other code may check for this class, as the deprecated `torch.jit.script` does.
+# In a net of your own, use `nn.Sequential`: code may check for this class, as the `+` of `nn.Sequential` and the deprecated `torch.jit.script` do.
 
 # %% [markdown]
 # ### `FixedHiddenMLP`
 #
-# The loop in the sketch never ends if a value in it is infinite and none is `nan`, because half of infinity is still infinity.
-# If a value is `nan`, their sum is `nan` too, and the sketch silently returns `nan`.
-# The library's block checks for both and raises an error.
+# The loop in the sketch never ends if one of the values is infinite and none is `nan` (not a number), because half of infinity is still infinity.
+# If any value is `nan`, the sum is `nan` too, and the sketch silently returns `nan`.
+# The library's block checks for both cases and raises an error.
 #
 # Source of <code>FixedHiddenMLP</code>:
 #
@@ -605,7 +606,7 @@ print(torch.equal(library(X), sketch(X)))
 #> True
 
 # %% [markdown]
-# For an infinite input, the error tells you how many values are not finite, and whether they were already in the input:
+# For an infinite input, the error tells you how many values in the block and how many in its input are not finite:
 
 # %%
 try:
@@ -616,9 +617,9 @@ except ValueError as error:
 
 # %% [markdown]
 # `reset_parameters` fills only the tensors that the block holds directly, not those of its submodules.
-# You need it for a block on the `meta` device, where tensors have a shape but neither memory nor values.
-# There you can build a very large net first and give it memory later.
-# `to_empty` gives the block memory; then call `reset_parameters` on every module that has this method (here, all of them):
+# You need it for a block that was built on the `meta` device, where tensors have a shape but neither memory nor values.
+# `to_empty` gives such a block memory, but still no meaningful values.
+# Then call `reset_parameters` on every module that has this method (here, all of them):
 
 # %%
 library = FixedHiddenMLP(device="meta").to_empty(device="cpu")
@@ -631,7 +632,7 @@ print(library(X).shape)
 # ### `NestMLP`
 #
 # The library's `NestMLP` takes the size of its input as an argument.
-# The inner sizes are fixed, as in the sketch.
+# All other sizes are fixed, as in the sketch.
 #
 # Source of <code>NestMLP</code>:
 #
@@ -723,7 +724,7 @@ except AttributeError as error:
 
 # %% [markdown]
 # Fix: make `super().__init__()` the first line of `__init__`.
-# A class without an `__init__` of its own inherits it from `nn.Module` and does not need this line.
+# A class without an `__init__` of its own inherits that of `nn.Module` and does not need this line.
 
 # %%
 class WithInit(nn.Module):
@@ -741,9 +742,9 @@ print(WithInit()(X).shape)
 # %% [markdown]
 # ### `unhashable type`: a module as a dataclass
 #
-# You decorate a module with `@dataclass`, and `parameters()` fails.
-# `@dataclass` adds a method `__eq__` to the class, and Python removes the hash of a class that defines `__eq__`; without a hash, an object cannot be in a set.
-# PyTorch collects modules in a set, in order to visit each of them only once.
+# You decorate a module class with `@dataclass`, and `parameters()` fails.
+# `@dataclass` adds a method `__eq__` to the class, and a class that defines `__eq__` loses its hash, the number by which a set finds an object.
+# Without a hash, an object cannot be in a set, but PyTorch collects modules in a set to visit each of them only once.
 # Therefore `parameters()` and `zero_grad()` fail; if the module is inside another net, `to()` and `eval()` of that net fail too.
 
 # %%
@@ -767,7 +768,7 @@ except TypeError as error:
 
 # %% [markdown]
 # Fix: `eq=False` keeps the hash.
-# Add `repr=False`, too; otherwise `@dataclass` replaces the printout of the module with one that does not show its layers.
+# Also add `repr=False`; otherwise `@dataclass` replaces the printout of the module with one that does not show its layers.
 
 # %%
 @dataclass(eq=False, repr=False)
@@ -783,7 +784,7 @@ print([name for name, _ in HashableFields(20).named_parameters()])
 #> ['linear.weight', 'linear.bias']
 
 # %% [markdown]
-# Some classes need their own `__eq__`, or inherit one, for example from `collections.abc.Mapping`.
+# Some classes need an `__eq__` of their own or inherit one, for example from `collections.abc.Mapping`.
 # In such a class, the line `__hash__ = nn.Module.__hash__` restores the hash:
 
 # %%
@@ -842,7 +843,7 @@ print(net)
 # %% [markdown]
 # `.to()` does not move these layers, and `state_dict()` does not contain them.
 # Loading an empty state dict into the net even reports success.
-# The first error comes from the optimizer, which is the object that changes the parameters during training:
+# The first error comes from the optimizer, the object that changes the parameters during training:
 
 # %%
 try:
@@ -865,8 +866,8 @@ print(list(net.state_dict()))
 # To notice it next time: print the net; a layer that is not in the printout is not registered.
 #
 # For modules with names, use `nn.ModuleDict`; a Python dictionary does not register its modules either.
-# The keys of an `nn.ModuleDict` become attributes.
-# An `nn.ModuleDict` therefore rejects a key that contains a dot or that is the name of one of its own attributes or methods, such as `keys`:
+# The keys of an `nn.ModuleDict` become names of child modules.
+# It therefore rejects a key that contains a dot or that is the name of one of its own attributes or methods, such as `keys`:
 
 # %%
 try:
@@ -886,7 +887,7 @@ print(nn.ModuleDict({"key_layer": nn.ReLU()})["key_layer"])
 # ### A constant is not saved, cast or moved with the net
 #
 # You save a net and load it again, and the outputs differ.
-# Or you cast the net to another dtype or move it to the GPU, and the next call fails.
+# Or you cast the net to another dtype (type of numbers) or move it to the GPU, and the next call fails.
 # The reason is a tensor that the net keeps as a plain attribute: it is not registered.
 
 # %%
@@ -939,7 +940,7 @@ print(torch.equal(net(X), clone(X)), net.double()(X.double()).dtype)
 #> True torch.float64
 
 # %% [markdown]
-# If you can compute a constant again, you do not need to save it: `nn.Buffer(..., persistent=False)` is moved and cast, but is not in `state_dict()`.
+# If you can compute a constant again, you do not need to save it: `nn.Buffer(..., persistent=False)` is moved and cast but is not in `state_dict()`.
 #
 # To notice it next time: print `list(net.state_dict())` and look for the name of the constant.
 
@@ -967,7 +968,7 @@ print(MySequential(double, double)(ones).item())
 #> 4.0
 
 # %% [markdown]
-# The layer doubles its input, so two uses must return 4.
+# The layer doubles its input, so using it twice must turn 1 into 4.
 #
 # Fix: loop over the container itself.
 # `for module in self` visits every entry of a `MySequential`, an `nn.Sequential` or an `nn.ModuleList`, including repeated ones.
@@ -982,7 +983,7 @@ print(
 # %% [markdown]
 # ### `nn.Sequential(*net.children())` computes something else
 #
-# You want the output of the layer before the last one, often called features, so you build a new net from all children except the last.
+# You want the input of the last layer, often called the features, so you build a new net from all children except the last.
 # But `children()` returns only the layers.
 # Any operation that `forward` itself runs between them, such as `F.relu`, a flatten operation or a skip connection, is lost.
 
@@ -1012,12 +1013,12 @@ print(torch.equal(net(X), features))
 #> True
 
 # %% [markdown]
-# If you also need the last layer, attach a forward hook to it: its argument `inputs` is a tuple that contains the features.
+# If you also need the output of the last layer, keep this layer and attach a forward hook to it: the hook's argument `inputs` is a tuple that contains the features.
 
 # %% [markdown]
 # ### A layer does not learn because `forward` creates it
 #
-# The loss does not improve as it should, and the same input gives a different output on every call.
+# The net learns less than it should, and the same input gives a different output on every call.
 # A layer that is created in `forward` is a new layer with new random weights on every call.
 
 # %%
@@ -1037,12 +1038,12 @@ print([name for name, _ in net.named_parameters()])
 #> ['hidden.weight', 'hidden.bias']
 
 # %% [markdown]
-# The two calls disagree, and the second layer is not in the list of parameters, so no optimizer can train it.
-# Assigning the layer to `self` in `forward` does not help: the layer is then registered, but the next call replaces it with a new layer, while the optimizer still holds the old layer.
+# The two calls give different outputs, and the second layer is not in the list of parameters, so no optimizer can train it.
+# Assigning the layer to `self` in `forward` does not help: each call registers a new layer, and the optimizer still holds an old one.
 #
 # Fix: create layers in `__init__`.
 # If you do not know the input size there, use `nn.LazyLinear`, which takes it from the first batch.
-# You may build the optimizer before that batch: a lazy layer already has its parameter objects, and the first batch gives them a shape and values.
+# You can build the optimizer before that batch: a lazy layer already has its parameter objects, and the first batch gives them a shape and values.
 
 # %%
 class Learning(nn.Module):
@@ -1062,14 +1063,14 @@ print([name for name, _ in net.named_parameters()])
 #> ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
 
 # %% [markdown]
-# To notice it next time: call `net.eval()`, which turns off dropout, call the net twice with the same input, and compare the outputs.
+# To notice it next time: after `net.eval()`, which turns off dropout, call the net twice with the same input and compare the outputs.
 
 # %% [markdown]
 # ### `setattr` with a dotted name does not replace a layer
 #
-# You replace an inner layer with `setattr` and its path, but the net still uses the old layer.
+# To replace an inner layer, you call `setattr` with its path, but the net still uses the old layer.
 # `setattr` does not follow a path.
-# It adds a new child, whose name contains a dot, to the outer net, and does not touch the old layer:
+# It adds to the outer net a new child whose name contains a dot, and the old layer stays:
 
 # %%
 net = NestMLP()
@@ -1094,7 +1095,7 @@ print(net.net[2], [name for name, _ in net.named_children()])
 
 # %% [markdown]
 # You can also assign to the parent module: `net.net[2] = nn.Identity()`.
-# Reading a layer is no different: `getattr(net, "net.2")` fails, but `net.get_submodule("net.2")` works.
+# To read a layer by its path, call `net.get_submodule("net.2")`; `getattr(net, "net.2")` fails.
 
 # %% [markdown]
 # ### `missing the required "forward" function`
@@ -1137,7 +1138,7 @@ print(nn.Sequential(*modules)(X).shape)
 # %% [markdown]
 # ### `must be Tensor, not ReLU`: `nn.ReLU(X)` instead of `F.relu(X)`
 #
-# You apply an activation function to a tensor, and the next layer complains about its input.
+# You apply an activation function to a tensor, and the next layer rejects its input.
 # `nn.ReLU` is a class, so `nn.ReLU(X)` creates a module and computes nothing: PyTorch takes `X` as the argument `inplace` and does not check its type.
 # The error comes one step later, from the layer that receives this module instead of a tensor:
 
@@ -1166,7 +1167,7 @@ except TypeError as error:
 #> TypeError: torch.nn.functional.relu is not a Module subclass
 
 # %% [markdown]
-# A container that writes into `_modules` directly skips this check, and fails later, in a place that does not show the cause:
+# A container that writes directly into `_modules` skips this check and fails later, in a place that does not show the cause:
 
 # %%
 net = nn.Module()
@@ -1191,9 +1192,9 @@ except TypeError as error:
 # ### `has no attribute`, although the property exists
 #
 # The message says that your module has no attribute `width`, but you can see the property `width` in its class.
-# The property is found, but some code inside it raises an `AttributeError`.
-# Python then calls `nn.Module.__getattr__`, which looks for a parameter, a buffer or a module with the name of the property.
-# It finds none and raises a second error, which hides the first one:
+# Python finds the property, but some code inside it raises an `AttributeError`.
+# It then calls `nn.Module.__getattr__`, which looks for a parameter, a buffer or a module with the name of the property.
+# This method finds none and raises a second error, which hides the first one:
 
 # %%
 class Slip(nn.Module):
@@ -1240,7 +1241,7 @@ print(Corrected().width)
 # %% [markdown]
 # ### `mat1 and mat2 shapes cannot be multiplied`
 #
-# You call a net, and a linear layer reports two shapes that do not fit.
+# You call a net, and a linear layer reports two shapes that do not fit together.
 # The last dimension of its input does not have the size that the layer was built for.
 # The snippet prints the part of the message that names the shapes:
 
@@ -1255,9 +1256,9 @@ except RuntimeError as error:
 #> mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)
 
 # %% [markdown]
-# The layer treats the two images of 28 rows as 2 * 28 = 56 rows of 28 values, but it expects rows of 20 values.
+# The layer treats the two images of 28 rows as 2 · 28 = 56 rows of 28 values, but it expects rows of 20 values.
 #
-# Fix: in this example, flatten the images first, and build the layer for their 784 values.
+# Fix: in this example, flatten the images first and build the layer for their 784 values.
 
 # %%
 net = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
@@ -1272,7 +1273,7 @@ print(net(torch.rand(2, 28, 28)).shape)
 #
 # You made a batch from a NumPy array, and the net rejects it.
 # A layer needs a batch with the same dtype (type of numbers) as its weights.
-# NumPy's floating-point numbers are `float64` by default, and `torch.from_numpy` keeps the dtype; the weights of a layer are `float32`.
+# NumPy's floating-point numbers are `float64` by default, and `torch.from_numpy` keeps the dtype; the weights of a layer are `float32` by default.
 
 # %%
 import numpy
@@ -1286,8 +1287,8 @@ except RuntimeError as error:
 #> RuntimeError: mat1 and mat2 must have the same dtype, but got Double and Float
 
 # %% [markdown]
-# The message names the dtype of the batch first, and then the dtype of the weight.
-# If it says `Float and BFloat16`, the net was cast to 16 bits and the batch was not.
+# The message names the dtype of the batch first and then that of the weight.
+# If it says `Float and BFloat16`, the net was cast to 16 bits, but the batch was not.
 # If it says `Long and Float`, the batch holds integers.
 #
 # Fix: cast the batch to the dtype of the weights.
@@ -1307,7 +1308,7 @@ except RuntimeError as error:
 #> RuntimeError: expected m1 and m2 to have the same dtype, but got: double != float
 
 # %% [markdown]
-# So does a convolution:
+# A convolution words it in yet another way:
 
 # %%
 try:
@@ -1318,7 +1319,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # If the batch already has the right dtype, look for a tensor in the net that was not cast: see A constant is not saved, cast or moved with the net.
-# On Apple's GPU, cast the batch before you move it: see `Cannot convert a MPS Tensor to float64 dtype`.
+# On an Apple GPU, cast the batch before you move it: see `Cannot convert a MPS Tensor to float64 dtype`.
 
 # %% [markdown]
 # ### The net changes its input tensor
@@ -1357,9 +1358,9 @@ print(HalvedCopy()(ones), ones)
 # ### The same input gives a different output every time
 #
 # You call a trained net several times with the same input and get a different output every time.
-# The net contains dropout, and is still in training mode.
+# The net contains dropout and is still in training mode.
 # <dfn>Dropout</dfn> is a layer that, in training mode, sets randomly chosen values of its input to zero and scales up the others.
-# <dfn>Training mode</dfn> is the state of a new module, and of any module after `net.train()`: dropout sets randomly chosen values to zero, and batch normalization uses the mean and the variance of the current batch.
+# <dfn>Training mode</dfn> is the state of a new module, and of any module after `net.train()`: dropout sets randomly chosen values to zero, and batch normalization, which rescales values, uses the mean and the variance of the current batch.
 # <dfn>Evaluation mode</dfn> is the state of a module after `net.eval()`: dropout returns its input unchanged, and batch normalization uses its stored mean and variance.
 
 # %%
@@ -1385,7 +1386,7 @@ print(torch.equal(loaded.eval()(X), net(X)))
 #> True
 
 # %% [markdown]
-# The function `F.dropout` does not know the mode of your module, and still sets values to zero after `net.eval()`.
+# The function `F.dropout` does not know the mode of your module: it sets values to zero even after `net.eval()`.
 # Write `F.dropout(X, training=self.training)` instead.
 # `net.eval()` does not turn off autograd.
 # To save memory while predicting, also use `with torch.no_grad():`, which stops autograd from recording.
@@ -1393,10 +1394,10 @@ print(torch.equal(loaded.eval()(X), net(X)))
 # To notice it next time: print `net.training` before you predict.
 
 # %% [markdown]
-# ### The call never returns: a loop over infinite values
+# ### The call never returns: a loop that halves infinity
 #
 # You call a net, and the call never returns.
-# The sketch of `FixedHiddenMLP` halves its values until they are small enough, and half of infinity is still infinity:
+# The sketch of `FixedHiddenMLP` halves its values until they are small enough, but half of infinity is still infinity:
 
 # %%
 print(torch.tensor(float("inf")) / 2)
@@ -1404,7 +1405,7 @@ print(torch.tensor(float("inf")) / 2)
 
 # %% [markdown]
 # Fix: before such a loop, check that all values are finite.
-# The library's block does this, and raises the error shown above.
+# The library's block does this and raises the error shown above.
 
 # %%
 print(bool(torch.tensor([1.0, float("inf"), float("nan")]).isfinite().all()))
@@ -1415,7 +1416,7 @@ print(bool(torch.tensor([1.0, float("inf"), float("nan")]).isfinite().all()))
 #
 # A child module needs something from its parent, so you assign the parent to an attribute of the child.
 # This registers the parent as a child of its own child.
-# Operations that go from each module to its children, such as `to()`, `train()` and `print`, then call themselves until Python raises a `RecursionError`:
+# Operations that go from each module to its children, such as `to()`, `train()` and `print`, then call themselves again and again until Python raises a `RecursionError`:
 
 # %%
 class Child(nn.Module):
@@ -1457,7 +1458,8 @@ print(net.child.parent[0].width)
 #
 # You wrapped a net for training, and one of its attributes is gone.
 # Some classes wrap a net, for example to train it on several GPUs (`DataParallel`, `DistributedDataParallel`) or to average its weights (`AveragedModel`).
-# The wrapper stores your net in its attribute `module`; the attributes of your net are not available on the wrapper itself:
+# The wrapper stores your net in its attribute `module`; the attributes of your net are not available on the wrapper itself.
+# The message names the class of the wrapper:
 
 # %%
 averaged_net = nn.Sequential(OrderedDict(body=nn.Linear(4, 4)))
@@ -1528,7 +1530,7 @@ print("saved", list(tower.state_dict())[:2], "and so on")
 # %% [markdown]
 # ### Exercise 2
 #
-# Write a block that takes two nets, gives the same input to both, and concatenates their outputs.
+# Write a block that takes two nets, gives the same input to both and concatenates their outputs.
 # Which sizes must be equal?
 
 # %% [markdown]
@@ -1603,14 +1605,14 @@ print(shared(X).shape, len(list(shared.parameters())))
 # %% [markdown]
 # A forward hook gets every output of its module.
 # The layers are the modules that have no children.
-# The layer that `FixedHiddenMLP` uses twice appears on two lines.
+# The layer that `FixedHiddenMLP` uses twice therefore appears on two lines.
 
 # %%
 def report(name):
     return lambda module, inputs, output: print(f"{name:9} {tuple(output.shape)}")
 
 
-hooks = [
+handles = [
     module.register_forward_hook(report(name))
     for name, module in chimera.named_modules()
     if not list(module.children())
@@ -1624,22 +1626,22 @@ Y = chimera(X)
 #> 1         (2, 20)
 #> 2.linear  (2, 20)
 #> 2.linear  (2, 20)
-for hook in hooks:
-    hook.remove()
+for handle in handles:
+    handle.remove()
 
 # %% [markdown]
 # ### Exercise 5
 #
-# `FixedHiddenMLP` cannot be compiled as one graph because of its loop.
+# `FixedHiddenMLP` cannot be compiled as a whole because of its loop.
 # Write the same function without a loop; `torch.frexp` tells you how many times to halve the sum.
-# Show that the two versions return the same number and the same gradients.
+# Show that the two versions give the same number and the same gradients.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # `torch.frexp` splits a positive, finite sum into `mantissa * 2**exponent`, where the mantissa is at least 0.5 and less than 1.
-# Therefore `exponent` halvings bring the sum below 1.
+# Therefore `exponent` halvings bring the sum below 1; if the exponent is negative, none is needed, hence `clamp(min=0)`.
 # If the mantissa is exactly 0.5, one fewer halving is enough.
 # Multiplying by a power of two changes only the exponent of a floating-point number.
 # One multiplication therefore gives exactly the same result as the halvings, unless a value becomes too small for its dtype.
@@ -1681,7 +1683,7 @@ print(torch.equal(compiled(X), looped(X)))
 # | a chain of modules | `nn.Sequential(...)` |
 # | names for its parts | `nn.Sequential(OrderedDict(...))` |
 # | a module of your own | a subclass of `nn.Module` with `__init__` and `forward` |
-# | its parts to be trained, saved, moved | `super().__init__()` first, then `self.name = module` |
+# | its parts to be trained, saved and moved | `super().__init__()` first, then `self.name = module` |
 # | parts in a list, or by name | `nn.ModuleList`, `nn.ModuleDict` |
 # | a constant that is saved and moved | `register_buffer` or `nn.Buffer` |
 # | to run a module | `net(X)`, not `net.forward(X)` |

@@ -5,13 +5,13 @@
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# You take a trained net, freeze its first layers, replace its last layer, and train again.
-# Either the net does not get better, or a layer that you froze changes anyway; in either case, there is no error message.
-# This page shows how to look at the parameters of a net and how to change them, so that you notice such problems.
+# You take a trained net, freeze its first layers so that they do not change, replace its last layer and train again.
+# But the net does not get better, or a frozen layer changes anyway; in either case, there is no error message.
+# This page shows how to look at the parameters of a net, how to change them and how to notice such problems.
 #
-# - **What you will be able to do:** find, read, change, freeze and share the parameters of a net, and recognize the changes that PyTorch does not notice.
+# - **What you will be able to do:** find, read, change, freeze and share the parameters of a net, and recognize changes that PyTorch does not notice.
 # - **What you need:** Layers and modules, up to its section In the library.
-# - **How long it takes:** about 25 minutes up to In the library, which is all the next topic needs; about 60 minutes with everything and the exercises.
+# - **How long it takes:** about 25 minutes up to In the library, and this part is enough for the next topic; about 60 minutes with the rest and the exercises.
 #
 # The first sections use this small net, which returns one number for each example in the batch `X`:
 
@@ -27,8 +27,11 @@ print(net(X).shape)
 # %% [markdown]
 # ## One parameter: its value and its gradient
 #
-# To read a single parameter, index the net to get the layer, then read the layer's attribute.
-# `net[2]` is the last layer of the net, and `net[2].bias` is its bias:
+# To read a single parameter, index the net to get the layer, and then read the parameter as an attribute of the layer.
+# `net[2]` is the last layer of the net, and `net[2].bias` is its bias.
+# To see the names of the layer's parameters, look at its state dict.
+# A <dfn>state dict</dfn> is the dictionary that `state_dict()` returns: it maps the name of each parameter of a module, and of each buffer that is saved with it, to its tensor.
+# A buffer is a tensor that belongs to a module but is not trained.
 
 # %%
 print(net[2].bias.shape, type(net[2].bias))
@@ -38,21 +41,19 @@ print(list(net[2].state_dict()))
 
 # %% [markdown]
 # The bias contains one number, and the layer has two parameters, `weight` and `bias`.
-# The state dict of the layer lists their names.
-# A <dfn>state dict</dfn> is the dictionary that `state_dict()` returns: it maps the name of each parameter and each saved buffer of a module, such as `2.bias`, to its tensor.
 #
 # A parameter is an object of the class `nn.Parameter`, a subclass of `torch.Tensor`.
 # It differs from other tensors in two ways.
-# When you assign it to an attribute of a module, the module registers it.
-# Its attribute `requires_grad` is `True` unless you set it to `False`, so autograd computes a gradient for it.
+# First, a module registers it when you assign it to an attribute.
+# Second, its `requires_grad` is `True` unless you set it to `False`, so autograd computes a gradient for it.
 #
-# `.detach()` returns a tensor that has the same values but is not tracked by autograd.
+# To read the values without autograd, call `.detach()`, which returns a tensor that does not require a gradient.
 # The values are not copied: both tensors use the same memory.
 #
-# Training changes the parameters so that a number called the loss becomes smaller.
+# Training changes the parameters so that the loss becomes smaller.
 # The <dfn>loss</dfn> is a single number that measures how far the output of a net is from the desired output.
-# The <dfn>gradient</dfn> of a parameter has one number for each number of the parameter: the rate at which a result, usually the loss, changes when only that number changes.
-# Calling `backward()` on the result computes the gradient of each parameter and stores it in the attribute `.grad`:
+# The <dfn>gradient</dfn> of a parameter holds one number for each value of the parameter: the rate at which a result, usually the loss, changes when only this value changes.
+# Calling `backward()` on the result computes the gradient of each parameter and stores it in the parameter's attribute `.grad`:
 
 # %%
 print(net[2].bias.requires_grad, net[2].bias.detach().requires_grad)
@@ -68,11 +69,11 @@ print(net[2].bias.grad)
 # Afterward, the gradient of the bias is 2: the result is the sum of two outputs, one per example, and the bias is added to each of them.
 
 # %% [markdown]
-# ### Deleting gradients: `zero_grad()`
+# ### Resetting gradients: `zero_grad()`
 #
 # The next `backward()` adds its gradients to those that are already in `.grad`: here, 2 becomes 4.
-# A training loop therefore calls `zero_grad()` once before each `backward()`.
-# By default, this sets `.grad` to `None`, not to zeros:
+# Most training loops therefore call `zero_grad()` before each `backward()`.
+# By default, `zero_grad()` sets `.grad` to `None`, not to zeros:
 
 # %%
 net(X).sum().backward()
@@ -89,17 +90,17 @@ print(net[2].bias.grad)
 # %% [markdown]
 # `None` has two advantages over zeros: it frees the memory, and it makes the optimizer skip the parameter.
 # An <dfn>optimizer</dfn> is an object that uses the gradients of parameters to change their values, so that the loss becomes smaller.
-# Two optimizer options, momentum and weight decay, can change a parameter whose gradient is zero, but not one whose gradient is `None`.
 # <dfn>Momentum</dfn> is an option that makes an optimizer also use the gradients of earlier steps.
 # <dfn>Weight decay</dfn> is an option that makes an optimizer move each parameter a little toward zero in every step.
+# Both can change a parameter whose gradient is zero, but not one whose gradient is `None`.
 #
-# **Limitation.** Code that reads `.grad` must expect `None`.
+# **Limitation.** Because of this default, check that `.grad` is not `None` before you use it.
 
 # %% [markdown]
 # ## All parameters: `named_parameters()`
 #
 # To see all parameters of a net, loop over `named_parameters()`.
-# It returns each parameter together with its path:
+# It returns each parameter with its name, which is its path in the net:
 
 # %%
 for name, parameter in net.named_parameters():
@@ -110,7 +111,7 @@ for name, parameter in net.named_parameters():
 #> 2.bias (1,)
 
 # %% [markdown]
-# No path begins with `1`, because `net[1]` is a `ReLU` and has no parameters.
+# No name begins with `1`, because `net[1]` is a `ReLU` and has no parameters.
 #
 # You can also get a single parameter by its path, with `get_parameter` or from the state dict:
 
@@ -122,18 +123,19 @@ print(net.state_dict()["2.bias"].data_ptr() == net[2].bias.data_ptr())
 
 # %% [markdown]
 # `get_parameter` returns the parameter itself.
-# The tensor in the state dict is a different object, and does not require a gradient.
-# It uses the same memory as the parameter: `data_ptr()`, the address in memory, is the same for both.
+# The tensor in the state dict is a different object and does not require a gradient.
+# It uses the same memory as the parameter: `data_ptr()`, its address in memory, is the same for both.
 # A state dict is therefore not a copy, and its values change during training.
 
 # %% [markdown]
 # ## The difference between `state_dict()` and `parameters()`
 #
 # Use `parameters()` for training and `state_dict()` for saving.
-# The state dict contains two kinds of names that `named_parameters()` leaves out: the names of buffers, and the additional names of a parameter that is used in two places.
+# The state dict contains two kinds of names that `named_parameters()` leaves out: the names of buffers and the additional names of a parameter that is used in two places.
 # This net has both kinds, because it uses one layer twice and contains a batch normalization layer.
-# <dfn>Batch normalization</dfn> is a layer that normalizes each channel: it subtracts a mean, divides by a standard deviation and then applies a learned scale and shift.
-# In training mode, the mean and the standard deviation come from the batch; in evaluation mode, stored values are used.
+# <dfn>Batch normalization</dfn> is a layer that normalizes each channel (in a batch of vectors, each column): it subtracts a mean, divides by a standard deviation and then applies a learned scale and shift.
+# In training mode, which is the mode of a new net, the mean and the standard deviation come from the batch.
+# In evaluation mode, the layer uses stored values.
 
 # %%
 shared = nn.Linear(4, 4)
@@ -145,23 +147,24 @@ print([name for name in net.state_dict() if name not in parameters])
 # %% [markdown]
 # (A picture: A Sequential with three names, 0, 1 and 2. The names 0 and 2 lead to the same Linear, so its weight has the names 0.weight and 2.weight, and its bias has the names 0.bias and 2.bias. The name 1 leads to a BatchNorm1d with the parameters 1.weight and 1.bias and the buffers 1.running_mean, 1.running_var and 1.num_batches_tracked. The names that are not in named_parameters() are bold: 2.weight, 2.bias and the three buffers.)
 #
-# The first three names are the buffers of the batch normalization layer: its running mean and running variance, which are averages over the batches so far, and a counter of batches.
-# They are saved and moved with the net, but not trained.
+# The first three names are the buffers of the batch normalization layer: its running mean, its running variance and a counter of batches.
+# In training mode, each batch moves the running mean and variance toward its own mean and variance.
+# Buffers are saved and moved with the net but not trained.
 # The last two are additional names: `2.weight` is the same parameter as `0.weight`, and `2.bias` is the same as `0.bias`.
 #
-# `parameters()` and `named_parameters()` return each parameter only once, because an optimizer needs it once.
-# `state_dict()` contains every name, and `named_parameters(remove_duplicate=False)` returns every name of a parameter.
-# Every name in `named_parameters()` is also in `state_dict()`, unless a module changes its state dict with a hook.
+# `parameters()` and `named_parameters()` return each parameter only once, as an optimizer needs it.
+# The state dict contains every name; with `remove_duplicate=False`, `named_parameters` returns the additional names too.
+# Every name in `named_parameters()` is also in the state dict, unless a module changes its state dict with a hook.
 #
 # There are two special cases.
-# A buffer that should not be saved is registered with `persistent=False`; it appears in `buffers()`, but not in `parameters()` or `state_dict()`.
+# A buffer that should not be saved is registered with `persistent=False`; `buffers()` returns it, but the state dict does not contain it.
 # A module that saves something other than tensors defines `get_extra_state`; its state dict then also contains the name `_extra_state`.
 
 # %% [markdown]
 # ## Parameters of nested modules
 #
-# In a net made of blocks, the path of a parameter shows in which block it is.
-# This net has three blocks with two linear layers each, and one more linear layer:
+# In a net made of blocks, the path of a parameter shows which block it is in.
+# The net `rgnet` has three blocks with two linear layers each and one more linear layer:
 
 # %%
 def make_block():
@@ -202,7 +205,7 @@ print(rgnet)
 #> )
 
 # %% [markdown]
-# You can reach the bias of the first layer in the second block step by step, or by its path:
+# You can reach the bias of the first layer in the second block step by step or by its path:
 
 # %%
 print(rgnet[0][1][0].bias.shape)
@@ -211,6 +214,8 @@ print(rgnet.get_parameter("0.block1.0.bias") is rgnet[0][1][0].bias)
 #> True
 
 # %% [markdown]
+# The index 1 in `rgnet[0][1]` is a position; the block at this position is named `block1`.
+#
 # Two methods list the modules themselves.
 # `modules()` returns the net and all of its submodules, and `children()` returns only the child modules.
 # Both return each module once.
@@ -222,13 +227,12 @@ print(sum(isinstance(module, nn.Linear) for module in rgnet.modules()))
 #> 7
 
 # %% [markdown]
-# Counting the net itself, there are 18 modules, and two of them are child modules of the net.
-# Seven of the modules are linear layers.
+# With the net itself, there are 18 modules: two of them are child modules of the net, and seven are linear layers.
 
 # %% [markdown]
 # ## Changing values
 #
-# You want to set a parameter to values of your own, for example from another program.
+# You want to set a parameter to given values, for example values from another program.
 # Use an in-place operation under `torch.no_grad()`, that is, inside a `with torch.no_grad():` block.
 # An <dfn>in-place operation</dfn> writes into the memory of an existing tensor instead of creating a new tensor.
 # Examples are `X += 1` and the methods whose names end in an underscore, such as `copy_` and `fill_`.
@@ -245,16 +249,16 @@ print(layer(torch.tensor([10.0, 100.0])).item())
 # %% [markdown]
 # The layer computes `1 * 10 + 2 * 100 + 0.5`, so the weight and the bias have their new values.
 # `copy_` converts the new values to the dtype of the parameter.
-# The <dfn>dtype</dfn> of a tensor is the type of its numbers, such as `torch.float32` for floating-point numbers with 32 bits.
+# The <dfn>dtype</dfn> of a tensor is the type of its numbers, such as `torch.float32` for 32-bit floating-point numbers.
 #
 # The parameter is still the same object.
-# An optimizer that holds it, or another layer that shares it, therefore sees the new values.
+# An optimizer or another layer that uses it therefore has the new values too.
 #
 # Change values only after `backward()` and before the next forward pass.
 # Between a forward pass and its `backward()`, the computation graph may still need the old values.
 # A <dfn>computation graph</dfn> is autograd's record of the operations that produced a tensor, with the values needed for the derivatives.
 # `backward()` goes through this graph from the result to the parameters.
-# Autograd counts the in-place changes to each tensor, so `backward()` notices if a value that it needs was changed:
+# Autograd counts the in-place changes to each tensor, so `backward()` notices if a value that it needs has been changed:
 
 # %%
 w = nn.Parameter(torch.tensor(2.0))
@@ -270,7 +274,7 @@ except RuntimeError as error:
 #> RuntimeError: one of the variables needed for gradient computation has been modified by an inplace operation: [torch.FloatTensor []] is at version 1; expected version 0 instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False).
 
 # %% [markdown]
-# **Watch out.** If you change the values through `.data`, autograd does not count the change.
+# **Watch out.** `.data` is an older way to get the values without autograd, and autograd does not count changes that you make through it.
 # The derivative of `w**2` at 2 is 4, but `backward()` uses the new value and computes 2 * 20 = 40:
 
 # %%
@@ -282,9 +286,9 @@ print(w.grad)
 #> tensor(40.)
 
 # %% [markdown]
-# There is no error, and the gradient is wrong.
-# Do not use `.data`: read values with `.detach()`, and change them under `torch.no_grad()`.
-# To keep a copy of the old values, use `.detach().clone()`; without `clone()`, the values change together with the parameter.
+# There is no error, but the gradient is wrong.
+# Do not use `.data`: read values with `.detach()` and change them under `torch.no_grad()`.
+# To keep a copy of the old values, use `.detach().clone()`; without `clone()`, the copy changes together with the parameter.
 
 # %% [markdown]
 # ## Freezing parameters
@@ -292,10 +296,10 @@ print(w.grad)
 # You have a trained net and want to train only its last layer.
 # To do so, freeze all other layers.
 # <dfn>Freezing</dfn> a parameter means setting its `requires_grad` to `False`, so that training does not change it.
-# Autograd then computes no gradient for it, and the optimizer skips it.
+# Autograd then computes no gradient for it, and the optimizer skips it if its `.grad` is `None`.
 #
 # The method `requires_grad_` of a module sets `requires_grad` for all parameters of the module.
-# Here everything except the last layer is frozen:
+# Here, everything except the last layer is frozen:
 
 # %%
 net = nn.Sequential(
@@ -317,8 +321,7 @@ print(
 #
 # To choose parameters by name, compare the beginning of each name with a prefix.
 # End the prefix with a dot, because `"1"` would also match a layer called `10`.
-# If the prefix matches no name, nothing is frozen, and there is no error.
-# Therefore print the frozen names:
+# If the prefix matches no name, nothing is frozen and there is no error, so print the frozen names:
 
 # %%
 net.requires_grad_(True)
@@ -331,14 +334,14 @@ print(
 #> ['0.weight', '0.bias', '2.weight', '2.bias']
 
 # %% [markdown]
-# **Watch out.** There are two things that freezing does not affect.
+# **Watch out.** Freezing does not affect old gradients or buffers.
 #
 # First, `.grad` may still contain a gradient that was computed before you froze the parameter, and the next `step()` of the optimizer uses it.
 # Call `net.zero_grad()` after freezing.
 #
 # Second, buffers are not frozen.
-# In training mode, which is the mode of a new net, a batch normalization layer still updates its running mean and variance in every forward pass.
-# To stop the updates, call `eval()` on this layer; it then uses its stored mean and variance instead of the batch's.
+# In training mode, a batch normalization layer still updates its running mean and variance in every forward pass.
+# To stop the updates, call `eval()` on this layer; it then uses its stored mean and variance, not those of the batch.
 
 # %%
 norm = nn.BatchNorm1d(4).requires_grad_(False)
@@ -357,7 +360,8 @@ print(norm.num_batches_tracked)
 # %% [markdown]
 # ## Sharing parameters: tied weights
 #
-# You can use one layer in two places of a net.
+# A net has <dfn>tied weights</dfn>, also called shared parameters, if it uses one `nn.Parameter` object in more than one place.
+# For example, you can use one layer in two places.
 # The net then has one weight for both places, and `parameters()` returns it once:
 
 # %%
@@ -374,15 +378,15 @@ print(
 #> True
 
 # %% [markdown]
-# The second output confirms that the shared weight counts once: the expected number contains `8 * 8` only once.
+# The second output confirms that the shared weight is counted once: the expected number contains `8 * 8` only once.
 #
 # `is` tells you whether two names refer to the same object.
-# Comparing values does not tell you: two separate parameters can have equal values.
+# Comparing values does not, because two separate parameters can have equal values.
 #
 # The gradient of a parameter that is used in two places is the sum of the gradients from both places.
 # In the smallest case, one weight is used twice: `y = w * (w * x)`.
-# If the inner weight is called `a` and the outer weight is called `b`, the derivatives of `y` are `b * x` and `a * x`.
-# For `a = b = w`, their sum is `2 * w * x`:
+# If the inner weight is called `a` and the outer weight is called `b`, the derivative of `y` with respect to `a` is `b * x`, and with respect to `b` it is `a * x`.
+# For `a = b = w`, the sum of the two is `2 * w * x`:
 
 # %%
 double = nn.Linear(1, 1, bias=False)
@@ -400,9 +404,7 @@ print(double.weight.grad, 2 * 3 * 5)
 #
 # A language model begins with an embedding, a table with one row of numbers per word.
 # It often ends with a linear layer that computes a score for each word, and the weight of this layer also has one row per word.
-# Many models use the same matrix for both layers, which saves memory.
-# Two layers have <dfn>tied weights</dfn>, also called shared parameters, if an attribute of each layer refers to the same `nn.Parameter` object.
-#
+# Many models use the same matrix for both layers to save memory.
 # To tie the weights of two layers, assign the parameter of one layer to the other layer:
 
 # %%
@@ -419,7 +421,7 @@ print(len(list(model.parameters())), list(model.state_dict()))
 # ### Operations that untie weights
 #
 # Skip this on a first reading: it matters once you load, move or replace tied weights.
-# Some operations, such as the next three, silently give each layer its own parameter.
+# Some operations silently give each layer its own parameter; this section shows three.
 # Tie the weights again after each of them.
 #
 # The first is `load_state_dict` with `assign=True`:
@@ -461,8 +463,8 @@ print(scores.weight is table.weight, twin[1].weight is twin[0].weight)
 # %% [markdown]
 # ## Replacing a layer after the optimizer is built
 #
-# You build an optimizer, and then replace the last layer of the net.
-# The optimizer got its parameters when you built it, and does not look for new ones.
+# You build an optimizer and then replace the last layer of the net.
+# The optimizer got its parameters when you built it and does not look for new ones.
 # It still holds the parameters of the old layer:
 
 # %%
@@ -477,7 +479,7 @@ print(torch.equal(net[2].bias, before))
 #> True
 
 # %% [markdown]
-# The output `True` shows that the bias of the new layer did not change, although `backward()` computed a gradient for it.
+# The output `True` shows that the bias of the new layer did not change, even though `backward()` computed a gradient for it.
 # Use `add_param_group` to add the new parameters to the optimizer.
 # You can give them their own learning rate at the same time.
 # The <dfn>learning rate</dfn> of an optimizer is the factor that determines how much each step changes the parameters.
@@ -497,7 +499,7 @@ print([(len(group["params"]), group["lr"]) for group in optimizer.param_groups])
 # The optimizer has two parameter groups, each with its own learning rate.
 # A <dfn>parameter group</dfn> is a set of parameters for which an optimizer uses the same options, such as the same learning rate.
 #
-# **Cost.** The first group still contains the two parameters of the old layer, and an optimizer such as Adam also keeps data about them in memory.
+# **Cost.** The first group still contains the two parameters of the old layer, and an optimizer such as Adam also keeps state in memory for parameters that it has trained.
 # To remove them, build a new optimizer.
 # It is best to build the optimizer last, after all changes to the net.
 #
@@ -507,7 +509,7 @@ print([(len(group["params"]), group["lr"]) for group in optimizer.param_groups])
 # ## In the library
 #
 # When a net is large, you want to see all of its parameters and buffers in one table.
-# `d2lblocks.parameters` contains this table and a few more helpers for everyday work.
+# `d2lblocks.parameters` contains a function for this table and a few more helpers.
 # To install the package, run `pip install .` in a clone of its repository.
 
 # %%
@@ -530,10 +532,10 @@ print(parameter_table(net))
 #> trainable                          80
 
 # %% [markdown]
-# `parameter_table` has one row for every name of every parameter and buffer.
-# A shared tensor has a row for each of its names, but counts only once in the totals: here the note for `2.weight` says `is 0.weight`.
+# The table has one row for every name of every parameter and buffer.
+# A shared tensor has a row for each of its names but is counted only once in the totals: here, the note for `2.weight` says `is 0.weight`.
 # A lazy parameter, which gets its shape from the first batch, has `?` instead of a shape.
-# A sparse tensor stores only its nonzero values and their positions: the table counts these values, and the bytes of both.
+# For a sparse tensor, the table counts only the stored values; the bytes include those of the positions.
 #
 # If the table is the last expression in a notebook cell, the notebook shows it as an HTML table.
 # A program can read its totals and its rows:
@@ -549,7 +551,7 @@ print([row.name for row in table if row.kind == "buffer"])
 # ### Finding tensors that use the same memory: `shared_names`
 #
 # `shared_names` lists the names of tensors that use the same memory.
-# It also finds two different parameters in the same memory, which you cannot find with `is`:
+# It even finds two different parameters in the same memory, for which `is` returns `False`:
 
 # %%
 a, b = nn.Linear(3, 3), nn.Linear(3, 3)
@@ -568,15 +570,15 @@ print(len(list(pair.parameters())), a.weight.grad is b.weight.grad)
 
 # %% [markdown]
 # Plain SGD subtracts both gradients, each multiplied by the learning rate, from the same values.
-# This equals a step with their sum, which is the gradient that a tied weight would have.
-# With Adam or with weight decay, the result differs from the update of a tied weight.
+# The effect is that of one step with the sum of the gradients, which is the gradient that a tied weight would have.
+# With Adam or weight decay, the result differs: Adam scales each gradient separately, and weight decay acts twice.
 # A cast or `copy.deepcopy` gives each of the two parameters its own memory.
 
 # %% [markdown]
 # ### Reading and writing by path: `get_tensor` and `set_tensor`
 #
 # `get_tensor` and `set_tensor` take the path of a parameter or a buffer.
-# `set_tensor` writes in place; it accepts a number, or a tensor that has exactly the right shape.
+# `set_tensor` writes in place; it accepts a number or a tensor of exactly the right shape.
 
 # %%
 set_tensor(net, "0.weight", 0.0)
@@ -800,7 +802,7 @@ def _hint(net: nn.Module, path: str) -> str:
     return nearest(path, names)
 
 # %% [markdown]
-# For some tasks, PyTorch or another package has what you need:
+# For some tasks, use PyTorch or another package:
 #
 # - `get_parameter`, `get_buffer` and `get_submodule` of `nn.Module`, if you know that the path exists;
 # - `torch.nn.utils.parameters_to_vector`, to get all values in one vector;
@@ -833,7 +835,7 @@ with torch.no_grad():
     layer.weight += 1
 
 # %% [markdown]
-# If you change only a part of a parameter, the message is slightly different: it mentions a *view*, a tensor that uses the memory of another tensor.
+# If you change only part of a parameter, the message is slightly different: it mentions a *view*, a tensor that uses the memory of another tensor.
 
 # %%
 try:
@@ -854,7 +856,7 @@ print(layer.weight[0].tolist())
 # %% [markdown]
 # ### `cannot assign 'torch.FloatTensor' as parameter 'bias'`
 #
-# You want to give a parameter new values, and assign a tensor to its name.
+# You want to give a parameter new values, so you assign a tensor to its name.
 # This name is registered for a parameter, so PyTorch accepts only an `nn.Parameter` or `None`.
 
 # %%
@@ -878,9 +880,9 @@ print(layer.bias)
 # %% [markdown]
 # ### Assigning to `.data` hides a wrong shape
 #
-# A layer reports a wrong shape, in a line that has nothing to do with your mistake.
-# You assigned a tensor of a wrong shape to `.data`, which accepts any shape and any dtype.
-# The next forward pass raises an error; if PyTorch can broadcast the wrong shape, there is no error at all:
+# A layer reports a wrong shape, but your mistake is in an earlier line.
+# You assigned a tensor of a wrong shape to `.data`, which accepts any shape and any floating-point dtype.
+# The next forward pass raises an error; if PyTorch can broadcast (stretch) the tensor to the right shape, there is no error at all:
 
 # %%
 layer = nn.Linear(3, 1)
@@ -926,14 +928,13 @@ print(w.grad)
 #> tensor(4.)
 
 # %% [markdown]
-# To notice it next time: never use `.data`.
-# If you change a weight too early under `torch.no_grad()`, `backward()` raises an error instead of computing a wrong gradient.
+# To notice it next time: change weights only under `torch.no_grad()`; if you do so too early, `backward()` raises an error instead of computing a wrong gradient.
 
 # %% [markdown]
 # ### A replaced layer does not learn
 #
 # You replaced a layer, and its parameters do not change during training.
-# The optimizer was built before the replacement, and still holds the parameters of the old layer, as shown above.
+# The optimizer was built before the replacement and still holds the parameters of the old layer, as shown above.
 # The same happens after `load_state_dict(..., assign=True)`, which replaces every parameter:
 
 # %%
@@ -979,7 +980,7 @@ print(
 # %% [markdown]
 # ### `can't optimize a non-leaf Tensor`
 #
-# You give a parameter to an optimizer, and it rejects the tensor.
+# You give a parameter to an optimizer, which rejects it.
 # An optimizer changes only leaf tensors, and your tensor is the result of an operation on a parameter.
 # A cast is such an operation, and so is `.to(device)` if the tensor has to be moved:
 
@@ -992,7 +993,7 @@ except ValueError as error:
 #> ValueError: can't optimize a non-leaf Tensor
 
 # %% [markdown]
-# Fix: do the cast, the move or the arithmetic first, and create the `nn.Parameter` last.
+# Fix: cast, move or compute first, and create the `nn.Parameter` last.
 
 # %%
 weight = nn.Parameter(torch.rand(2).double())
@@ -1000,12 +1001,12 @@ print(torch.optim.SGD([weight], lr=0.1).param_groups[0]["params"][0] is weight)
 #> True
 
 # %% [markdown]
-# Inside a module there is no error message for this mistake, because the result is not registered: see `nn.Parameter(t) * 0.01` among the mistakes of custom layers.
+# Inside a module, this mistake raises no error, because the result is not registered: see the mistakes of custom layers.
 
 # %% [markdown]
 # ### `some parameters appear in more than one parameter group`
 #
-# You want a different learning rate for one layer, and add a group for it.
+# You want a different learning rate for one layer, so you add a group for it.
 # Its parameters are now in two groups: the new group and the group of all parameters.
 
 # %%
@@ -1032,9 +1033,9 @@ print([group["lr"] for group in torch.optim.SGD(groups, lr=0.1).param_groups])
 # %% [markdown]
 # ### A frozen layer still trains: `require_grad`
 #
-# You froze a layer, and training still changes it.
+# You froze a layer, but training still changes it.
 # On a parameter, the attribute is called `requires_grad`, with an `s`.
-# Python silently creates a new attribute for the wrong name:
+# If you misspell it, Python silently creates a new attribute:
 
 # %%
 net[0].weight.require_grad = False
@@ -1063,7 +1064,7 @@ print(net[0].weight.requires_grad)
 # %% [markdown]
 # ### `'method' object is not subscriptable`
 #
-# You want to read an entry of the state dict, and get an error about a method.
+# You want to read an entry of the state dict but get an error about a method.
 # `state_dict` is a method, and the parentheses that call it are missing.
 
 # %%
@@ -1083,10 +1084,10 @@ print(net.state_dict()["0.weight"].shape)
 # %% [markdown]
 # ### `Only Tensors created explicitly by the user ... support the deepcopy protocol`
 #
-# You copy a net with `copy.deepcopy`, and get an error about tensors created by the user.
+# You copy a net with `copy.deepcopy` and get an error about tensors created by the user.
 # `copy.deepcopy` copies only leaf tensors, and the net holds a tensor that was computed from parameters.
 # A module that stores its last output holds such a tensor.
-# Two older functions, `nn.utils.weight_norm` and `nn.utils.spectral_norm`, replace the weight of a layer with a computed tensor, which they also store.
+# Two older functions, `nn.utils.weight_norm` and `nn.utils.spectral_norm`, compute the weight of a layer from other tensors and store the result in the layer.
 
 # %%
 import copy
@@ -1120,7 +1121,7 @@ print(torch.equal(copy.deepcopy(keeps).last, keeps.last))
 
 # %% [markdown]
 # For `weight_norm`, use the newer function of the same name in `nn.utils.parametrizations`, which computes the weight whenever it is needed.
-# You can load a state dict that was saved with the older function.
+# A layer that uses it can load a state dict that was saved with the older function.
 
 # %%
 normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))
@@ -1155,7 +1156,7 @@ print(len(list(net.parameters())), shared_names(net))
 # %% [markdown]
 # ### Exercise 1
 #
-# Access every parameter of `NestMLP` in three ways: by attributes and indices, by its path, and in a loop.
+# Access every parameter of `NestMLP` in three ways: by attributes and indices, by its path and in a loop.
 
 # %% [markdown]
 # #### Solution
@@ -1193,7 +1194,7 @@ for (path, parameter), mine in zip(paths.items(), by_hand):
 # ### Exercise 2
 #
 # Train an MLP in which one hidden layer is used twice.
-# Compare the weight and the gradient of the layer at its two places.
+# Compare the weight and the gradient of the layer in its two places.
 
 # %% [markdown]
 # #### Solution
@@ -1233,7 +1234,7 @@ print(net[2].weight is net[4].weight, net[2].weight.grad is net[4].weight.grad)
 # ### Exercise 3
 #
 # Why is it useful to share parameters?
-# Compute the memory for an embedding of 50,000 words with 512 numbers per word, and for a linear layer that scores the words.
+# Compute the memory for an embedding of 50,000 words with 512 numbers per word and for a linear layer that scores the words.
 
 # %% [markdown]
 # #### Solution
@@ -1257,16 +1258,15 @@ print(f"{parameter_table(model).bytes / 2**20:.0f} MiB")
 # %% [markdown]
 # ### Exercise 4
 #
-# Weight decay is intended for weight matrices, not for biases or for the scales of normalization layers.
-# Split the parameters of a net into two groups accordingly.
-# The net consists of linear, convolution and normalization layers.
+# Weight decay is intended for weight matrices, not for biases or the scales of normalization layers.
+# Split the parameters of a net with linear, convolution and normalization layers into two groups accordingly.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # The weight of a linear or convolution layer has two or more dimensions.
-# A bias has one dimension, and so does the scale of a layer that normalizes over one dimension.
+# A bias has one dimension, and so does the scale of most normalization layers.
 
 # %%
 def decay_groups(net, decay):
@@ -1290,14 +1290,13 @@ print(
 #> [(2, 0.01), (4, 0.0)]
 
 # %% [markdown]
-# **Limitation.** This rule is not exact.
-# It applies weight decay to an embedding, and to a `LayerNorm` over two dimensions.
+# **Limitation.** The rule is not exact: it applies weight decay to embeddings and to a `LayerNorm` over two dimensions.
 # A lazy net needs its dry run first.
 
 # %% [markdown]
 # ### Exercise 5
 #
-# A model had tied weights, and something has untied them.
+# Loading can untie the tied weights of a model.
 # Write a check that a training script can run before its first step.
 
 # %% [markdown]
@@ -1305,7 +1304,7 @@ print(
 
 # %% [markdown]
 # Tied weights are one `nn.Parameter` object, so the check groups the names by object.
-# `shared_names` cannot find this problem: after you load a file with `torch.load` and pass `assign=True`, the two parameters still use the same memory, although they are two objects.
+# `shared_names` cannot find this problem: after `load_state_dict(torch.load(path), assign=True)`, the two parameters still use the same memory, even though they are two objects.
 
 # %%
 def ties(net):
@@ -1344,8 +1343,8 @@ print(ties(model))
 # | to share | one layer in two places, or `b.weight = a.weight` |
 # | to see what is shared | `is`, `shared_names(net)` |
 # | a separate learning rate for one layer | `optimizer.add_param_group(...)` |
-# | an optimizer that holds everything | build it last |
+# | an optimizer that holds everything | `torch.optim.SGD(net.parameters(), lr=...)`, after all changes |
 #
-# The reference for these helpers is `d2lblocks.parameters`.
+# The functions of this page are in `d2lblocks.parameters`.
 #
 # Next: Initialization, to choose the values that parameters have before training.

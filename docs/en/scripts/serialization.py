@@ -6,12 +6,12 @@
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # Your net has been training for hours when the job is killed, and everything it has learned is lost.
-# Or the training is done, and a colleague wants to run your net on a laptop.
-# In both cases you need a file that is complete and safe to open.
+# Another time, training is done and a colleague wants to run your net on a laptop.
+# In both cases, you need a complete file that is safe to open.
 #
-# - **What you will be able to do:** save and load what a net has learned, continue a stopped training run as if it had not stopped, and tell which files are safe to open.
+# - **What you will be able to do:** save and load what a net has learned, continue a stopped training run as if it had not stopped and tell which files are safe to open.
 # - **What you need:** Layers and modules and Parameters; for the library's functions, run `pip install .` in a clone of this site's repository.
-# - **How long it takes:** about 40 minutes up to Damaged files, which is enough to save and load nets; about 90 minutes with everything and the exercises.
+# - **How long it takes:** about 40 minutes up to Damaged files, and this part is enough to save and load nets; about 90 minutes with the rest and the exercises.
 
 # %%
 import torch
@@ -49,8 +49,8 @@ print(torch.load("dict.pt"))
 # ## Saving a net: `state_dict`
 #
 # You do not need to save the net itself.
-# Its code is in your program, so the file needs only the values: the parameters, and the persistent buffers, such as the running mean of a batch norm.
-# `state_dict()` returns a dictionary of these tensors by name:
+# Its code is in your program, so the file needs only the values: the parameters and the persistent buffers, such as the running mean of a batch normalization layer.
+# `state_dict()` returns a dictionary that maps names to these tensors:
 
 # %%
 class MLP(nn.Module):
@@ -70,7 +70,7 @@ print(list(torch.load("mlp.pt")))
 #> ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
 
 # %% [markdown]
-# The file holds four tensors, their names, and a version number for each module.
+# The file holds four tensors, their names and a version number for each module.
 # It does not know about `relu` or the class `MLP`.
 # To use the file, build the net again and copy the values into it with `load_state_dict`:
 
@@ -82,20 +82,19 @@ print(torch.equal(clone.eval()(X), Y))
 #> True
 
 # %% [markdown]
-# Call `eval()` before you compute predictions: it switches dropout and batch normalization to their evaluation mode.
+# Call `eval()` before you compute predictions: it switches dropout and batch normalization to evaluation mode.
 # This net has neither, so the call changes nothing here.
 
 # %% [markdown]
 # ### Three ways to save the architecture
 #
-# Skip this on a first reading: you need it only if the program that loads the file does not contain the code of the net.
+# Skip this on a first reading: you need it only if the loading program does not know the code or the sizes of the net.
 #
-# The <dfn>architecture</dfn> of a net is everything except the values of its tensors: which layers it has, how large they are, and the code that connects them.
+# The <dfn>architecture</dfn> of a net is everything except the values of its tensors: which layers it has, how large they are and the code that connects them.
 # A state dict does not contain it, so you have to keep it in another way:
 #
-# 1. **Keep the code in your program, and the arguments in the file.**
-#    This is the usual way.
-#    The class is in your repository, and the file also holds the arguments of its constructor.
+# 1. **Keep the code in your program and the arguments in the file.**
+#    This is the usual way: the class is in your repository, and the file also holds the arguments of its constructor.
 
 # %%
 sized = nn.Sequential(nn.Linear(20, 64), nn.Linear(64, 10))
@@ -110,7 +109,8 @@ print(rebuilt.load_state_dict(loaded["net"]))
 # %% [markdown]
 # 2. **Save the computation as a graph**, with [`torch.export`](https://docs.pytorch.org/docs/stable/export.html).
 #    The file holds operations and weights, so loading it needs none of your code.
-#    The exported net cannot change its mode (so call `eval()` first), and it accepts only the device and the batch size of the example input; for other sizes see Compile and export.
+#    The exported net cannot change its mode, so call `eval()` first.
+#    It accepts only the device and the batch size of the example input; for other sizes, see Compile and export.
 
 # %%
 torch.export.save(torch.export.export(net.eval(), (X,)), "mlp.pt2")
@@ -119,16 +119,16 @@ print(torch.allclose(program(X), Y))
 #> True
 
 # %% [markdown]
-#     PyTorch 2.11 and 2.12 also warn here that a buffer is not writable; you can ignore that.
+#     PyTorch 2.11 and 2.12 warn here that a buffer is not writable; you can ignore the warning.
 #
 # 3. **Save the whole object**, with `torch.save(net, "net.pt")`.
-#    The file does not hold your class, only its name, so loading works only while a class of that name can be imported from the same module.
-#    To load it, PyTorch also has to run instructions from the file, which may be dangerous.
+#    The file does not hold your class, only its name, so loading works only while a class of that name can be imported from the same Python module.
+#    Loading also runs instructions from the file, so it may be dangerous.
 
 # %% [markdown]
 # ## Strict loading: names and shapes must match
 #
-# If you have renamed a layer or changed a size since you saved, `load_state_dict` raises an error that lists every difference:
+# If you have renamed a layer or changed a size since you saved the net, `load_state_dict` raises an error that lists every difference:
 
 # %%
 class Renamed(nn.Module):
@@ -149,11 +149,11 @@ except RuntimeError as error:
 #>     size mismatch for out.bias: copying a param with shape torch.Size([10]) from checkpoint, the shape in current model is torch.Size([5]).
 
 # %% [markdown]
-# "Missing" names are in the net but not in the file; "unexpected" names are in the file but not in the net.
+# "Missing" names are only in the net; "unexpected" names are only in the state dict.
 #
 # (A picture: Two columns, the state dict and the net. Both have out.weight and out.bias, and an arrow from left to right says: copied. Only the state dict has hidden.weight and hidden.bias; they are unexpected: not in the net. Only the net has first.weight and first.bias; they are missing: not in the state dict.)
 #
-# <dfn>Strict loading</dfn>, the default of `load_state_dict`, raises an error that lists every name that only the net or only the state dict has; `strict=False` ignores such names.
+# <dfn>Strict loading</dfn>, the default of `load_state_dict`, raises an error if a name is only in the net or only in the state dict; `strict=False` ignores such names.
 # A wrong shape is an error in both cases.
 #
 # **Watch out.** The error comes *after* everything that fits has been copied, so the net then has some old values and some new ones.
@@ -174,7 +174,7 @@ print(list(compiled.state_dict())[:2])
 #> ['_orig_mod.hidden.weight', '_orig_mod.hidden.bias']
 
 # %% [markdown]
-# To avoid this, save the state dict of your own net (`compiled._orig_mod`) instead of the wrapper's, or compile in place with `net.compile()`, which leaves the names as they are.
+# To avoid this, save the state dict of your own net (`compiled._orig_mod`) instead of the wrapper's, or compile in place with `net.compile()`, which keeps the names.
 #
 # If a file already has such names, remove the prefix.
 # PyTorch's `consume_prefix_in_state_dict_if_present` changes the dictionary in place and returns nothing:
@@ -187,7 +187,7 @@ print(MLP().load_state_dict(wrapped))
 
 # %% [markdown]
 # The function looks only at the beginning of each name.
-# If only a part of the net was compiled, `_orig_mod` is in the middle of the names, and the function silently changes nothing:
+# If only part of the net was compiled, `_orig_mod` is in the middle of the names, and the function silently changes nothing:
 
 # %%
 partly = nn.Sequential(torch.compile(nn.Linear(20, 3), backend="eager"), nn.ReLU())
@@ -197,7 +197,7 @@ print(list(state))
 #> ['0._orig_mod.weight', '0._orig_mod.bias']
 
 # %% [markdown]
-# To remove every wrapper, wherever it is in the name, remove the words `module` and `_orig_mod` from each name:
+# To remove every wrapper from the names, remove the parts `module` and `_orig_mod` wherever they are:
 
 # %%
 def unwrapped(state):
@@ -230,7 +230,7 @@ print(torch.equal(other[0].weight, net.hidden.weight))
 
 # %% [markdown]
 # If you have only the file, pick out the entries of that layer.
-# Their names in the state dict of the whole net begin with the path to the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
+# Their names in the file begin with the path of the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
 
 # %%
 state = torch.load("mlp.pt")
@@ -245,7 +245,7 @@ print(other[0].load_state_dict(part))
 #
 # A tied weight has two names.
 # It appears twice in the state dict but is stored only once in the file.
-# `data_ptr()` is the address of a tensor's first value, and it is the same for both names after loading:
+# `data_ptr()` returns the address of a tensor's first value; after loading, it is the same for both names:
 
 # %%
 table, scores = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
@@ -257,8 +257,8 @@ print(list(state), state["0.weight"].data_ptr() == state["1.weight"].data_ptr())
 #> ['0.weight', '1.weight'] True
 
 # %% [markdown]
-# The file does not tie anything in your net, so build the net with the tie before you load.
-# `load_state_dict` copies values into the tensors that the net already has, so it keeps the tie, and an optimizer that you built earlier still has the right tensors:
+# The file does not tie anything in your net, so tie the weights before you load.
+# `load_state_dict` copies values into the existing tensors of the net, so the weights stay tied and an optimizer built earlier still has the right tensors:
 
 # %%
 before = table.weight
@@ -267,8 +267,8 @@ print(table.weight is before, scores.weight is before)
 #> True True
 
 # %% [markdown]
-# **Watch out.** A state dict from a net without the tie may hold two different values for the shared tensor.
-# Both are silently copied into the same tensor, so only the last one remains:
+# **Watch out.** A state dict from a net without the tie may hold two different tensors for the tied weight.
+# Both are silently copied into it, so only the second remains:
 
 # %%
 state = {"0.weight": torch.zeros(5, 4), "1.weight": torch.ones(5, 4)}
@@ -284,7 +284,7 @@ print(table.weight.detach().unique())
 # The <dfn>storage</dfn> of a tensor is the block of memory that holds its values; several tensors can share one storage.
 # A <dfn>view</dfn> is a tensor that shares the storage of another tensor, for example a slice such as `X[:1]`.
 # `torch.save` writes the whole storage, so tensors that shared it before saving still share it after loading.
-# A view of one value can therefore make a file of four megabytes:
+# Saving a view of one value can therefore write four megabytes:
 
 # %%
 import os
@@ -296,7 +296,7 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 #> True True
 
 # %% [markdown]
-# If you need only a small part of a large tensor, save a copy of that part: `clone()` gives it its own storage.
+# If you need only a small part of a large tensor, save a copy of that part: `clone()` gives the copy its own storage.
 
 # %% [markdown]
 # ## What is inside a `.pt` file
@@ -304,10 +304,10 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 # Skip this on a first reading: it explains why tied weights are stored once and why some files are dangerous.
 #
 # A file that `torch.save` writes is a zip archive.
-# One member of the archive, `data.pkl`, holds the names and describes each tensor: its type, its shape, its storage and its strides.
-# The <dfn>strides</dfn> of a tensor give, for each dimension, the distance in the storage between neighboring elements.
+# One member of the archive, `data.pkl`, holds the names and describes each tensor: its type, shape, storage and strides.
+# The <dfn>strides</dfn> of a tensor give, for each dimension, the distance in the storage between neighbors, counted in elements.
 # The values are in other members of the archive, one for each storage.
-# The two tied weights from above share a storage, so there is one such member for two names:
+# The two names of the tied weight from above refer to one storage, so there is only one such member:
 
 # %%
 import zipfile
@@ -319,25 +319,25 @@ with zipfile.ZipFile("tied.pt") as file:
 # %% [markdown]
 # (A picture: Two files that hold the same tied weights. The upper one is a zip archive written by torch.save. Its member tied/data.pkl is a pickle with the names 0.weight and 1.weight and their shapes; both names point to the member tied/data/0, which holds 20 numbers of 4 bytes. Small parts hold the version and the byte order. The lower one is a safetensors file. It begins with the length of the header. Then comes the header, a text, which says that 0.weight has type F32 and shape 5 by 4 and is in bytes 0 to 80, and that 1.weight is 0.weight. After the header come the 20 numbers. Nothing in this file can run.)
 #
-# The lower part shows the same net in a safetensors file, as `save_parameters` writes it (its checksums are left out).
+# The lower part of the picture shows the same net in a safetensors file, as `save_parameters` writes it (its checksums are left out).
 # Its header is plain text, whereas `data.pkl` is a pickle, which can run code.
 
 # %% [markdown]
 # ## Resuming training
 #
 # A training run was stopped after half of its steps, and you want to continue it as if it had not stopped.
-# A <dfn>checkpoint</dfn> is a file that holds the values of a net and everything else that is needed to continue training it.
+# A <dfn>checkpoint</dfn> is a file that holds the values of a net and everything else needed to continue training it.
 # <dfn>Resuming</dfn> a training run means continuing it from a checkpoint, often in another process.
 #
 # The parameters and buffers alone are not enough, because training depends on three more states:
 #
 # - The optimizer may keep running averages of the gradients (moments), as Adam does.
-# - A <dfn>learning-rate scheduler</dfn> changes the learning rate of an optimizer as training goes on.
-#   It counts the steps.
+# - The learning-rate scheduler counts the steps.
+#   A <dfn>learning-rate scheduler</dfn> changes the learning rate of an optimizer during training.
 # - The random number generator determines what dropout sets to zero and in which order data is shuffled.
 #
-# With all four states, the resumed run ends with exactly the same net, to the last bit, as a run that was never stopped.
-# The snippet trains one net for six steps without a stop.
+# With all four states, the resumed run ends with the same net, to the last bit, as a run that was never stopped.
+# This snippet trains one net for six steps without a stop.
 # It trains a second net for three steps and saves all of its states:
 
 # %%
@@ -371,7 +371,7 @@ checkpoint = {
 torch.save(checkpoint, "checkpoint.pt")
 
 # %% [markdown]
-# Now start again, as a new process would, load all four states, and train for the remaining three steps:
+# Now start again, as a new process would, load all four states and train for the remaining three steps:
 
 # %%
 net, optimizer, scheduler = start()
@@ -397,7 +397,7 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 
 # %% [markdown]
 # Your run may depend on more than these four states.
-# Save these, too:
+# Save these too:
 #
 # - the number of steps done, if your loop counts them;
 # - the state of the `GradScaler`, if you train with `float16`;
@@ -407,15 +407,15 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 #
 # Each GPU has its own random number generator: save `torch.cuda.get_rng_state_all()` as well.
 # Do not load such a checkpoint with `map_location="cuda"` (see Devices), because `set_rng_state` rejects a state that is on a GPU.
-# On a GPU, equal results also need `torch.use_deterministic_algorithms(True)`, the same type of GPU and the same versions of the software.
+# On a GPU, equal results also need `torch.use_deterministic_algorithms(True)`, the same type of GPU and the same software versions.
 #
-# `save_checkpoint` saves the random states, the step that you pass, and the states of all objects that you pass.
+# `save_checkpoint` saves the random states, the step that you pass and the states of all objects that you pass.
 
 # %% [markdown]
 # ## Devices
 #
-# A file that was written on a machine with a GPU often has to be read on a machine that has none.
-# `torch.save` stores the device of each tensor, and `torch.load` puts the tensor back on that device or fails if there is none.
+# A file written on a machine with a GPU often has to be read on a machine without one.
+# `torch.save` stores the device of each tensor, and `torch.load` puts the tensor back on that device or fails if there is no such device.
 # <dfn>`map_location`</dfn> is the argument of `torch.load` that says on which device to put the tensors of a file, whatever device they were saved from.
 # The value `"cpu"` is nearly always right, because `load_state_dict` then copies the values to the device of the net.
 
@@ -428,10 +428,10 @@ print(shapes["out.weight"].shape, shapes["out.weight"].device)
 #> torch.Size([10, 256]) meta
 
 # %% [markdown]
-# With `"meta"`, `torch.load` reads only names, shapes and dtypes: a quick way to see what a large file holds.
+# With `"meta"`, you quickly see what a large file holds: `torch.load` reads only names, shapes and dtypes.
 #
 # The next snippet needs a GPU.
-# Without `map_location` the tensor returns to the GPU; with `"cpu"` it does not:
+# Without `map_location`, the tensor returns to the GPU; with `"cpu"`, it does not:
 #
 # *Needs a CUDA GPU.*
 
@@ -449,7 +449,7 @@ else:
 # You have downloaded a file with weights.
 # Opening it can be as dangerous as starting a program from the same source, because `torch.save` uses Python's `pickle`.
 # A <dfn>pickle</dfn> is a sequence of bytes with instructions that tell Python's `pickle` module how to build an object; the instructions may call any function that Python can import.
-# `__reduce__` returns the function that the pickle calls, here `print`, and its arguments; it could be any other function:
+# `__reduce__` returns the function that the pickle calls and its arguments; here it is `print`, but it could be any function:
 
 # %%
 import pickle
@@ -465,7 +465,7 @@ pickle.loads(content)
 #> code from the file is running
 
 # %% [markdown]
-# For this reason `torch.load` uses `weights_only=True` by default: it accepts only tensors, numbers, strings and containers of these.
+# For this reason, `torch.load` uses `weights_only=True` by default: it accepts only tensors, numbers, strings and containers of these.
 # It rejects everything else, and no code from the file runs:
 
 # %%
@@ -480,9 +480,9 @@ torch.load("greeting.pt", weights_only=False)
 #> code from the file is running
 
 # %% [markdown]
-# With `weights_only=False` the code from the file runs, so use it only for files that you have written yourself.
+# With `weights_only=False`, the code from the file runs, so use it only for files that you wrote yourself.
 #
-# The default does not protect you from wrong values, from a file that is made to fill your memory, or from errors in the reader itself ([one such error](https://github.com/pytorch/pytorch/security/advisories/GHSA-53q9-r3pm-6pq6) was fixed in PyTorch 2.6).
+# The default does not protect you from wrong values, a file made to fill your memory or errors in the reader itself ([one such error](https://github.com/pytorch/pytorch/security/advisories/GHSA-53q9-r3pm-6pq6) was fixed in PyTorch 2.6).
 #
 # If you get files from other people, ask for safetensors.
 # <dfn>Safetensors</dfn> is a file format that holds named tensors and text and nothing else, so reading such a file does not run any code from it.
@@ -499,7 +499,7 @@ torch.load("greeting.pt", weights_only=False)
 # ## In the library
 #
 # `d2lblocks.serialization` has three pairs of functions.
-# They clone views, compare dtypes and keep the old file until the new one is complete, which plain PyTorch leaves to you.
+# They clone views, compare dtypes and keep the old file until the new one is complete; plain PyTorch leaves this to you.
 
 # %% [markdown]
 # ### Tensors, lists and dictionaries: `save` and `load`
@@ -512,7 +512,7 @@ print(load("data.pt"))
 #> {'x': tensor([0, 1, 2, 3]), 'losses': [0.5, 0.25]}
 
 # %% [markdown]
-# `save` rejects anything that `load` could not read again, and says where in the object it is:
+# `save` rejects anything that `load` could not read again and says where it is in the object:
 
 # %%
 try:
@@ -552,11 +552,11 @@ print(torch.equal(clone(X), net(X)))
 #   A different dtype is an error unless you ask for a cast.
 #   Tied weights stay tied, or you get an error.
 #   The file holds checksums, and loading compares them.
-#   A <dfn>checksum</dfn> is a short number computed from many bytes; if some of the bytes change, computing it again almost certainly gives another number.
-# - **Loading runs no code** from the file.
+#   A <dfn>checksum</dfn> is a short number computed from many bytes; if some of the bytes change, computing it again almost certainly gives a different number.
+# - **Loading runs no code from the file.**
 #
-# The next snippet shows the second promise: the file does not fit, so loading raises an error, and the net does not change.
-# The error also names the entry of the net whose name is most similar to an unexpected one.
+# The next snippet shows the second promise: the file does not fit, so loading raises an error and does not change the net.
+# For an unexpected name, the error also gives the most similar name in the net.
 
 # %%
 before = {name: tensor.clone() for name, tensor in clone.state_dict().items()}
@@ -580,13 +580,14 @@ print(
 
 # %% [markdown]
 # **Limitation.** A safetensors file holds only tensors and text.
-# Computing the checksums reads every byte once more.
+#
+# **Cost.** Computing the checksums reads every byte once more.
 
 # %% [markdown]
 # ### Checkpoints
 #
 # Saving the net, the optimizer, the scheduler and the random states one by one is easy to get wrong.
-# Each call of `save_checkpoint` writes one file, with the states of all parts that you name and the random states of Python, NumPy, PyTorch and its GPUs.
+# Each call to `save_checkpoint` writes one file with the states of all parts that you pass and the random states of Python, NumPy, PyTorch and its GPUs.
 # `load_checkpoint` loads the last complete file and returns its step; if there is no file, it changes nothing and returns `None`:
 
 # %%
@@ -609,11 +610,11 @@ print(
 
 # %% [markdown]
 # Again, the resumed net equals the net that was never stopped.
-# A training program can run these lines at every start, beginning with the one that sets `done`: without a checkpoint, `done` is 0.
+# A training program can run the second half of this snippet at every start: without a checkpoint, `done` is 0.
 #
-# By default, `save_checkpoint` keeps the last three checkpoints; `keep` sets another number.
-# If you pass a `loss`, it also keeps the checkpoint with the smallest one.
-# To load that one instead of the last, pass `"best"` to `load_checkpoint`:
+# By default, `save_checkpoint` keeps the last three checkpoints; `keep` sets a different number.
+# If you pass a `loss`, it also keeps the checkpoint with the smallest loss.
+# To load that checkpoint, pass `"best"` to `load_checkpoint`:
 
 # %%
 for step, loss in enumerate([0.9, 0.2, 0.4, 0.3, 0.5], start=4):
@@ -624,7 +625,7 @@ print(load_checkpoint("run", "best", model=model))
 #> 5
 
 # %% [markdown]
-# If a checkpoint is damaged, `load_checkpoint` warns, names the file, and loads the one before it:
+# If a checkpoint is damaged, `load_checkpoint` warns, names the file and loads the one before it:
 
 # %%
 import warnings
@@ -638,12 +639,12 @@ print(str(caught[0].message).partition(":")[0], path.name in str(caught[0].messa
 #> skipped True
 
 # %% [markdown]
-# A PyTorch optimizer saves its state by position, so a change of the order of the layers gives each layer the momentum of another one.
-# A checkpoint also holds the names of the parameters, so each parameter gets its own state back.
-# If a parameter is missing from the saved optimizer or yours, or is in a different parameter group (a list of parameters with its own learning rate), the error names it.
+# A PyTorch optimizer saves its state by position, so changing the order of the layers gives each layer the momentum of another one.
+# A file from `save_checkpoint` also holds the names of the parameters, so each parameter gets its own state back.
+# If a parameter is missing in one of the two optimizers or is in a different parameter group (a set of parameters with the same options), the error names it.
 #
-# Everything else that the run must remember goes into a dictionary or a list, which loading fills in place.
-# A random number generator can also be a part, such as the one that shuffles your data:
+# Put everything else that the run must remember into a dictionary or a list; loading fills it in place.
+# A random number generator, such as the one that shuffles your data, can also be a part:
 
 # %%
 progress, shuffling = {"epoch": 3, "losses": [0.5, 0.25]}, torch.Generator()
@@ -658,18 +659,18 @@ print(restored)
 # If an old run left step 8 in the folder and the new run saves step 3, the last checkpoint is that of the old run, so `save_checkpoint` warns you.
 #
 # **Limitation.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
-# Anything else is an error when you save; the message says where it is.
-# If a net runs its own code during loading, for example in a hook, `load_checkpoint` keeps a copy of all nets in memory, to undo everything if that code fails.
+# Saving anything else raises an error that says where it is.
+# If a net runs its own code during loading, for example in a hook, `load_checkpoint` keeps a copy of all nets in memory to undo everything if that code fails.
 #
-# Use `torch.save` for other objects, `safetensors.torch` to exchange weights with other programs, and `torch.distributed.checkpoint` for nets that are split over several processes.
+# Use `torch.save` for other objects, `safetensors.torch` to exchange weights with other programs and `torch.distributed.checkpoint` for nets that are split over several processes.
 #
-# **The first reading ends here.** The rest of this section is for readers who load files from other programs, train on several GPUs, or want to know what saving costs and how it works; look up messages in When it goes wrong.
+# **The first reading ends here.** The rest of this section is for readers who load files from other programs, train on several GPUs or want to know what saving costs and how it works; look up messages in When it goes wrong.
 
 # %% [markdown]
 # ### Damaged files, and files from other programs
 #
 # A failing disk or network can silently flip a bit of a file.
-# The file below has more than 250,000 bits. One of them is flipped, and `load_parameters` rejects the file:
+# In the file below, one of more than 250,000 bits is flipped, and `load_parameters` rejects it:
 
 # %%
 from pathlib import Path
@@ -689,9 +690,15 @@ except DamagedFileError as error:
 
 # %% [markdown]
 # `torch.load` and the safetensors library read such a file without an error: a `.pt` file has checksums, but `torch.load` does not compare them, and other safetensors files have none.
-# The table shows what happens with 20,000 small files that hold a net, a net with tied weights, or a net with its optimizer.
+# The table shows what happens with 20,000 small files that hold a net, a net with tied weights or a net with its optimizer.
 # Each is damaged once: a bit is flipped, the description of the tensors is changed, or a part is cut off, left out, repeated, swapped or overwritten.
-# In the last two rows, `load_state_dict` then copies the tensors into the net, and may change some before it finds one that does not fit.
+# In the last two rows, `load_state_dict` copies the tensors into the net and may change some values before it finds a tensor that does not fit.
+#
+# Under "as saved", the damage changed nothing that is loaded.
+# Under "wrong values", loading raised no error, but some values differ from the saved ones.
+# Under "refused, yet changed", loading raised an error after some values had been replaced.
+# The last column counts the classes of errors.
+# The list below is about killed and simultaneous programs.
 #
 # | read by | refused | as saved | wrong values | refused, yet changed | crashed or hung | kinds of errors |
 # |---|--:|--:|--:|--:|--:|--:|
@@ -703,13 +710,9 @@ except DamagedFileError as error:
 # - 1000 saves by each of two processes at once: nobody failed, nothing left.
 # - 1000 loads while another thread saved: 239 versions seen, all whole.
 #
-# Under "as saved", the damage changed nothing that is loaded.
-# Under "wrong values", loading raised no error, but some values differ from the saved ones.
-# Under "refused, yet changed", loading raised an error after some values had been replaced.
-#
-# A file from another program has no checksums; `load_parameters(net, path, verify=False)` loads it anyway.
+# A file from another program has no checksums, so `load_parameters` rejects it unless you pass `verify=False`.
 # Such a program often writes a tied weight under only one of its names.
-# `load_parameters` accepts the file if the missing name is tied, in your net, to a name in the file:
+# `load_parameters` accepts the file if, in your net, the missing name is tied to a name in the file:
 
 # %%
 from safetensors.torch import save_file
@@ -720,7 +723,7 @@ print(scores.weight is table.weight, scores.weight.detach().unique())
 #> True tensor([1.])
 
 # %% [markdown]
-# If the file has another format, the error says which function reads it:
+# If the file has a different format, the error says which function reads it:
 
 # %%
 try:
@@ -741,7 +744,8 @@ except RuntimeError as error:
 # With [`torch.distributed.checkpoint`](https://docs.pytorch.org/docs/stable/distributed.checkpoint.html), each process writes its own shards, and any number of processes can read them.
 #
 # The example runs two processes on the CPU; each holds half of a linear layer whose weight has six rows.
-# `"gloo"` is the library through which the processes communicate; without this argument, PyTorch would also start NCCL, its library for GPUs, which rejects two processes on one GPU.
+# `"gloo"` is a library for communication between processes.
+# Without this argument, PyTorch would also start NCCL, a library for GPUs that rejects two processes on one GPU.
 
 # %%
 import subprocess
@@ -801,24 +805,24 @@ print(torch.equal(whole.weight, original.weight))
 #> True
 
 # %% [markdown]
-# **Limitation.** The checkpoint is a folder of many files, and its metadata is a pickle, so load only checkpoints that you have written yourself.
+# **Limitation.** The checkpoint is a folder of many files, and its metadata is a pickle, so load only checkpoints that you wrote yourself.
 
 # %% [markdown]
 # ### How long saving and loading take
 #
 # Skip this unless your nets are large or you save them often.
 #
-# The tables in Speed show this:
+# The tables in Speed show the times; this section explains them.
 #
 # **Loading.** Without checksums, `load_parameters` takes about as long as `load_file` from safetensors followed by `load_state_dict`.
-# For a net of 2,000 layers, it is more than ten times faster, because `load_state_dict` goes through all names again for each layer of an `nn.Sequential`.
-# A <dfn>memory-mapped file</dfn> is read into memory in pages (blocks of a few KiB), whenever a program uses a page, and the system can drop the pages from memory at any time.
-# Both ways copy from such a file, which takes longer than copying from memory, because the system provides the pages during the copy.
+# For a net of 2,000 layers, `load_parameters` is more than ten times faster, because `load_state_dict` goes through all names again for each layer of an `nn.Sequential`.
+# A <dfn>memory-mapped file</dfn> is read in pages (blocks of a few KiB), each when a program first uses it; the system can drop a page from memory at any time.
+# Both ways of loading copy from such a file; this takes longer than copying from memory, because the system provides the pages during the copy.
 # Comparing the checksums takes about as long as copying.
 #
-# **Saving.** `save_parameters` computes the checksum of each megabyte just before it is written.
-# The old file stays until the new one is complete, so the system has to find new memory for the pages of the new file.
-# The other functions empty the old file first and reuse its pages, so they are often faster for large files; how much faster depends on the disk's other work.
+# **Saving.** `save_parameters` computes the checksum of each megabyte just before writing it.
+# The old file stays until the new one is complete, so the new file needs new memory for its pages.
+# `torch.save` empties the old file first, which frees its pages, so it can be faster; by how much depends on the disk's other work.
 
 # %% [markdown]
 # ### Atomic replacement: no half-written files
@@ -827,8 +831,8 @@ print(torch.equal(whole.weight, original.weight))
 #
 # `torch.save` empties the old file before it writes the new one.
 # If the program is stopped in between, the old file is lost and the new one is cut off.
-# <dfn>Atomic replacement</dfn> of a file means that a program that opens its path gets either the complete old file or the complete new one.
-# To get it, write to another name in the same folder, and rename the file when it is complete:
+# <dfn>Atomic replacement</dfn> of a file means that a program that opens the file gets either the complete old version or the complete new one.
+# To get it, write to a different name in the same folder and rename the file when it is complete:
 
 # %%
 with open("mlp.pt.tmp", "wb") as file:
@@ -842,9 +846,9 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 # %% [markdown]
 # `fsync` waits until the disk has the data, so a complete file is there even after a power failure.
 #
-# The library's functions do the same, and keep the permissions of the old file.
+# The library's functions do the same and keep the permissions of the old file.
 # If a writer is killed, its temporary file stays in the folder, and the next writer removes it.
-# Each writer locks its temporary file (if the system has such locks), so nobody removes a file that is still being written.
+# Each writer locks its temporary file (if the system has such locks), so no other writer removes it too early.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -852,7 +856,7 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 # %% [markdown]
 # ### `Weights only load failed`: a whole module, a NumPy scalar
 #
-# You can save the object, but `torch.load` accepts only tensors, plain Python numbers and strings, and lists, tuples, dictionaries and sets of them.
+# `torch.save` accepts nearly any object, but `torch.load` accepts only tensors, plain Python numbers and strings, and lists, tuples, dictionaries and sets of them.
 # A NumPy number or a `defaultdict` only looks like one of these:
 
 # %%
@@ -904,7 +908,7 @@ except pickle.UnpicklingError as error:
 
 # %% [markdown]
 # Fix: convert the object before you save it.
-# Use `.item()` or `float(...)` for numbers, `str(...)` for paths, `state_dict()` for a module, `vars(...)` for a namespace, `dict(...)` for a `defaultdict`, and `.isoformat()` for a date.
+# Use `.item()` or `float(...)` for numbers, `str(...)` for paths, `state_dict()` for a module, `vars(...)` for a namespace, `dict(...)` for a `defaultdict` and `.isoformat()` for a date.
 
 # %%
 torch.save(
@@ -936,7 +940,7 @@ except TypeError as error:
 # %% [markdown]
 # ### `'_IncompatibleKeys' object is not callable`
 #
-# You called the result of `load_state_dict` as if it were the net, but it is a report of the names that did not match.
+# You called the result of `load_state_dict` as if it were the net, but the result is a report of the names that did not match.
 
 # %%
 report = net.load_state_dict(torch.load("mlp.pt"))
@@ -947,12 +951,12 @@ except TypeError as error:
 #> TypeError: '_IncompatibleKeys' object is not callable
 
 # %% [markdown]
-# Fix: go on using the net itself, `net(X)`, which `load_state_dict` has changed in place.
+# Fix: go on using `net`, which `load_state_dict` has changed in place: `net(X)`.
 
 # %% [markdown]
 # ### `state_dict` without parentheses: the file holds a method
 #
-# You wrote `net.state_dict` without parentheses, so the method was saved, with its net, and `torch.load` rejects the file.
+# You wrote `net.state_dict` without parentheses, so the method was saved together with its net, and `torch.load` rejects the file.
 
 # %%
 torch.save(net.state_dict, "method.pt")
@@ -970,7 +974,7 @@ except pickle.UnpicklingError as error:
 # %% [markdown]
 # ### `Attempting to deserialize object on a CUDA device`
 #
-# The file was saved on a machine with a GPU, and you load it on a machine without one, which this snippet imitates:
+# The file was saved on a machine with a GPU, and you are loading it on a machine without one; this snippet imitates that:
 
 # %%
 from unittest import mock
@@ -985,7 +989,7 @@ except RuntimeError as error:
 #> RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your storages to the CPU.
 
 # %% [markdown]
-# If this machine has GPUs, but fewer, the message is similar:
+# If the second machine has fewer GPUs than the first, the message is similar:
 
 # %%
 with mock.patch("torch.serialization.location_tag", return_value="cuda:1"):
@@ -1000,7 +1004,7 @@ except RuntimeError as error:
 #> RuntimeError: Attempting to deserialize object on CUDA device 1 but torch.cuda.device_count() is 1. Please use torch.load with map_location to map your storages to an existing device.
 
 # %% [markdown]
-# Fix: use `map_location`, or `d2lblocks.load`, which uses the CPU unless you name another device.
+# Fix: use `map_location` or `d2lblocks.load`, which uses the CPU unless you name another device.
 
 # %%
 print(torch.load("from_gpu.pt", map_location="cpu").device, load("from_gpu.pt").device)
@@ -1009,7 +1013,7 @@ print(torch.load("from_gpu.pt", map_location="cpu").device, load("from_gpu.pt").
 # %% [markdown]
 # ### `No module named 'models'`, or `Can't get attribute 'Net'`
 #
-# You saved a whole net, and later moved or renamed its class.
+# You saved a whole net and later moved or renamed its class.
 # The file holds only the names of the class and of its Python module.
 # If that module cannot be imported, you see the first message:
 
@@ -1045,7 +1049,7 @@ except AttributeError as error:
 #> Can't get attribute 'Net'
 
 # %% [markdown]
-# Fix: if you trust the file, make the class available under its old name, load the file once, and save the state dict.
+# Fix: if you trust the file, make the class available under its old name, load the file once and save the state dict.
 
 # %%
 sys.modules["models"].Net = Net
@@ -1056,8 +1060,8 @@ print(list(torch.load("state.pt")))
 # %% [markdown]
 # ### `'GELU' object has no attribute 'approximate'`
 #
-# You loaded a whole net that was saved with an older version of PyTorch.
-# Its attributes come from the file, and its class has gained one since then, so the first call fails:
+# You loaded a whole net saved with an older version of PyTorch.
+# The attributes of the `GELU` layer come from the file, and its class has gained one since then, so the first call fails:
 
 # %%
 old = nn.Sequential(nn.Linear(2, 2), nn.GELU())
@@ -1093,7 +1097,7 @@ except RuntimeError as error:
 #> RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory. This is an internal miniz error. If you are seeing this error, there is a high likelihood that your checkpoint file is corrupted. This can happen if the checkpoint was not saved properly, was transferred incorrectly, or the file was modified after saving.
 
 # %% [markdown]
-# If the file is empty, `torch.load` raises an `EOFError` without a message; with `weights_only=False`, it raises this one:
+# If the file is empty, `torch.load` raises an `EOFError` without a message; with `weights_only=False`, it raises this error:
 
 # %%
 Path("empty.pt").touch()
@@ -1105,7 +1109,7 @@ except EOFError as error:
 
 # %% [markdown]
 # Fix: download or copy the file again.
-# If one of your own programs wrote the file, use atomic replacement, or call `save`, which does it for you.
+# If your own program wrote the file, use atomic replacement or call `save`, which does it for you.
 #
 # If the message is `Unsupported operand 118`, or `invalid load key, 'v'` with `weights_only=False`, your file is only the short text that Git LFS keeps in a repository in place of the real file.
 # `git lfs pull` downloads that file.
@@ -1119,12 +1123,12 @@ except pickle.UnpicklingError as error:
 #> True
 
 # %% [markdown]
-# To notice it next time: compare the size or the checksum of the file with the original.
+# To notice it next time: compare the size or the checksum of the file with that of the original.
 
 # %% [markdown]
 # ### `Some tensors share memory`, from safetensors
 #
-# Your net has tied weights, and the safetensors format has no entry for a shared tensor, so `save_file` rejects them.
+# Your net has tied weights, and safetensors has no entry for them, so `save_file` rejects the state dict.
 
 # %%
 try:
@@ -1200,12 +1204,12 @@ print(a, b)
 # %% [markdown]
 # The file holds a dictionary, and Python unpacks a dictionary into its keys.
 #
-# Fix: look up each entry of the loaded `state` by its key: `a, b = state["x"], state["y"]`.
+# Fix: keep the dictionary, `state = torch.load("dict.pt")`, and look up each entry: `a, b = state["x"], state["y"]`.
 
 # %% [markdown]
 # ### `Missing key(s) in state_dict`, and the same names with `module.`
 #
-# The file was saved from a wrapped net, so each name is listed as missing, and again, with `module.` or `_orig_mod.` in it, as unexpected:
+# The file was saved from a wrapped net, so each name is listed twice: as missing and, with `module.` or `_orig_mod.` in it, as unexpected:
 
 # %%
 plain = nn.Sequential(nn.Linear(20, 3), nn.ReLU())
@@ -1221,7 +1225,7 @@ except RuntimeError as error:
 # Fix: save the state dict of the inner net, or remove the wrapper's names as in Prefixes.
 # `consume_prefix_in_state_dict_if_present` also removes other prefixes, such as the `model.` of a training framework.
 #
-# `torch.optim.swa_utils.AveragedModel`, which averages the weights during training, is a wrapper too, and adds an entry of its own:
+# `torch.optim.swa_utils.AveragedModel`, which averages the weights during training, is also a wrapper and adds an entry of its own:
 
 # %%
 averaged = torch.optim.swa_utils.AveragedModel(plain)
@@ -1234,7 +1238,7 @@ except RuntimeError as error:
 #>     Unexpected key(s) in state_dict: "n_averaged", "module.0.weight", "module.0.bias". 
 
 # %% [markdown]
-# Fix: save `averaged.module.state_dict()`.
+# Fix: save `averaged.module.state_dict()`, or remove `n_averaged` and `module.` from the state dict.
 #
 # For a safetensors file, the error of `load_parameters` says how to rename the entries:
 
@@ -1252,7 +1256,7 @@ except RuntimeError as error:
 # %% [markdown]
 # ### `Unexpected key(s) in state_dict`: a buffer that was `None`
 #
-# Your module registers a buffer as `None` and assigns a tensor at the first call.
+# Your module registers a buffer as `None` and assigns a tensor in the first call.
 # Only then does the state dict have an entry for it:
 
 # %%
@@ -1292,9 +1296,9 @@ print(new.load_state_dict(state))
 # %% [markdown]
 # ### `Missing key(s)`: `weight_g` and `parametrizations.weight.original0`
 #
-# PyTorch has two versions of weight normalization, which stores a weight as a length and a direction.
+# Weight normalization stores a weight as a length and a direction, and PyTorch has two versions of it.
 # `nn.utils.weight_norm` names these `weight_g` and `weight_v`; the newer `nn.utils.parametrizations.weight_norm` names them `parametrizations.weight.original0` and `original1`.
-# The newer one can load a state dict of the older, but the older one cannot load a state dict of the newer:
+# The newer one can load a state dict of the older one, but not the reverse:
 
 # %%
 newer = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
@@ -1354,8 +1358,8 @@ print(report.missing_keys)
 # %% [markdown]
 # ### `state_dict()` is not a copy: the best weights have changed
 #
-# You kept the state dict of the best epoch, and at the end it holds the weights of the last epoch.
-# The tensors of `state_dict()` share the memory of the net, so training changes them too.
+# You kept the state dict of the best epoch, but at the end it holds the weights of the last epoch.
+# The tensors of `state_dict()` share the memory of the net, so training changes them too:
 
 # %%
 best = net.state_dict()
@@ -1382,7 +1386,7 @@ print(bool((best["out.bias"] == 7).all()))
 # %% [markdown]
 # ### Tied weights are no longer tied after loading
 #
-# Two layers shared a parameter before loading, and afterward each has its own.
+# Two layers shared a parameter before loading, but afterward each has its own.
 # Loading with `assign=True` replaces the parameters of the net instead of copying values into them:
 
 # %%
@@ -1393,7 +1397,7 @@ print(
 #> False True
 
 # %% [markdown]
-# If both names stood for one tensor in the file, the two parameters still share that tensor's memory, so comparing values does not reveal the mistake.
+# If both names refer to one tensor in the file, the two parameters still share its memory, so comparing values does not reveal the mistake.
 # `to_empty` also unties the weights of a net on the meta device.
 #
 # Fix: tie the weights again, or load without `assign=True`.
@@ -1457,7 +1461,7 @@ except ValueError as error:
 
 # %% [markdown]
 # Fix: load only the net, and continue with the new optimizer, which the failed call has not changed.
-# To keep the old state, load it first, and then add the new parameters as a group of their own:
+# To keep the old state, load it first and then add the new parameters as a group of their own:
 
 # %%
 optimizer = torch.optim.Adam(longer[0].parameters())
@@ -1496,7 +1500,7 @@ print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
 # %% [markdown]
 # The gradient of `q` was 1, so its momentum should be 1, but it is 2.
 #
-# Fix: register the layers in the old order, or use `save_checkpoint`, which finds the state of each parameter by name:
+# Fix: register the layers in the old order, or use `save_checkpoint`, which finds the state of each parameter by name.
 
 # %%
 load_checkpoint("ordered", net=after, optimizer=optimizer)
@@ -1509,8 +1513,8 @@ print(optimizer.state[after["q"].weight]["momentum_buffer"].unique())
 # %% [markdown]
 # ### `param 'initial_lr' is not specified`, from a scheduler
 #
-# You passed `last_epoch` to a scheduler in order to resume a run, but this argument loads nothing.
-# It only makes the scheduler look for an entry `initial_lr` that an earlier scheduler wrote into the optimizer.
+# You passed `last_epoch` to a scheduler to resume a run, but this argument loads nothing.
+# It sets the scheduler's counter and requires an entry `initial_lr` that an earlier scheduler wrote into the optimizer.
 
 # %%
 optimizer = torch.optim.SGD(MLP().parameters(), lr=0.1)
@@ -1521,7 +1525,7 @@ except KeyError as error:
 #> KeyError: "param 'initial_lr' is not specified in param_groups[0] when resuming scheduler with last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training from a checkpoint but haven't properly loaded the optimizer state\n2. You're using last_epoch >= 0 for a fresh training run (not recommended)"
 
 # %% [markdown]
-# Fix: build the scheduler without `last_epoch`, and load its state and that of the optimizer, as in Resuming training.
+# Fix: build the scheduler without `last_epoch`, and load both states, as in Resuming training.
 
 # %% [markdown]
 # ### Saving a lazy net before its first batch
@@ -1536,7 +1540,7 @@ except ValueError as error:
 #> ValueError: cannot save 'weight', 'bias': not initialized yet, the shapes come with the first batch
 
 # %% [markdown]
-# Fix: call the net once with an example batch (a dry run) before you save.
+# Fix: before you save, do a dry run with an example batch, here with `apply_init`.
 
 # %%
 from d2lblocks import apply_init
@@ -1548,7 +1552,7 @@ print(load_parameters(nn.LazyLinear(3), "lazy.safetensors").weight.shape)
 # %% [markdown]
 # ### `Can't pickle local object`: saving a whole net
 #
-# You saved the whole net, and one of its attributes is a lambda or a function that was defined inside another function.
+# You saved the whole net, and one of its attributes is a lambda or a function defined inside another function.
 # A pickle stores a function by its name, and such a function has no name that can be imported.
 
 # %%
@@ -1565,13 +1569,13 @@ except (AttributeError, pickle.PicklingError) as error:
 #> True
 
 # %% [markdown]
-# It is an `AttributeError`, or a `PicklingError` since Python 3.14; some versions of Python say `Can't get local object`.
+# The error is an `AttributeError`, or since Python 3.14 a `PicklingError`; some versions of Python say `Can't get local object`.
 #
 # Fix: save the state dict: `torch.save(net.state_dict(), path)`.
-# Or use a module such as `nn.ReLU()` instead of the lambda.
+# Alternatively, use a module such as `nn.ReLU()` instead of the lambda.
 
 # %% [markdown]
-# ### `size mismatch`, also with `strict=False`: a different number of classes
+# ### `size mismatch`, even with `strict=False`: a different number of classes
 #
 # You have trained a classifier for ten classes and now need three.
 # The last layer has the same name but a different shape, which `strict=False` does not ignore:
@@ -1604,7 +1608,7 @@ print(three.load_state_dict(state, strict=False).missing_keys)
 #
 # Before you saved the net, a tool that counts operations registered buffers in every module, and `state_dict()` includes them.
 #
-# Fix: leave out those names when you load, and no others.
+# Fix: leave out those names, and no others, when you load; run such tools on `copy.deepcopy(net)`.
 
 # %%
 counted = copy.deepcopy(ten)
@@ -1618,14 +1622,14 @@ print(ten.load_state_dict(state))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# To avoid it next time: run such tools on `copy.deepcopy(net)`.
+# To notice it next time: look at `list(net.state_dict())` before you save.
 
 # %% [markdown]
 # ### The learning rate is reset after resuming
 #
-# You resumed a run, and the learning rate is back near its first value: you loaded the state of the optimizer but not that of the scheduler.
-# A new scheduler counts its steps from zero, and it writes its own learning rate into the optimizer as soon as it is made and again at every step.
-# Here the learning rate is multiplied by 0.9 after each step, so after four steps it should be 0.656:
+# You resumed a run, and the learning rate is wrong, for example back near its first value: you loaded the state of the optimizer but not that of the scheduler.
+# A new scheduler counts its steps from zero, and one such as `LambdaLR` computes the learning rate from that count.
+# Here, the learning rate is multiplied by 0.9 after each step, so after four steps it should be 0.656:
 
 # %%
 def scheduled():
@@ -1649,7 +1653,7 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 #> 0.9
 
 # %% [markdown]
-# Fix: build both, and then load the states of both:
+# Fix: build both, and then load the states of both.
 
 # %%
 optimizer, scheduler = scheduled()
@@ -1677,7 +1681,7 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 
 # %% [markdown]
 # Everything in memory is lost when the process ends or crashes.
-# You can also compare a file with another one, send it to somebody, go back to it, check an old result with it, or start from it when you train on other data.
+# You can also compare a file with another one, send it to somebody, go back to it, check an old result with it or start from it when you train on other data.
 # Saving costs little, because the file of this net is only a little larger than its values:
 
 # %%
@@ -1688,13 +1692,13 @@ print(0 < os.path.getsize("mlp.safetensors") - numbers < 1_000)
 # %% [markdown]
 # ### Exercise 2
 #
-# Copy the hidden layer of a saved MLP into a net with another output layer, and train only the new layer.
+# Copy the hidden layer of a saved MLP into a net with a different output layer, and train only the new layer.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Pick the entries of the layer by their prefix, load them into the new net, and freeze the layer.
+# Pick the entries of the layer by their prefix, load them into the new net and freeze the layer.
 
 # %%
 state = load_file("mlp.safetensors")
@@ -1782,7 +1786,7 @@ print(torch.equal(bare(X), net(X)))
 # #### Solution
 
 # %% [markdown]
-# An integer, such as the number of batches that a batch norm has counted, cannot keep its dtype when it is averaged.
+# An integer, such as the number of batches that a batch normalization layer has counted, has no meaningful average.
 # Take the integers from the last checkpoint.
 
 # %%
@@ -1805,8 +1809,8 @@ print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dty
 #> True torch.int64
 
 # %% [markdown]
-# The averaged running statistics do not fit the averaged weights, because with these weights each batch norm gets different inputs.
-# `torch.optim.swa_utils.update_bn` computes them again from data.
+# The averaged running statistics do not fit the averaged weights, because with these weights each batch normalization layer gets different inputs.
+# `torch.optim.swa_utils.update_bn` computes the statistics again from data.
 
 # %% [markdown]
 # ## In short
@@ -1829,4 +1833,4 @@ print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dty
 #
 # The functions of this page are in `d2lblocks.serialization`.
 #
-# Next: Devices, because a net and its data must be on the same device before you can use what you have loaded.
+# Next: Devices, because a net and its data must be on the same device before you can use a loaded net.
