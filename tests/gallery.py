@@ -1,7 +1,7 @@
 """A gallery of mistakes: for each code of `diagnose` one net or more with the mistake, and its mended twin.
 
 A case builds everything that `diagnose` is given. The mistake has exactly the finding of its code, at the
-places that it names; the twin has no finding at all.
+places that it names; the twin has no finding at all. The comment `# here` marks the line of the finding.
 """
 
 import functools
@@ -84,7 +84,7 @@ def layers_in_a_list(wrong: bool) -> Given:
         def __init__(self):
             super().__init__()
             layers = [nn.Linear(4, 4), nn.Linear(4, 2)]
-            self.layers = layers if wrong else nn.ModuleList(layers)
+            self.layers = layers if wrong else nn.ModuleList(layers)  # here
 
     return Given(Net(), (batch(3, 4),))
 
@@ -95,7 +95,7 @@ def layers_in_a_dict(wrong: bool) -> Given:
         def __init__(self):
             super().__init__()
             layers = {"a": nn.Linear(4, 4), "b": nn.Linear(4, 2)}
-            self.layers = layers if wrong else nn.ModuleDict(layers)
+            self.layers = layers if wrong else nn.ModuleDict(layers)  # here
 
     return Given(Net(), (batch(3, 4),))
 
@@ -105,7 +105,7 @@ def a_layer_in_a_tuple_beside_others(wrong: bool) -> Given:
     class Net(Chain):
         def __init__(self):
             super().__init__()
-            self.layers = (nn.Linear(4, 4),) if wrong else nn.ModuleList([nn.Linear(4, 4)])
+            self.layers = (nn.Linear(4, 4),) if wrong else nn.ModuleList([nn.Linear(4, 4)])  # here
             self.out = nn.Linear(4, 2)
 
         def forward(self, X):
@@ -120,7 +120,7 @@ def parameters_in_a_list(wrong: bool) -> Given:
         def __init__(self):
             super().__init__()
             weights = [nn.Parameter(batch(4, 4)) for _ in range(2)]
-            self.weights = weights if wrong else nn.ParameterList(weights)
+            self.weights = weights if wrong else nn.ParameterList(weights)  # here
 
         def forward(self, X):
             for weight in self.weights:
@@ -136,7 +136,7 @@ def a_layer_in_a_closure(wrong: bool) -> Given:
         def __init__(self):
             super().__init__()
             layer = nn.Linear(4, 4)
-            self.step = (lambda X: layer(X)) if wrong else layer
+            self.step = (lambda X: layer(X)) if wrong else layer  # here
 
         def forward(self, X):
             return self.step(X)
@@ -150,7 +150,7 @@ def a_parameter_in_a_partial(wrong: bool) -> Given:
         def __init__(self):
             super().__init__()
             weight = nn.Parameter(batch(4, 4))
-            self.step = functools.partial(F.linear, weight=weight)
+            self.step = functools.partial(F.linear, weight=weight)  # here
             if not wrong:
                 self.weight = weight
 
@@ -166,7 +166,7 @@ def layers_in_a_list_of_a_submodule(wrong: bool) -> Given:
         def __init__(self):
             super().__init__()
             heads = [nn.Linear(4, 2), nn.Linear(4, 2)]
-            self.heads = heads if wrong else nn.ModuleList(heads)
+            self.heads = heads if wrong else nn.ModuleList(heads)  # here
 
         def forward(self, X):
             return torch.cat([head(X) for head in self.heads], dim=-1)
@@ -191,7 +191,7 @@ def a_layer_built_in_forward(wrong: bool) -> Given:
 
         def forward(self, X):
             X = self.hidden(X)
-            return nn.Linear(4, 2)(X) if wrong else self.out(X)
+            return nn.Linear(4, 2)(X) if wrong else self.out(X)  # here
 
     given = Given(Net(), (batch(3, 4),))
     if wrong:
@@ -208,7 +208,7 @@ def a_layer_built_at_the_first_call(wrong: bool) -> Given:
 
         def forward(self, X):
             if self.out is None:
-                self.out = nn.Linear(X.shape[-1], 2)
+                self.out = nn.Linear(X.shape[-1], 2)  # here
             return self.out(X)
 
     return Given(Net(), (batch(3, 4),))
@@ -219,7 +219,7 @@ def a_parameter_times_a_number(wrong: bool) -> Given:
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.weight = nn.Parameter(batch(4, 2)) * 0.01 if wrong else nn.Parameter(batch(4, 2) * 0.01)
+            self.weight = nn.Parameter(batch(4, 2)) * 0.01 if wrong else nn.Parameter(batch(4, 2) * 0.01)  # here
             self.bias = nn.Parameter(torch.zeros(2))
 
         def forward(self, X):
@@ -234,7 +234,7 @@ def a_plain_tensor_that_requires_a_gradient(wrong: bool) -> Given:
         def __init__(self):
             super().__init__()
             weight = batch(4, 2).requires_grad_()
-            self.weight = weight if wrong else nn.Parameter(weight)
+            self.weight = weight if wrong else nn.Parameter(weight)  # here
             self.bias = nn.Parameter(torch.zeros(2))
 
         def forward(self, X):
@@ -250,7 +250,7 @@ def a_plain_tensor(wrong: bool) -> Given:
             super().__init__()
             self.out = nn.Linear(4, 2)
             if wrong:
-                self.scale = torch.tensor(2.0)
+                self.scale = torch.tensor(2.0)  # here
             else:
                 self.register_buffer("scale", torch.tensor(2.0))
 
@@ -296,7 +296,7 @@ def setattr_with_a_path(wrong: bool) -> Given:
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+            self.net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))  # here
 
         def forward(self, X):
             return self.net(X)
@@ -319,7 +319,7 @@ def a_state_that_keeps_its_graph(wrong: bool) -> Given:
 
         def forward(self, X):
             H = torch.tanh(self.step(X) + self.h)
-            self.h = H if wrong else H.detach()
+            self.h = H if wrong else H.detach()  # here
             return H
 
     return Given(Net(), (batch(1, 4),))
@@ -330,7 +330,7 @@ def a_buffer_that_is_none(wrong: bool) -> Given:
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.register_buffer("mean", None if wrong else torch.zeros(4))
+            self.register_buffer("mean", None if wrong else torch.zeros(4))  # here
             self.out = nn.Linear(4, 2)
 
         def forward(self, X):
@@ -348,7 +348,7 @@ def a_lazy_layer_that_never_runs(wrong: bool) -> Given:
             super().__init__()
             self.out = nn.LazyLinear(2)
             if wrong:
-                self.unused = nn.LazyLinear(2)
+                self.unused = nn.LazyLinear(2)  # here
 
         def forward(self, X):
             return self.out(X)
@@ -406,7 +406,7 @@ def a_loop_over_children(wrong: bool) -> Given:
                 self.add_module(str(index), layer)
 
         def forward(self, X):
-            for layer in self.children() if wrong else self._modules.values():
+            for layer in self.children() if wrong else self._modules.values():  # here
                 X = layer(X)
             return X
 
@@ -420,7 +420,7 @@ def one_layer_three_times(wrong: bool) -> Given:
     class Net(Chain):
         def __init__(self):
             super().__init__()
-            self.layers = nn.ModuleList(
+            self.layers = nn.ModuleList(  # here
                 [nn.Linear(4, 4)] * 3 if wrong else [nn.Linear(4, 4) for _ in range(3)]
             )
 
@@ -463,7 +463,7 @@ def a_layer_that_forward_forgets(wrong: bool) -> Given:
             super().__init__()
             self.hidden, self.out = nn.Linear(4, 4), nn.Linear(4, 2)
             if wrong:
-                self.extra = nn.Linear(4, 4)
+                self.extra = nn.Linear(4, 4)  # here
 
         def forward(self, X):
             return self.out(self.hidden(X))
@@ -476,7 +476,7 @@ def a_layer_that_is_cut_off(wrong: bool) -> Given:
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.hidden, self.out = nn.Linear(4, 4), nn.Linear(4, 2)
+            self.hidden, self.out = nn.Linear(4, 4), nn.Linear(4, 2)  # here
 
         def forward(self, X):
             H = self.hidden(X)
@@ -544,7 +544,7 @@ def data_in_forward(wrong: bool) -> Given:
             self.bias = nn.Parameter(torch.zeros(2))
 
         def forward(self, X):
-            return X @ (self.weight.data if wrong else self.weight) + self.bias
+            return X @ (self.weight.data if wrong else self.weight) + self.bias  # here
 
     return Given(Net(), (batch(3, 4),))
 
@@ -559,7 +559,7 @@ def a_write_through_data_after_use(wrong: bool) -> Given:
         def forward(self, X):
             Y = X @ self.weight
             if wrong:
-                self.weight.data.clamp_(-0.1, 0.1)
+                self.weight.data.clamp_(-0.1, 0.1)  # here
             return (Y @ self.weight).relu()
 
     return Given(Net(), (batch(3, 4),))
@@ -574,7 +574,7 @@ def a_write_through_data_before_use(wrong: bool) -> Given:
 
         def forward(self, X):
             if wrong:
-                self.weight.data = self.weight.data / self.weight.data.norm()
+                self.weight.data = self.weight.data / self.weight.data.norm()  # here
             return X @ (self.weight if wrong else self.weight / self.weight.norm())
 
     return Given(Net(), (batch(3, 4),))
@@ -589,7 +589,7 @@ def a_decay_through_data_in_each_call(wrong: bool) -> Given:
 
         def forward(self, X):
             if wrong:
-                self.weight.data *= 0.9
+                self.weight.data *= 0.9  # here
             return X @ self.weight
 
     return Given(Net(), (batch(3, 4),))
@@ -603,7 +603,7 @@ def dropout_without_the_mode(wrong: bool) -> Given:
             self.out = nn.Linear(4, 2)
 
         def forward(self, X):
-            return self.out(F.dropout(X, 0.5) if wrong else F.dropout(X, 0.5, self.training))
+            return self.out(F.dropout(X, 0.5) if wrong else F.dropout(X, 0.5, self.training))  # here
 
     return Given(Net(), (batch(3, 4),))
 
@@ -618,7 +618,7 @@ class Calls(nn.Module):
         self.hidden, self.out = nn.Linear(4, 4), nn.Linear(4, 2)
 
     def forward(self, X: Tensor) -> Tensor:
-        H = self.hidden.forward(X) if self.wrong else self.hidden(X)
+        H = self.hidden.forward(X) if self.wrong else self.hidden(X)  # here
         return self.out(H)
 
 
@@ -643,7 +643,7 @@ def an_input_divided_in_place(wrong: bool) -> Given:
 
         def forward(self, X):
             if wrong:
-                X /= 2
+                X /= 2  # here
             else:
                 X = X / 2
             return self.out(X)
@@ -690,7 +690,7 @@ def a_weight_that_is_nan(wrong: bool) -> Given:
 @case("nan", "root", level="question")
 def a_root_of_negative_numbers(wrong: bool) -> Given:
     class Root(nn.Module):
-        def forward(self, X):
+        def forward(self, X):  # here
             return X.sqrt() if wrong else X.abs().sqrt()
 
     class Net(nn.Module):
@@ -728,7 +728,7 @@ def frequencies_in_16_bits(wrong: bool) -> Given:
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.register_buffer("frequencies", 1 / 10000 ** (torch.arange(0, 32, 2) / 32))
+            self.register_buffer("frequencies", 1 / 10000 ** (torch.arange(0, 32, 2) / 32))  # here
 
         def forward(self, X):
             return torch.outer(X, self.frequencies.float()).cos()
@@ -773,7 +773,7 @@ def a_layer_on_another_device(wrong: bool) -> Given:
 def softmax_before_cross_entropy(wrong: bool) -> Given:
     net = nn.Sequential(nn.Linear(4, 4), nn.Softmax(dim=-1) if wrong else nn.Identity())
     y = classes(6, 4)
-    return Given(net, (batch(6, 4),), {"loss": lambda Y: F.cross_entropy(Y, y)})
+    return Given(net, (batch(6, 4),), {"loss": lambda Y: F.cross_entropy(Y, y)})  # here
 
 
 @case("softmax-twice", "output", level="question")
@@ -781,14 +781,14 @@ def sigmoid_before_a_loss_with_logits(wrong: bool) -> Given:
     net = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid() if wrong else nn.Identity())
     y = classes(6, 2).float()
     criterion = nn.BCEWithLogitsLoss()
-    return Given(net, (batch(6, 4),), {"loss": lambda Y: criterion(Y.squeeze(-1), y)})
+    return Given(net, (batch(6, 4),), {"loss": lambda Y: criterion(Y.squeeze(-1), y)})  # here
 
 
 @case("softmax-twice", "output")
 def softmax_before_nll_loss(wrong: bool) -> Given:
     net = nn.Sequential(nn.Linear(4, 4), nn.Softmax(dim=-1) if wrong else nn.LogSoftmax(dim=-1))
     y = classes(6, 4)
-    return Given(net, (batch(6, 4),), {"loss": lambda Y: F.nll_loss(Y, y)})
+    return Given(net, (batch(6, 4),), {"loss": lambda Y: F.nll_loss(Y, y)})  # here
 
 
 @case("broadcast", "output", level="question")
@@ -797,7 +797,7 @@ def each_prediction_with_each_target(wrong: bool) -> Given:
     return Given(
         nn.Linear(4, 1),
         (batch(6, 4),),
-        {"loss": lambda Y: ((Y if wrong else Y.squeeze(-1)) - y).square().mean()},
+        {"loss": lambda Y: ((Y if wrong else Y.squeeze(-1)) - y).square().mean()},  # here
     )
 
 
@@ -814,4 +814,4 @@ def shapes_that_do_not_fit(wrong: bool) -> Given:
 def targets_of_the_wrong_dtype(wrong: bool) -> Given:
     y = classes(6, 2)
     y = y.to(torch.int32) if wrong else y
-    return Given(nn.Linear(4, 2), (batch(6, 4),), {"loss": lambda Y: F.cross_entropy(Y, y)})
+    return Given(nn.Linear(4, 2), (batch(6, 4),), {"loss": lambda Y: F.cross_entropy(Y, y)})  # here

@@ -1,7 +1,12 @@
 """`diagnose`: each mistake of the gallery is named, its twin is not, and nothing is changed."""
 
+import inspect
+import json
 import random
+import re
 import warnings
+from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +38,10 @@ def test_a_mistake_is_named(case: Case) -> None:
     assert {each.code for each in found} == {case.code, *case.others}, str(found)
     names = [name for each in (first, *others) for name in each.names]
     assert (tuple(names), first.level) == (case.names, case.level), str(found)
+    source, start = inspect.getsourcelines(case.build)
+    marked = [number for number, line in enumerate(source, start) if line.endswith("# here\n")]
+    if case.code != "forward-called":  # whose two cases share a class
+        assert [each.line for each in (first, *others) if each.line] == marked, str(found)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -44,6 +53,120 @@ def test_the_twin_has_no_finding(case: Case) -> None:
 def test_the_gallery_has_each_rule() -> None:
     """There is a net for each code."""
     assert {case.code for case in CASES} == {*RULES, "cycle"}
+
+
+# Reports and arguments.
+
+
+class Net(nn.Module):
+    """Has an error and a question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(4, 4) for _ in range(6)]
+        self.scale = torch.tensor(2.0)
+
+    def forward(self, X: torch.Tensor, Y: torch.Tensor | None = None) -> torch.Tensor:
+        for layer in self.layers:
+            X = layer(X)
+        return X * self.scale
+
+
+X = torch.ones(2, 4)
+
+
+def test_a_report_is_a_sequence_with_errors_first() -> None:
+    """Errors and questions are also there by themselves."""
+    found = diagnosis.diagnose(Net(), X)
+    assert bool(found) and len(found) == 2
+    assert [each.level for each in found] == ["error", "question"]
+    assert (found.errors, found.questions) == ((found[0],), (found[1],))
+    assert not diagnosis.diagnose(nn.Linear(4, 2), X)
+
+
+def test_a_report_as_text_fits_into_100_columns() -> None:
+    """It names the call, the counts, the first places, and the line."""
+    shown = str(diagnosis.diagnose(Net(), X))
+    title, _, first, *_ = shown.splitlines()
+    assert title == "Net, called with (2, 4): 1 error, 1 question"
+    assert first.startswith("error     unregistered          self.layers[0], self.layers[1], ")
+    assert "... (2 more)" in first
+    assert re.search(r"test_diagnosis\.py:\d+$", first)
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_a_report_as_html_and_as_data() -> None:
+    """Names and texts are escaped; the data can be written as JSON."""
+    net = nn.Sequential(OrderedDict({"<b>": nn.Linear(4, 4), "out": nn.Linear(4, 2)}))
+    net[0].requires_grad = False
+    found = diagnosis.diagnose(net, X)
+    assert "&lt;b&gt;" in found._repr_html_()
+    assert "<b>" not in found._repr_html_()
+    data = json.loads(json.dumps(found.as_dict()))
+    assert data["findings"][0]["names"] == ["<b>"]
+    assert data["findings"][0]["code"] == "misspelt"
+
+
+@pytest.mark.parametrize(
+    ("silence", "codes"),
+    [
+        ((), {"unregistered", "constant"}),
+        (["constant"], {"unregistered"}),
+        ("constant", {"unregistered"}),
+        (["constant:self.scale"], {"unregistered"}),
+        (["constant:self.other"], {"unregistered", "constant"}),
+        (["constant", "unregistered"], set()),
+    ],
+)
+def test_findings_can_be_silenced(silence: Any, codes: set[str]) -> None:
+    """All findings of a code, or those at one place."""
+    assert {each.code for each in diagnosis.diagnose(Net(), X, silence=silence)} == codes
+
+
+def test_the_arguments_are_shown_in_short() -> None:
+    """Shapes of tensors; names of keyword arguments."""
+    assert diagnosis.diagnose(nn.Linear(4, 2), X).title == "Linear, called with (2, 4)"
+    assert diagnosis.diagnose(Net(), X, Y=X).title == "Net, called with (2, 4), Y=(2, 4)"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: diagnosis.diagnose(X, X), "expected a net, which is an nn.Module, but got torch.Tensor"),
+        (lambda: diagnosis.diagnose(nn.Linear, X), "got the class torch.nn.modules.linear.Linear: call it first"),
+        (lambda: diagnosis.diagnose(nn.Linear(4, 2), X, loss=X), "expected a loss, which is a function, but got torch.Tensor"),
+        (lambda: diagnosis.diagnose(nn.Linear(4, 2), X, optimizer=0.1), "expected an optimizer, or several, but got float"),
+        (lambda: diagnosis.diagnose(nn.Linear(4, 2), X, optimizer=[0.1]), "expected an optimizer, or several, but got list"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_refused(call: Callable[[], Any], message: str) -> None:
+    """The message says what came, and what was expected."""
+    with pytest.raises(TypeError, match=re.escape(message)):
+        call()
+
+
+def test_an_unknown_code_is_refused() -> None:
+    """The message names the nearest one."""
+    with pytest.raises(ValueError, match="no finding with the code 'constants': the nearest is 'constant'"):
+        diagnosis.diagnose(nn.Linear(4, 2), X, silence=["constants"])
+
+
+def test_several_optimizers_hold_a_net_together() -> None:
+    """No parameter is missing if one of them holds it."""
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    both = [torch.optim.SGD(layer.parameters(), lr=0.1) for layer in net]
+    assert not diagnosis.diagnose(net, X, optimizer=both)
+    assert [each.names for each in diagnosis.diagnose(net, X, optimizer=both[:1])] == [("1",)]
+
+
+def test_a_failed_call_is_reported_with_the_layer_and_its_input() -> None:
+    """The innermost module that raised, what it got, and the message."""
+    net = nn.Sequential(OrderedDict(first=nn.Linear(4, 3), rest=nn.Sequential(nn.ReLU(), nn.Linear(5, 2))))
+    found = diagnosis.diagnose(net, X)[0]
+    assert (found.code, found.names) == ("raises", ("rest.1",))
+    assert (
+        "Linear(in_features=5, out_features=2, bias=True) got shape (2, 3): RuntimeError: mat1" in found.text
+    )
 
 
 # Everything is as it was.

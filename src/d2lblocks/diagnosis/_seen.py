@@ -18,6 +18,7 @@ from d2lblocks._tensors import named_modules, own_tensors
 from d2lblocks.lazy import uninitialized_names
 
 from ._held import Held, held_tensors
+from ._source import Line, line_that_assigns
 from ._watch import Call, Use, Watch
 
 
@@ -127,6 +128,15 @@ class Seen:
     def path(self, module: nn.Module) -> str:
         """The path of a module; empty for the net itself."""
         return self.watch.paths.get(id(module), "")
+
+    def line_of(self, name: str) -> Line | None:
+        """The line on which a class outside PyTorch assigns the part with this name, or a part around it."""
+        while name:
+            owner, own = self.parent(name)
+            if line := line_that_assigns(type(owner), own):
+                return line
+            name = name.rpartition(".")[0]
+        return None
 
     def parent(self, path: str) -> tuple[nn.Module, str]:
         """The module that holds the one at a path, and the name that it has there."""

@@ -27,8 +27,11 @@ def is_torch(file: str) -> bool:
 
 
 def line_of(frame: FrameType | None) -> Line | None:
-    """The line that runs in the innermost frame outside PyTorch, from this frame outward."""
-    while frame is not None:
+    """The line that runs in the innermost frame outside PyTorch, from this frame outward.
+
+    `None` if there is none before the call of the net.
+    """
+    while frame is not None and not frame.f_code.co_filename.startswith(_HERE):
         if not is_torch(frame.f_code.co_filename):
             return Line(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
@@ -43,19 +46,25 @@ def caller() -> FrameType | None:
     return frame
 
 
-def line_that_assigns(kind: type, name: str) -> Line | None:
-    """The line on which a class of this object, or a base class, assigns `self.NAME`.
+def line_that_assigns(kind: type, name: str, *, later: bool = False) -> Line | None:
+    """The line on which a class, or a base class of it, assigns `self.NAME`.
 
     It is read from the compiled code, so it is known in notebooks and for code without a file as well.
+
+    Args:
+        kind: the class.
+        name: the name of the attribute.
+        later: whether to prefer another method to `__init__`.
     """
-    for base in kind.__mro__:
-        if base.__module__.partition(".")[0] == "torch":
-            continue
-        for code in _codes(base):
-            for instruction in dis.get_instructions(code):
-                if instruction.argval == name and instruction.opname in _STORES:
-                    return Line(code.co_filename, _number(instruction, code))
-    return None
+    lines = [
+        (code.co_name != "__init__", Line(code.co_filename, _number(instruction, code)))
+        for base in kind.__mro__
+        if base.__module__.partition(".")[0] != "torch"
+        for code in _codes(base)
+        for instruction in dis.get_instructions(code)
+        if instruction.argval == name and instruction.opname in _STORES
+    ]
+    return next((line for other, line in lines if other == later), lines[0][1] if lines else None)
 
 
 def line_of_class(kind: type) -> Line | None:
@@ -66,9 +75,8 @@ def line_of_class(kind: type) -> Line | None:
 
 
 def _codes(kind: type) -> Iterator[CodeType]:
-    """The compiled code of the methods of a class, `__init__` first, with the functions inside them."""
-    methods = [each for each in vars(kind).values() if hasattr(each, "__code__")]
-    for method in sorted(methods, key=lambda each: each.__name__ != "__init__"):
+    """The compiled code of the methods of a class, with the functions inside them."""
+    for method in [each for each in vars(kind).values() if hasattr(each, "__code__")]:
         todo: list[Any] = [method.__code__]
         for code in todo:
             yield code

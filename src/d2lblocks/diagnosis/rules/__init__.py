@@ -67,7 +67,7 @@ def findings(seen: Seen) -> Iterator[Finding]:
     """Apply all rules."""
     for each in RULES.values():
         for found in each.find(seen):
-            file, number = found.line or (None, None)
+            file, number = found.line or seen.line_of(found.names[0]) or (None, None)
             level = found.level or each.level
             meant = f' If it is meant: silence=["{each.code}"].' if level == "question" else ""
             page = found.page or each.page

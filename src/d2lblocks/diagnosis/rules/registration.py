@@ -205,7 +205,7 @@ def kept_graph(seen: Seen) -> Iterator[Found]:
             "One call keeps this tensor with its graph, and the next call computes with it: the second "
             "backward pass goes into the graph of the first, which no longer exists.",
             f"Keep the value without its graph: self.{attribute} = self.{attribute}.detach().",
-            line_that_assigns(type(module), attribute),
+            line_that_assigns(type(module), attribute, later=True),
         )
 
 
@@ -226,7 +226,6 @@ def filled_at_first_call(seen: Seen) -> Iterator[Found]:
             "This buffer is None until the first call: a new net cannot load a state_dict that was saved "
             "after it.",
             f'Register it with its shape: self.register_buffer("{own}", torch.zeros(...)).',
-            line_that_assigns(type(module), own),
         )
 
 

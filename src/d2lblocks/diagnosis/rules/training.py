@@ -133,8 +133,8 @@ def optimizer_device(seen: Seen) -> Iterator[Found]:
                 if isinstance(value, Tensor) and value.dim() and value.device != parameter.device:
                     yield Found(
                         (seen.names.get(id(parameter), "optimizer"),),
-                        f"The optimizer's '{key}' of this parameter is on {value.device}, and the "
-                        f"parameter is on {parameter.device}: the net was moved after the optimizer's state was loaded.",
+                        f"The optimizer's '{key}' of this parameter is on {value.device}, and the parameter "
+                        f"is on {parameter.device}: the net was moved after that state was loaded.",
                         "Move the net first, then build the optimizer, then load its state.",
                     )
                     return

@@ -116,7 +116,7 @@ def dead_units(seen: Seen) -> Iterator[Found]:
 
 @rule("mixed-dtype", "error", "modules.md#mat1-and-mat2-must-have-the-same-dtype-a-batch-from-numpy")
 def mixed_dtype(seen: Seen) -> Iterator[Found]:
-    """Floating dtypes that differ, where the call fails because of it."""
+    """Floating dtypes that differ: an error where the call fails because of it."""
     yield from _mixed(seen, "dtype", ("dtype", "expected scalar type", "same type"), lambda each: each.dtype)
 
 
