@@ -219,7 +219,8 @@ def a_parameter_times_a_number(wrong: bool) -> Given:
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.weight = nn.Parameter(batch(4, 2)) * 0.01 if wrong else nn.Parameter(batch(4, 2) * 0.01)  # here
+            weight = batch(4, 2)
+            self.weight = nn.Parameter(weight) * 0.01 if wrong else nn.Parameter(weight * 0.01)  # here
             self.bias = nn.Parameter(torch.zeros(2))
 
         def forward(self, X):
@@ -756,6 +757,21 @@ def a_layer_that_was_cast(wrong: bool) -> Given:
     if wrong:
         net[1].double()
     return Given(net, (batch(3, 4),))
+
+
+@case("mixed-dtype", "shift", level="question")
+def a_buffer_in_double_precision(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(4, 2)
+            dtype = torch.float64 if wrong else torch.float32
+            self.register_buffer("shift", torch.ones(2, dtype=dtype))  # here
+
+        def forward(self, X):
+            return self.out(X) + self.shift
+
+    return Given(Net(), (batch(3, 4),))
 
 
 @case("mixed-device", "1.weight", "1.bias", others=("raises",))

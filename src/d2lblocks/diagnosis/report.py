@@ -63,18 +63,24 @@ class Finding:
         return short if self.line is None else f"{short}:{self.line}"
 
     def __str__(self) -> str:
-        shown = [*self.names[:_MOST_NAMES], *_more(len(self.names) - _MOST_NAMES)]
-        first = f"{self.level:<10}{self.code:<22}{', '.join(shown)}".rstrip()
-        place = self.place
-        gap = max(2, _WIDTH - len(first) - len(place))
-        lines = [f"{first}{' ' * gap}{place}" if place else first]
-        for paragraph in (self.text, self.fix, self.page):
-            for line in filter(None, paragraph.splitlines()):
-                lines += textwrap.wrap(
-                    line, _WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10, break_long_words=False,
-                    break_on_hyphens=False, replace_whitespace=False, drop_whitespace=True,
-                )  # fmt: skip
-        return "\n".join(lines)
+        names = [*self.names[:_MOST_NAMES], *_more(len(self.names) - _MOST_NAMES)]
+        head = _wrapped(f"{self.level:<10}{self.code:<22}{', '.join(names)}", after=32)
+        gap = _WIDTH - len(head[-1]) - len(self.place)
+        if not self.place:
+            pass
+        elif gap > 1:
+            head[-1] += " " * gap + self.place
+        else:
+            head.append(" " * 10 + self.place)
+        body = [line for part in (self.text, self.fix, self.page) for line in part.splitlines()]
+        return "\n".join([*head, *(line for each in body for line in _wrapped(each, before=10, after=10))])
+
+
+def _wrapped(line: str, before: int = 0, after: int = 0) -> list[str]:
+    return textwrap.wrap(
+        line, _WIDTH, initial_indent=" " * before, subsequent_indent=" " * after, break_long_words=False,
+        break_on_hyphens=False, drop_whitespace=True, replace_whitespace=False,
+    )  # fmt: skip
 
 
 def _more(number: int) -> list[str]:

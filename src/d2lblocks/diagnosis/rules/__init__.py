@@ -8,7 +8,8 @@ sharing.py        modules and tensors with several names
 training.py       gradients, modes, the optimizer
 equal_units.py    units of a layer that stay equal
 calls.py          how the forward pass calls and writes
-values.py         numbers: dtypes, devices, scales, NaN
+values.py         numbers: NaN, scales, dead units, rounded buffers
+mixed.py          several dtypes or devices
 losses.py         what the loss function is given
 failures.py       errors that the call raises
 """
@@ -76,4 +77,4 @@ def findings(seen: Seen) -> Iterator[Finding]:
 
 
 # Import them at the end: each adds its rules to the table above, in this order.
-from . import failures, registration, sharing, training, calls, values, losses, equal_units  # noqa: E402, F401  # isort: skip
+from . import failures, registration, sharing, training, calls, mixed, values, losses, equal_units  # noqa: E402, F401  # isort: skip

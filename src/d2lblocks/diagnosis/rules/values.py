@@ -1,18 +1,15 @@
-"""Numbers: dtypes, scales, units that are always 0, NaN."""
+"""Numbers: NaN, scales, units that are always 0, rounded buffers."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from .._seen import Seen, join, tensors_in
+from .._seen import Seen, join
 from .._source import line_of_class
 from . import Found, rule
-from .failures import first_line
 
 _GREAT = 1e4  # how many times larger or smaller than the first layer's counts as growing or vanishing
 _FEWEST = 4  # layers over which that can be said
@@ -112,60 +109,6 @@ def dead_units(seen: Seen) -> Iterator[Found]:
             "Check the bias and the weights of the layer before it. A lower learning rate or nn.LeakyReLU "
             "keeps units from dying.",
         )
-
-
-@rule("mixed-dtype", "error", "modules.md#mat1-and-mat2-must-have-the-same-dtype-a-batch-from-numpy")
-def mixed_dtype(seen: Seen) -> Iterator[Found]:
-    """Floating dtypes that differ: an error where the call fails because of it."""
-    yield from _mixed(seen, "dtype", ("dtype", "expected scalar type", "same type"), lambda each: each.dtype)
-
-
-@rule("mixed-device", "error", "devices.md#expected-all-tensors-to-be-on-the-same-device")
-def mixed_device(seen: Seen) -> Iterator[Found]:
-    """Devices that differ, where the call fails because of it."""
-    yield from _mixed(seen, "device", ("device", "meta"), lambda each: each.device)
-
-
-def _mixed(seen: Seen, what: str, words: tuple[str, ...], of: Callable[[Tensor], Any]) -> Iterator[Found]:
-    failure = seen.failure
-    if (
-        failure is None
-        or failure.during != "forward"
-        or not any(word in str(failure.error) for word in words)
-    ):
-        return
-    module = failure.call.module if failure.call else seen.net
-    own = [(seen.names[id(each)], each) for each in _own(module) if id(each) in seen.names]
-    given = [("input", each) for each in tensors_in(failure.given)]
-    relevant = [pair for pair in own + given if what == "device" or pair[1].is_floating_point()]
-    kinds = Counter(of(each) for _, each in relevant)
-    if len(kinds) < 2:
-        return
-    # What most of the net has is right; what differs from it is named.
-    usual = Counter(
-        of(each) for each in seen.tensors.values() if what == "device" or each.is_floating_point()
-    )
-    right = usual.most_common(1)[0][0] if usual else kinds.most_common(1)[0][0]
-    odd = [(name, of(each)) for name, each in relevant if of(each) != right]
-    names = list(dict.fromkeys(name for name, _ in odd)) or [seen.path(module) or "net"]
-    fix = (
-        f"Cast it: X.to({right})." if names == ["input"] else f"Cast the whole net: net.to({right})."
-    ) if what == "dtype" else (
-        f"Move it: X.to('{right}')." if names == ["input"] else f"Move the whole net: net.to('{right}')."
-    )  # fmt: skip
-    where = f"'{seen.path(module)}'" if seen.path(module) else type(module).__name__
-    kind = " and ".join(sorted({str(each) for _, each in odd} or map(str, kinds)))
-    yield Found(
-        names,
-        f"In {where}, {', '.join(names[:3])} {'has' if len(names) == 1 else 'have'} the {what} {kind}; "
-        f"most of the net has {right}: {first_line(failure.error)}",
-        fix,
-    )
-
-
-def _own(module: nn.Module) -> Iterator[Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
 
 
 @rule("rounded-buffer", "question", "layers.md#the-positions-are-wrong-in-16-bits-a-rounded-buffer")
