@@ -51,9 +51,7 @@ def messages(pages: list[Page], root: Path) -> str:
             title = title if entry.symptom else f"{plain(topic(entry))}: {title}"
             made[link] = {"title": title, **said, "messages": [without_examples(each) for each in found]}
     if unknown := others.keys() - made.keys():
-        raise ValueError(
-            f"{WORDINGS.name} has entries that are not on the pages: {', '.join(sorted(unknown))}"
-        )
+        raise ValueError(f"{WORDINGS.name} has links that are not on the pages: {', '.join(sorted(unknown))}")
     return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 

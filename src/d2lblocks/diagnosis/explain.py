@@ -69,9 +69,7 @@ def explain(error: BaseException | str) -> Explanation:
 def _what(value: Any) -> str:
     """The class of an argument that cannot be explained, with a hint."""
     if isinstance(value, type) and issubclass(value, BaseException):
-        return (
-            f"the class {value.__name__}: pass the exception itself, as in `except {value.__name__} as error`"
-        )
+        return f"the class {value.__name__}: pass the exception itself, as in `except ... as error`"
     name = type(value).__name__
     if isinstance(value, bytes | bytearray):
         return f"{name}: decode it first, as in text.decode()"
