@@ -16,7 +16,9 @@ _snapshot.py   nets, optimizers and random numbers, to be restored later
 _memory.py     the tensors of a snapshot
 _random.py     the global random number generators
 
-_command.py    the command `d2lblocks`, also `python -m d2lblocks`
+The command `d2lblocks`:
+_command.py    its commands
+__main__.py    the same as `python -m d2lblocks`
 """
 
 from d2lblocks.devices import cpu, gpu, num_gpus, try_all_gpus, try_gpu

@@ -193,7 +193,9 @@ def test_an_attribute_of_a_module_may_be_a_property() -> None:
 
 def test_a_class_that_is_missing_is_explained_if_a_file_needs_it() -> None:
     """`No module named` has this cause only while a file is loaded."""
-    frames = 'Traceback (most recent call last):\n  File "/x/torch/serialization.py", line 3, in load\n    x\n'
+    frames = (
+        'Traceback (most recent call last):\n  File "/x/torch/serialization.py", line 3, in load\n    x\n'
+    )
     assert links(f"{frames}ModuleNotFoundError: No module named 'nets.old'") == [FILE_CLASS]
     assert links("ModuleNotFoundError: No module named 'nets.old'") == []
     worker = frames.replace("torch/serialization.py", "multiprocessing/spawn.py")
@@ -218,7 +220,12 @@ def test_what_belongs_to_an_exception_is_read() -> None:
     caused.__cause__ = inner
     in_context.__context__ = inner
     noted.add_note(SAID)
-    for outer in (caused, in_context, noted, ExceptionGroup("all", [KeyError("x"), ExceptionGroup("b", [inner])])):
+    for outer in (
+        caused,
+        in_context,
+        noted,
+        ExceptionGroup("all", [KeyError("x"), ExceptionGroup("b", [inner])]),
+    ):
         assert links(outer) == [SHAPES]
     in_context.__suppress_context__ = True
     assert links(in_context) == []
@@ -252,7 +259,9 @@ def test_warnings_are_explained() -> None:
 def test_the_code_in_a_traceback_is_not_a_message() -> None:
     """A line of code may contain a message of another error."""
     code = '    raise ValueError("optimizer got an empty parameter list")'
-    assert links(f'Traceback (most recent call last):\n  File "a.py", line 3, in f\n{code}\nKeyError: 1') == []
+    assert (
+        links(f'Traceback (most recent call last):\n  File "a.py", line 3, in f\n{code}\nKeyError: 1') == []
+    )
     cell = f"KeyError     Traceback (most recent call last)\nCell In[1], line 2\n      1 x\n----> 2 {code}\n\nKeyError: 1"
     assert links(cell) == []
     assert links(f">   {code}\nE   KeyError: 1\n\na.py:3: KeyError") == []
@@ -335,7 +344,9 @@ def test_nothing_is_guessed(text: str) -> None:
     assert len(explanation) == 0
     assert "mistakes.md" in str(explanation)
     assert "mistakes.md" in explanation._repr_html_()
-    frames = 'Traceback (most recent call last):\n  File "/x/torch/nn/modules/module.py", line 3, in f\n    x\n'
+    frames = (
+        'Traceback (most recent call last):\n  File "/x/torch/nn/modules/module.py", line 3, in f\n    x\n'
+    )
     assert links(frames + text) == []
 
 
@@ -425,7 +436,9 @@ def test_every_mistake_fits_a_terminal() -> None:
 )
 def test_anything_else_is_refused_with_a_hint(value: Any, hint: str) -> None:
     """The message says what was expected, and what to pass instead."""
-    with pytest.raises(TypeError, match="^expected an exception or the text of a message, but got ") as caught:
+    with pytest.raises(
+        TypeError, match=r"^expected an exception or the text of a message, but got "
+    ) as caught:
         explain(value)
     assert hint in str(caught.value)
 
@@ -447,7 +460,9 @@ def test_an_exception_that_cannot_be_printed_is_answered() -> None:
 # Errors that nothing catches.
 
 
-def run(*command: str, text: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, text: bytes | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run Python with these arguments, and this standard input."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, *command], input=text or b"", capture_output=True, env=environment, cwd=cwd, check=False)  # fmt: skip
@@ -488,7 +503,10 @@ def test_a_program_explains_what_it_does_not_catch(tmp_path: Path) -> None:
     done = run("train.py", cwd=tmp_path)
     assert done.returncode == 1
     thread, other, main = re.split(r"(?=^Exception in thread Thread-2)|(?=^my own)", done.stderr, flags=re.M)
-    for said, last in ((thread, "ValueError: optimizer got an empty parameter list"), (main, "RuntimeError: training failed")):
+    for said, last in (
+        (thread, "ValueError: optimizer got an empty parameter list"),
+        (main, "RuntimeError: training failed"),
+    ):
         before, _, after = said.partition("\nd2lblocks explains:\n")
         assert before.endswith(last)
         assert after == f"{explain(before)}\n"
@@ -553,7 +571,11 @@ def test_the_command_reads_standard_input() -> None:
     ],
 )
 def test_the_command_has_a_status(
-    arguments: tuple[str, ...], status: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: tuple[str, ...],
+    status: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """0 if a page explains the message, 1 if none does, 2 if the command was used in a wrong way."""
     from d2lblocks._command import main
@@ -581,7 +603,9 @@ def test_the_command_ends_quietly(error: type[BaseException], status: int) -> No
     assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
 
 
-def test_the_command_says_what_to_paste(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_to_paste(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """At a terminal, it says what it waits for, and how to end."""
     import io
 

@@ -8,7 +8,6 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from .entries import Entry, entries, plain
 from .mistakes import topic
 
 MESSAGES = "src/d2lblocks/diagnosis/messages.json"
-WORDINGS = Path(__file__).with_name("wordings.toml")
+WORDINGS = "tools/generate/wordings.toml"
 SENTENCE = re.compile(r"(?<=[\w)\]}`'\"])[.!;](?= |$).*", re.S)
 # What is a hole, and the name of the hole; in this order.
 HOLES = [
@@ -41,7 +40,7 @@ def messages(pages: list[Page], root: Path) -> str:
         ValueError: if `wordings.toml` has an entry that the pages do not have.
     """
     made: dict[str, dict[str, Any]] = {}
-    others = wordings() if root == Path(__file__).parents[2] else {}
+    others = wordings(root)
     for entry in entries(pages, root):
         link = f"{entry.page.short}#{entry.heading.anchor}"
         found = others.get(link) or [{"text": text} for text in dict.fromkeys(templates(entry))]
@@ -51,14 +50,14 @@ def messages(pages: list[Page], root: Path) -> str:
             title = title if entry.symptom else f"{plain(topic(entry))}: {title}"
             made[link] = {"title": title, **said, "messages": [without_examples(each) for each in found]}
     if unknown := others.keys() - made.keys():
-        raise ValueError(f"{WORDINGS.name} has links that are not on the pages: {', '.join(sorted(unknown))}")
+        raise ValueError(f"{WORDINGS} has links that are not on the pages: {', '.join(sorted(unknown))}")
     return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 
-@cache
-def wordings() -> dict[str, Messages]:
-    """The templates that are written by hand, by the links of their entries."""
-    read: dict[str, Messages] = tomllib.loads(WORDINGS.read_text("utf-8"))
+def wordings(root: Path) -> dict[str, Messages]:
+    """The templates that are written by hand, by the links of their entries; another project has none."""
+    file = root / WORDINGS
+    read: dict[str, Messages] = tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
     return read
 
 
