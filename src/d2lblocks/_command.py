@@ -80,7 +80,6 @@ def run_explain(options: argparse.Namespace) -> int:
     text = " ".join(options.text) or standard_input()
     if not text.strip():
         print("d2lblocks explain: there is no text to explain.", file=sys.stderr)
-        return WRONG_USE
     explanation = explain(text)
     print(json.dumps(explanation.as_list(), indent=2) if options.json else explanation)
     return MATCHED if explanation else NOTHING

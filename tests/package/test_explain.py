@@ -562,7 +562,7 @@ def test_the_command_reads_standard_input() -> None:
     [
         (("explain", "foo"), 1, "No page explains this message."),
         (("explain", "foo", "--json"), 1, "[]"),
-        (("explain",), 2, "there is no text to explain"),
+        (("explain",), 1, "there is no text to explain"),
         (("explain", "--xml"), 2, "unrecognized arguments: --xml"),
         (("exlain",), 2, "invalid choice: 'exlain'"),
         ((), 2, "say what an error message means"),

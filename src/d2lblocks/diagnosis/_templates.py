@@ -30,7 +30,11 @@ HOLE = re.compile(r"\{([\w| .]+)\}")
 CLASS = re.compile(r"\A([A-Za-z]\w*(?:Error|Exception|Warning)): ")
 KINDS = "Error|Exception|Warning|Interrupt|Iteration|Exit|Group"
 NAMED = re.compile(rf"\b([A-Za-z_]\w*(?:{KINDS}))[:(]\s*['\"]?\Z")
-SUBCLASSES = {"OutOfMemoryError": "RuntimeError", "TorchRuntimeError": "RuntimeError"}  # of torch
+SUBCLASSES = {  # of torch
+    "ModuleAttributeError": "AttributeError",
+    "OutOfMemoryError": "RuntimeError",
+    "TorchRuntimeError": "RuntimeError",
+}
 TRIES = 20
 
 

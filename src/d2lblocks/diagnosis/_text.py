@@ -13,7 +13,9 @@ RANK = re.compile(r"^\[(?:rank)?\d+\]:? ?")  # torchrun puts it before each line
 GROUP = re.compile(r"^ *(?:\| ?|\+-[-+ ]*)")  # the frame around the members of an ExceptionGroup
 PYTEST = re.compile(r"^E {2,}")
 WHERE = re.compile(r"^(\s*)File .+\bline \d+|^()(?:File .+:\d+|Cell In\s?\[.*)", re.I)
-NUMBERED = re.compile(r"^(?:-{2,}> ?|\s{2,})\d+(?:\s|$)|^\s*[│╭╰┃]")  # lines of code in IPython and rich
+NUMBERED = re.compile(
+    r"^(?:-{2,}> ?|\s{2,})\[?\d+(?:\s|\]|$)|^\s*[│╭╰┃]"
+)  # lines of code in IPython and rich
 SPACE = re.compile(r"[\s`\x00\u200b\ufeff]+")
 SAME = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 
