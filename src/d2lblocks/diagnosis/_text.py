@@ -12,7 +12,7 @@ COLOR = re.compile(r"\x1b(?:\[[0-?]{0,50}[ -/]{0,5}[@-~]|\][^\x07\x1b]{0,500}(?:
 RANK = re.compile(r"^\[(?:rank)?\d+\]:? ?")  # torchrun puts it before each line
 GROUP = re.compile(r"^ *(?:\| ?|\+-[-+ ]*)")  # the frame around the members of an ExceptionGroup
 PYTEST = re.compile(r"^E {2,}")
-WHERE = re.compile(r"^(\s*)File .+\bline \d+|^()(?:File .+:\d+|Cell In\s?\[.*)", re.I)
+WHERE = re.compile(r"^(\s*)File .+\bline \d+|^()(?:File .+:\d+|Cell In\s?\[.*)")
 NUMBERED = re.compile(
     r"^(?:-{2,}> ?|\s{2,})\[?\d+(?:\s|\]|$)|^\s*[│╭╰┃]"
 )  # lines of code in IPython and rich
