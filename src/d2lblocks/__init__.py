@@ -7,6 +7,7 @@ lazy.py         layers that take their sizes from the first batch
 layers.py       layers with parameters of their own
 serialization/  files: tensors, the parameters of a net, checkpoints
 devices.py      devices by number
+diagnosis/      mistakes in a net named, error messages explained
 
 Used by all of them:
 _arguments.py  arguments of the wrong kind, refused with a hint
@@ -14,9 +15,14 @@ _tensors.py    the tensors of a net by name, and their place in memory
 _snapshot.py   nets, optimizers and random numbers, to be restored later
 _memory.py     the tensors of a snapshot
 _random.py     the global random number generators
+
+The command `d2lblocks`:
+_command.py    its commands
+__main__.py    the same as `python -m d2lblocks`
 """
 
 from d2lblocks.devices import cpu, gpu, num_gpus, try_all_gpus, try_gpu
+from d2lblocks.diagnosis import Explanation, Finding, Mistake, Report, diagnose, explain, explain_errors
 from d2lblocks.init import (
     hardshrink_uniform_,
     init_42,
@@ -51,16 +57,23 @@ __all__ = [
     "MLP",
     "CenteredLayer",
     "DamagedFileError",
+    "Explanation",
+    "Finding",
     "FixedHiddenMLP",
+    "Mistake",
     "MyLazyLinear",
     "MyLinear",
     "MySequential",
     "NestMLP",
     "Parallel",
     "ParameterTable",
+    "Report",
     "Row",
     "apply_init",
     "cpu",
+    "diagnose",
+    "explain",
+    "explain_errors",
     "get_tensor",
     "gpu",
     "hardshrink_uniform_",

@@ -11,6 +11,7 @@ test_notebooks_and_scripts.py  notebooks and scripts of unusual pages
 test_mutants.py                `make mutants`
 test_real_nets.py              `make real-nets`
 test_mistakes.py               the list of mistakes
+test_messages.py               the messages that `explain` knows
 test_gpu_record.py             the record of GPU runs
 test_fast_tests.py             `make test-fast`
 test_run_when_changed.py       when these tests run

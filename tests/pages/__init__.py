@@ -5,6 +5,7 @@ test_topics.py     the parts of every topic: sections, exercises, mistakes
 test_frames.py     how every topic begins and ends
 test_glossary.py   terms and the sentences that define them
 test_mistakes.py   problems that people search for are in the list of mistakes
+test_messages.py   every message on the pages is explained by its entry
 test_notebooks.py  the notebook of every topic, run by a Jupyter kernel
 test_scripts.py    the script of every topic
 doc_tests.py       one run of the doc tests: it tests or rewrites pages, and records GPU runs

@@ -48,7 +48,7 @@ def mistakes(source: str, module: list[str]) -> list[str]:
             found.append(f"private name: {'.'.join(taken)}")
         topic = taken[0]
         earlier = TOPICS[: TOPICS.index(own) + 1] if own in TOPICS else []
-        if own != "__init__" and topic in TOPICS and topic not in earlier:
+        if own not in ("__init__", "_command") and topic in TOPICS and topic not in earlier:
             found.append(f"later topic: {'.'.join(taken)}")
     return found
 

@@ -87,11 +87,15 @@ def test_every_package_is_pinned() -> None:
 
 
 def test_the_wheel_is_complete(tmp_path: Path) -> None:
-    """The wheel contains `py.typed`, and the package can be imported from it alone."""
+    """The wheel has `py.typed`, the messages and the command, and the package can be imported from it alone."""
     run(sys.executable, "-m", "flit_core.wheel", "--outdir", tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
-    assert "d2lblocks/py.typed" in zipfile.ZipFile(wheel).namelist()
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {"d2lblocks/py.typed", "d2lblocks/diagnosis/messages.json"} <= {*names}
+    (scripts,) = [name for name in names if name.endswith("entry_points.txt")]
+    assert "d2lblocks=d2lblocks._command:main" in zipfile.ZipFile(wheel).read(scripts).decode()
     script = f"import sys; sys.path.insert(0, {str(wheel)!r}); import d2lblocks; print(d2lblocks.__file__)"
+    script += "; assert d2lblocks.explain('mat1 and mat2 shapes cannot be multiplied')"
     imported = run(sys.executable, "-c", script, env=os.environ | {"PYTHONSAFEPATH": "1"})
     assert imported.stdout.startswith(str(wheel)), imported.stderr
 

@@ -7,6 +7,7 @@ script.py      a page as a program
 cells.py       a page as prose and snippets, for these two
 entries.py     the entries of "When it goes wrong": symptoms, causes, fixes, messages
 mistakes.py    the list of all entries, by symptom and by message
+messages.py    the messages that the package explains; wordings.toml holds what is written by hand
 glossary.py    the sentences that define a term
 scales.py      the tables behind the picture with sliders
 proof.py       how much was run, and on what, for the home page

@@ -1,4 +1,4 @@
-"""Everything made from pages: the proof, the table of GPU runs, the list of mistakes, notebooks, scripts."""
+"""Everything made from pages: the proof, the table of GPU runs, mistakes, messages, notebooks, scripts."""
 
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from tools.pages import topics
 from .generated import GeneratedFile, GeneratedPart, marks
 from .glossary import GLOSSARY, glossary
 from .gpu_record import TESTED, Record
+from .messages import MESSAGES, messages
 from .mistakes import MISTAKES, mistakes
 from .notebook import NOTEBOOKS, notebook
 from .proof import HOME, proof
@@ -29,6 +30,8 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
     ):
         if has_place(root / place, name):
             made.append(GeneratedPart(root, place, name, lines))
+    if (root / MESSAGES).parent.is_dir():
+        made.append(GeneratedFile(root, MESSAGES, partial(messages, pages, root)))
     for page in topics(pages, root):
         if not page.problems and all(map(parses, page.snippets)):
             stem = page.path.stem

@@ -1,17 +1,25 @@
-"""Diagnosis: mistakes in a net, and the meaning of error messages.
+"""Diagnosis: mistakes in a net are named, and error messages are explained."""
 
-diagnose.py   `diagnose`: calls a net, and applies the rules
-report.py     what it returns
-explain.py    `explain`: what an error message means
-rules/        a function for each kind of mistake
+# diagnose.py       diagnose: calls a net, and applies the rules
+# rules/            a function for each kind of mistake
+# report.py         what diagnose returns
+# _seen.py          what the rules look at: the net after it was called
+# _watch.py         one call, operation by operation
+# _held.py          tensors that attributes hold
+# _source.py        lines of source
+#
+# explain.py        explain
+# uncaught.py       explain_errors
+# messages.json     the messages on the pages, made by `make update`
+# _explanation.py   what explain returns
+# _messages.py      reads messages.json
+# _templates.py     messages with holes, and how to find them in a text
+# _text.py          a text without colors, line breaks and lines of code
 
-_seen.py      what the rules look at: the net after it was called
-_watch.py     one call, operation by operation
-_held.py      tensors in attributes
-_source.py    lines of source
-"""
-
+from ._explanation import Explanation, Mistake
 from .diagnose import diagnose
-from .report import Finding, Report
+from .explain import explain
+from ._report import Finding, Report
+from .uncaught import explain_errors
 
-__all__ = ["Finding", "Report", "diagnose"]
+__all__ = ["Explanation", "Finding", "Mistake", "Report", "diagnose", "explain", "explain_errors"]

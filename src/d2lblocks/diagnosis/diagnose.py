@@ -13,7 +13,7 @@ from d2lblocks._snapshot import Snapshot
 from d2lblocks._tensors import named_modules
 
 from ._seen import look, tensors_in, without_compiling
-from .report import Finding, Report
+from ._report import Finding, Report
 from .rules import RULES, findings
 
 __all__ = ["diagnose"]

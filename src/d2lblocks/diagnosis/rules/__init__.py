@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 from .._seen import Seen
 from .._source import Line
-from ..report import Finding, Level
+from .._report import Finding, Level
 
 
 class Rule(NamedTuple):

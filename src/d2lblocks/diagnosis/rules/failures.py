@@ -5,8 +5,10 @@ from typing import Any
 
 from torch import Tensor
 
+from .._explanation import Mistake
 from .._seen import Failure, Seen
 from .._source import Line, is_torch
+from ..explain import explain
 from . import Found, rule
 
 
@@ -25,14 +27,13 @@ def raises(seen: Seen) -> Iterator[Found]:
         f"{text}\n{known.cause}" if known else text,
         known.fix if known else "Search the list of mistakes for the message.",
         _line(failure.error),
-        page=known.page if known else "",
+        page=known.link if known else "",
     )
 
 
-def _explained(error: Exception) -> Any:
-    from ..explain import explain
-
-    return next(iter(explain(error)), None)
+def _explained(error: Exception) -> Mistake | None:
+    """The mistake on the pages that fits the error best, if it says what to do."""
+    return next((mistake for mistake in explain(error) if mistake.fix), None)
 
 
 def _where(failure: Failure) -> str:

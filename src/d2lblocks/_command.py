@@ -1,0 +1,108 @@
+"""The command `d2lblocks`, also `python -m d2lblocks`; each function in COMMANDS adds one of its commands."""
+
+import argparse
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
+
+from d2lblocks.diagnosis import explain
+
+MATCHED, NOTHING, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+BLOCK = 1 << 16
+BLOCKS = 16  # kept of the end of a long standard input
+PASTE = f"""\
+Paste the error message or the whole traceback.
+To end, press {"Ctrl-Z and then Enter" if os.name == "nt" else "Ctrl-D at the beginning of a line"}.
+"""
+EXAMPLES = """\
+examples:
+  python -m d2lblocks explain "mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)"
+  python train.py 2>&1 | python -m d2lblocks explain
+  python -m d2lblocks explain < log.txt
+
+exit status:
+  0  a page explains the message
+  1  no page explains it
+  2  the command was used in a wrong way
+"""
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, or with those of the program, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="d2lblocks", description="Help with PyTorch modules that do not do what they should."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for add in COMMANDS:
+        add(commands)
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "run"):
+        parser.print_help(sys.stderr)
+        return WRONG_USE
+    run: Command = options.run
+    try:
+        status = run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of the output has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return MATCHED
+    return status
+
+
+def add_explain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `explain`."""
+    parser = commands.add_parser(
+        "explain",
+        help="say what an error message means, and how to fix its cause",
+        description="Say what an error message means, and how to fix its cause.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "text",
+        metavar="TEXT",
+        nargs="*",
+        help="the message, in quotation marks; without it, standard input is read: "
+        "a message, a traceback or a log",
+    )
+    parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
+    parser.set_defaults(run=run_explain)
+
+
+def run_explain(options: argparse.Namespace) -> int:
+    """Explain the text, and say whether anything was found."""
+    text = " ".join(options.text) or standard_input()
+    if not text.strip():
+        print("d2lblocks explain: there is no text to explain.", file=sys.stderr)
+    explanation = explain(text)
+    print(json.dumps(explanation.as_list(), indent=2) if options.json else explanation)
+    return MATCHED if explanation else NOTHING
+
+
+def standard_input() -> str:
+    """All of standard input, or its beginning and its end; bytes that are not UTF-8 are replaced."""
+    if sys.stdin is None:
+        return ""
+    if sys.stdin.isatty():
+        print(PASTE, file=sys.stderr, flush=True)
+    first, last = b"", deque[bytes](maxlen=BLOCKS)
+    for block in blocks(sys.stdin.buffer):
+        if len(first) < BLOCK:
+            first += block
+        else:
+            last.append(block)
+    return (first + b"\n" * bool(last) + b"".join(last)).decode("utf-8", "replace")
+
+
+def blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(BLOCK):
+        yield block
+
+
+COMMANDS = [add_explain]
