@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from d2lblocks.diagnosis import explain
+from d2lblocks.diagnosis._target import UsageError, diagnose_target
 
 MATCHED, NOTHING, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+NO_ERRORS, ERRORS = 0, 1
 BLOCK = 1 << 16
 BLOCKS = 16  # kept of the end of a long standard input
 PASTE = f"""\
 Paste the error message or the whole traceback.
 To end, press {"Ctrl-Z and then Enter" if os.name == "nt" else "Ctrl-D at the beginning of a line"}.
 """
-EXAMPLES = """\
+EXPLAIN_EXAMPLES = """\
 examples:
   python -m d2lblocks explain "mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)"
   python train.py 2>&1 | python -m d2lblocks explain
@@ -27,6 +29,23 @@ exit status:
   0  a page explains the message
   1  no page explains it
   2  the command was used in a wrong way
+"""
+DIAGNOSE_EXAMPLES = """\
+A file such as check.py, with a function that needs no arguments:
+
+  def example():
+      net = Net()
+      return net, torch.rand(8, 20)
+
+  python -m d2lblocks diagnose check.py:example
+
+The function returns the net and its input. Several inputs are a tuple, inputs by name a dict.
+To pass more, return a dict: {"net": net, "args": (X,), "loss": loss, "optimizer": optimizer}.
+
+exit status:
+  0  no errors; there may be questions
+  1  errors
+  2  the command was used in a wrong way, or the function failed
 """
 Command = Callable[[argparse.Namespace], int]
 
@@ -55,13 +74,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def add_diagnose(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `diagnose`."""
+    parser = commands.add_parser(
+        "diagnose",
+        help="call a net, and name the mistakes in it",
+        description="Call a net, and name the mistakes in it.",
+        epilog=DIAGNOSE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "target",
+        metavar="FILE.py:FUNCTION",
+        help="the function that builds the net, in a file or in a module (package.module:function)",
+    )
+    parser.add_argument(
+        "--silence", metavar="CODE", action="append", default=[], help="leave out the findings with this code"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.set_defaults(run=run_diagnose)
+
+
+def run_diagnose(options: argparse.Namespace) -> int:
+    """Diagnose the net that the function returns, and say whether there are errors."""
+    try:
+        report = diagnose_target(options.target, options.silence)
+    except UsageError as error:
+        print(f"d2lblocks diagnose: {error}", file=sys.stderr)
+        return WRONG_USE
+    print(json.dumps(report.as_dict(), indent=2) if options.json else report)
+    return ERRORS if report.errors else NO_ERRORS
+
+
 def add_explain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command `explain`."""
     parser = commands.add_parser(
         "explain",
         help="say what an error message means, and how to fix its cause",
         description="Say what an error message means, and how to fix its cause.",
-        epilog=EXAMPLES,
+        epilog=EXPLAIN_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -105,4 +156,4 @@ def blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-COMMANDS = [add_explain]
+COMMANDS = [add_diagnose, add_explain]

@@ -7,6 +7,7 @@
 # _watch.py         one call, operation by operation
 # _held.py          tensors that attributes hold
 # _source.py        lines of source
+# _target.py        the net of the command `diagnose`
 #
 # explain.py        explain
 # uncaught.py       explain_errors
@@ -17,9 +18,9 @@
 # _text.py          a text without colors, line breaks and lines of code
 
 from ._explanation import Explanation, Mistake
+from ._report import Finding, Report
 from .diagnose import diagnose
 from .explain import explain
-from ._report import Finding, Report
 from .uncaught import explain_errors
 
 __all__ = ["Explanation", "Finding", "Mistake", "Report", "diagnose", "explain", "explain_errors"]

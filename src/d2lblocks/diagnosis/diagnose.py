@@ -12,8 +12,8 @@ from d2lblocks._arguments import check_net, kind_of, nearest
 from d2lblocks._snapshot import Snapshot
 from d2lblocks._tensors import named_modules
 
-from ._seen import look, tensors_in, without_compiling
 from ._report import Finding, Report
+from ._seen import look, tensors_in, without_compiling
 from .rules import RULES, findings
 
 __all__ = ["diagnose"]
