@@ -52,7 +52,7 @@ def test_the_twin_has_no_finding(case: Case) -> None:
 
 def test_the_gallery_has_each_rule() -> None:
     """There is a net for each code."""
-    assert {case.code for case in CASES} == {*RULES, "cycle"}
+    assert {case.code for case in CASES} == {*RULES}
 
 
 # Reports and arguments.

@@ -22,7 +22,7 @@ OTHERS_FIRST = {
     "parameters.md#optimizer-got-an-empty-parameter-list-from-a-net-that-has-parameters": "modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list",
     "lazy.md#weights-only-load-failed-from-a-file-that-you-saved-yourself": "serialization.md#weights-only-load-failed-a-whole-module-a-numpy-scalar",
     "lazy.md#attempted-to-use-an-uninitialized-parameter-from-requires_grad_": "init.md#attempted-to-use-an-uninitialized-parameter",
-    "lazy.md#in_channels-is-0-after-loading": "serialization.md#size-mismatch-also-with-strictfalse-a-different-number-of-classes",
+    "lazy.md#in_channels-is-0-after-loading": "serialization.md#size-mismatch-even-with-strictfalse-a-different-number-of-classes",
     "devices.md#create-and-move-tensors": "devices.md#expected-all-tensors-to-be-on-the-same-device",
     "devices.md#expected-all-tensors-to-be-on-the-same-device-at-optimizerstep": "devices.md#expected-all-tensors-to-be-on-the-same-device",
 }

@@ -64,7 +64,7 @@ def test_the_topics_are_those_of_the_package() -> None:
     """The topics are listed in the order of the site."""
     there = {file.relative_to(PACKAGE).parts[0].removesuffix(".py") for file in FILES}
     assert set(TOPICS) == {name for name in there if not name.startswith("_")}
-    assert (TOPICS[0], TOPICS[-1]) == ("modules", "devices")
+    assert (TOPICS[0], TOPICS[-1]) == ("modules", "diagnosis")
 
 
 @pytest.mark.parametrize(

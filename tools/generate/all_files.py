@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.page_runner import Page, Snippet
 from tools.pages import topics
 
+from .findings import DIAGNOSIS, findings
 from .generated import GeneratedFile, GeneratedPart, marks
 from .glossary import GLOSSARY, glossary
 from .gpu_record import TESTED, Record
@@ -27,6 +28,7 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
         (HOME, "proof", proof(pages, root)),
         (INIT, "tables of scales", scale_tables(pages)),
         (GLOSSARY, "glossary", glossary(pages, root)),
+        (DIAGNOSIS, "table of findings", findings(pages)),
     ):
         if has_place(root / place, name):
             made.append(GeneratedPart(root, place, name, lines))

@@ -111,7 +111,7 @@ def _silenced(silence: Iterable[str]) -> set[tuple[str, str]]:
         silence = (silence,)
     pairs = {(code, name) for code, _, name in (each.partition(":") for each in silence)}
     for code, _ in pairs:
-        if code not in RULES and code != "cycle":
+        if code not in RULES:
             raise ValueError(f"there is no finding with the code '{code}': {nearest(code, list(RULES))}")
     return pairs
 
@@ -155,9 +155,8 @@ def _cycle(net: nn.Module) -> Finding | None:
             pass
     except ValueError as error:
         text, _, fix = str(error).partition(". ")
-        page = "modules.md#maximum-recursion-depth-exceeded-a-child-that-holds-its-parent"
         name = text.split("'")[1] if "'" in text else "net"
-        return Finding("cycle", "error", (name,), None, None, f"{text}.", fix + ".", page)
+        return Finding("cycle", "error", (name,), None, None, f"{text}.", f"{fix}.", RULES["cycle"].page)
     return None
 
 

@@ -8,7 +8,7 @@ from .._seen import Seen
 from . import Found, rule
 
 
-@rule("forward-called", "error", "diagnosis.md#forward-called")
+@rule("forward-called", "error", "diagnosis.md#layerforwardx-skips-the-hooks")
 def forward_called(seen: Seen) -> Iterator[Found]:
     """A module whose method `forward` was called, instead of the module itself."""
     for module, line in seen.watch.bypassed.values():

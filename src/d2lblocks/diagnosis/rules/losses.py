@@ -19,7 +19,7 @@ _VIEWS = (
 )  # fmt: skip
 
 
-@rule("softmax-twice", "question", "diagnosis.md#softmax-twice")
+@rule("softmax-twice", "question", "diagnosis.md#the-loss-stays-high-softmax-before-cross_entropy")
 def softmax_twice(seen: Seen) -> Iterator[Found]:
     """Probabilities where the loss expects scores: it applies the softmax or the sigmoid itself."""
     for loss in seen.watch.losses:
@@ -56,7 +56,7 @@ def _made_by(tensor: Tensor) -> str:
     return "" if node is None else str(node.name())
 
 
-@rule("broadcast", "question", "diagnosis.md#broadcast")
+@rule("broadcast", "question", "diagnosis.md#all-predictions-become-the-mean-shapes-8-1-and-8")
 def broadcast(seen: Seen) -> Iterator[Found]:
     """Predictions and targets of different shapes, which are compared each with each."""
     for loss in seen.watch.losses:

@@ -194,6 +194,12 @@ def _paths(module: nn.Module, path: str) -> set[str]:
     return found
 
 
+@rule("cycle", "error", "modules.md#maximum-recursion-depth-exceeded-a-child-that-holds-its-parent")
+def cycle(seen: Seen) -> Iterator[Found]:
+    """A module that contains itself."""
+    yield from ()  # `diagnose` finds it before it calls the net: whatever walks through the net never ends
+
+
 @rule(
     "kept-graph", "error", "layers.md#trying-to-backward-through-the-graph-a-second-time-a-state-that-is-kept"
 )

@@ -9,7 +9,7 @@ from .._seen import Seen
 from . import Found, rule
 
 
-@rule("no-gradient", "error", "diagnosis.md#no-gradient")
+@rule("no-gradient", "error", "diagnosis.md#no-gradient-at-all-item-detach-or-torchtensor")
 def no_gradient(seen: Seen) -> Iterator[Found]:
     """A loss, or an output, from which no backward pass is possible."""
     if seen.failure is not None or not seen.trainable:
@@ -43,7 +43,7 @@ _CUT = (
 _UNCUT = "Compute the result from the parameters with PyTorch's functions, without these."
 
 
-@rule("unused", "question", "diagnosis.md#unused")
+@rule("unused", "question", "diagnosis.md#a-layer-gets-no-gradient-not-called-or-cut-off")
 def unused(seen: Seen) -> Iterator[Found]:
     """Parameters that get no gradient, although others do: never used, or cut off."""
     if seen.reached is None or seen.failure is not None:

@@ -55,7 +55,7 @@ def nan(seen: Seen) -> Iterator[Found]:
         )
 
 
-_NAN = "diagnosis.md#nan"
+_NAN = "diagnosis.md#nan-in-the-output-which-layer-is-the-first"
 
 
 def has_nan(tensor: Tensor) -> bool:
@@ -66,7 +66,7 @@ def has_nan(tensor: Tensor) -> bool:
     )
 
 
-@rule("scale", "question", "init.md#why-the-scale-matters")
+@rule("scale", "question", "init.md#vanishing-and-exploding-activations")
 def scale(seen: Seen) -> Iterator[Found]:
     """Outputs of layers, or gradients of their weights, that grow or shrink by a large factor."""
     layers = [each for each in seen.outputs_of_modules if isinstance(each.module, _WEIGHTED)]
@@ -98,7 +98,7 @@ def _over_depth(what: str, sizes: dict[str, float]) -> Iterator[Found]:
     )
 
 
-@rule("dead-units", "question", "diagnosis.md#dead-units")
+@rule("dead-units", "question", "diagnosis.md#a-relu-returns-only-zeros")
 def dead_units(seen: Seen) -> Iterator[Found]:
     """A ReLU that returns 0 for all examples."""
     dead = [each.path for each in seen.outputs_of_modules if isinstance(each.module, _RELU) and each.rms == 0]

@@ -1,0 +1,825 @@
+# %% [markdown]
+# # Diagnosis: ask the net
+#
+# This is the page "Diagnosis: ask the net" of d2lblocks as a script: made from the page, and executed.
+# It needs `d2lblocks` and `torch`.
+# In a clone of its repository, `pip install .` installs `d2lblocks`.
+#
+# Your net trains without an error, and the loss does not fall.
+# A layer sits in a Python list, a tensor stays behind on the CPU, a softmax is applied twice: nothing complains, and you look for hours.
+# The function `diagnose` calls your net once or twice, and names such mistakes with the place and the fix.
+#
+# - **What you will be able to do:** find out why a net does not learn, what an error message means, and keep both kinds of mistakes out of your tests.
+# - **What you need:** the first readings of Layers and modules and Parameters, and the package (run `pip install .` in a clone of this site's repository).
+# - **How long it takes:** about 10 minutes up to In a test, and this part is enough to examine your own net; about 35 minutes with the rest and the exercises.
+
+# %%
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from d2lblocks import diagnose
+
+# %% [markdown]
+# ## A first report
+#
+# This net keeps its layers in a Python list and a constant in a plain attribute.
+# It runs, and nothing complains:
+
+# %%
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(20, 20), nn.Linear(20, 10)]
+        self.scale = torch.tensor(0.5)
+
+    def forward(self, X):
+        for layer in self.layers:
+            X = layer(X)
+        return X * self.scale
+
+
+net, X = Net(), torch.rand(8, 20)
+print(net(X).shape)
+#> torch.Size([8, 10])
+
+# %% [markdown]
+# To examine it, pass the net and an input to `diagnose`.
+# A small batch is enough:
+
+# %%
+report = diagnose(net, X)
+print(report.title)
+#> Net, called with (8, 20)
+for finding in report:
+    print(finding.level, finding.code, *finding.names)
+#> error unregistered self.layers[0] self.layers[1]
+#> question constant self.scale
+
+# %% [markdown]
+# A <dfn>finding</dfn> is one entry of a report: what is wrong, where in the net, and how to fix it.
+# Its `names` are places in the net: the paths of parameters and modules, or, for something that is not registered, the attribute that holds it.
+
+# %%
+for finding in report:
+    print(finding.text)
+    print(finding.fix)
+    print(finding.page)
+#> 4 parameters take part in the forward pass, but net.parameters() does not list them: nothing trains, saves or moves them with the net. A module does not look into a list.
+#> Write self.layers = nn.ModuleList([...]).
+#> modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
+#> A plain tensor takes part in the forward pass: net.to(...) does not move or cast it, and state_dict() does not hold it.
+#> Write self.register_buffer("scale", ...), with persistent=False if it is not to be saved. If it is meant: silence=["constant"].
+#> modules.md#a-constant-is-not-saved-cast-or-moved-with-the-net
+
+# %% [markdown]
+# The last line of each is the place on this site that explains the mistake.
+# `print(report)` shows all of this at once, with the file and the line that assigns the attribute, and a notebook shows it as a table.
+
+# %% [markdown]
+# ## Errors and questions
+#
+# - An <dfn>error</dfn> in a report is wrong whatever was meant. A layer in a list is used, but it can never learn.
+# - A <dfn>question</dfn> in a report is wrong unless it is meant. The constant above stays behind when the net moves to a GPU, and is not in the file that you save. Perhaps that is what you want.
+#
+# If a question is meant, say so with `silence`: pass its code, or its code and the place:
+
+# %%
+print([each.code for each in diagnose(net, X, silence=["constant"])])
+#> ['unregistered']
+print([each.code for each in diagnose(net, X, silence=["constant:self.other"])])
+#> ['unregistered', 'constant']
+
+# %% [markdown]
+# A report is true if it has findings, and `report.errors` and `report.questions` list them separately.
+# After the fix that the report proposes, there is no finding:
+
+# %%
+class Mended(Net):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(self.layers)
+        del self.scale
+        self.register_buffer("scale", torch.tensor(0.5))
+
+
+print(diagnose(Mended(), X))
+#> Mended, called with (8, 20): nothing found
+
+# %% [markdown]
+# ## With a loss and an optimizer
+#
+# Some mistakes only show during training.
+# If you pass the loss, `diagnose` also runs the backward pass; if you pass the optimizer, it compares the parameters that the optimizer holds with those of the net.
+# The optimizer takes no step.
+#
+# In this example, a new last layer replaces the old one after the optimizer was built, and the softmax is applied twice: `F.cross_entropy` contains one.
+
+# %%
+net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 10))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+net[2] = nn.Sequential(nn.Linear(16, 3), nn.Softmax(dim=-1))
+y = torch.arange(8) % 3
+
+report = diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y), optimizer=optimizer)
+for finding in report:
+    print(finding.level, finding.code, *finding.names)
+    print(finding.text)
+#> error optimizer 2
+#> The optimizer does not hold 2 of the 4 trainable parameters, which will not learn. It holds 2 that the net no longer has.
+#> question softmax-twice output
+#> The output of softmax goes into cross_entropy, which applies log_softmax itself. Applied twice, it makes the gradients small, and the loss cannot come close to 0.
+
+# %% [markdown]
+# The loss is a function of the output.
+# If several optimizers train one net, pass them in a list.
+
+# %% [markdown]
+# ## When the call fails
+#
+# If the net raises an error, `diagnose` does not raise it.
+# The report says which layer raised it and what that layer was given, which the message alone does not:
+
+# %%
+net = nn.Sequential(
+    nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.Linear(676, 10)
+)
+print(diagnose(net, torch.rand(2, 1, 28, 28)))
+#> Sequential, called with (2, 1, 28, 28): 1 error
+#>
+#> error     raises                2
+#>           Linear(in_features=676, out_features=10, bias=True) got shape (2, 4, 13, 13):
+#>           RuntimeError: mat1 and mat2 shapes cannot be multiplied (104x13 and 676x10)
+#>           The last dimension of the input differs from the number of features that the linear layer
+#>           was built for.
+#>           Flatten the input first and build the layer for that size, or use `nn.LazyLinear`.
+#>           modules.md#mat1-and-mat2-shapes-cannot-be-multiplied
+
+# %% [markdown]
+# ## Everything stays as it was
+#
+# Each call of a net can change it: dropout draws random numbers, batch normalization updates its statistics, a lazy layer takes its shape, and `forward` may append to a list.
+# `diagnose` undoes all of this, even if the call fails:
+
+# %%
+net = nn.Sequential(nn.LazyLinear(8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 2))
+before = torch.get_rng_state()
+print(diagnose(net, X))
+#> Sequential, called with (8, 20): nothing found
+print(net[0])
+#> LazyLinear(in_features=0, out_features=8, bias=True)
+print(net[1].num_batches_tracked.item(), torch.equal(torch.get_rng_state(), before))
+#> 0 True
+
+# %% [markdown]
+# So you can call it in the middle of training, and the run continues with exactly the same numbers as without it.
+#
+# **Limitation.** Attributes of objects of your own classes that are not modules are not restored, nor is anything outside the program, such as a file that `forward` writes.
+#
+# **Cost.** A diagnosis takes at most 6 times as long as a forward and a backward pass, plus half a second, and the memory of one copy of the net.
+#
+# **The first reading ends here.** What follows is for tests and training loops, for error messages, and for those who want to know how it works.
+
+# %% [markdown]
+# ## In a test
+#
+# A test that fails on errors keeps these mistakes out of a net for good.
+# Put this into a file that pytest collects:
+
+# %%
+def test_the_net_has_no_errors():
+    report = diagnose(Mended(), torch.rand(8, 20))
+    assert not report.errors, str(report)
+
+
+test_the_net_has_no_errors()
+
+# %% [markdown]
+# To be as strict about questions, write `assert not report, str(report)`, and silence those that are meant.
+# Here is what pytest prints for the first net of this page:
+
+# %%
+from pathlib import Path
+import re
+import subprocess
+import sys
+
+TEST = """
+import torch
+from torch import nn
+from d2lblocks import diagnose
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(20, 20), nn.Linear(20, 10)]
+
+    def forward(self, X):
+        for layer in self.layers:
+            X = layer(X)
+        return X
+
+
+def test_the_net_has_no_errors():
+    report = diagnose(Net(), torch.rand(8, 20))
+    assert not report.errors, str(report)
+"""
+Path("test_net.py").write_text(TEST)
+done = subprocess.run(
+    [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_net.py"],
+    capture_output=True,
+    text=True,
+)
+said = [line[1:].strip() for line in done.stdout.splitlines() if line.startswith("E ")]
+print(*said[:7], sep="\n")
+#> AssertionError: Net, called with (8, 20): 1 error
+#>
+#> error     unregistered          self.layers[0], self.layers[1]                        test_net.py:10
+#> 4 parameters take part in the forward pass, but net.parameters() does not list them:
+#> nothing trains, saves or moves them with the net. A module does not look into a list.
+#> Write self.layers = nn.ModuleList([...]).
+#> modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
+
+# %% [markdown]
+# ## In a training loop
+#
+# The first batch is the right moment: the shapes are known, nothing has been learned yet, and one second is nothing compared with a night.
+
+# %%
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 3))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+batches = [(torch.rand(8, 20), torch.arange(8) % 3) for _ in range(3)]
+
+for step, (X, y) in enumerate(batches):
+    if step == 0:
+        report = diagnose(
+            net, X, loss=lambda Y: F.cross_entropy(Y, y), optimizer=optimizer
+        )
+        if report.errors:
+            raise SystemExit(str(report))
+    loss = F.cross_entropy(net(X), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+print(f"trained for {step + 1} steps")
+#> trained for 3 steps
+
+# %% [markdown]
+# In a `LightningModule`, the same call stands in `on_train_start`, with `self` as the net and a batch of `self.trainer.train_dataloader`.
+
+# %% [markdown]
+# ## Error messages: `explain`
+#
+# For an error that you have already, there is `explain`.
+# It knows every message on this site, also with your own names, shapes and devices in it:
+
+# %%
+from d2lblocks import explain
+
+print(explain("mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)"))
+#> mat1 and mat2 shapes cannot be multiplied
+#>   Cause: The last dimension of the input differs from the number of features that the linear layer
+#>          was built for.
+#>   Fix:   Flatten the input first and build the layer for that size, or use nn.LazyLinear.
+#>   Page:  modules.md#mat1-and-mat2-shapes-cannot-be-multiplied
+
+# %% [markdown]
+# It also takes the exception itself, which says more than its message, or the whole text of a traceback:
+
+# %%
+try:
+    Net().load_state_dict("mlp.pt")
+except TypeError as error:
+    print(explain(error))
+#> Expected state_dict to be dict-like, got <class 'str'>
+#>   Cause: You passed the name of a file to load_state_dict.
+#>   Fix:   Read the file first: net.load_state_dict(torch.load("mlp.pt")).
+#>   Page:  serialization.md#expected-state_dict-to-be-dict-like-got-class-str
+
+# %% [markdown]
+# It never guesses: for a message that is on no page, it says so.
+
+# %%
+print(explain("division by zero"))
+#> No page explains this message.
+#> Look for a part of it, or for what you see, on the page mistakes.md.
+
+# %% [markdown]
+# `explain_errors()` does this for every error that nothing catches, in a program as well as in a notebook.
+# The explanation is then a note below the traceback.
+# This program has the call in its first lines:
+
+# %%
+PROGRAM = """
+from torch import nn
+import d2lblocks
+
+d2lblocks.explain_errors()
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.layer = nn.Linear(20, 10)
+
+
+Net()
+"""
+Path("program.py").write_text(PROGRAM)
+done = subprocess.run([sys.executable, "program.py"], capture_output=True, text=True)
+print(done.stderr[done.stderr.index("AttributeError: ") :].rstrip())
+#> AttributeError: cannot assign module before Module.__init__() call
+#> d2lblocks explains:
+#> cannot assign module before Module.__init__() call
+#>   Cause: A layer, parameter or buffer was assigned before nn.Module.__init__ had run.
+#>   Fix:   Make super().__init__() the first line of __init__.
+#>   Page:  modules.md#cannot-assign-module-before-module__init__-call
+
+# %% [markdown]
+# ## On the command line
+#
+# Both work without a line of Python.
+# For `diagnose`, write a function that returns the net and its input, and name the file and the function:
+
+# %%
+CHECK = TEST.partition("def test")[0] + """
+def example():
+    return Net(), torch.rand(8, 20)
+"""
+Path("check.py").write_text(CHECK)
+command = [sys.executable, "-m", "d2lblocks", "diagnose", "check.py:example"]
+done = subprocess.run(command, capture_output=True, text=True)
+print(done.stdout.rstrip())
+#> Net, called with (8, 20): 1 error
+#>
+#> error     unregistered          self.layers[0], self.layers[1]                           check.py:10
+#>           4 parameters take part in the forward pass, but net.parameters() does not list them:
+#>           nothing trains, saves or moves them with the net. A module does not look into a list.
+#>           Write self.layers = nn.ModuleList([...]).
+#>           modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
+print("exit status:", done.returncode)
+#> exit status: 1
+
+# %% [markdown]
+# In a terminal, that is `python -m d2lblocks diagnose check.py:example`, or `d2lblocks diagnose check.py:example`.
+# The exit status is 1 if there are errors, so the command also works in a continuous-integration job, and `--json` prints the report for other tools.
+#
+# `explain` reads a message, or a whole log from standard input:
+#
+# ```console
+# $ python -m d2lblocks explain "mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)"
+# $ python train.py 2>&1 | python -m d2lblocks explain
+# ```
+
+# %% [markdown]
+# ## What it finds
+#
+# These are the codes of all findings.
+# A code that can be an error or a question says in its text which of the two it is, and why.
+#
+# | Code | Level | What it finds | Explained in |
+# |---|---|---|---|
+# | `raises` | error | The error of the forward pass, the loss or the backward pass | the list of mistakes |
+# | `unregistered` | error | Modules or Parameters in a list, tuple, dict, set, partial or closure, which `forward` uses | Layers and modules |
+# | `built-in-forward` | error or question | Parameters that did not exist before the call, and that no lazy layer has waited for | Layers and modules |
+# | `not-a-parameter` | error | A tensor that requires a gradient, and is used, but is neither a parameter nor computed in the call | Custom layers |
+# | `constant` | question | A plain tensor that existed before the call, and takes part in it | Layers and modules |
+# | `misspelt` | error | An attribute of a tensor or a module whose name is almost that of PyTorch's, with another value | Parameters |
+# | `dotted-name` | error | A child whose own name contains a dot, as `setattr` with a path makes it | Layers and modules |
+# | `cycle` | error | A module that contains itself | Layers and modules |
+# | `kept-graph` | error | A tensor computed in one call that the next one uses, with its graph | Custom layers |
+# | `filled-at-first-call` | question | A buffer that was None, and is a tensor after the call | File I/O |
+# | `still-lazy` | error | Parameters without a shape after the call | Lazy initialization |
+# | `same-memory` | error | Two Parameters over one piece of memory | Parameters |
+# | `tie-lost` | error | Two names that should refer to one parameter, and do not | File I/O |
+# | `runs-once` | error | A container that holds a module several times, loops over `children()`, and so runs it once | Layers and modules |
+# | `one-layer-many-names` | question | A module with parameters that one container holds several times, as `[layer] * 3` makes it | Parameters |
+# | `no-gradient` | error | A loss, or an output, from which no backward pass is possible | below |
+# | `unused` | question | Parameters that get no gradient, although others do: never used, or cut off | below |
+# | `optimizer` | error | Trainable parameters that no optimizer holds, and held ones that are not the net's | Parameters |
+# | `optimizer-device` | error | The optimizer's state of a parameter is on another device than the parameter | Devices |
+# | `in-eval` | question | Modules in evaluation mode while there is a loss or an optimizer | Layers and modules |
+# | `frozen` | question | Parameters that require no gradient while there is a loss or an optimizer | Parameters |
+# | `data-read` | error | A parameter that the forward pass computes with only through `.data` | Custom layers |
+# | `data-write` | error or question | A write into a parameter through `.data` during the forward pass | Parameters |
+# | `random-in-eval` | question | Random numbers in evaluation mode on which the result depends | Layers and modules |
+# | `forward-called` | error or question | A module whose method `forward` was called, instead of the module itself | below |
+# | `input-changed` | error | An operation that wrote into an input, and changed its values | Layers and modules |
+# | `mixed-dtype` | error or question | Floating dtypes that differ: an error if the call fails because of it | Layers and modules |
+# | `mixed-device` | error | Devices that differ, where the call fails because of it | Devices |
+# | `nan` | question | The first place that holds NaN, in the order parameters, input, modules, loss, gradients | Custom layers |
+# | `scale` | question | Outputs of layers, or gradients of their weights, that grow or shrink by a large factor | Initialization |
+# | `dead-units` | question | A ReLU that returns 0 for all examples | below |
+# | `rounded-buffer` | question | A buffer in 16 bits that holds positions or frequencies: it only grows, or only falls | Custom layers |
+# | `padding-row` | question | An embedding whose row for padding is not 0 | Initialization |
+# | `softmax-twice` | error or question | Probabilities where the loss expects scores: it applies the softmax or the sigmoid itself | below |
+# | `broadcast` | question | Predictions and targets of different shapes, which are compared each with each | below |
+# | `equal-units` | error | Weights whose units are equal, and remain so during training | Initialization |
+
+# %% [markdown]
+# ## How it works
+#
+# PyTorch lets you watch every operation: between `with` and the end of the block, a `TorchFunctionMode` gets each call of a function of PyTorch with its arguments.
+# One class of ten lines is enough to find the layers in a list.
+# It remembers every `nn.Parameter` that takes part in an operation but is not a parameter of the net:
+
+# %%
+from torch.overrides import TorchFunctionMode
+
+
+class Strangers(TorchFunctionMode):
+    def __init__(self, net):
+        super().__init__()
+        self.owned = {id(parameter) for parameter in net.parameters()}
+        self.found = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        for value in args:
+            known = id(value) in self.owned
+            if isinstance(value, nn.Parameter) and not known:
+                self.found.append((function.__name__, tuple(value.shape)))
+        return function(*args, **(kwargs or {}))
+
+
+net, X = Net(), torch.rand(8, 20)
+with Strangers(net) as watch:
+    net(X)
+print(*watch.found, sep="\n")
+#> ('linear', (20, 20))
+#> ('linear', (20,))
+#> ('linear', (10, 20))
+#> ('linear', (10,))
+
+# %% [markdown]
+# `diagnose` watches in the same way, and records more: reads and writes of `.data`, operations that write into an input, the random numbers that are drawn, and the losses with the shapes that they compare.
+# Hooks for all modules tell which module is running and what it returns.
+# The autograd graph of the result tells which parameters a gradient reaches.
+# Before it begins, it takes a copy of the net; at the end, it writes the copy back.
+#
+# Three things need more than one call:
+#
+# - Whether random numbers change the result in evaluation mode: the net runs twice, with two seeds.
+# - Whether a tensor that one call keeps takes part in the next one: the net runs once more.
+# - Whether equal units stay equal: the net takes a few steps of training for a loss with random weights, which are undone as well.
+#
+# **Limitation.** Nothing can be watched inside a `ScriptModule` or inside a compiled function of another library. A net that was passed to `torch.compile` runs without compilation while it is watched.
+
+# %% [markdown]
+# ## In the library
+#
+# `d2lblocks.diagnosis` has `diagnose` and `explain`, the classes of what they return, and `explain_errors`.
+
+# %%
+from d2lblocks import Explanation, Finding, Mistake, Report, explain_errors
+
+report = diagnose(net, X)
+print(isinstance(report, Report), isinstance(report[0], Finding))
+#> True True
+explanation = explain("optimizer got an empty parameter list")
+print(isinstance(explanation, Explanation), isinstance(explanation[0], Mistake))
+#> True True
+print(report.as_dict()["findings"][0]["code"], explain_errors.__name__)
+#> unregistered explain_errors
+
+# %% [markdown]
+# ## When it goes wrong
+
+# %% [markdown]
+# ### The loss stays high: softmax before `cross_entropy`
+#
+# The loss falls a little and then stays high, because two softmaxes make all predictions similar.
+# A net that is certain and right still has a loss far above 0:
+
+# %%
+scores = torch.tensor([[100.0, 0.0, 0.0]])
+y = torch.tensor([0])
+print(f"{F.cross_entropy(scores.softmax(-1), y):.3f}")
+#> 0.551
+print(f"{F.cross_entropy(scores, y):.3f}")
+#> 0.000
+
+# %% [markdown]
+# The same holds for a sigmoid before `F.binary_cross_entropy_with_logits`.
+# `F.nll_loss` is the opposite: it expects the result of `log_softmax`.
+# Leave out the softmax, and apply it only when you need probabilities, after training.
+
+# %%
+net = nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=-1))
+X, y = torch.rand(6, 4), torch.arange(6) % 3
+print([each.code for each in diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y))])
+#> ['softmax-twice']
+del net[1]
+print([each.code for each in diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y))])
+#> []
+
+# %% [markdown]
+# ### All predictions become the mean: shapes `(8, 1)` and `(8,)`
+#
+# A net for regression returns the shape `(8, 1)`, and the targets have the shape `(8,)`.
+# Their difference has the shape `(8, 8)`, so the best prediction is the mean of all targets.
+# `F.mse_loss` warns about it; your own formula does not:
+
+# %%
+net, X, y = nn.Linear(4, 1), torch.rand(8, 4), torch.rand(8)
+print((net(X) - y).shape, (net(X).squeeze(-1) - y).shape)
+#> torch.Size([8, 8]) torch.Size([8])
+print([each.code for each in diagnose(net, X, loss=lambda Y: (Y - y).square().mean())])
+#> ['broadcast']
+
+# %% [markdown]
+# ### No gradient at all: `item()`, `detach()` or `torch.tensor(...)`
+#
+# The backward pass fails with `element 0 of tensors does not require grad and does not have a grad_fn`, or you never call it because the loss is a number.
+# These lose the graph: `item()`, `tolist()`, `numpy()`, `detach()`, `.data`, `argmax`, comparisons, and `torch.tensor(...)` of a tensor.
+
+# %%
+net = nn.Linear(4, 3)
+X, y = torch.rand(6, 4), torch.arange(6) % 3
+report = diagnose(net, X, loss=lambda Y: (Y.argmax(-1) != y).float().mean())
+print(report[0].code, *report[0].names)
+#> no-gradient loss
+print(diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y)))
+#> Linear, called with (6, 4): nothing found
+
+# %% [markdown]
+# ### A layer gets no gradient: not called, or cut off
+#
+# The gradient of a parameter stays `None`, and its optimizer skips it.
+# Distributed training stops with an error at the second step, because it waits for this gradient.
+
+# %%
+class Forgetful(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.norm = nn.Linear(4, 4), nn.LayerNorm(4)
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, X):
+        H = self.hidden(X).detach()
+        return self.out(H)
+
+
+report = diagnose(Forgetful(), torch.rand(2, 4))
+for finding in report:
+    print(finding.code, *finding.names)
+    print(finding.text)
+#> unused norm
+#> 2 parameters take no part in the forward pass, and get no gradient.
+#> unused hidden
+#> 2 parameters take part in the forward pass, but get no gradient: the output does not use the result, or the graph is cut.
+
+# %% [markdown]
+# In a net that uses some layers only for some inputs, this is meant: `silence=["unused"]`.
+
+# %% [markdown]
+# ### `layer.forward(X)` skips the hooks
+#
+# Lazy layers take their shapes in a hook, weight normalization and pruning compute the weight in one, and profilers count with them.
+# `layer(X)` runs the hooks and then `forward`; `layer.forward(X)` runs only `forward`.
+
+# %%
+class Direct(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+        self.layer.register_forward_hook(lambda module, args, Y: Y * 2)
+
+    def forward(self, X):
+        return self.layer.forward(X)
+
+
+report = diagnose(Direct(), torch.rand(2, 4))
+print(report[0].level, report[0].code, *report[0].names)
+#> error forward-called layer
+
+# %% [markdown]
+# ### `nan` in the output: which layer is the first
+#
+# Once a value is NaN, everything that is computed from it is NaN, and the output does not tell where it began.
+# `diagnose` names the first module in the order of the forward pass:
+
+# %%
+class Root(nn.Module):
+    def forward(self, X):
+        return X.sqrt()
+
+
+net = nn.Sequential(nn.Linear(4, 4), Root(), nn.Linear(4, 2))
+with torch.no_grad():
+    net[0].bias.fill_(-9)
+report = diagnose(net, torch.rand(2, 4))
+print(report[0].code, *report[0].names)
+#> nan 1
+print(report[0].text)
+#> Root is the first module that returns NaN. Its input and its parameters hold none.
+
+# %% [markdown]
+# ### A ReLU returns only zeros
+#
+# After a step that was too large, or with a large negative bias, all inputs of a ReLU can be negative.
+# It then returns only zeros, its derivative is 0 everywhere, and the layers before it never change again.
+
+# %%
+net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+with torch.no_grad():
+    net[0].bias.fill_(-9)
+report = diagnose(net, torch.rand(2, 4))
+print(report[0].code, *report[0].names)
+#> dead-units 1
+
+# %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# ### Exercise 1
+#
+# This net has three heads, and only one of them learns.
+# Find out why, and mend the net.
+
+# %%
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(4, 8)
+        self.main = nn.Linear(8, 2)
+        self.others = {"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)}
+
+    def forward(self, X):
+        H = self.body(X).relu()
+        extra = [head(H) for head in self.others.values()]
+        return torch.cat([self.main(H), *extra], dim=-1)
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# The other two heads are in a plain dictionary, so they are not registered.
+
+# %%
+report = diagnose(Heads(), torch.rand(2, 4))
+print(*report[0].names)
+#> self.others['size'] self.others['color']
+print(report[0].fix)
+#> Write self.others = nn.ModuleDict({...}).
+
+
+class MendedHeads(Heads):
+    def __init__(self):
+        super().__init__()
+        self.others = nn.ModuleDict(self.others)
+
+
+print(diagnose(MendedHeads(), torch.rand(2, 4)))
+#> MendedHeads, called with (2, 4): nothing found
+
+# %% [markdown]
+# ### Exercise 2
+#
+# A teacher net is used without gradients, and must not be trained or saved with the student.
+# Its author keeps it in a tuple on purpose.
+# Which finding does it give, at which level, and how do you say that it is meant?
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# It is a question, because the teacher runs under `torch.no_grad()`: a net that computes no gradients cannot be meant to learn.
+
+# %%
+class Student(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+        self.teacher = (nn.Linear(4, 2),)
+
+    def forward(self, X):
+        with torch.no_grad():
+            Y = self.teacher[0](X)
+        return self.layer(X) - Y
+
+
+X = torch.rand(2, 4)
+report = diagnose(Student(), X)
+print(report[0].level, report[0].code, *report[0].names)
+#> question unregistered self.teacher[0]
+print(diagnose(Student(), X, silence=["unregistered:self.teacher[0]"]))
+#> Student, called with (2, 4): nothing found
+
+# %% [markdown]
+# ### Exercise 3
+#
+# Extend `Strangers` so that it also finds constants: plain tensors that existed before the call and take part in it.
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Collect the tensors in the attributes of all modules first.
+# Registered tensors are not among them, because a module keeps those in tables of its own.
+
+# %%
+class Constants(TorchFunctionMode):
+    def __init__(self, net):
+        super().__init__()
+        self.held = {
+            id(value): f"{path}.{name}".lstrip(".")
+            for path, module in net.named_modules()
+            for name, value in vars(module).items()
+            if isinstance(value, torch.Tensor)
+        }
+        self.found = set()
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.found |= {self.held[id(each)] for each in args if id(each) in self.held}
+        return function(*args, **(kwargs or {}))
+
+
+net = Net()
+with Constants(net) as watch:
+    net(torch.rand(8, 20))
+print(watch.found)
+#> {'scale'}
+
+# %% [markdown]
+# ### Exercise 4
+#
+# Prove that `diagnose` does not change a training run.
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Train twice from the same seed, once with a diagnosis before every step, and compare the parameters to the bit.
+
+# %%
+def train(examine):
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 3)
+    )
+    optimizer = torch.optim.Adam(net.parameters())
+    for _ in range(5):
+        X, y = torch.rand(6, 4), torch.arange(6) % 3
+        if examine:
+            diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y))
+        optimizer.zero_grad()
+        F.cross_entropy(net(X), y).backward()
+        optimizer.step()
+    return net.state_dict()
+
+
+with_it, without = train(True), train(False)
+print(all(torch.equal(with_it[name], without[name]) for name in without))
+#> True
+
+# %% [markdown]
+# ### Exercise 5
+#
+# A script runs for hours before it may fail.
+# Let it print the explanation of its error, and still fail with the traceback.
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Call `explain_errors()` in its first lines.
+# If you want the explanation in a log instead, catch the error, write the explanation, and raise the error again:
+
+# %%
+log = []
+
+
+def main():
+    return nn.Linear(20, 10)(torch.rand(56, 28))
+
+
+try:
+    try:
+        main()
+    except Exception as error:
+        log += [mistake.fix for mistake in explain(error)]
+        raise
+except RuntimeError:
+    print(log[0])
+#> Flatten the input first and build the layer for that size, or use `nn.LazyLinear`.
+
+# %% [markdown]
+# ## In short
+#
+# | You want | Write |
+# |---|---|
+# | to examine a net | `print(diagnose(net, X))` |
+# | also its loss and its optimizer | `diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y), optimizer=optimizer)` |
+# | only what is wrong in any case | `report.errors` |
+# | to say that something is meant | `diagnose(net, X, silence=["constant:self.scale"])` |
+# | a test | `assert not diagnose(net, X).errors` |
+# | to check that weights are tied | `diagnose(net, X, ties=[("encoder.weight", "decoder.weight")])` |
+# | a check on the command line | `python -m d2lblocks diagnose check.py:example` |
+# | to understand a message | `print(explain("the message"))` |
+# | an explanation of every uncaught error | `d2lblocks.explain_errors()` |
+#
+# The functions of this page are in `d2lblocks.diagnosis`, and the tables of all topics are on the Cheat sheet.
+#
+# This is the last topic.
+# Next: When it goes wrong, to look up the mistakes of all topics by message or symptom.
