@@ -536,10 +536,10 @@ def test_a_shell_explains_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None
     assert shell.showtraceback is once is not showtraceback
     try:
         raise RuntimeError(SAID)
-    except RuntimeError as error:
-        assert once(running_compiled_code=True) == "shown"
-        assert shown == [error]
-        assert error.__notes__ == [f"d2lblocks explains:\n{explain(SAID)}"]
+    except RuntimeError:
+        result = once(running_compiled_code=True)
+    assert result == "shown"
+    assert (str(shown[0]), shown[0].__notes__) == (SAID, [f"d2lblocks explains:\n{explain(SAID)}"])
     other = RuntimeError(SAID)
     once((RuntimeError, other, None))
     assert shown[-1] is other
@@ -622,7 +622,7 @@ def test_the_command_has_a_status(
     printed = capsys.readouterr()
     assert result == status
     assert said in printed.out + printed.err
-    assert bool(printed.out) == (status < 2)
+    assert bool(printed.out) == (status < 2 and arguments != ("explain",))
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, 130), (BrokenPipeError, 0)])
