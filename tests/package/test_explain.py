@@ -271,6 +271,7 @@ def test_the_code_in_a_traceback_is_not_a_message() -> None:
 UNRELATED = """\
 KeyError: 'x'
 KeyError: 'state_dict'
+KeyError: "attribute 'hidden' already exists"
 IndexError: list index out of range
 IndexError: index 3 is out of bounds for dimension 0 with size 3
 IndexError: index 3 is out of bounds for axis 0 with size 3
