@@ -7,6 +7,7 @@ project/      the project itself: lint and types, the environment, the wheel, pr
 page_runner/  a library: it proves that a page shows the real outputs of its code
 machinery/    tests of that library, of the files generated from pages, and of the commands in tools/
 
+gallery.py           nets with one mistake each, and their mended twins, for `diagnose`
 workers.py           tests in several processes: which stay together, and what is made once for all of them
 temporary_folder.py  a temporary folder for each run
 run_when_changed.py  when the tests in machinery/ run

@@ -132,7 +132,10 @@ def run_explain(options: argparse.Namespace) -> int:
     if not text.strip():
         print("d2lblocks explain: there is no text to explain.", file=sys.stderr)
     explanation = explain(text)
-    print(json.dumps(explanation.as_list(), indent=2) if options.json else explanation)
+    if options.json:
+        print(json.dumps(explanation.as_list(), indent=2))
+    elif text.strip():
+        print(explanation)
     return MATCHED if explanation else NOTHING
 
 

@@ -1,6 +1,7 @@
 """Tests of the package.
 
 test_TOPIC.py     the module of a topic: a file for each topic
+test_diagnose_command.py  the command `d2lblocks diagnose`
 test_explain.py   error messages, uncaught errors, and the command `d2lblocks`
 test_snapshot.py  everything that changes after a snapshot is restored bit for bit
 test_contract.py  the things that PyTorch users expect of any module, for every block

@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -270,6 +271,7 @@ def test_the_code_in_a_traceback_is_not_a_message() -> None:
 UNRELATED = """\
 KeyError: 'x'
 KeyError: 'state_dict'
+KeyError: "attribute 'hidden' already exists"
 IndexError: list index out of range
 IndexError: index 3 is out of bounds for dimension 0 with size 3
 IndexError: index 3 is out of bounds for axis 0 with size 3
@@ -417,6 +419,9 @@ def test_every_mistake_fits_a_terminal() -> None:
     for mistake, _ in known():
         for line in str(mistake).splitlines():
             assert len(line) <= 100 or line.split()[-1] == mistake.link
+        assert mistake.link in str(mistake)
+        assert len(mistake.rows()) == (3 if mistake.fix else 1)
+        assert mistake.cause.endswith("." * bool(mistake.fix))
         html = Explanation((mistake,))._repr_html_()
         assert html.count("<code>") == (mistake.cause + mistake.fix).count("`") / 2
         assert "<" not in re.sub(r"</?(?:p|strong|dl|dt|dd|code)>", "", html)
@@ -514,6 +519,36 @@ def test_a_program_explains_what_it_does_not_catch(tmp_path: Path) -> None:
     assert "Traceback (most recent call last)" in other
 
 
+def test_a_shell_explains_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPython calls `showtraceback`, with the exception or while it is handled; it is replaced once."""
+    shown: list[Any] = []
+
+    def showtraceback(exc_tuple: Any = None, **options: Any) -> str:
+        shown.append(exc_tuple[1] if exc_tuple else sys.exc_info()[1])
+        return "shown"
+
+    shell = SimpleNamespace(showtraceback=showtraceback)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    explain_errors()
+    once = shell.showtraceback
+    explain_errors()
+    assert shell.showtraceback is once is not showtraceback
+    try:
+        raise RuntimeError(SAID)
+    except RuntimeError:
+        result = once(running_compiled_code=True)
+    assert result == "shown"
+    assert (str(shown[0]), shown[0].__notes__) == (SAID, [f"d2lblocks explains:\n{explain(SAID)}"])
+    other = RuntimeError(SAID)
+    once((RuntimeError, other, None))
+    assert shown[-1] is other
+    assert len(other.__notes__) == 1
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))  # type: ignore[arg-type]
+    explain_errors()
+
+
 def test_explaining_never_hides_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever happens while an error is explained, it reaches the hook that was there before."""
     seen: list[Any] = []
@@ -588,7 +623,7 @@ def test_the_command_has_a_status(
     printed = capsys.readouterr()
     assert result == status
     assert said in printed.out + printed.err
-    assert bool(printed.out) == (status < 2)
+    assert bool(printed.out) == (status < 2 and arguments != ("explain",))
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, 130), (BrokenPipeError, 0)])

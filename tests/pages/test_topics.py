@@ -22,7 +22,7 @@ CHAPTER = {
     "lazy": ("LazyLinear apply_init LazyConv2d LazyBatchNorm2d skip_init", 3),
     "layers": ("CenteredLayer MyLinear Sequential Parameter einsum rfft", 2),
     "serialization": ("save load state_dict load_state_dict eval MLP", 3),
-    "diagnosis": ("diagnose explain explain_errors silence TorchFunctionMode", 3),
+    "diagnosis": ("diagnose explain explain_errors TorchFunctionMode", 3),
     "devices": ("device cpu gpu num_gpus try_gpu try_all_gpus to", 4),
 }
 

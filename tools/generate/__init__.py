@@ -8,6 +8,7 @@ cells.py       a page as prose and snippets, for these two
 entries.py     the entries of "When it goes wrong": symptoms, causes, fixes, messages
 mistakes.py    the list of all entries, by symptom and by message
 messages.py    the messages that the package explains; wordings.toml holds what is written by hand
+findings.py    the table of what `diagnose` finds
 glossary.py    the sentences that define a term
 scales.py      the tables behind the picture with sliders
 proof.py       how much was run, and on what, for the home page

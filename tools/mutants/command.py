@@ -34,6 +34,8 @@ LARGEST_SHARE = 0.03  # of survivors without an explanation
 # In addition to tests/**/test_TOPIC.py. If that file does not exist, the tests of all topics are used.
 MORE_TESTS = {
     **{name: ["snapshot"] for name in ("_memory", "_random", "_snapshot", "_tensors")},
+    "diagnosis": ["diagnosis", "diagnose_command", "explain"],
+    "_command": ["diagnose_command", "explain"],
     "layers": ["contract"],
     "modules": ["contract"],
     **{name: ["contract"] for name in ("init", "lazy", "parameters")},

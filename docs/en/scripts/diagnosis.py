@@ -57,7 +57,7 @@ for finding in report:
 #> question constant self.scale
 
 # %% [markdown]
-# A <dfn>finding</dfn> is one entry of a report: what is wrong, where in the net, and how to fix it.
+# A <dfn>finding</dfn> is one entry of a report of `diagnose`: what is wrong, where in the net, and how to fix it.
 # Its `names` are places in the net: the paths of parameters and modules, or, for something that is not registered, the attribute that holds it.
 
 # %%
@@ -79,8 +79,10 @@ for finding in report:
 # %% [markdown]
 # ## Errors and questions
 #
-# - An <dfn>error</dfn> in a report is wrong whatever was meant. A layer in a list is used, but it can never learn.
-# - A <dfn>question</dfn> in a report is wrong unless it is meant. The constant above stays behind when the net moves to a GPU, and is not in the file that you save. Perhaps that is what you want.
+# Findings have two levels:
+#
+# - An error is wrong whatever was meant. The layers in the list are used, but they can never learn.
+# - A question is wrong unless it is meant. The constant stays behind when the net moves to a GPU, and it is not in the file that you save. Perhaps that is what you want.
 #
 # If a question is meant, say so with `silence`: pass its code, or its code and the place:
 
@@ -89,6 +91,16 @@ print([each.code for each in diagnose(net, X, silence=["constant"])])
 #> ['unregistered']
 print([each.code for each in diagnose(net, X, silence=["constant:self.other"])])
 #> ['unregistered', 'constant']
+
+# %% [markdown]
+# A code that does not exist is an error, so a typing mistake cannot silence anything:
+
+# %%
+try:
+    diagnose(net, X, silence=["constants"])
+except ValueError as error:
+    print(f"ValueError: {error}")
+#> ValueError: there is no finding with the code 'constants': the nearest is 'constant'
 
 # %% [markdown]
 # A report is true if it has findings, and `report.errors` and `report.questions` list them separately.
@@ -184,7 +196,7 @@ print(net[1].num_batches_tracked.item(), torch.equal(torch.get_rng_state(), befo
 # ## In a test
 #
 # A test that fails on errors keeps these mistakes out of a net for good.
-# Put this into a file that pytest collects:
+# Put this into a file that [pytest](https://docs.pytest.org) collects:
 
 # %%
 def test_the_net_has_no_errors():
@@ -200,7 +212,6 @@ test_the_net_has_no_errors()
 
 # %%
 from pathlib import Path
-import re
 import subprocess
 import sys
 
@@ -227,7 +238,7 @@ def test_the_net_has_no_errors():
 """
 Path("test_net.py").write_text(TEST)
 done = subprocess.run(
-    [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_net.py"],
+    [sys.executable, "-m", "pytest", "--color=no", "test_net.py"],
     capture_output=True,
     text=True,
 )
@@ -731,7 +742,8 @@ class Constants(TorchFunctionMode):
         self.found = set()
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        self.found |= {self.held[id(each)] for each in args if id(each) in self.held}
+        known = [id(each) for each in args if id(each) in self.held]
+        self.found |= {self.held[each] for each in known}
         return function(*args, **(kwargs or {}))
 
 

@@ -5,8 +5,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from ._explanation import Mistake
 from ._templates import Template
+from .explanation import Mistake
 
 
 class Known(NamedTuple):

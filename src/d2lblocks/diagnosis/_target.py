@@ -14,7 +14,7 @@ from torch import nn
 
 from d2lblocks._arguments import kind_of, nearest
 
-from ._report import Report
+from .report import Report
 from .diagnose import diagnose
 from .explain import explain
 

@@ -64,8 +64,8 @@ class Template:
 
     @cached_property
     def words(self) -> list[str]:
-        """The longest parts without holes first."""
-        return sorted(fixed(CLASS.sub("", self.text)), key=len, reverse=True)
+        """The parts without holes, without the class."""
+        return list(fixed(CLASS.sub("", self.text)))
 
     @cached_property
     def expression(self) -> re.Pattern[str]:

@@ -12,7 +12,7 @@ from d2lblocks._arguments import check_net, kind_of, nearest
 from d2lblocks._snapshot import Snapshot
 from d2lblocks._tensors import named_modules
 
-from ._report import Finding, Report
+from .report import Finding, Report
 from ._seen import look, tensors_in, without_compiling
 from .rules import RULES, findings
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ._explanation import Explanation, Mistake
 from ._messages import known
 from ._text import Text
+from .explanation import Explanation, Mistake
 
 __all__ = ["explain"]
 MOST = 20  # errors of a chain or a group that are read
@@ -55,9 +55,9 @@ def explain(error: BaseException | str) -> Explanation:
         ```
     """
     if isinstance(error, str):
-        found = list(matches(Text(error), frozenset()))
+        found = list(_matches(Text(error), frozenset()))
     elif isinstance(error, BaseException):
-        found = [each for one in related(error) for each in matches(text_of(one), classes(one))]
+        found = [each for one in _related(error) for each in _matches(_text_of(one), _classes(one))]
     else:
         raise TypeError(f"expected an exception or the text of a message, but got {_what(error)}")
     best: dict[str, Mistake] = {}
@@ -80,7 +80,7 @@ def _what(value: Any) -> str:
     return name
 
 
-def matches(text: Text, classes: frozenset[str]) -> Iterator[tuple[float, Mistake]]:
+def _matches(text: Text, classes: frozenset[str]) -> Iterator[tuple[float, Mistake]]:
     """Yield the mistakes that a text fits, each with how specific its best message is."""
     for mistake, templates in known():
         score, line = max((template.score(text, classes) for template in templates), default=(0, ""))
@@ -89,7 +89,7 @@ def matches(text: Text, classes: frozenset[str]) -> Iterator[tuple[float, Mistak
             yield score + bool(mistake.fix) / 4, replace(mistake, message=line)
 
 
-def related(error: BaseException) -> list[BaseException]:
+def _related(error: BaseException) -> list[BaseException]:
     """The error, and those that led to it or are in its group, each once."""
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
@@ -103,7 +103,7 @@ def related(error: BaseException) -> list[BaseException]:
     return found
 
 
-def text_of(error: BaseException) -> Text:
+def _text_of(error: BaseException) -> Text:
     """The traceback and the message of one error, and what is known of its object."""
     frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), limit=-50)
     try:
@@ -122,5 +122,5 @@ def _facts(error: BaseException) -> Iterator[str]:
         yield f"The class has {'no' if there is None else 'an'} attribute of this name."
 
 
-def classes(error: BaseException) -> frozenset[str]:
+def _classes(error: BaseException) -> frozenset[str]:
     return frozenset(kind.__name__ for kind in type(error).__mro__)

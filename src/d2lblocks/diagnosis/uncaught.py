@@ -41,7 +41,7 @@ def explain_errors() -> None:
         shell.showtraceback = _notebook(shell.showtraceback)
 
 
-def add_explanation(error: BaseException | None) -> None:
+def _add_explanation(error: BaseException | None) -> None:
     """Add the explanation to an error, once. Whatever happens, the error stays."""
     with contextlib.suppress(Exception):
         notes = getattr(error, "__notes__", [])
@@ -55,7 +55,7 @@ def _program(previous: Callable[..., Any]) -> Callable[..., Any]:
     def excepthook(
         kind: type[BaseException], error: BaseException, frames: TracebackType | None = None
     ) -> None:
-        add_explanation(error)
+        _add_explanation(error)
         previous(kind, error, frames)
 
     excepthook._explains = True  # type: ignore[attr-defined]
@@ -64,7 +64,7 @@ def _program(previous: Callable[..., Any]) -> Callable[..., Any]:
 
 def _thread(previous: Callable[..., Any]) -> Callable[..., Any]:
     def excepthook(args: threading.ExceptHookArgs) -> None:
-        add_explanation(args.exc_value)
+        _add_explanation(args.exc_value)
         previous(args)
 
     excepthook._explains = True  # type: ignore[attr-defined]
@@ -74,7 +74,7 @@ def _thread(previous: Callable[..., Any]) -> Callable[..., Any]:
 def _notebook(previous: Callable[..., Any]) -> Callable[..., Any]:
     def showtraceback(exc_tuple: Any = None, *args: Any, **options: Any) -> Any:
         with contextlib.suppress(Exception):
-            add_explanation(exc_tuple[1] if exc_tuple else sys.exc_info()[1])
+            _add_explanation(exc_tuple[1] if exc_tuple else sys.exc_info()[1])
         return previous(exc_tuple, *args, **options)
 
     showtraceback._explains = True  # type: ignore[attr-defined]

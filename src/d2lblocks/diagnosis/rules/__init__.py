@@ -17,7 +17,7 @@ failures.py       errors that the call raises
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from .._report import Finding, Level
+from ..report import Finding, Level
 from .._seen import Seen
 from .._source import Line
 

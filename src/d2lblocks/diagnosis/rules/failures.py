@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .._explanation import Mistake
+from ..explanation import Mistake
 from .._seen import Failure, Seen
 from .._source import Line, is_torch
 from ..explain import explain

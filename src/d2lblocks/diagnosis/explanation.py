@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+__all__ = ["Explanation", "Mistake"]
 SEARCH_PAGE = "mistakes.md"
 WIDTH = 100
 NOTHING = f"""\
