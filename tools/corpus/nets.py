@@ -1,0 +1,162 @@
+"""One net of another library through `diagnose`: its findings, whether it is as it was, and the time."""
+
+import copy
+import json
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+
+from d2lblocks.diagnosis import Report as Diagnosis
+from d2lblocks.diagnosis import diagnose
+from d2lblocks.diagnosis._seen import tensors_in
+from tools.real_nets.digests import difference, digest, look, seed, tensors
+from tools.real_nets.libraries import Inputs, RealNet
+from tools.real_nets.runs import BUILD, NotTried, Report
+
+FINDINGS, SECONDS = "findings", "seconds"  # parts of a result that are data
+MOST_NAMES = 12  # of one finding, in a result
+LIBRARIES = Path(sysconfig.get_path("purelib"))
+
+
+class Seen(NamedTuple):
+    """A finding of `diagnose` on a real net.
+
+    Attributes:
+        way: `"call"`, or `"loss"` if a loss and an optimizer were given.
+        file: the file of the library, such as `timm/layers/mlp.py`; empty if the finding has no line.
+    """
+
+    way: str
+    code: str
+    level: str
+    names: list[str]
+    file: str
+    line: int | None
+    text: str
+
+
+class Subject:
+    """A real net and its inputs, built anew for each use."""
+
+    def __init__(self, real_net: RealNet) -> None:
+        self.real_net = real_net
+        net = self.build()
+        lazy = any(map(is_lazy, tensors(net).values()))
+        seed(0)
+        self.example: Inputs = real_net.inputs(self.build() if lazy else net)
+
+    def build(self) -> nn.Module:
+        """A new net in training mode, always with the same values."""
+        seed(0)
+        return self.real_net.build().train()
+
+    def inputs(self) -> Inputs:
+        return copy.deepcopy(self.example)
+
+
+def loss_of(Y: Any) -> Tensor | None:
+    """The mean of the squares of all floating outputs that require a gradient; None if there are none."""
+    parts = [
+        each.abs().square().flatten().float()
+        for each in tensors_in(Y)
+        if each.requires_grad and each.layout is torch.strided and not each.is_nested and each.numel()
+    ]
+    return torch.cat(parts).mean() if parts else None
+
+
+def optimizer_of(net: nn.Module) -> torch.optim.Optimizer | None:
+    parameters = list(net.parameters())
+    return torch.optim.SGD(parameters, lr=0.01) if parameters else None
+
+
+def diagnosed(real_net: RealNet, report: Report) -> None:
+    """Diagnose a net in three ways, and report findings, seconds, and whether anything was changed."""
+    subject: Subject | None = None
+    plain = 0.0
+    learns = False
+    with report(BUILD):
+        tried = Subject(real_net)
+        plain, learns = seconds_of_step(tried)
+        subject = tried
+    if subject is None:
+        return
+    found: list[Seen] = []
+    spent: dict[str, float] = {"plain": plain}
+    for way in ("call", "loss"):
+        with report(way):
+            if way == "loss" and not learns:
+                raise NotTried("no output requires a gradient")
+            diagnosis, seconds = as_it_was(subject, way, subject.inputs())
+            if seconds > 6 * plain + 0.5:  # the machine may have been slow for a moment
+                plain = spent["plain"] = max(plain, seconds_of_step(subject)[0])
+                seconds = min(seconds, as_it_was(subject, way, subject.inputs())[1])
+            spent[way] = seconds
+            found += [seen(way, each) for each in diagnosis]
+    with report("refused"):
+        as_it_was(subject, "call", wrong(subject.inputs()))
+    report.tell((FINDINGS, json.dumps(found)))
+    report.tell((SECONDS, json.dumps(spent)))
+
+
+def seconds_of_step(subject: Subject) -> tuple[float, bool]:
+    """The shorter of two forward and backward passes, and whether there is a backward pass."""
+    net, times = subject.build(), []
+    for _ in range(2):
+        args, kwargs = subject.inputs()
+        seed(0)
+        start = time.perf_counter()
+        loss = loss_of(net(*args, **kwargs))
+        if loss is not None:
+            loss.backward()
+        times.append(time.perf_counter() - start)
+    return min(times), loss is not None
+
+
+def as_it_was(subject: Subject, way: str, inputs: Inputs) -> tuple[Diagnosis, float]:
+    """Diagnose a new net; raise an AssertionError if anything differs afterward."""
+    net = subject.build()
+    args, kwargs = inputs
+    options: dict[str, Any] = {"loss": loss_of, "optimizer": optimizer_of(net)} if way == "loss" else {}
+    before = {**look(net), "inputs": digest_of(inputs)}
+    start = time.perf_counter()
+    diagnosis = diagnose(net, *args, **options, **kwargs)
+    seconds = time.perf_counter() - start
+    if differs := difference(before, {**look(net), "inputs": digest_of(inputs)}):
+        raise AssertionError(differs)
+    return diagnosis, seconds
+
+
+def digest_of(inputs: Inputs) -> Any:
+    return [(id(each), digest(each)) for each in tensors_in(inputs)]
+
+
+def wrong(inputs: Inputs) -> Inputs:
+    """Inputs of shapes that few nets accept."""
+
+    def spoilt(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.layout is torch.strided:
+            return value[..., :-1].unsqueeze(0).unsqueeze(0) if value.dim() else value.expand(3, 1)
+        if isinstance(value, list | tuple) and type(value) in (list, tuple):
+            return type(value)(map(spoilt, value))
+        return value
+
+    args, kwargs = inputs
+    return tuple(map(spoilt, args)), {name: spoilt(value) for name, value in kwargs.items()}
+
+
+def seen(way: str, finding: Any) -> Seen:
+    file = finding.file or ""
+    if Path(file).is_relative_to(LIBRARIES):
+        file = Path(file).relative_to(LIBRARIES).as_posix()
+    names = list(finding.names[:MOST_NAMES])
+    return Seen(way, finding.code, finding.level, names, file, finding.line, finding.text[:300])
+
+
+Run = Callable[[Report], None]
