@@ -1,4 +1,6 @@
-"""`make corpus`: how many mistakes does `diagnose` find, and how often is it wrong? Compared with two other tools.
+"""`make corpus`: how many mistakes does `diagnose` find, and how often is it wrong?
+
+The same nets also go through two other tools, to compare.
 
 command.py   the command: tasks, verdicts, the tables
 nets.py      one net of another library through `diagnose`

@@ -36,7 +36,7 @@ from tools.generate.generated import GeneratedPart
 from tools.pages import ROOT
 from tools.real_nets.command import complete, digest_of_files, origin, some
 from tools.real_nets.libraries import LIBRARIES, real_nets
-from tools.real_nets.runs import BUILD, Result, Task
+from tools.real_nets.runs import Result, Task
 
 TRIAGED = ROOT / "tools" / "corpus" / "triaged.toml"
 PAGE, NETS_TABLE, PEERS_TABLE = "docs/en/diagnosis.md", "table of real nets", "table of peers"
@@ -140,7 +140,7 @@ def triage(
 ) -> tuple[dict[Verdict, list[OnNet]], list[OnNet]]:
     """The findings that each verdict explains, and those that none does. The first that fits counts."""
     explained: dict[Verdict, list[OnNet]] = {each: [] for each in known}
-    unexplained = []
+    unexplained: list[OnNet] = []
     for result in built(found):
         for finding in findings(result):
             on_net = OnNet(result.collection, result.name, finding)
@@ -169,7 +169,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[object]], text: int = 
 
 
 def table_of_nets(found: Iterable[Result]) -> list[str]:
-    head = ["library", "nets", "with an error", "with a question", "with nothing", "time, of one step"]
+    head = ["library", "nets", "with an error", "with a question", "with nothing", "seconds / step"]
     rows = []
     for library, own in by_library(built(found)):
         errors = sum(has(each, "error") for each in own)
@@ -182,7 +182,7 @@ def table_of_nets(found: Iterable[Result]) -> list[str]:
 def cost(found: Iterable[Result]) -> str:
     """How many times longer a diagnosis with a loss takes than one forward and backward pass; the median."""
     ratios = [each["loss"] / each["plain"] for each in map(seconds, found) if "loss" in each]
-    return f"{statistics.median(ratios):.1f} ×" if ratios else ""
+    return f"{statistics.median(ratios):.1f}" if ratios else ""
 
 
 def seconds(result: Result) -> dict[str, float]:
@@ -244,14 +244,14 @@ def places(explained: dict[Verdict, list[OnNet]]) -> list[str]:
     return [f"- `{code}` at {place}: {where(sorted(found))}" for (code, place), found in nets.items()]
 
 
-def nets_part(
-    found: list[Result], explained: dict[Verdict, list[OnNet]], missing: int
-) -> list[str]:
+def nets_part(found: list[Result], explained: dict[Verdict, list[OnNet]], missing: int) -> list[str]:
     errors = reasons(explained, "error")
     late = slow(found)
     parts = [
         table_of_nets(found),
-        ["Errors, and why they are true:", "", *errors, "", "Where:", "", *places(explained)] if errors else [],
+        ["Errors, and why they are true:", "", *errors, "", "Where:", "", *places(explained)]
+        if errors
+        else [],
         table_of_questions(explained),
         ["What the questions mean:", "", *reasons(explained, "question")],
         [f"Took longer than {LIMIT[0]} forward and backward passes and {LIMIT[1]} s: {len(late)}."],
@@ -364,7 +364,9 @@ def main(
         missing += (len(todo) - len(found[part])) * (part == "nets")
     explained, unexplained = triage(found["nets"], verdicts(root / TRIAGED.relative_to(ROOT)))
     whole = number is None and libraries == LIBRARIES and set(parts) == {*FILES} and not missing
-    stale = [each for each, findings in explained.items() if not (findings or each.sometimes)] if whole else []
+    stale = (
+        [each for each, findings in explained.items() if not (findings or each.sometimes)] if whole else []
+    )
     false = {on_net[:2] for on_net in unexplained if on_net.finding.level == "error"}
     tables = {
         NETS_TABLE: nets_part(found["nets"], explained, missing),

@@ -56,7 +56,9 @@ def verdict(checks: dict[str, str], tool: str) -> dict[str, Any]:
 
     A mistake is detected if the tool reports anything that it does not report for the twin, at any level.
     """
-    mistake, twin = ({tuple(each) for each in told(checks[f"{tool}: {kind}"])} for kind in ("mistake", "twin"))
+    mistake, twin = (
+        {tuple(each) for each in told(checks[f"{tool}: {kind}"])} for kind in ("mistake", "twin")
+    )
     return {
         "detected": bool(mistake - twin),
         "errors": any(is_error for _, is_error, _ in twin),

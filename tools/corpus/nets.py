@@ -4,14 +4,12 @@ import copy
 import json
 import sysconfig
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-
 
 from d2lblocks.diagnosis import Report as Diagnosis
 from d2lblocks.diagnosis import diagnose
@@ -22,6 +20,7 @@ from tools.real_nets.runs import BUILD, NotTried, Report
 
 FINDINGS, SECONDS = "findings", "seconds"  # parts of a result that are data
 MOST_NAMES = 12  # of one finding, in a result
+SLOWEST = 5.0  # seconds of a forward and backward pass; a slower net is left out
 LIBRARIES = Path(sysconfig.get_path("purelib"))
 
 
@@ -43,7 +42,16 @@ class Seen(NamedTuple):
 
 
 class Subject:
-    """A real net and its inputs, built anew for each use."""
+    """A real net and its inputs, built anew for each use.
+
+    Attributes:
+        seconds: of the shorter of two forward and backward passes.
+        learns: whether there is a backward pass.
+
+    Raises:
+        Exception: that of the net, if it cannot be built, or cannot be called in training mode.
+        ValueError: if it is too slow.
+    """
 
     def __init__(self, real_net: RealNet) -> None:
         self.real_net = real_net
@@ -51,6 +59,24 @@ class Subject:
         lazy = any(map(is_lazy, tensors(net).values()))
         seed(0)
         self.example: Inputs = real_net.inputs(self.build() if lazy else net)
+        self.seconds, self.learns = self.step()
+        if self.seconds > SLOWEST:
+            raise ValueError(f"too slow: {self.seconds:.1f} s for a forward and backward pass")
+
+    def step(self) -> tuple[float, bool]:
+        """Run two forward and backward passes; return the seconds of the shorter one."""
+        net, times = self.build(), []
+        for _ in range(2):
+            args, kwargs = self.inputs()
+            seed(0)
+            start = time.perf_counter()
+            loss = loss_of(net(*args, **kwargs))
+            if loss is not None:
+                loss.backward()
+            times.append(time.perf_counter() - start)
+            if times[0] > 2 * SLOWEST:
+                break
+        return min(times), loss is not None
 
     def build(self) -> nn.Module:
         """A new net in training mode, always with the same values."""
@@ -79,23 +105,19 @@ def optimizer_of(net: nn.Module) -> torch.optim.Optimizer | None:
 def diagnosed(real_net: RealNet, report: Report) -> None:
     """Diagnose a net in three ways, and report findings, seconds, and whether anything was changed."""
     subject: Subject | None = None
-    plain = 0.0
-    learns = False
     with report(BUILD):
-        tried = Subject(real_net)
-        plain, learns = seconds_of_step(tried)
-        subject = tried
+        subject = Subject(real_net)
     if subject is None:
         return
     found: list[Seen] = []
-    spent: dict[str, float] = {"plain": plain}
+    spent = {"plain": subject.seconds}
     for way in ("call", "loss"):
         with report(way):
-            if way == "loss" and not learns:
+            if way == "loss" and not subject.learns:
                 raise NotTried("no output requires a gradient")
             diagnosis, seconds = as_it_was(subject, way, subject.inputs())
-            if seconds > 6 * plain + 0.5:  # the machine may have been slow for a moment
-                plain = spent["plain"] = max(plain, seconds_of_step(subject)[0])
+            if seconds > 6 * spent["plain"] + 0.5:  # the machine may have been slow for a moment
+                spent["plain"] = max(spent["plain"], subject.step()[0])
                 seconds = min(seconds, as_it_was(subject, way, subject.inputs())[1])
             spent[way] = seconds
             found += [seen(way, each) for each in diagnosis]
@@ -103,20 +125,6 @@ def diagnosed(real_net: RealNet, report: Report) -> None:
         as_it_was(subject, "call", wrong(subject.inputs()))
     report.tell((FINDINGS, json.dumps(found)))
     report.tell((SECONDS, json.dumps(spent)))
-
-
-def seconds_of_step(subject: Subject) -> tuple[float, bool]:
-    """The shorter of two forward and backward passes, and whether there is a backward pass."""
-    net, times = subject.build(), []
-    for _ in range(2):
-        args, kwargs = subject.inputs()
-        seed(0)
-        start = time.perf_counter()
-        loss = loss_of(net(*args, **kwargs))
-        if loss is not None:
-            loss.backward()
-        times.append(time.perf_counter() - start)
-    return min(times), loss is not None
 
 
 def as_it_was(subject: Subject, way: str, inputs: Inputs) -> tuple[Diagnosis, float]:
@@ -157,6 +165,3 @@ def seen(way: str, finding: Any) -> Seen:
         file = Path(file).relative_to(LIBRARIES).as_posix()
     names = list(finding.names[:MOST_NAMES])
     return Seen(way, finding.code, finding.level, names, file, finding.line, finding.text[:300])
-
-
-Run = Callable[[Report], None]

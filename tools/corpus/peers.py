@@ -1,6 +1,5 @@
 """Other tools that look for mistakes in a net: torchtest2 and torch-audit, called as their pages show it."""
 
-import inspect
 import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -42,13 +41,11 @@ def torchtest2(
     from torchtest2 import Status, check_model
 
     options: dict[str, Any] = {} if has_batch else {"batch_dim": None}
-    inputs: Any = args
-    if kwargs:
-        try:
-            bound = inspect.signature(net.forward).bind(*args, **kwargs)
-            inputs = {**bound.arguments, **bound.arguments.pop("kwargs", {})}
-        except (TypeError, ValueError):
-            inputs = kwargs
+    inputs: Any = kwargs or args
+    if args and kwargs:  # it has no form for both
+        inputs = (args, kwargs)
+        options["forward_fn"] = lambda net, inputs, targets: net(*inputs[0], **inputs[1])
+        options["eval_forward_fn"] = lambda net, inputs: net(*inputs[0], **inputs[1])
     report = check_model(net, inputs, loss_fn=loss, optimizer=optimizer, **options)
     return [
         Alarm(each.name, each.status is Status.FAIL)
