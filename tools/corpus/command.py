@@ -107,7 +107,7 @@ def tasks(part: str, library: str, number: int | None = None) -> list[Task]:
     """All tasks of a part of the comparison, or only some of those of a library, evenly chosen."""
     if part == "gallery":
         return list(import_module("tools.corpus.gallery").tasks())
-    run = partial(tried, library=library) if part == "peers" else diagnosed
+    run = partial(tried, library) if part == "peers" else diagnosed
     nets = [Task(library, net.name, partial(run, net)) for net in real_nets(library)]
     return some(nets, number)
 

@@ -90,7 +90,7 @@ def alarms(peer: Callable[..., list[Alarm]], *given: Any, **options: Any) -> lis
         return [Alarm(f"raises {type(error).__name__}", True)]
 
 
-def tried(real_net: RealNet, library: str, report: Report) -> None:
+def tried(library: str, real_net: RealNet, report: Report) -> None:
     """One net of another library through both tools."""
     subject: Subject | None = None
     with report(BUILD):
