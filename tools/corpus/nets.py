@@ -4,6 +4,7 @@ import copy
 import json
 import sysconfig
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,11 +89,17 @@ class Subject:
 
 
 def loss_of(Y: Any) -> Tensor | None:
-    """The mean of the squares of all floating outputs that require a gradient; None if there are none."""
+    """The mean square of all differences between floating outputs and fixed random targets.
+
+    Without targets, as the mean square of the outputs, it would not depend on a net that normalizes them.
+    It is None if no output requires a gradient.
+    """
+    generator = torch.Generator().manual_seed(0)
     parts = [
-        each.abs().square().flatten().float()
+        (flat - torch.randn(flat.shape, generator=generator)).square()
         for each in tensors_in(Y)
         if each.requires_grad and each.layout is torch.strided and not each.is_nested and each.numel()
+        for flat in [(each.abs() if each.is_complex() else each).flatten().float()]
     ]
     return torch.cat(parts).mean() if parts else None
 
@@ -132,17 +139,31 @@ def as_it_was(subject: Subject, way: str, inputs: Inputs) -> tuple[Diagnosis, fl
     net = subject.build()
     args, kwargs = inputs
     options: dict[str, Any] = {"loss": loss_of, "optimizer": optimizer_of(net)} if way == "loss" else {}
-    before = {**look(net), "inputs": digest_of(inputs)}
+    before = everything(net, inputs)
     start = time.perf_counter()
     diagnosis = diagnose(net, *args, **options, **kwargs)
     seconds = time.perf_counter() - start
-    if differs := difference(before, {**look(net), "inputs": digest_of(inputs)}):
+    if differs := difference(before, everything(net, inputs)):
         raise AssertionError(differs)
     return diagnosis, seconds
 
 
-def digest_of(inputs: Inputs) -> Any:
-    return [(id(each), digest(each)) for each in tensors_in(inputs)]
+def everything(net: nn.Module, inputs: Inputs) -> dict[str, Any]:
+    """The state of a net, the attributes of its modules, and the inputs, in a form that can be compared."""
+    found = {**look(net), "inputs": [(id(each), digest(each)) for each in tensors_in(inputs)]}
+    for path, module in net.named_modules(remove_duplicate=False):
+        for name, value in vars(module).items():
+            found[f"attribute {path}.{name}"] = entries(value)
+    return found
+
+
+def entries(value: Any) -> Any:
+    """Which object this is, and which objects it holds if it is a container."""
+    if isinstance(value, dict):
+        return id(value), [(repr(key), id(part)) for key, part in value.items()]
+    if isinstance(value, list | tuple | set | deque):
+        return id(value), [id(part) for part in value]
+    return id(value)
 
 
 def wrong(inputs: Inputs) -> Inputs:
