@@ -45,6 +45,12 @@ class Case:
 
 
 CASES: list[Case] = []
+CORRECT: dict[str, Callable[[], Given]] = {}  # unusual nets that are not wrong, by their names
+
+
+def correct(build: Callable[[], Given]) -> Callable[[], Given]:
+    CORRECT[build.__name__] = build
+    return build
 
 
 def case(
@@ -831,3 +837,46 @@ def targets_of_the_wrong_dtype(wrong: bool) -> Given:
     y = classes(6, 2)
     y = y.to(torch.int32) if wrong else y
     return Given(nn.Linear(4, 2), (batch(6, 4),), {"loss": lambda Y: F.cross_entropy(Y, y)})  # here
+
+
+# Unusual, but not wrong: nets of libraries that have confused a rule.
+
+
+@correct
+def a_part_that_forward_replaces_and_keeps_the_layers_of() -> Given:
+    class Part(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = nn.Linear(4, 4)
+
+        def forward(self, X):
+            return self.hidden(X)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.part, self.out = Part(), nn.Linear(4, 2)
+
+        def forward(self, X):
+            new = Part()  # its own layer is made, filled and never used
+            new.hidden = self.part.hidden
+            self.part = new
+            return self.out(self.part(X))
+
+    return Given(Net(), (batch(3, 4),))
+
+
+@correct
+def a_layer_of_zeros_to_which_no_example_goes() -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.up = nn.Linear(4, 3), nn.Linear(3, 4)
+            self.out = nn.Linear(4, 2)
+            nn.init.zeros_(self.up.weight)
+
+        def forward(self, X):
+            goes = (X > 1e6).float()  # only examples with such a value
+            return self.out(X + goes * self.up(self.down(X)))
+
+    return Given(Net(), (batch(3, 4),))

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from d2lblocks import diagnosis
 from d2lblocks.diagnosis.rules import RULES
-from tests.gallery import CASES, Case, Given
+from tests.gallery import CASES, CORRECT, Case, Given
 from tests.package.test_snapshot import CHANGES, NETS, look, same
 
 
@@ -48,6 +48,13 @@ def test_a_mistake_is_named(case: Case) -> None:
 def test_the_twin_has_no_finding(case: Case) -> None:
     """The mended net has no finding."""
     assert str(report(case.build(False))).endswith(": nothing found")
+
+
+@pytest.mark.parametrize("name", CORRECT)
+def test_an_unusual_net_has_no_finding(name: str) -> None:
+    """What looks like a mistake and is not."""
+    found = report(CORRECT[name]())
+    assert str(found).endswith(": nothing found"), str(found)
 
 
 def test_the_gallery_has_each_rule() -> None:

@@ -100,6 +100,11 @@ def tasks(library: str, number: int | None = None) -> list[Task]:
         with_torchvision_operators()
         attempts = kinds_of_training()[library]()
         found = [Task(library, name, partial(alone, attempt)) for name, attempt in attempts]
+    return some(found, number)
+
+
+def some(found: list[Task], number: int | None) -> list[Task]:
+    """At most this many tasks, evenly chosen; None for all."""
     return found[:: max(1, -(-len(found) // number))] if number else found
 
 
@@ -112,11 +117,13 @@ def alone(attempt: Callable[[], None], report: Report) -> None:
 # Known results.
 
 
-def digest_of_files(library: str, root: Path) -> str:
+def digest_of_files(
+    library: str, root: Path, deciding: list[str] = DECIDING, sources: str = "src/**/*.py"
+) -> str:
     """A digest of everything that determines the results of a library."""
     tools = root / "tools" / "real_nets"
     own = tools / "libraries" / f"{library}.py" if library in LIBRARIES else tools / "training.py"
-    files = [*root.glob("src/**/*.py"), *(tools / name for name in DECIDING), own, root / "constraints.txt"]
+    files = [*root.glob(sources), *(tools / name for name in deciding), own, root / "constraints.txt"]
     found = hashlib.sha256(f"{sys.version} {torch.__version__}".encode())
     for path in sorted(path for path in files if path.is_file()):
         found.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
@@ -213,11 +220,11 @@ def reasons(explained: dict[Explanation, list[Failure]]) -> list[str]:
     return lines
 
 
-def origin(found: list[Result], left_out: int) -> list[str]:
+def origin(found: list[Result], left_out: int, more: Iterable[str] = MORE_PACKAGES) -> list[str]:
     """The nets that are not in the tables, and the date, machine and versions of the run."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     versions = []
-    for name in ["torch", "safetensors", *LIBRARIES, *MORE_PACKAGES]:
+    for name in ["torch", "safetensors", *LIBRARIES, *more]:
         with suppress(PackageNotFoundError):
             versions.append(f"{name} {version(name).partition('+')[0]}")
     not_built = sum(not result.built for result in found)

@@ -209,14 +209,16 @@ class Watch(TorchFunctionMode):
             result = function(*args, **kwargs)
             self._in_loss(name, args, kwargs, result)
             return result
-        writes = _writes(name) and bool(args) and isinstance(args[0], Tensor)
-        for argument, tensor in _tensors(args[1:] if writes else args, kwargs):
-            self._used(tensor, name, argument + writes)
+        first = next(iter((*args, *kwargs.values())), None)  # functions of nn.init get it by its name
+        writes = _writes(name) and isinstance(first, Tensor)
+        for argument, tensor in _tensors(args, kwargs):
+            if argument or not writes:
+                self._used(tensor, name, argument)
         if name in RANDOM and getattr(function, "__module__", "") != "torch.nn.init":
             self._drew(name, args, kwargs)
         self._called_directly()
-        if writes and self._data_of:
-            self._wrote(args[0], name)
+        if self._data_of and writes and isinstance(first, Tensor):
+            self._wrote(first, name)
         result = function(*args, **kwargs)
         for tensor, version in self._inputs:
             if tensor._version != version and id(tensor) not in self.changes:

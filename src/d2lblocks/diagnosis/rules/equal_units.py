@@ -64,17 +64,19 @@ def equal_units(seen: Seen, start: Snapshot) -> list[tuple[str, int]]:
             _step(parameters, by_id)
     except Exception:  # such as checkpointing, which does not allow gradients of this kind
         return []
-    return [
-        (seen.names[known], len({*pair.first.tolist(), *pair.second.tolist()}))
-        for known, pair in pairs.items()
-    ]
+    numbers = {known: pair.number() for known, pair in pairs.items()}
+    return [(seen.names[known], number) for known, number in numbers.items() if number]
 
 
 class _Pairs:
-    """Pairs of units of a weight with equal values."""
+    """Pairs of units of a weight with equal values, and which of them had a gradient other than 0."""
 
-    def __init__(self, axis: int, first: Tensor, second: Tensor) -> None:
-        self.axis, self.first, self.second = axis, first, second
+    def __init__(self, axis: int, first: Tensor, second: Tensor, learns: Tensor) -> None:
+        self.axis, self.first, self.second, self.learns = axis, first, second, learns
+
+    def number(self) -> int:
+        """The number of units that learn, but only the same. Without a gradient, that is not known."""
+        return len({*self.first[self.learns].tolist(), *self.second[self.learns].tolist()})
 
 
 def _weights(seen: Seen) -> Iterator[tuple[int, int]]:
@@ -101,7 +103,8 @@ def _equal(tensor: Tensor, axis: int) -> _Pairs | None:
         return None
     first, second = order[near], order[near + 1]
     same = (rows[first] == rows[second]).all(dim=1)
-    return _Pairs(axis, first[same], second[same]) if bool(same.any()) else None
+    first, second = first[same], second[same]
+    return _Pairs(axis, first, second, torch.zeros_like(first, dtype=torch.bool)) if len(first) else None
 
 
 def _still_equal(pairs: _Pairs, gradient: Tensor | None) -> _Pairs | None:
@@ -110,8 +113,11 @@ def _still_equal(pairs: _Pairs, gradient: Tensor | None) -> _Pairs | None:
         return None
     rows = gradient.transpose(0, pairs.axis).flatten(1).float()
     first, second = rows[pairs.first], rows[pairs.second]
-    close = (first - second).abs().amax(dim=1) <= 1e-4 * first.abs().amax(dim=1)
-    return _Pairs(pairs.axis, pairs.first[close], pairs.second[close]) if bool(close.any()) else None
+    largest = first.abs().amax(dim=1)
+    close = (first - second).abs().amax(dim=1) <= 1e-4 * largest
+    learns = pairs.learns | (largest > 0)
+    left = _Pairs(pairs.axis, pairs.first[close], pairs.second[close], learns[close])
+    return left if bool(close.any()) else None
 
 
 def _step(parameters: Iterable[tuple[int, nn.Parameter]], gradients: Mapping[int, Tensor | None]) -> None:
