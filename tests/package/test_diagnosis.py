@@ -110,7 +110,7 @@ def test_a_report_as_html_and_as_data() -> None:
     assert "&lt;b&gt;" in found._repr_html_()
     assert "<b>" not in found._repr_html_()
     data = json.loads(json.dumps(found.as_dict()))
-    assert data["findings"][0]["names"] == ["<b>"]
+    assert data["findings"][0]["names"] == ["<b>.requires_grad"]
     assert data["findings"][0]["code"] == "misspelt"
 
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from types import CellType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ class Held(NamedTuple):
         place: how to reach what holds the tensor from the module, such as `layers[0]`: the module in a
             container if the tensor is one of its parameters, and otherwise the tensor itself.
         container: the class of the innermost container, or None if the attribute itself is the tensor.
+        in_module: whether the tensor belongs to a module that is held.
     """
 
     tensor: Tensor
@@ -32,6 +33,7 @@ class Held(NamedTuple):
     attribute: str
     place: str
     container: type | None
+    in_module: bool
 
     @property
     def name(self) -> str:
@@ -39,23 +41,51 @@ class Held(NamedTuple):
         return ".".join(filter(None, ("self", self.path, self.place)))
 
 
-def held_tensors(net: nn.Module) -> dict[int, Held]:
+def held_tensors(net: nn.Module, registered: bool = False) -> dict[int, Held]:
     """The tensors that the net's modules hold outside their tables, by their ids; the first place of each.
 
-    Parameters and buffers of the net itself are left out, wherever they are held in addition.
+    Args:
+        net: the net.
+        registered: whether to include the parameters and buffers of the net itself.
     """
-    modules = dict(named_modules(net))
-    registered = {id(each) for each in modules.values()}
-    owned = {id(tensor) for module in modules.values() for tensor in _tables(module)}
+    modules = list(named_modules(net))
+    own = {id(module) for _, module in modules}
+    owned = {id(tensor) for _, module in modules for tensor in _tables(module)}
     found: dict[int, Held] = {}
-    for path, module in modules.items():
+    for path, module in modules:
         for attribute, value in vars(module).items():
             if attribute in _TABLES:
                 continue
-            for place, container, tensor in _inside(value, attribute, None, registered):
-                if id(tensor) not in owned:
-                    found.setdefault(id(tensor), Held(tensor, module, path, attribute, place, container))
+            for place, container, part in _inside(value, attribute, None, own):
+                inside = isinstance(part, nn.Module)
+                for tensor in _all_tensors(part) if isinstance(part, nn.Module) else (part,):
+                    if id(tensor) not in owned:
+                        held = Held(tensor, module, path, attribute, place, container, inside)
+                        found.setdefault(id(tensor), held)
+        for name, own_tensor in (*module._parameters.items(), *module._buffers.items()):
+            if registered and own_tensor is not None:
+                held = Held(own_tensor, module, path, name, name, None, False)
+                found.setdefault(id(own_tensor), held)
     return found
+
+
+def held_modules(net: nn.Module) -> list[nn.Module]:
+    """The modules that the net's modules hold outside their tables."""
+    modules = list(named_modules(net))
+    own = {id(module) for _, module in modules}
+    return [
+        part
+        for _, module in modules
+        for attribute, value in vars(module).items()
+        if attribute not in _TABLES
+        for _, _, part in _inside(value, attribute, None, own)
+        if isinstance(part, nn.Module)
+    ]
+
+
+def _all_tensors(module: nn.Module) -> Iterator[Tensor]:
+    for _, each in named_modules(module):
+        yield from _tables(each)
 
 
 _TABLES = vars(nn.Module()).keys() - {"training"}  # _parameters, _buffers, _modules, the tables of hooks
@@ -66,13 +96,13 @@ def _tables(module: nn.Module) -> Iterator[Tensor]:
     yield from (each for each in module._buffers.values() if each is not None)
 
 
-_Found = tuple[str, type | None, Tensor]
+_Found = tuple[str, type | None, Tensor | nn.Module]
 
 
 def _inside(
-    value: Any, place: str, container: type | None, registered: set[int], above: tuple[int, ...] = ()
+    value: Any, place: str, container: type | None, registered: Container[int], above: tuple[int, ...] = ()
 ) -> Iterator[_Found]:
-    """Yield the tensors that can be reached from a value, but not through modules that are registered."""
+    """Yield the tensors and outermost modules that can be reached from a value, except registered ones."""
     if isinstance(value, Tensor):
         yield place, container, value
         return
@@ -80,9 +110,7 @@ def _inside(
         return
     if isinstance(value, nn.Module):
         if id(value) not in registered:
-            # A module is named as a whole: whoever keeps it in a list thinks of the module.
-            for tensor in (*value.parameters(), *value.buffers()):
-                yield place, container, tensor
+            yield place, container, value
         return
     for step, part in _parts(value):
         yield from _inside(part, f"{place}{step}", type(value), registered, (*above, id(value)))
@@ -94,7 +122,8 @@ def _parts(value: Any) -> Iterable[tuple[str, Any]]:
         case list() | tuple() | deque():
             return ((f"[{index}]", part) for index, part in enumerate(value))
         case dict():
-            return ((f"[{key!r}]", part) for key, part in list(value.items()))
+            keys = [("", key) for key in value if isinstance(key, nn.Module)]
+            return (*keys, *((f"[{key!r}]", part) for key, part in list(value.items())))
         case set() | frozenset():
             return (("", part) for part in value)
         case functools.partial():

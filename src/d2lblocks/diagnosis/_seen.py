@@ -1,25 +1,17 @@
 """What is known of a net after it was called and watched: everything that the rules look at."""
 
 import math
-import random
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from d2lblocks._random import global_generators
-from d2lblocks._snapshot import Snapshot
-from d2lblocks._tensors import named_modules, own_tensors
-from d2lblocks.lazy import uninitialized_names
-
-from ._held import Held, held_tensors
+from ._held import Held
 from ._source import Line, line_that_assigns
-from ._watch import Call, Use, Watch
+from ._watch import Call, Draw, Use, Watch
 
 
 class Failure(NamedTuple):
@@ -56,8 +48,7 @@ class Seen:
         names: the first name of each parameter and buffer, by the id of the tensor.
         tensors: the parameters and buffers, by their ids.
         held: the tensors that attributes held before the call, outside the tables of the net.
-        parameters_before: the ids of the parameters before the call.
-        parameters_after: the ids of the parameters after it.
+        held_after: the tensors that attributes hold after the call, also in the tables of the net.
         buffers_none: the names of the buffers that were None before the call.
         modes: whether each module was in training mode, by its id.
         with_loss: whether a loss function was given.
@@ -67,7 +58,9 @@ class Seen:
         reached: the ids of the tensors that the backward pass reaches, or None if that is not known.
         gradients: the gradients of a backward pass from the loss, by the ids of parameters.
         failure: the error, if there was one.
-        changed_inputs: the operations that wrote other values into an input, one for each input.
+        used_again: what the call in evaluation mode uses: parameters and tensors in attributes, and
+            parameters that the net does not own.
+        changed_inputs: the inputs with other values after the call, and the operations that wrote them.
         draws: the operations that drew random numbers in evaluation mode, if the result depends on them.
         still_lazy: the names of parameters that have no shape after the call.
         rewritten: the ids of parameters that the next call changes once more through `.data`.
@@ -85,8 +78,6 @@ class Seen:
     names: dict[int, str]
     tensors: dict[int, Tensor]
     held: dict[int, Held]
-    parameters_before: set[int]
-    parameters_after: set[int]
     buffers_none: list[str]
     modes: dict[int, bool]
     watch: Watch
@@ -95,8 +86,10 @@ class Seen:
     reached: set[int] | None = None
     gradients: dict[int, Tensor] = field(default_factory=dict)
     failure: Failure | None = None
-    changed_inputs: list[Use] = field(default_factory=list)
-    draws: list[Use] = field(default_factory=list)
+    held_after: dict[int, Held] = field(default_factory=dict)
+    used_again: dict[int, Use] = field(default_factory=dict)
+    changed_inputs: list[tuple[Tensor, Use | None]] = field(default_factory=list)
+    draws: list[Draw] = field(default_factory=list)
     still_lazy: list[str] = field(default_factory=list)
     rewritten: set[int] = field(default_factory=set)
     kept: list[tuple[str, nn.Module, str]] = field(default_factory=list)
@@ -144,275 +137,25 @@ class Seen:
         return self.modules.get(above, self.net), name
 
 
-def look(
-    net: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    loss: Callable[..., Any] | None,
-    optimizers: Sequence[torch.optim.Optimizer],
-    ties: Sequence[tuple[str, str]],
-    before: Snapshot,
-) -> Seen:
-    """Call the net, and record what the rules need. The net is left as the calls leave it."""
-    seen = _describe(net, args, kwargs, loss is not None, optimizers, ties)
-    start = before
-    if seen.still_lazy:
-        # Let it take its shapes first: the calls that follow begin with the same values.
-        with torch.no_grad(), _no_error():
-            net(*args, **kwargs)
-        seen = _describe(net, args, kwargs, loss is not None, optimizers, ties, seen)
-        start = Snapshot(net, args, kwargs, *optimizers)
-    _forward(seen, loss, start)
-    seen.still_lazy = uninitialized_names(net)
-    seen.parameters_after = {id(parameter) for parameter in net.parameters()}
-    if seen.failure is None:
-        _look_at_gradients(seen)
-        if not seen.still_lazy:
-            seen.rewritten = _rewritten(seen)
-            seen.kept = _kept(seen)
-            _look_at_evaluation(seen, start)
-            from .rules.equal_units import equal_units
-
-            seen.equal = equal_units(seen, start)
-    return seen
-
-
-def _describe(
-    net: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    with_loss: bool,
-    optimizers: Sequence[torch.optim.Optimizer],
-    ties: Sequence[tuple[str, str]],
-    earlier: Seen | None = None,
-) -> Seen:
-    """Describe the net before it is called."""
-    modules = list(named_modules(net))  # two of them may have one path
-    paths: dict[int, str] = {}
-    names: dict[int, str] = {}
-    tensors: dict[int, Tensor] = {}
-    none = []
-    for path, module in modules:
-        paths.setdefault(id(module), path)
-        for own, tensor in own_tensors(module):
-            names.setdefault(id(tensor), join(path, own))
-            tensors[id(tensor)] = tensor
-        none += [join(path, own) for own, tensor in module._buffers.items() if tensor is None]
-    parameters = {known for known, tensor in tensors.items() if isinstance(tensor, nn.Parameter)}
-    held = earlier.held if earlier else held_tensors(net)
-    given = list(tensors_in((args, kwargs)))
-    watch = Watch(
-        paths,
-        known={**tensors, **{known: each.tensor for known, each in held.items() if not _is_parameter(each)}},
-        owned=parameters | {id(tensor) for tensor in given},
-        inputs=given,
-        measure=True,
-    )
-    return Seen(
-        net, args, kwargs, optimizers, ties, with_loss, dict(modules), names, tensors, held,
-        parameters_before=earlier.parameters_before if earlier else parameters,
-        parameters_after=set(),
-        buffers_none=none,
-        modes={id(module): module.training for _, module in modules},
-        watch=watch,
-        still_lazy=uninitialized_names(net),
-    )  # fmt: skip
-
-
-def _is_parameter(held: Held) -> bool:
-    return isinstance(held.tensor, nn.Parameter)
-
-
 def join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-class _no_error:  # noqa: N801 (used like a function)
-    """Ignore errors: the same call is made once more, and its error is reported."""
-
-    def __enter__(self) -> None: ...
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        return isinstance(error, Exception)
-
-
-def _forward(seen: Seen, loss: Callable[..., Any] | None, start: Snapshot) -> None:
-    """Call the net and the loss function while they are watched."""
-    during, watch = "forward", seen.watch
-    copies = {id(each): each.detach().clone() for each in seen.inputs}
-    for module in {id(each): each for each in seen.modules.values()}.values():
-        children = [child for child in module._modules.values() if child is not None]
-        if len(children) > len({*map(id, children)}):
-            watch.watch_loops(module)
-    try:
-        with watch:
-            Y = seen.net(*seen.args, **seen.kwargs)
-            seen.outputs = list(tensors_in(Y))
-            during = "loss"
-            if loss is not None:
-                seen.loss = watch.loss(loss, Y)
-        seen.changed_inputs = [
-            use for known, use in watch.changes.items() if not _same(copies[known], use.tensor)
-        ]
-    except Exception as error:
-        call, given = None, ()
-        if watch.deepest is not None and watch.deepest[0] is error:
-            _, call, given = watch.deepest
-        seen.failure = Failure(error, during, call, given)
-        try:  # The watching itself may be the reason, for example with an operator of another library.
-            start.restore()
-            Y = seen.net(*seen.args, **seen.kwargs)
-            seen.outputs = list(tensors_in(Y))
-            if loss is not None:
-                seen.loss = loss(Y)
-            seen.failure = None
-        except Exception as plain:
-            if type(plain) is not type(error):
-                seen.failure = Failure(plain, during, None, ())
-
-
-def _look_at_gradients(seen: Seen) -> None:
-    """Find what the backward pass reaches; run it if there is a loss."""
-    ends = [seen.loss] if seen.with_loss else seen.outputs
-    roots = [each for each in ends if isinstance(each, Tensor) and each.requires_grad]
-    leaves, names = _leaves(roots)
-    # Such a node calls the net once more in the backward pass, and hides what it reaches until then.
-    hidden = any("Checkpoint" in name for name in names)
-    seen.reached = None if hidden or not roots else leaves
-    if not seen.with_loss or not roots or roots[0].numel() != 1:
+def tensors_in(value: Any, known: set[int] | None = None) -> Iterator[Tensor]:
+    """Yield the tensors in lists, tuples, dicts, dataclasses and other simple objects, each once."""
+    known = set() if known is None else known
+    if value is None or isinstance(value, str | bytes | int | float | type | nn.Module) or id(value) in known:
         return
-    parameters = list(seen.trainable.values())
-    try:
-        if hidden:  # which supports only this, and only this runs the hooks of parameters
-            seen.gradients = _gradients_by_backward(roots[0], parameters)
-            seen.reached = set(seen.gradients)
-        else:
-            found = torch.autograd.grad(roots[0], parameters, allow_unused=True)
-            pairs = zip(parameters, found, strict=True)
-            seen.gradients = {id(each): gradient for each, gradient in pairs if gradient is not None}
-    except Exception as error:
-        seen.failure = Failure(error, "backward", None, ())
-
-
-def _gradients_by_backward(loss: Tensor, parameters: Iterable[nn.Parameter]) -> dict[int, Tensor]:
-    for parameter in parameters:
-        parameter.grad = None
-    loss.backward()  # type: ignore[no-untyped-call]
-    return {id(each): each.grad for each in parameters if each.grad is not None}
-
-
-def _leaves(roots: Iterable[Tensor]) -> tuple[set[int], set[str]]:
-    """The ids of the leaves from which these tensors were computed, and the names of the graph's nodes."""
-    leaves: set[int] = {id(each) for each in roots if each.is_leaf}
-    names: set[str] = set()
-    todo: list[Any] = [each.grad_fn for each in roots if each.grad_fn is not None]
-    known = set(todo)
-    while todo:
-        node = todo.pop()
-        names.add(node.name())
-        if hasattr(node, "variable"):
-            leaves.add(id(node.variable))
-        for following, _ in node.next_functions:
-            if following is not None and following not in known:
-                known.add(following)
-                todo.append(following)
-    return leaves, names
-
-
-def _rewritten(seen: Seen) -> set[int]:
-    """The parameters that the call wrote, and that the next call changes again, such as by a decay."""
-    written = {id(write.tensor): write.tensor for write, _ in seen.watch.data_writes}
-    if not written:
-        return set()
-    values = {known: tensor.detach().clone() for known, tensor in written.items()}
-    with torch.no_grad(), _no_error():
-        seen.net(*seen.args, **seen.kwargs)
-    return {known for known, tensor in written.items() if _differ(values[known], tensor)}
-
-
-def _kept(seen: Seen) -> list[tuple[str, nn.Module, str]]:
-    """Attributes and buffers whose tensor was computed in the call, and which the next call uses again."""
-    computed: dict[int, tuple[str, nn.Module, str]] = {}
-    for path, module in seen.modules.items():
-        for name, value in (*vars(module).items(), *module._buffers.items()):
-            if isinstance(value, Tensor) and value.grad_fn is not None and id(value) not in seen.held:
-                computed[id(value)] = (join(path, name), module, name)
-    if not computed:
-        return []
-    alive = [getattr(module, name) for _, module, name in computed.values()]
-    again = Watch(seen.watch.paths, dict(zip(computed, alive, strict=True)), owned=set())
-    with again, _no_error():
-        seen.net(*seen.args, **seen.kwargs)
-    return [computed[known] for known, use in again.uses.items() if use.recorded]
-
-
-def _look_at_evaluation(seen: Seen, start: Snapshot) -> None:
-    """Call the net in evaluation mode, and once more with other random numbers if it draws any."""
-    start.restore()
-    seen.net.eval()
-    watch = Watch(seen.watch.paths, {}, owned=set())
-    states = [_state(each) for each in global_generators()]
-    with torch.no_grad(), _no_error():
-        with watch:
-            first = list(tensors_in(seen.net(*seen.args, **seen.kwargs)))
-        if states == [_state(each) for each in global_generators()]:
-            return
-        start.restore()
-        seen.net.eval()
-        _seed(1)
-        second = list(tensors_in(seen.net(*seen.args, **seen.kwargs)))
-        if len(first) != len(second) or any(map(_differ, first, second)):
-            seen.draws = watch.random
-
-
-def _state(generator: Any) -> Any:
-    if isinstance(generator, torch.Generator):
-        return generator.get_state().tolist()
-    return repr(generator.getstate() if isinstance(generator, random.Random) else generator.get_state())
-
-
-def _seed(number: int) -> None:
-    random.seed(number)
-    torch.manual_seed(number)
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(number)
-
-
-def _differ(X: Tensor, Y: Tensor) -> bool:
-    if X.shape != Y.shape or X.dtype != Y.dtype:
-        return True
-    if X.layout is not torch.strided or X.is_nested or X.is_meta:
-        return False
-    if X.is_floating_point() or X.is_complex():
-        return not torch.allclose(X, Y, rtol=1e-3, atol=1e-5, equal_nan=True)
-    return not torch.equal(X, Y)
-
-
-def _same(X: Tensor, Y: Tensor) -> bool:
-    """Whether all values are equal, NaN included."""
-    if X.shape != Y.shape or X.layout is not torch.strided:
-        return X is Y
-    return torch.allclose(X, Y, rtol=0, atol=0, equal_nan=True) if X.numel() else True
-
-
-def tensors_in(value: Any, depth: int = 6) -> Iterator[Tensor]:
-    """Yield the tensors in lists, tuples, dicts, dataclasses and other simple objects."""
+    known.add(id(value))
     if isinstance(value, Tensor):
         yield value
-    elif depth and isinstance(value, list | tuple):
-        for part in value:
-            yield from tensors_in(part, depth - 1)
-    elif depth and isinstance(value, dict):
-        for part in value.values():
-            yield from tensors_in(part, depth - 1)
-    elif (
-        depth
-        and (is_dataclass(value) or hasattr(value, "__dict__"))
-        and not isinstance(value, type | nn.Module)
-    ):
-        for part in list(vars(value).values()):
-            yield from tensors_in(part, depth - 1)
-
-
-def without_compiling() -> Any:
-    """A context in which compiled nets run without compilation: compiled code has no operations to watch."""
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+        return
+    parts: Any = ()
+    if isinstance(value, list | tuple):
+        parts = value
+    elif isinstance(value, dict):
+        parts = list(value.values())
+    elif hasattr(value, "__dict__"):
+        parts = list(vars(value).values())
+    for part in parts:
+        yield from tensors_in(part, known)

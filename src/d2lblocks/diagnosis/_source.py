@@ -67,6 +67,17 @@ def line_that_assigns(kind: type, name: str, *, later: bool = False) -> Line | N
     return next((line for other, line in lines if other == later), lines[0][1] if lines else None)
 
 
+def reads(kind: type, name: str) -> bool:
+    """Whether a method of a class, or of a base class outside PyTorch, reads an attribute with this name."""
+    return any(
+        instruction.opname.startswith("LOAD_ATTR") and instruction.argval == name
+        for base in kind.__mro__
+        if base.__module__.partition(".")[0] != "torch"
+        for code in _codes(base)
+        for instruction in dis.get_instructions(code)
+    )
+
+
 def line_of_class(kind: type) -> Line | None:
     """The line on which the class, or its first method, begins; `None` for classes of PyTorch."""
     if kind.__module__.partition(".")[0] == "torch":

@@ -14,9 +14,9 @@ from torch import nn
 
 from d2lblocks._arguments import kind_of, nearest
 
-from .report import Report
 from .diagnose import diagnose
 from .explain import explain
+from .report import Report
 
 _KEYS = ("net", "args", "kwargs", "loss", "optimizer", "ties", "silence")
 

@@ -1,6 +1,7 @@
 """One call of a net, watched: which tensors each operation uses, which modules run, and what they return."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from types import FrameType
@@ -52,6 +53,15 @@ class Use(NamedTuple):
     line: Line | None
     recorded: bool
     argument: int
+
+
+class Draw(NamedTuple):
+    """An operation that drew random numbers, and whether the module that was running is one of the net."""
+
+    function: str
+    module: str
+    line: Line | None
+    registered: bool
 
 
 class Call(NamedTuple):
@@ -116,7 +126,7 @@ class Watch(TorchFunctionMode):
         self.data_reads: dict[int, Use] = {}
         self.data_writes: list[tuple[Use, bool]] = []  # and whether the parameter had been used before
         self.changes: dict[int, Use] = {}  # operations that wrote into an input
-        self.random: list[Use] = []
+        self.random: list[Draw] = []
         self.losses: list[LossCall] = []
         self.calls: list[Call] = []
         self.loops: list[Loop] = []
@@ -131,6 +141,7 @@ class Watch(TorchFunctionMode):
         ] = {}  # results of `.data`, kept so that their ids stay
         self._hooks = ExitStack()
         self._loss = False
+        self._thread = threading.get_ident()  # the hooks are called for the modules of all threads
 
     def __enter__(self) -> Self:
         for handle in (
@@ -158,11 +169,16 @@ class Watch(TorchFunctionMode):
     # Modules.
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if threading.get_ident() != self._thread:
+            return
+        self._called_directly(skip=1)
         above = self._open[-1][0] if self._open else -1
         self.calls.append(Call(module, self.paths.get(id(module)), above))
         self._open.append((len(self.calls) - 1, args))
 
     def _end(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if threading.get_ident() != self._thread:
+            return
         index, args = self._open.pop()
         error = sys.exception()
         if error is not None and (self.deepest is None or self.deepest[0] is not error):
@@ -172,6 +188,11 @@ class Watch(TorchFunctionMode):
                 dtype = torch.float32 if output.dtype in (torch.float16, torch.bfloat16) else None
                 norm = torch.linalg.vector_norm(output.detach(), dtype=dtype)
                 self.outputs.append(Output(self.calls[index], output.numel(), norm))
+
+    @property
+    def _registered(self) -> bool:
+        """Whether the module that is running is one of the net."""
+        return bool(self._open) and self.calls[self._open[-1][0]].path is not None
 
     @property
     def _path(self) -> str:
@@ -217,9 +238,11 @@ class Watch(TorchFunctionMode):
         if name in RANDOM and getattr(function, "__module__", "") != "torch.nn.init":
             self._drew(name, args, kwargs)
         self._called_directly()
-        if self._data_of and writes and isinstance(first, Tensor):
-            self._wrote(first, name)
+        if writes and (parameter := self._written(first)) is not None:
+            return self._wrote(parameter, name, function, args, kwargs)
         result = function(*args, **kwargs)
+        if name in _LOSSES:
+            self._in_loss(name, args, kwargs, result)
         for tensor, version in self._inputs:
             if tensor._version != version and id(tensor) not in self.changes:
                 self.changes[id(tensor)] = self._use(tensor, name)
@@ -251,7 +274,7 @@ class Watch(TorchFunctionMode):
             return
         if name in ("multi_head_attention_forward", "rrelu", "lstm", "gru", "rnn_tanh", "rnn_relu"):
             return  # they draw only in training mode, and in lines of PyTorch
-        self.random.append(Use(torch.empty(0), name, self._path, line_of(caller()), False, -1))
+        self.random.append(Draw(name, self._path, line_of(caller()), self._registered))
 
     # `.data`.
 
@@ -261,20 +284,28 @@ class Watch(TorchFunctionMode):
         if own or not isinstance(tensor, nn.Parameter) or not tensor.requires_grad:
             return function(*args, **kwargs)
         if name == "__set__":
-            self.data_writes.append((self._use(tensor, "data"), self._is_in_graph(tensor)))
-            return function(*args, **kwargs)
+            return self._wrote(tensor, "data", function, args, kwargs)
         result = function(*args, **kwargs)
         self._aliases[id(result)] = tensor, result
         if result.layout is torch.strided and not result.is_nested:
             self._data_of[result.untyped_storage()._cdata] = tensor
         return result
 
-    def _wrote(self, target: Tensor, name: str) -> None:
-        if target.requires_grad or target.layout is not torch.strided:
-            return
-        parameter = self._data_of.get(target.untyped_storage()._cdata)
-        if parameter is not None:
+    def _written(self, target: Any) -> Tensor | None:
+        """The parameter whose values are those of a tensor that is about to be changed."""
+        if not self._data_of or not isinstance(target, Tensor) or target.requires_grad:
+            return None
+        return self._data_of.get(target.untyped_storage()._cdata) if target.layout is torch.strided else None
+
+    def _wrote(
+        self, parameter: Tensor, name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Call a function that writes into a parameter, and record it if the values change."""
+        before = parameter.detach().clone()
+        result = function(*args, **kwargs)
+        if before.shape != parameter.shape or not torch.equal(before, parameter):
             self.data_writes.append((self._use(parameter, name), self._is_in_graph(parameter)))
+        return result
 
     def _is_in_graph(self, tensor: Tensor) -> bool:
         use = self.uses.get(id(tensor)) or self.strangers.get(id(tensor))
@@ -282,18 +313,24 @@ class Watch(TorchFunctionMode):
 
     # `layer.forward(X)`.
 
-    def _called_directly(self) -> None:
+    def _called_directly(self, skip: int = 0) -> None:
         """Find functions called `forward` between this operation and the module call around it.
 
         There is one, that of the module which was called; it may call that of its base class. Any other
         was called by its name, so the hooks of its module did not run.
+
+        Args:
+            skip: how many calls of modules to leave out: the one that begins.
         """
         frames: list[FrameType] = []
-        frame = sys._getframe(2)
+        frame: FrameType | None = sys._getframe(2)
+        while skip and frame is not None:
+            skip -= frame.f_code is _CALL
+            frame = frame.f_back
         while frame is not None and frame.f_code is not _CALL:
             if frame.f_code.co_name == "forward":
                 frames.append(frame)
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         if frame is None or len(frames) < 2:
             return
         called = _self(frames[-1])

@@ -1,20 +1,26 @@
 """`diagnose`: call a net, look at what happens, and name the mistakes."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from threading import RLock
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.nn.parameter import is_lazy
+from torch.utils._pytree import tree_map_only
 
 from d2lblocks._arguments import check_net, kind_of, nearest
 from d2lblocks._snapshot import Snapshot
-from d2lblocks._tensors import named_modules
+from d2lblocks._tensors import named_tensors
 
+from ._held import held_modules
+from ._look import look, without_compiling
+from ._seen import tensors_in
 from .report import Finding, Report
-from ._seen import look, tensors_in, without_compiling
 from .rules import RULES, findings
+from .rules.structure import unusable
 
 __all__ = ["diagnose"]
 
@@ -60,8 +66,9 @@ def diagnose(
         the findings, errors first.
 
     Raises:
-        TypeError: if `net` is not a module, `loss` is not a function, or `optimizer` is not an optimizer.
-        ValueError: if `silence` has an unknown code.
+        TypeError: if `net` is not a module, `loss` is not a function, `optimizer` is not an optimizer, or
+            `ties` has anything but pairs of names.
+        ValueError: if `silence` has an unknown code, or `ties` a name that the net does not have.
 
     Examples:
         ```python
@@ -89,21 +96,51 @@ def diagnose(
     if loss is not None and not callable(loss):
         hint = ": pass a function of the output, as in lambda Y: F.cross_entropy(Y, y)"
         raise TypeError(f"expected a loss, which is a function, but got {kind_of(loss)}{hint}")
-    optimizers = _optimizers(optimizer)
+    optimizers, pairs = _optimizers(optimizer), _pairs(ties)
     title = f"{type(net).__name__}, called with {_shapes(args, kwargs)}"
-    if cycle := _cycle(net):
-        return Report(title, _without((cycle,), silenced))
-    before = Snapshot(net, args, kwargs, *optimizers, *_of_function(loss))
+    if wrong := unusable(net):
+        return Report(title, _without((wrong,), silenced))
+    _check_names(net, pairs)
+    with _ONE_AT_A_TIME:
+        return Report(title, _without(_findings(net, args, kwargs, loss, optimizers, pairs), silenced))
+
+
+_ONE_AT_A_TIME = RLock()  # of several threads: the net of one may be that of another
+
+
+def _findings(
+    net: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    loss: Callable[..., Any] | None,
+    optimizers: tuple[torch.optim.Optimizer, ...],
+    ties: list[tuple[str, str]],
+) -> tuple[Finding, ...]:
+    """Call the net and apply the rules; then everything is restored."""
+    before = Snapshot(net, args, kwargs, *optimizers, *held_modules(net), *_of_function(loss))
     # A graph that was recorded before still fits: at the end all values are those that it needs.
     counted = tuple(each for each in before.tensors() if not (is_lazy(each) or each.is_inference()))
+    dtype = torch.get_default_dtype()
     with _unsafe_preserve_version_counter(counted):
         try:
             with torch.inference_mode(False), torch.enable_grad(), without_compiling():
-                seen = look(net, args, kwargs, loss, optimizers, tuple(ties), before)
+                given, named = tree_map_only(Tensor, _own_input, (args, kwargs))
+                seen = look(net, given, named, loss, optimizers, ties, before)
                 found = tuple(findings(seen))
+                if seen.failure is not None:  # its frames hold the tensors of the call
+                    seen.failure.error.__traceback__ = None
+                return found
         finally:
             before.restore()
-    return Report(title, _without(found, silenced))
+            torch.set_default_dtype(dtype)
+            torch.clear_autocast_cache()  # it has the weights of the steps of training
+
+
+def _own_input(tensor: Tensor) -> Tensor:
+    """An input that leads to no graph of the caller, and that autograd may use."""
+    if tensor.is_inference():
+        return tensor.clone()
+    return tensor.detach().requires_grad_() if tensor.grad_fn is not None else tensor
 
 
 def _silenced(silence: Iterable[str]) -> set[tuple[str, str]]:
@@ -121,9 +158,34 @@ def _without(found: Sequence[Finding], silenced: set[tuple[str, str]]) -> tuple[
     left = [
         each
         for each in found
-        if (each.code, "") not in silenced and not any((each.code, name) in silenced for name in each.names)
+        if not any(
+            code == each.code and all(_is_at(name, place) for name in each.names) for code, place in silenced
+        )
     ]
     return tuple(sorted(left, key=lambda each: each.level != "error"))
+
+
+def _is_at(name: str, place: str) -> bool:
+    """Whether a name is at a place, or inside it."""
+    return not place or name == place or name.startswith((f"{place}.", f"{place}["))
+
+
+def _pairs(ties: Any) -> list[tuple[str, str]]:
+    pairs = [] if isinstance(ties, str) else list(ties)
+    for pair in pairs or ([ties] if isinstance(ties, str) else []):
+        if not (
+            isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
+        ):
+            raise TypeError(
+                f"expected pairs of names, such as ('encoder.weight', 'decoder.weight'), but got {pair!r}"
+            )
+    return [(first, second) for first, second in pairs]
+
+
+def _check_names(net: nn.Module, ties: list[tuple[str, str]]) -> None:
+    names = [name for name, _ in named_tensors(net)] if ties else []
+    for name in [name for pair in ties for name in pair if name not in names]:
+        raise ValueError(f"{type(net).__name__} has no parameter or buffer '{name}': {nearest(name, names)}")
 
 
 def _optimizers(given: Any) -> tuple[torch.optim.Optimizer, ...]:
@@ -148,27 +210,16 @@ def _shapes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     return ", ".join([*map(shown, args), *named]) or "nothing"
 
 
-def _cycle(net: nn.Module) -> Finding | None:
-    """A finding for a module that contains itself: nothing that walks through the net ends."""
-    try:
-        for _ in named_modules(net):
-            pass
-    except ValueError as error:
-        text, _, fix = str(error).partition(". ")
-        name = text.split("'")[1] if "'" in text else "net"
-        return Finding("cycle", "error", (name,), None, None, f"{text}.", f"{fix}.", RULES["cycle"].page)
-    return None
-
-
 def _of_function(loss: Any) -> list[Any]:
-    """The nets and tensors that a loss function uses, which it may change."""
+    """What a loss function uses, and may change: its object, what it encloses, and global variables."""
     function = getattr(loss, "__func__", loss)
     code = getattr(function, "__code__", None)
     if code is None:
-        return [loss] if isinstance(loss, nn.Module) else []
+        return [] if loss is None else [loss]
     cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     names = [function.__globals__[name] for name in code.co_names if name in function.__globals__]
-    return [each for each in (*cells, *names) if isinstance(each, nn.Module | Tensor)]
+    kinds = nn.Module, Tensor, list, dict, set, deque
+    return [getattr(loss, "__self__", None), *(each for each in (*cells, *names) if isinstance(each, kinds))]
 
 
 def _is_filled(cell: Any) -> bool:

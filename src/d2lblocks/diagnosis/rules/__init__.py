@@ -3,7 +3,10 @@
 To add one, write a function with `@rule` in one of these files, its net and its twin in `tests/gallery.py`,
 and the line `diagnose: CODE` below the entry of the page that teaches it.
 
-registration.py   what the net holds and does not know of
+_rule.py          what a rule is, and the table of all rules
+structure.py      classes that cannot be a module
+registration.py   what the net uses and does not hold
+naming.py         misspelt names, names with dots
 sharing.py        modules and tensors with several names
 training.py       gradients, modes, the optimizer
 equal_units.py    units of a layer that stay equal
@@ -14,67 +17,18 @@ losses.py         what the loss function is given
 failures.py       errors that the call raises
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+# Each of these adds its rules to the table, in this order.
+from . import failures as failures  # isort: skip
+from . import structure as structure  # isort: skip
+from . import registration as registration  # isort: skip
+from . import naming as naming  # isort: skip
+from . import sharing as sharing  # isort: skip
+from . import training as training  # isort: skip
+from . import calls as calls  # isort: skip
+from . import mixed as mixed  # isort: skip
+from . import values as values  # isort: skip
+from . import losses as losses  # isort: skip
+from . import equal_units as equal_units  # isort: skip
+from ._rule import PART, RULES, Found, Rule, findings, rule
 
-from ..report import Finding, Level
-from .._seen import Seen
-from .._source import Line
-
-
-class Rule(NamedTuple):
-    """A kind of mistake.
-
-    Attributes:
-        code: its name.
-        level: the level of its findings, unless a finding has another.
-        page: the place on the site that teaches it.
-        find: yields what it finds.
-    """
-
-    code: str
-    level: Level
-    page: str
-    find: Callable[[Seen], Iterator["Found"]]
-
-
-class Found(NamedTuple):
-    """A finding without what all findings of its rule share."""
-
-    names: Sequence[str]
-    text: str
-    fix: str
-    line: Line | None = None
-    level: Level | Literal[""] = ""
-    page: str = ""
-
-
-RULES: dict[str, Rule] = {}
-
-
-def rule(
-    code: str, level: Level, page: str
-) -> Callable[[Callable[[Seen], Iterator[Found]]], Callable[[Seen], Iterator[Found]]]:
-    """Add a function to the rules."""
-
-    def add(find: Callable[[Seen], Iterator[Found]]) -> Callable[[Seen], Iterator[Found]]:
-        RULES[code] = Rule(code, level, page, find)
-        return find
-
-    return add
-
-
-def findings(seen: Seen) -> Iterator[Finding]:
-    """Apply all rules."""
-    for each in RULES.values():
-        for found in each.find(seen):
-            file, number = found.line or seen.line_of(found.names[0]) or (None, None)
-            level = found.level or each.level
-            meant = f' If it is meant: silence=["{each.code}"].' if level == "question" else ""
-            page = found.page or each.page
-            fix = f"{found.fix}{meant}"
-            yield Finding(each.code, level, tuple(found.names), file, number, found.text, fix, page)
-
-
-# Import them at the end: each adds its rules to the table above, in this order.
-from . import failures, registration, sharing, training, calls, mixed, values, losses, equal_units  # noqa: E402, F401  # isort: skip
+__all__ = ["PART", "RULES", "Found", "Rule", "findings", "rule"]

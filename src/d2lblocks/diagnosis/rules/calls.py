@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch.nn.parameter import is_lazy
 
 from .._seen import Seen
-from . import Found, rule
+from ._rule import Found, rule
 
 
 @rule("forward-called", "error", "diagnosis.md#layerforwardx-skips-the-hooks")
@@ -35,11 +35,12 @@ def forward_called(seen: Seen) -> Iterator[Found]:
 @rule("input-changed", "error", "modules.md#the-net-changes-its-input-tensor")
 def input_changed(seen: Seen) -> Iterator[Found]:
     """An operation that wrote into an input, and changed its values."""
-    for use in seen.changed_inputs:
+    for _, use in seen.changed_inputs:
+        how = f" ({use.function})" if use else ""
         yield Found(
-            (use.module or "net",),
-            f"The forward pass writes into a tensor that was passed to the net ({use.function}): the "
-            "caller's tensor has other values afterward.",
+            ((use.module if use else "") or "net",),
+            f"The forward pass writes into a tensor that was passed to the net{how}: the caller's tensor has "
+            "other values afterward.",
             "Create a new tensor: X = X / 2 instead of X /= 2, nn.ReLU() instead of nn.ReLU(inplace=True).",
-            use.line,
+            use.line if use else None,
         )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from d2lblocks._snapshot import Snapshot
 
 from .._seen import Seen, tensors_in
-from . import Found, rule
+from ._rule import Found, rule
 
 _STEPS = 5  # a layer that starts at 0 gets its first gradient only after those behind it have one
 _ROWS = {"linear", "conv1d", "conv2d", "conv3d", "lstm", "gru", "rnn_tanh", "rnn_relu"}
@@ -62,6 +62,7 @@ def equal_units(seen: Seen, start: Snapshot) -> list[tuple[str, int]]:
             if not pairs:
                 return []
             _step(parameters, by_id)
+            torch.clear_autocast_cache()  # under autocast, it would keep the weights as they were
     except Exception:  # such as checkpointing, which does not allow gradients of this kind
         return []
     numbers = {known: pair.number() for known, pair in pairs.items()}

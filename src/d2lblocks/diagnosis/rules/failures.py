@@ -1,22 +1,24 @@
 """Errors that the call raises: where they come from, and what they mean."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from torch import Tensor
 
-from ..explanation import Mistake
 from .._seen import Failure, Seen
 from .._source import Line, is_torch
 from ..explain import explain
-from . import Found, rule
+from ..explanation import Mistake
+from ._rule import Found, rule
+from .mixed import differing_devices, differing_dtypes, first_line
 
 
 @rule("raises", "error", "mistakes.md")
 def raises(seen: Seen) -> Iterator[Found]:
     """The error of the forward pass, the loss or the backward pass."""
     failure = seen.failure
-    if failure is None:
+    if failure is None or differing_dtypes(seen) or differing_devices(seen):
         return
     path = seen.path(failure.call.module) if failure.call else ""
     name = path or ("net" if failure.during == "forward" else failure.during)
@@ -40,7 +42,10 @@ def _where(failure: Failure) -> str:
     if failure.call is None:
         return f"In the {failure.during} pass: " if failure.during == "backward" else ""
     module = failure.call.module
-    shown = repr(module) if not list(module.children()) else type(module).__name__
+    shown = type(module).__name__
+    if not list(module.children()):
+        with suppress(Exception):  # from an extra_repr
+            shown = repr(module)
     return f"{shown} got {given(failure.given)}: "
 
 
@@ -48,10 +53,6 @@ def given(args: tuple[Any, ...]) -> str:
     """Arguments in short: the shapes of tensors, the types of anything else."""
     shown = [f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"type {type(x).__name__}" for x in args]
     return " and ".join(shown) or "nothing"
-
-
-def first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")
 
 
 def _line(error: Exception) -> Line | None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .._seen import Seen
 from .._watch import LossCall
-from . import Found, rule
+from ._rule import Found, rule
 
 _LOGITS = {
     "cross_entropy": ("SoftmaxBackward", "LogSoftmaxBackward"),
@@ -28,15 +28,18 @@ def softmax_twice(seen: Seen) -> Iterator[Found]:
             name = made.partition("Backward")[0]
             shown = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}[name]
             own = "sigmoid" if name == "Sigmoid" else "log_softmax"
-            other = "binary_cross_entropy" if name == "Sigmoid" else "nll_loss of the log_softmax"
+            other = "binary_cross_entropy" if name == "Sigmoid" else "nll_loss with log_softmax"
+            harm = (
+                "A second one changes nothing, and costs time."
+                if name == "LogSoftmax"
+                else "Applied twice, it makes the gradients small, and the loss cannot come close to 0."
+            )
             yield Found(
                 ("output",),
-                f"The output of {shown} goes into {loss.function}, which applies {own} itself. Applied "
-                "twice, it makes the gradients small, and the loss cannot come close to 0.",
+                f"The output of {shown} goes into {loss.function}, which applies {own} itself. {harm}",
                 f"Return the scores without {shown}, or use {other}.",
                 loss.line,
             )
-            return
         if loss.function == "nll_loss" and made.startswith("SoftmaxBackward"):
             yield Found(
                 ("output",),
@@ -45,7 +48,6 @@ def softmax_twice(seen: Seen) -> Iterator[Found]:
                 loss.line,
                 "error",
             )
-            return
 
 
 def _made_by(tensor: Tensor) -> str:

@@ -2,20 +2,19 @@
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from torch import Tensor
 
 from .._seen import Seen, tensors_in
-from . import Found, rule
-from .failures import first_line
+from ._rule import Found, rule
 
 
 @rule("mixed-dtype", "error", "modules.md#mat1-and-mat2-must-have-the-same-dtype-a-batch-from-numpy")
 def mixed_dtype(seen: Seen) -> Iterator[Found]:
     """Floating dtypes that differ: an error if the call fails because of it."""
-    words = "dtype", "expected scalar type", "same type"
-    if conflict := _conflict(seen, words, _dtype):
+    if conflict := differing_dtypes(seen):
         cast = "the input: X" if conflict.names == ["input"] else "the whole net: net"
         yield Found(conflict.names, conflict.text("dtype"), f"Cast {cast}.to({conflict.usual}).")
     elif seen.failure is None:
@@ -37,9 +36,17 @@ def mixed_dtype(seen: Seen) -> Iterator[Found]:
 @rule("mixed-device", "error", "devices.md#expected-all-tensors-to-be-on-the-same-device")
 def mixed_device(seen: Seen) -> Iterator[Found]:
     """Devices that differ, where the call fails because of it."""
-    if conflict := _conflict(seen, ("device", "meta"), lambda each: each.device):
+    if conflict := differing_devices(seen):
         moved = "the input: X" if conflict.names == ["input"] else "the whole net: net"
         yield Found(conflict.names, conflict.text("device"), f"Move {moved}.to('{conflict.usual}').")
+
+
+def differing_dtypes(seen: Seen) -> "_Conflict | None":
+    return _conflict(seen, ("dtype", "expected scalar type", "same type"), _dtype)
+
+
+def differing_devices(seen: Seen) -> "_Conflict | None":
+    return _conflict(seen, ("device", "meta"), lambda each: each.device)
 
 
 class _Conflict(NamedTuple):
@@ -65,7 +72,7 @@ def _conflict(seen: Seen, words: tuple[str, ...], kind: Callable[[Tensor], Hasha
     failure = seen.failure
     if failure is None or failure.during != "forward" or failure.call is None:
         return None
-    if not any(word in str(failure.error) for word in words):
+    if not any(word in first_line(failure.error) for word in words):
         return None
     module = failure.call.module
     own = [(seen.names.get(id(each), "input"), each) for each in (*module.parameters(), *module.buffers())]
@@ -93,3 +100,10 @@ def _dtype(tensor: Tensor) -> Hashable:
 def _most_common(kinds: Iterable[Hashable]) -> Hashable:
     counted = Counter(kind for kind in kinds if kind).most_common(1)
     return counted[0][0] if counted else None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a message; empty if the error has none."""
+    with suppress(Exception):  # from a __str__
+        return next(iter(str(error).splitlines()), "")
+    return ""

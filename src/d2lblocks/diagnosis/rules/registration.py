@@ -1,203 +1,129 @@
-"""What the net holds and does not know of: layers in lists, tensors that are no parameters, wrong names."""
+"""What the net uses and does not hold as a parameter, a buffer or a module."""
 
-import difflib
-import functools
-from collections.abc import Iterable, Iterator
-from types import FunctionType
+from collections import deque
+from collections.abc import Iterator
 
 from torch import nn
 
 from .._held import Held
-from .._seen import Seen, join
+from .._seen import Seen
 from .._source import Line, line_of_class, line_that_assigns
 from .._watch import Use
-from . import Found, rule
+from ._rule import Found, rule
 
 
 @rule("unregistered", "error", "modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list")
 def unregistered(seen: Seen) -> Iterator[Found]:
-    """Modules or Parameters in a list, tuple, dict, set, partial or closure, which `forward` uses."""
-    used = {known: use for known, use in seen.watch.strangers.items() if known in seen.held}
-    for held, uses in _by_attribute(seen, used):
-        modules = any(isinstance(each, nn.Module) for each in _contents(held[0]))
-        kind = "modules" if modules else "parameters"
-        count = len(uses)
-        takes, them = ("parameters take", "them") if count > 1 else ("parameter takes", "it")
-        text = (
-            f"{count} {takes} part in the forward pass, but net.parameters() does not list {them}: "
-            f"nothing trains, saves or moves {them} with the net. {_where(held[0].container)}"
-        )
-        learns = any(use.tensor.requires_grad and use.recorded for use in uses)
+    """Modules or Parameters in a list, tuple, dict, closure or global variable, which `forward` uses."""
+    strangers = seen.watch.strangers
+    for held, uses in _by_attribute(seen.held, strangers):
+        takes, them = _parameters(uses)
         yield Found(
-            _names(held),
-            text,
-            _registered(held[0], kind),
+            list(dict.fromkeys(each.name for each in held)),
+            f"{takes} part in the forward pass, but net.parameters() does not list {them}: the optimizer "
+            f"does not get {them}, and the net does not save or move {them}. {_where(held[0].container)}",
+            _registered(held[0]),
             _line(held[0]),
-            "error" if learns else "question",
-            page="" if modules else "layers.md#parameters-in-a-python-list",
+            "error" if _learns(seen, uses) else "question",
+            "" if held[0].in_module else "layers.md#parameters-in-a-python-list",
         )
-
-
-def _contents(held: Held) -> Iterator[object]:
-    """The values in the container of an attribute."""
-    value = getattr(held.owner, held.attribute)
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list | tuple | set | frozenset):
-        yield from value
-    else:
-        yield value
-
-
-def _where(container: type | None) -> str:
-    if container is None:
-        return "The attribute was set in a way that does not register it."
-    if container is FunctionType:
-        return "It belongs to a function, which a module does not look into."
-    return f"A module does not look into a {container.__name__}."
-
-
-def _registered(held: Held, kind: str) -> str:
-    name = held.attribute
-    if held.container is None or not isinstance(getattr(held.owner, name), dict | list | tuple | set):
-        one = "the module" if kind == "modules" else "the parameter"
-        return f"Assign {one} to an attribute of its own: self.layer = ..."
-    mapping = isinstance(getattr(held.owner, name), dict)
-    made = {"modules": "Module", "parameters": "Parameter"}[kind] + ("Dict" if mapping else "List")
-    return f"Write self.{name} = nn.{made}({'{...}' if mapping else '[...]'})."
+    # What another call uses as well was not made in this one, wherever it is.
+    elsewhere = [
+        use for known, use in strangers.items() if known in seen.used_again and known not in _all_held(seen)
+    ]
+    for use in elsewhere:
+        yield Found(
+            (use.module or "net",),
+            "The forward pass uses a parameter that no module of the net holds: it belongs to a global "
+            "variable, a class attribute or another object.",
+            "Assign its module to an attribute of the net in __init__: self.layer = ...",
+            use.line,
+            "error" if _learns(seen, [use]) else "question",
+        )
 
 
 @rule("built-in-forward", "error", "modules.md#a-layer-does-not-learn-because-forward-creates-it")
 def built_in_forward(seen: Seen) -> Iterator[Found]:
-    """Parameters that did not exist before the call, and that no lazy layer has waited for."""
-    for line, uses in _by_line(use for known, use in seen.watch.strangers.items() if known not in seen.held):
-        kept = [use for use in uses if id(use.tensor) in seen.parameters_after]
-        again = (
-            "It is kept, but an optimizer that was built before the first call does not have it."
-            if kept
-            else "Each call makes a new one with new random values, which no optimizer gets."
-        )
-        yield Found(
-            (uses[0].module or "net",),
-            f"The forward pass uses a parameter that did not exist before the call. {again}",
-            "Create the layer in __init__. If its sizes are not known there, use a lazy layer "
-            "such as nn.LazyLinear.",
-            line,
-            "question" if kept else "error",
-        )
+    """Layers that `forward` creates: new ones in each call, or once in the first."""
+    for known, use in seen.watch.strangers.items():
+        if known in seen.held or not _learns(seen, [use]):
+            continue  # what gets no gradient, such as a fixed filter, cannot be meant to learn
+        kept = seen.held_after.get(known)
+        if kept is not None:
+            owner, own = seen.parent(kept.path) if kept.path else (seen.net, kept.attribute)
+            yield Found(
+                (kept.path or kept.name,),
+                "The first call creates this parameter. An optimizer that was built before does not get it, "
+                "and a new net cannot load what was saved after it.",
+                _CREATE,
+                line_that_assigns(type(owner), own, later=True),
+                "question",
+            )
+        elif known not in seen.used_again:
+            yield Found(
+                (use.module or "net",),
+                "The forward pass creates a parameter. Each call creates a new one with new values, which no "
+                "optimizer gets.",
+                _CREATE,
+                use.line,
+            )
+
+
+_CREATE = (
+    "Create the layer in __init__. If a size is not known there, use a lazy layer such as nn.LazyLinear."
+)
 
 
 @rule("not-a-parameter", "error", "layers.md#nnparametert-001-is-not-a-parameter")
 def not_a_parameter(seen: Seen) -> Iterator[Found]:
-    """A tensor that requires a gradient, and is used, but is neither a parameter nor computed in the call."""
+    """A tensor in an attribute that requires a gradient, and is used, but is no parameter."""
     for known, held in seen.held.items():
-        tensor, use = held.tensor, seen.watch.uses.get(known)
-        if use is None or isinstance(tensor, nn.Parameter) or not tensor.requires_grad:
+        tensor = held.tensor
+        used = known in seen.watch.uses and tensor.requires_grad and not isinstance(tensor, nn.Parameter)
+        if not used or held.name in [f"self.{name}" for name, _, _ in seen.kept]:
             continue
         how = (
-            "It is the result of an operation on a parameter, such as nn.Parameter(t) * 0.01"
+            "The result of an operation on a parameter, such as nn.Parameter(t) * 0.01, is a plain tensor"
             if tensor.grad_fn is not None
-            else "It was made with requires_grad=True, but is a plain tensor"
+            else "A tensor with requires_grad=True is still a plain tensor"
         )
         yield Found(
             (held.name,),
-            f"This tensor requires a gradient, but is not a parameter of the net. {how}. "
-            "net.parameters() does not list it: it is not trained, saved or moved with the net.",
-            f"Do the arithmetic and the cast first, then wrap the result: "
-            f"self.{held.attribute} = nn.Parameter(...).",
+            f"{how}: net.parameters() does not list it, so the optimizer does not get it, and the net does "
+            "not save or move it.",
+            "Do the arithmetic and the cast first, and call nn.Parameter on the result.",
             _line(held),
         )
 
 
 @rule("constant", "question", "modules.md#a-constant-is-not-saved-cast-or-moved-with-the-net")
 def constant(seen: Seen) -> Iterator[Found]:
-    """A plain tensor that existed before the call, and takes part in it."""
+    """A plain tensor in an attribute that takes part in the call."""
+    told = {
+        (seen.held[known].path, seen.held[known].attribute)
+        for known in seen.watch.strangers
+        if known in seen.held
+    }
     used = {
         known: use
         for known, use in seen.watch.uses.items()
-        if known in seen.held and not use.tensor.requires_grad and not isinstance(use.tensor, nn.Parameter)
+        if (held := seen.held.get(known)) is not None
+        and not use.tensor.requires_grad
+        and (held.path, held.attribute) not in told  # the buffers of a layer in a list: that is said already
+        and f"{held.attribute}_orig" not in held.owner._parameters  # what spectral_norm and pruning compute
     }
-    for held, _ in _by_attribute(seen, used):
+    for group, _ in _by_attribute(seen.held, used):
+        name = group[0].attribute
+        fix = f'Write self.register_buffer("{name}", ...), with persistent=False if it is not to be saved.'
         yield Found(
-            _names(held),
-            "A plain tensor takes part in the forward pass: net.to(...) does not move or cast it, "
-            "and state_dict() does not hold it.",
-            f'Write self.register_buffer("{held[0].attribute}", ...), with persistent=False if it is not to '
-            "be saved.",
-            _line(held[0]),
+            list(dict.fromkeys(each.name for each in group)),
+            "A plain tensor takes part in the forward pass: net.to(...) does not move or cast it, and "
+            "state_dict() does not hold it.",
+            fix
+            if group[0].container is None
+            else "Register each tensor as a buffer: self.register_buffer(...).",
+            _line(group[0]),
         )
-
-
-@rule("misspelt", "error", "parameters.md#a-frozen-layer-still-trains-require_grad")
-def misspelt(seen: Seen) -> Iterator[Found]:
-    """An attribute of a tensor or a module whose name is almost that of PyTorch's, with another value."""
-    for known, name in seen.names.items():
-        tensor = seen.tensors[known]
-        for attribute, value in vars(tensor).items():
-            if _is_slip(attribute, "requires_grad") and value != tensor.requires_grad:
-                yield _slip(name, attribute, f"{name}.requires_grad is still {tensor.requires_grad}.", value)
-    for path, module in seen.modules.items():
-        for attribute, value in vars(module).items():
-            if not isinstance(value, bool):
-                continue
-            if attribute == "requires_grad" or _is_slip(attribute, "requires_grad"):
-                trains = [each.requires_grad for each in module.parameters()]
-                if trains and all(each != value for each in trains):
-                    still = f"The parameters still have requires_grad={trains[0]}."
-                    yield _slip(path, attribute, still, value, line_that_assigns(type(module), attribute))
-            elif _is_slip(attribute, "training") and value != seen.modes[id(module)]:
-                still = (
-                    f"The module is still in {'training' if seen.modes[id(module)] else 'evaluation'} mode."
-                )
-                fix = f"Call {'train' if value else 'eval'}() on the module."
-                line = line_that_assigns(type(module), attribute)
-                yield Found((join(path, attribute),), _only(attribute) + still, fix, line)
-
-
-@functools.cache
-def _is_slip(attribute: str, name: str) -> bool:
-    alike = difflib.SequenceMatcher(None, attribute, name).ratio()
-    return attribute != name and not attribute.startswith("_") and alike > 0.85
-
-
-def _only(attribute: str) -> str:
-    return f"Setting `{attribute}` only makes a new attribute with that name, which nothing reads. "
-
-
-def _slip(name: str, attribute: str, still: str, value: object, line: Line | None = None) -> Found:
-    return Found((name,), _only(attribute) + still, f"Call requires_grad_({bool(value)}) on it.", line)
-
-
-@rule("dotted-name", "error", "modules.md#setattr-with-a-dotted-name-does-not-replace-a-layer")
-def dotted_name(seen: Seen) -> Iterator[Found]:
-    """A child whose own name contains a dot, as `setattr` with a path makes it."""
-    for path, module in seen.modules.items():
-        for name, child in module._modules.items():
-            if "." in name and child is not None:
-                hides = join(path, name) in _paths(module, path)
-                yield Found(
-                    (join(path, name),),
-                    f"A child of {type(module).__name__} has the name '{name}', with a dot: setattr does not "
-                    "follow a path, so nothing was replaced"
-                    + (", and two modules now have the same names in the state_dict." if hides else "."),
-                    f'Call net.set_submodule("{join(path, name)}", new, strict=True) instead of setattr.',
-                    level="error" if hides else "question",
-                )
-
-
-def _paths(module: nn.Module, path: str) -> set[str]:
-    """The paths below a module that lead through names without dots."""
-    found = set()
-    for name, child in module._modules.items():
-        if child is not None and "." not in name:
-            found |= {join(path, name)} | _paths(child, join(path, name))
-    return found
-
-
-@rule("cycle", "error", "modules.md#maximum-recursion-depth-exceeded-a-child-that-holds-its-parent")
-def cycle(seen: Seen) -> Iterator[Found]:
-    """A module that contains itself."""
-    yield from ()  # `diagnose` finds it before it calls the net: whatever walks through the net never ends
 
 
 @rule(
@@ -247,28 +173,63 @@ def still_lazy(seen: Seen) -> Iterator[Found]:
         )
 
 
-def _by_attribute(seen: Seen, uses: dict[int, Use]) -> Iterator[tuple[list[Held], list[Use]]]:
-    """Group what is held by the line that assigns it, or else by module and attribute."""
+def _parameters(uses: list[Use]) -> tuple[str, str]:
+    return ("1 parameter takes", "it") if len(uses) == 1 else (f"{len(uses)} parameters take", "them")
+
+
+def _learns(seen: Seen, uses: list[Use]) -> bool:
+    """Whether the backward pass would give one of them a gradient."""
+    if seen.reached is None and not seen.outputs:
+        return any(use.tensor.requires_grad and use.recorded for use in uses)
+    if seen.reached is None:  # not known, as with checkpoints
+        return any(use.tensor.requires_grad for use in uses)
+    return any(id(use.tensor) in seen.reached for use in uses)
+
+
+def _all_held(seen: Seen) -> set[int]:
+    return seen.held.keys() | seen.held_after.keys()
+
+
+def _where(container: type | None) -> str:
+    if container is None:
+        return "The attribute was set in a way that does not register it."
+    if container.__name__ in ("function", "partial", "method"):
+        return "A module does not look into functions."
+    return f"A module does not look into a {container.__name__}."
+
+
+def _registered(held: Held) -> str:
+    """The line to write instead."""
+    name, value = held.attribute, vars(held.owner)[held.attribute]
+    mapping = isinstance(value, dict)
+    parts = list(value.values()) if mapping else list(value) if isinstance(value, _SEQUENCES) else []
+    of = "{...}" if mapping else "[...]"
+    for kind, made in ((nn.Module, "Module"), (nn.Parameter, "Parameter")):
+        if parts and all(isinstance(part, kind) for part in parts):
+            if mapping and not all(isinstance(key, str) for key in value):
+                return f"Write self.{name} = nn.{made}Dict({of}), with names as keys."
+            return f"Write self.{name} = nn.{made}{'Dict' if mapping else 'List'}({of})."
+    if any(isinstance(part, (*_SEQUENCES, dict)) for part in parts):
+        return "Replace the containers at every level: nn.ModuleList for a list, nn.ModuleDict for a dict."
+    what = "module" if held.in_module else "Parameter"
+    return f"Assign the {what} to an attribute of its own as well, as in self.layer = ..."
+
+
+_SEQUENCES = (list, tuple, set, frozenset, deque)
+
+
+def _by_attribute(held: dict[int, Held], uses: dict[int, Use]) -> Iterator[tuple[list[Held], list[Use]]]:
+    """Group the tensors that are held by class, attribute and container."""
     groups: dict[object, tuple[list[Held], list[Use]]] = {}
     for known, use in uses.items():
-        held = seen.held[known]
-        group = groups.setdefault((type(held.owner), held.attribute, held.container), ([], []))
-        group[0].append(held)
-        group[1].append(use)
+        if known in held:
+            one = held[known]
+            group = groups.setdefault((type(one.owner), one.attribute, one.container), ([], []))
+            group[0].append(one)
+            group[1].append(use)
     yield from groups.values()
-
-
-def _names(held: Iterable[Held]) -> list[str]:
-    return list(dict.fromkeys(each.name for each in held))
 
 
 def _line(held: Held) -> Line | None:
     kind = type(held.owner)
     return line_that_assigns(kind, held.attribute) or line_of_class(kind)
-
-
-def _by_line(uses: Iterable[Use]) -> Iterator[tuple[Line | None, list[Use]]]:
-    groups: dict[Line | None, list[Use]] = {}
-    for use in uses:
-        groups.setdefault(use.line, []).append(use)
-    yield from groups.items()

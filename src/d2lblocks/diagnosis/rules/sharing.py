@@ -11,7 +11,7 @@ from d2lblocks._tensors import identity
 
 from .._seen import Seen, join
 from .._source import line_that_assigns
-from . import Found, rule
+from ._rule import Found, rule
 
 
 @rule("same-memory", "error", "parameters.md#finding-tensors-that-use-the-same-memory-shared_names")

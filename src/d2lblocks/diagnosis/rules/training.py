@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from .._seen import Seen
-from . import Found, rule
+from ._rule import Found, rule
 
 
 @rule("no-gradient", "error", "diagnosis.md#no-gradient-at-all-item-detach-or-torchtensor")
@@ -52,7 +52,9 @@ def unused(seen: Seen) -> Iterator[Found]:
     missed = [known for known, each in trainable.items() if known not in seen.reached and not is_lazy(each)]
     if len(missed) == len(trainable):
         return  # another rule says why
+    # What another call uses, as in evaluation mode, is not forgotten: the net chooses layers at random.
     missed = [known for known in missed if known not in seen.watch.data_reads]
+    missed = [known for known in missed if known in seen.watch.uses or known not in seen.used_again]
     used = [known for known in missed if known in seen.watch.uses]
     never = [known for known in missed if known not in seen.watch.uses]
     if never:
@@ -153,7 +155,7 @@ def in_eval(seen: Seen) -> Iterator[Found]:
             "normalization uses its stored statistics.",
             "Call net.train() before training.",
         )
-    elif off:
+    elif off and all(type(each).train is nn.Module.train for each in seen.modules.values()):
         yield Found(
             off, "These are in evaluation mode, although the net is in training mode.", "Call net.train()."
         )
@@ -172,7 +174,13 @@ def frozen(seen: Seen) -> Iterator[Found]:
         return
     parameters = {known: each for known, each in seen.tensors.items() if isinstance(each, nn.Parameter)}
     off = [known for known, each in parameters.items() if not each.requires_grad and each.is_floating_point()]
-    if off:
+    held = {
+        id(each)
+        for optimizer in seen.optimizers
+        for group in optimizer.param_groups
+        for each in group["params"]
+    }
+    if off and not (held and held.isdisjoint(off)):  # an optimizer without them knows that they are frozen
         yield Found(
             _modules_of(seen, off),
             f"{len(off)} of the {len(parameters)} parameters of the net have requires_grad=False, and will "
@@ -189,12 +197,11 @@ def data_read(seen: Seen) -> Iterator[Found]:
     written = {id(use.tensor) for use, _ in seen.watch.data_writes}  # another rule is for these
     for known, use in seen.watch.data_reads.items():
         if known in seen.names and known not in written and known not in (seen.reached or ()):
-            name = seen.names[known]
             yield Found(
-                (name,),
+                (seen.names[known],),
                 "The forward pass computes with the .data of this parameter, which has no graph: the "
                 "parameter gets no gradient, and does not learn.",
-                f"Use the parameter itself: self.{name.rpartition('.')[2]}.",
+                "Use the parameter itself, without .data.",
                 use.line,
             )
 
@@ -204,8 +211,8 @@ def data_write(seen: Seen) -> Iterator[Found]:
     """A write into a parameter through `.data` during the forward pass."""
     writes = {id(use.tensor): (use, used_before) for use, used_before in reversed(seen.watch.data_writes)}
     for known, (use, used_before) in writes.items():
-        if known not in seen.names:
-            continue
+        if known not in seen.names or (seen.reached is not None and known not in seen.reached):
+            continue  # without a gradient, as in a teacher that follows the net, nothing can be wrong with it
         if used_before:
             why = "It has already computed with the old values, so the gradients are wrong, without an error."
         elif known in seen.rewritten:
@@ -226,11 +233,16 @@ def data_write(seen: Seen) -> Iterator[Found]:
 def random_in_eval(seen: Seen) -> Iterator[Found]:
     """Random numbers in evaluation mode on which the result depends."""
     if seen.draws:
-        use = seen.draws[0]
+        draw = seen.draws[0]
+        fix = "Pass the mode, as in F.dropout(X, p, training=self.training): the default is training=True."
+        if not draw.registered:
+            fix = (
+                "The module that draws them is not registered, so net.eval() does not reach it: register it."
+            )
         yield Found(
             list(dict.fromkeys(each.module or "net" for each in seen.draws)),
-            f"In evaluation mode, the result still depends on random numbers, which {use.function} draws: "
+            f"In evaluation mode, the result still depends on random numbers, which {draw.function} draws: "
             "the same input gives a different output each time.",
-            "Pass the mode, as in F.dropout(X, p, training=self.training): the default is training=True.",
-            use.line,
+            fix,
+            draw.line,
         )

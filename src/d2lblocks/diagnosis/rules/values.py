@@ -9,7 +9,7 @@ from torch.nn.parameter import is_lazy
 
 from .._seen import Seen, join
 from .._source import line_of_class
-from . import Found, rule
+from ._rule import Found, rule
 
 _GREAT = 1e4  # how many times larger or smaller than the first layer's counts as growing or vanishing
 _FEWEST = 4  # layers over which that can be said
