@@ -35,7 +35,7 @@ from torch.nn import functional as F
 #
 # `nn.Linear(3, 4)` is a linear layer of four neurons: it takes 3 numbers and returns 4, one from each neuron.
 # `nn.ReLU()` is a layer without parameters: it replaces each negative number with 0.
-# An <dfn>activation function</dfn> is a function, such as ReLU, that is applied to the output of a layer and is nonlinear, that is, does more than multiply by constants and add constants.
+# An <dfn>activation function</dfn> is a function, such as ReLU, that is applied to the output of a layer and is nonlinear: it does more than multiply by constants and add constants.
 # Without an activation function between them, two linear layers can compute no more than one, because the two steps can be combined into one.
 #
 # This snippet builds a module of each size; `nn.Sequential` joins modules into a chain:
@@ -179,7 +179,7 @@ for name, parameter in net.named_parameters():
 
 # %% [markdown]
 # All four parameters are registered, and each name begins with the name of its layer.
-# A weight has one row per neuron, so its shape begins with the output size: `nn.Linear(20, 256)` has a weight of shape `(256, 20)`.
+# The weight of a linear layer has one row per neuron, so its shape begins with the output size: `nn.Linear(20, 256)` has a weight of shape `(256, 20)`.
 # The layer computes the matrix product `X @ weight.T`, where `.T` swaps rows and columns, and adds the bias.
 
 # %% [markdown]
@@ -255,7 +255,7 @@ class MySequential(nn.Module):
 # %% [markdown]
 # `self.0 = module` is not valid Python, because a name in source code cannot begin with a digit.
 # `add_module` takes the name as a string, so it accepts `"0"`.
-# It rejects names that contain a dot and names of other attributes; if a child module already has the name, the new module replaces it.
+# It rejects a name that contains a dot and the name of any attribute except a child module, which it replaces.
 #
 # `_modules` is the table of child modules: it maps each name to its module, in the order of registration.
 # The underscore means that the table is internal to PyTorch.
@@ -308,7 +308,7 @@ print(Y.shape, bool(Y.abs() <= 1))
 # - **The constant** `rand_weight` is a *buffer*: a tensor that belongs to the module but is not trained.
 #   `register_buffer` registers it.
 #   A buffer is saved and moved together with the parameters.
-#   A cast, which changes the type of numbers, affects both: `net.double()` turns floating-point parameters and buffers into `float64`.
+#   A cast, which changes the type of numbers, affects both: `net.double()` changes floating-point parameters and buffers to `float64`.
 # - **The layer that is used twice** is one layer with one weight.
 #   The gradient of this weight is the sum of the gradients from both uses.
 # - **The loop** runs as many times as the current input requires.

@@ -72,7 +72,7 @@ print(net[2].bias.grad)
 # ### Resetting gradients: `zero_grad()`
 #
 # The next `backward()` adds its gradients to those that are already in `.grad`: here, 2 becomes 4.
-# Most training loops therefore call `zero_grad()`, a method of nets and of optimizers, before each `backward()`.
+# Most training loops therefore call `zero_grad()`, a method of nets and optimizers, before each `backward()`.
 # By default, `zero_grad()` sets `.grad` to `None`, not to zeros:
 
 # %%
@@ -88,7 +88,7 @@ print(net[2].bias.grad)
 #> tensor([0.])
 
 # %% [markdown]
-# `None` has two advantages over zeros: it frees the memory of the gradient, and it makes the optimizer skip the parameter.
+# `None` has two advantages over zeros: it frees memory, and it makes the optimizer skip the parameter.
 # An <dfn>optimizer</dfn> is an object that uses the gradients of parameters to change their values, so that the loss becomes smaller.
 # Two options can make an optimizer change a parameter whose gradient is zero, but not one whose gradient is `None`.
 # <dfn>Momentum</dfn> is an option that makes an optimizer also use the gradients of earlier steps.
@@ -133,7 +133,7 @@ print(net.state_dict()["2.bias"].data_ptr() == net[2].bias.data_ptr())
 # Use `parameters()` for training and `state_dict()` for saving.
 # The state dict can contain two kinds of names that `named_parameters()` leaves out: the names of buffers and the additional names of a parameter that is used in two places.
 # This net has both kinds, because it uses one layer twice and contains a batch normalization layer.
-# A <dfn>batch normalization</dfn> layer subtracts a mean from each column of a batch (of images, from each channel) and divides by a standard deviation; it then multiplies by a learned scale and adds a learned shift.
+# A <dfn>batch normalization</dfn> layer subtracts a mean from each column of a batch, or from each channel of images, and divides by a standard deviation; it then multiplies by a learned scale and adds a learned shift.
 # A net starts in training mode, and `net.eval()` switches it to evaluation mode.
 # In training mode, the mean and the standard deviation come from the batch; in evaluation mode, the layer uses stored values.
 
@@ -154,7 +154,7 @@ print([name for name in net.state_dict() if name not in parameters])
 #
 # `parameters()` and `named_parameters()` return each parameter only once, which is what an optimizer needs.
 # The state dict contains every name; with `remove_duplicate=False`, `named_parameters` returns the additional names too.
-# Normally, the state dict also has every name in `named_parameters()`.
+# The state dict normally contains every name in `named_parameters()`.
 #
 # Skip these two special cases on a first reading.
 # A buffer that should not be saved is registered with `persistent=False`; `buffers()` returns it, but the state dict does not contain it.
@@ -227,7 +227,7 @@ print(sum(isinstance(module, nn.Linear) for module in rgnet.modules()))
 #> 7
 
 # %% [markdown]
-# The 18 modules are the net, its two child modules, the three blocks and the four layers in each block; seven of the modules are linear layers.
+# The 18 modules are the net, its two child modules, the three blocks and the four layers in each block; 7 of the 18 are linear layers.
 
 # %% [markdown]
 # ## Changing values
@@ -252,7 +252,7 @@ print(layer(torch.tensor([10.0, 100.0])).item())
 # The <dfn>dtype</dfn> of a tensor is the type of its numbers, such as `torch.float32` for 32-bit floating-point numbers.
 #
 # The parameter is still the same object.
-# An optimizer or another layer that uses it therefore uses the new values too.
+# An optimizer or another layer that holds it therefore uses the new values too.
 #
 # Change values only after `backward()` and before the next forward pass.
 # Between a forward pass and its `backward()`, the computation graph may still need the old values.
