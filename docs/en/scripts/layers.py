@@ -52,7 +52,7 @@ print(bool(net(X).mean().abs() < 1e-6))
 
 # %% [markdown]
 # **Watch out.** `X.mean()` is the mean over the whole batch, so the result for one example depends on the other examples in its batch.
-# Here the first example gets one result in the batch and another on its own:
+# The first example gets one result in the batch and another on its own:
 
 # %%
 center = CenteredLayer()
@@ -61,7 +61,7 @@ print(torch.equal(center(X)[:1], center(X[:1])))
 
 # %% [markdown]
 # You rarely want a prediction that changes with the rest of the batch.
-# In `forward`, subtract `X.mean(dim=-1, keepdim=True)` instead, the mean over the last dimension, so that each example is centered separately:
+# In `forward`, subtract the mean over the last dimension instead, `X.mean(dim=-1, keepdim=True)`, so that each example is centered separately:
 
 # %%
 in_batch = X - X.mean(dim=-1, keepdim=True)
@@ -142,7 +142,7 @@ print(torch.allclose(mine(X), theirs(X)))
 #
 # Each output is a sum over the inputs.
 # `torch.randn` draws the weights with the same spread for every layer, so this sum gets larger as the number of inputs grows.
-# Like `nn.Linear`, the next version draws its values from a range that shrinks: for n inputs, from -1/√n to 1/√n.
+# Like `nn.Linear`, the next version draws its values between `-bound` and `bound`, where `bound`, 1/√n for n inputs, gets smaller as n grows.
 #
 # The code for the initial values goes into a method named `reset_parameters`, which `__init__` calls.
 # Users of the layer can then call that method to draw the values again.
@@ -248,7 +248,7 @@ for shape in [(5,), (0, 5), (2, 5), (2, 7, 5)]:
 #> (2, 7, 5) (2, 7, 3)
 
 # %% [markdown]
-# All these shapes work as long as `forward` does not contain a fixed batch size.
+# All these shapes work as long as `forward` contains no fixed batch size.
 
 # %% [markdown]
 # ### Autocast
@@ -256,8 +256,7 @@ for shape in [(5,), (0, 5), (2, 5), (2, 7, 5)]:
 # Skip this on a first reading if you do not compute with 16-bit numbers.
 #
 # <dfn>Mixed precision</dfn> means computing with 16-bit numbers where they are accurate enough and with 32-bit numbers elsewhere, which saves time and memory.
-# In PyTorch, you turn it on with [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html).
-# <dfn>Autocast</dfn> is PyTorch's tool for mixed precision: it chooses a dtype for each operation.
+# <dfn>Autocast</dfn>, or [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html), is PyTorch's tool for mixed precision: it chooses a dtype for each operation.
 # Matrix products run in a 16-bit dtype and losses in `float32`; most other operations run in the dtype of their inputs.
 #
 # The layer as written so far does not keep the 16-bit dtype.
@@ -1271,7 +1270,7 @@ print(nn.Buffer(torch.tensor([0, 1])))
 
 # %% [markdown]
 # W has one square matrix for each output, so its shape is `(out_features, in_features, in_features)`.
-# In the formula for `einsum`, `...` stands for all leading dimensions, so the layer accepts any batch shape.
+# In the formula for `einsum`, `...` stands for all dimensions before the last, so the layer accepts any batch shape.
 # Each output is a sum of n² products, where n is `in_features`.
 # For inputs with mean 0 and variance 1, the variance of this sum is about n² times the variance of one weight.
 # So weights with a standard deviation of 1/n keep the scale of the values.
@@ -1394,7 +1393,7 @@ print(
 
 # %% [markdown]
 # A state dict records the `_version` of each module, and `_load_from_state_dict` receives this number when the state dict is loaded.
-# PyTorch's own layers use this for the same purpose.
+# PyTorch's own layers use their version in the same way.
 # Here the method replaces the entry in a copy, so the caller's dictionary does not change.
 # A state dict without a version counts as version 1.
 

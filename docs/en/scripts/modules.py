@@ -326,8 +326,8 @@ print(list(fixed.state_dict()))
 
 # %% [markdown]
 # **Limitation.** The number of iterations depends on the values in the input.
-# But `torch.compile`, which makes a net faster, and `torch.export`, which lets it run without Python, need a fixed list of operations, so they cannot translate this block as a whole.
-# On a GPU, Python must also wait for the sum in every iteration, because the condition of the loop needs it.
+# But `torch.compile`, which makes a net faster, and `torch.export`, which lets it run without its Python code, need a fixed list of operations, so they cannot translate this block as a whole.
+# On a GPU, Python must also wait for the sum in every iteration, because the loop condition needs it.
 # Exercise 5 replaces the loop.
 
 # %% [markdown]
