@@ -477,7 +477,7 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 #
 # **Watch out.** `net.bfloat16()` and `net.half()` round every floating-point buffer, and casting the net back does not restore the lost digits.
 # This can make a table of frequencies useless, as shown below.
-# Buffers of an integer or boolean dtype are not affected.
+# Integer and boolean buffers are not affected.
 
 # %% [markdown]
 # ### Lists and dictionaries of parameters and layers
