@@ -10,7 +10,7 @@ from tests.page_runner import Page
 from .gpu_record import Record
 
 HOME = "docs/en/index.md"
-LEFT_OUT = {"never run": "not run yet", "stale": "not run since a change", "failed": "failed"}
+LEFT_OUT = {"never run": "not run yet", "stale": "changed since the last run", "failed": "failed"}
 
 
 def proof(pages: list[Page], root: Path) -> Iterator[str]:
@@ -35,7 +35,7 @@ def proof(pages: list[Page], root: Path) -> Iterator[str]:
     if passed:
         date, torch, gpu = max(passed)
         number = passed.count((date, torch, gpu))
-        yield f"- **{number}** of them with **PyTorch {torch}** on an **{gpu}**, {date}"
+        yield f"- **{number}** of the snippets with **PyTorch {torch}** on an **{gpu}**, {date}"
     counts = Counter((found[id][0], record.gated[id].needs) for id in left_out)
     for (state, needs), number in counts.items():
         yield f"- **{number}** for {needs}: {LEFT_OUT[state]}"

@@ -4,11 +4,11 @@
 # This is the page "Devices" of d2lblocks as a script: made from the page, and executed.
 # It needs `torch`.
 #
-# You have a GPU, but your net trains as slowly as before, because the work is still done on the CPU.
+# You have a GPU, but your net trains no faster, because the work is still done on the CPU.
 # Or you moved the net to the GPU, and now it stops with `Expected all tensors to be on the same device`.
 #
 # - **What you will be able to do:** put tensors and nets on a GPU, write code that runs with and without one, and measure how long the GPU takes.
-# - **What you need:** the first reading of Layers and modules, buffers and, for the library's functions, the package (run `pip install .` in a clone of this site's repository); you do not need a GPU.
+# - **What you need:** Layers and modules and Parameters, each up to the line "The first reading ends here", and, for the library's functions, the package (run `pip install .` in a clone of this site's repository); you do not need a GPU.
 # - **How long it takes:** about 20 minutes up to Copies and pinned memory, and this part is enough to train on one GPU; about 45 minutes with the rest and the exercises.
 
 # %%
@@ -16,9 +16,7 @@ import torch
 from torch import nn
 
 # %% [markdown]
-# Some snippets need a GPU.
-# The tests run them on a machine that has one and skip them elsewhere.
-# A table shows when each of these snippets last passed and which have not been run yet.
+# Some snippets need a GPU; a table shows when each of them last passed.
 
 # %% [markdown]
 # ## Device names and indices
@@ -45,14 +43,14 @@ print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.
 #
 # Each GPU is a separate device, usually with its own memory (the GPU of a Mac shares the CPU's memory).
 # `cuda` without an index means the current GPU, which is number 0 unless you change it.
-# The device does not have to exist: `torch.device` only creates a name, so the snippet above works without a GPU.
+# `torch.device` only creates a name, so the snippet works without a GPU.
 #
-# You do not want to change your code for each brand of GPU.
-# PyTorch comes in several builds (for CUDA, for a Mac and so on), and each of them supports at most one type of GPU.
+# Your code should run on every brand of GPU.
+# There are several versions of PyTorch, called builds (for CUDA, for a Mac and so on), and each build supports at most one type of GPU.
 # An <dfn>accelerator</dfn> is the type of GPU, or of similar hardware, that a build of PyTorch supports.
-# [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you this type and the number of such devices.
-# On a machine with one NVIDIA GPU, these are `cuda` and 1.
-# The snippet checks two facts that hold without a GPU and with any GPU type listed above:
+# [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you this type and the number of its devices.
+# With a CUDA build and one NVIDIA GPU, these are `cuda` and 1.
+# To see yours, print `accelerator` and `torch.accelerator.device_count()`; the snippet checks only what is true without a GPU and with each type above:
 
 # %%
 accelerator = torch.accelerator.current_accelerator()
@@ -62,7 +60,7 @@ print((torch.accelerator.device_count() > 0) == torch.accelerator.is_available()
 #> True
 
 # %% [markdown]
-# This lets you write a function that returns GPU number `i` (by default, the first) or the CPU if that GPU does not exist:
+# With these functions, you can write `try_gpu(i)`, which returns GPU number `i` or, if there is no such GPU, the CPU:
 
 # %%
 def try_gpu(i=0):
@@ -88,7 +86,7 @@ print(X.device)
 
 # %% [markdown]
 # To create a tensor on another device, pass that device when you create it.
-# If you create it on the CPU and move it afterward, you pay for an extra allocation and a copy.
+# If you create it on the CPU and move it afterward, the extra memory and the copy cost time.
 # `with torch.device(...)` sets the device for every tensor created inside the block:
 
 # %%
@@ -101,7 +99,7 @@ print(Y.device == Z.device)
 # %% [markdown]
 # To move an existing tensor, call `.to`.
 # It returns a tensor on the new device and does not change the original.
-# (The device `meta` stands in for a GPU here so that the snippet runs on every machine.)
+# (Here, the device `meta`, which stores no values, takes the place of a GPU; the variable `meta` is a tensor.)
 
 # %%
 meta = X.to("meta")
@@ -127,8 +125,8 @@ except RuntimeError as error:
 #> RuntimeError: Tensor on device meta is not on the expected device cpu!
 
 # %% [markdown]
-# There are two exceptions (and more on the meta device).
-# An elementwise operation accepts a zero-dimensional CPU tensor, such as `torch.tensor(2.0)`, just as it accepts a Python number.
+# There are two exceptions, and the meta device has others.
+# An operation such as `+` accepts a CPU tensor that has no dimensions, such as `torch.tensor(2.0)`, just as it accepts a Python number.
 # In `X[index]`, an index on the CPU is moved for you, at the cost of a copy.
 #
 # On a real GPU, the results and the error look like this:
@@ -179,9 +177,9 @@ print(net.weight is weight)
 # (Without a GPU, this snippet moves nothing.
 # A move to the meta device creates new parameters.)
 #
-# **Watch out.** An optimizer has tensors of its own, such as momentum, and `net.to` does not move them.
+# **Watch out.** An optimizer may keep tensors of its own (its state), such as sums of earlier gradients for momentum, and `net.to` does not move them.
 # The optimizer creates them in its first step, on the device where the parameters are at that time.
-# So move the net before you train, and load the state of an optimizer after you have moved the net.
+# So first move the net, then load a saved state of the optimizer, if any, and then train.
 #
 # In the training loop, move each batch to the device of the net:
 
@@ -199,11 +197,11 @@ print(net.weight.device.type == device.type)
 # %% [markdown]
 # ## The meta device
 #
-# Skip this on a first reading: this section is about computing shapes and sizes without using memory and about testing device code without a GPU.
+# Skip this on a first reading: it is about computing shapes and sizes without memory and testing device code without a GPU.
 #
 # A tensor on the meta device has a shape, a dtype and a device, but no memory and no values.
-# An operation on it computes only the shape, dtype and device of the result.
-# So you can compute the size of a net even if the net would not fit in your computer's memory:
+# An operation on such a tensor computes only the shape, dtype and device of the result.
+# So you can compute the size of a net that would not fit in your computer's memory:
 
 # %%
 with torch.device("meta"):
@@ -216,10 +214,11 @@ print(f"{gib:.1f} GiB")
 #> 9.3 GiB
 
 # %% [markdown]
-# The net would need 9.3 GiB for its parameters, but this snippet used no memory for them.
+# `element_size()` is the number of bytes per value, and a GiB is 2**30 bytes.
+# The net would need 9.3 GiB for its parameters, but this snippet uses no memory for them.
 #
-# The meta device can also stand in for a GPU in a test.
-# If `forward` creates a CPU tensor, an elementwise operation on it and a meta tensor raises an error:
+# In a test, the meta device can also take the place of a GPU.
+# If `forward` creates a CPU tensor and adds it to a meta tensor, PyTorch raises an error:
 
 # %%
 class Noisy(nn.Module):
@@ -246,11 +245,11 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 #> meta
 
 # %% [markdown]
-# In PyTorch 2.13, matrix products without a bias and convolutions accept a CPU tensor together with a meta tensor.
-# So your test should also check the device of the output, which usually finds the mistake if the CPU tensor comes first.
+# In PyTorch 2.13, convolutions and matrix products without a bias accept a CPU tensor together with a meta tensor.
+# So your test should also check the device of the output, as in exercise 6.
 #
 # **Limitation.** A meta tensor has no values: `.item()`, `.tolist()`, `.cpu()` and an `if` on its value raise an error, and `print` shows `...`.
-# Lazy initialization shows how to give a net on the meta device memory and values.
+# Lazy initialization shows how to give memory and values to a net on the meta device.
 
 # %% [markdown]
 # ## Asynchronous execution: how to measure time
@@ -259,11 +258,11 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 #
 # The <dfn>host</dfn> is the CPU with the main memory: Python runs there and gives work to the GPU.
 # A <dfn>stream</dfn> is a queue of operations that a GPU executes in the order in which the host added them.
-# A call such as `X @ Y` only adds an operation to a stream, and Python continues at once with the next line.
+# A call such as `X @ Y` only adds an operation to a stream.
 # <dfn>Asynchronous execution</dfn> means that the host does not wait for the GPU to finish an operation before it continues.
 # Python waits when it needs a value, as in `.item()`, `.tolist()`, `print`, `if` or `.cpu()`.
 #
-# So a clock around a GPU computation measures how long it takes to *ask* for the work.
+# So if you measure a GPU computation in the usual way, you get only the time to *ask* for the work.
 # To <dfn>synchronize</dfn> means to wait until the GPU has finished all the work in its queues, for example with `torch.accelerator.synchronize()`.
 # To measure the work itself, synchronize before each reading of the clock:
 #
@@ -293,9 +292,8 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# The snippet takes the shortest of five times, because other programs can only make a time longer.
-# Asking for the product takes less time than computing it.
-# Speed has the times that we measured on a GPU.
+# Each result is the shortest of five times, because other programs can make a time longer but not shorter.
+# Asking for the product takes less time than computing it (measured on one GPU).
 #
 # Without a GPU, there is nothing to wait for, and `synchronize()` raises an error, so check `torch.accelerator.is_available()` first.
 #
@@ -307,11 +305,11 @@ else:
 # `torch.cuda.set_sync_debug_mode("warn")` makes PyTorch warn you about most of these waits.
 #
 # **Errors appear late.** An error on the GPU, such as an index out of range, is reported only at the next line that waits, which is often not the line that caused it.
-# To see the line that caused the error, run the program again as `CUDA_LAUNCH_BLOCKING=1 python train.py`.
+# To find the cause, set the environment variable `CUDA_LAUNCH_BLOCKING` to 1 before you start the program again.
 #
 # **The cost of printing the loss.** A training loop that prints its loss at every step waits at every step.
 # The GPU does nothing while Python prints, and Python does nothing while the GPU computes.
-# Add up the losses on the GPU instead and read the sum only every 50 steps or so:
+# Add up the losses on the GPU instead and read the sum only every 50 steps or so (`torch.zeros(())` is a single number):
 
 # %%
 total = torch.zeros((), device=device)
@@ -325,22 +323,22 @@ for step in range(1, 101):
 #> 100 1.0
 
 # %% [markdown]
-# In 100 steps, the loop read a value and waited only twice.
-# With a real loss, `detach` keeps its graph out of the sum.
+# In 100 steps, the loop read a value only twice, so it waited only twice.
+# With a real loss, `detach` is needed: without it, `total` would keep the computation graphs of all losses.
 #
-# **The first reading ends here.** The rest of the page is about faster programs with cheaper copies, 16-bit products and several GPUs; after that come the functions of the library, common mistakes and exercises.
+# **The first reading ends here.** The rest of the page is about cheaper copies, 16-bit products, several GPUs, the library, common mistakes and exercises.
 
 # %% [markdown]
 # ## Copies and pinned memory
 #
 # The GPU computes fast, but each batch has to reach it first.
-# Main memory and GPU memory are connected by a bus, which is much slower than either memory.
+# Main memory and GPU memory are connected by a bus, a data line that is much slower than either memory.
 #
 # The operating system can move ordinary memory to another place or to the disk at any time.
 # <dfn>Pinned memory</dfn> is main memory that the operating system never moves, so that a GPU can fetch data from it without the help of the CPU.
-# Data in ordinary memory has to be copied into pinned memory first: by you, with `pin_memory()`, or by the GPU's driver, which keeps some pinned memory for this (a staging buffer).
+# Data in ordinary memory has to be copied into pinned memory first: by you, with `pin_memory()`, or by the GPU's driver, which has a *staging buffer* for this (not a buffer of a module).
 #
-# (A picture: The CPU and its memory at the top, the GPU and its memory at the bottom, and between them the bus, which is much slower than either memory. There are two ways down. From X in ordinary memory, the CPU copies the values into a staging buffer, which is pinned memory, and Python waits; from there they cross the bus. From X.pin_memory(), a copy of X in pinned memory, the GPU fetches the values over the bus, and with non_blocking=True Python goes on. Both ways lead to X.to(device). From there an arrow leads to X @ weight: the GPU computes with its own memory, which is fast.)
+# (A picture: The CPU and its memory at the top, the GPU and its memory at the bottom, and the slow bus between them. From X in ordinary memory, the CPU copies the values into a staging buffer in pinned memory, and Python waits; then they cross the bus. From X.pin_memory(), a copy of X in pinned memory, the GPU fetches the values over the bus, and with non_blocking=True Python goes on. Both ways lead to X.to(device) and then to X @ weight, which is fast in the GPU's own memory.)
 #
 # If the source is pinned and you pass `non_blocking=True`, PyTorch only adds the copy to the queue, and Python continues at once:
 #
@@ -356,7 +354,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# Pinning is itself a copy that Python has to wait for, so it saves the most time in the background, as with `DataLoader(..., pin_memory=True)`.
+# Pinning is itself a copy that Python has to wait for, so it is best done in the background, for example by `DataLoader(..., num_workers=1, pin_memory=True)`, which loads batches.
 # Speed compares the kinds of copies on one GPU and has the command for measuring them on yours.
 #
 # **Cost.** The rest of the system cannot use memory that is pinned.
@@ -371,10 +369,10 @@ else:
 # %% [markdown]
 # ## Autocast
 #
-# Many GPUs have special hardware for matrix products (NVIDIA calls it tensor cores) that multiplies 16-bit numbers many times faster than 32-bit numbers.
-# Autocast uses this hardware and leaves the parameters in `float32`.
+# Many GPUs have units for matrix products (on NVIDIA GPUs, tensor cores) that multiply 16-bit numbers several times faster than 32-bit numbers.
+# Autocast uses these units and leaves the parameters in `float32`.
 # Matrix products run in the 16-bit dtype that you choose.
-# Operations that need range and precision, such as a loss, run in `float32`:
+# Operations that need a larger range or more precision, such as a loss, run in `float32`:
 
 # %%
 net, X, Y = nn.Linear(3, 1), torch.rand(2, 3), torch.rand(2, 1)
@@ -391,11 +389,11 @@ print(net.weight.grad.dtype)
 # The forward pass and the loss belong inside the `with` block, and `backward` belongs outside.
 #
 # `bfloat16` has the same range as `float32`.
-# `float16` has a smaller range, so small gradients can become 0; a `torch.amp.GradScaler` prevents that.
+# `float16` cannot hold numbers that are as small, so small gradients can become 0; a [`torch.amp.GradScaler`](https://docs.pytorch.org/docs/stable/amp.html#gradient-scaling) prevents this.
 #
-# Without autocast, `torch.set_float32_matmul_precision("high")` lets `float32` products use tensor cores, which round the inputs to fewer digits.
+# Without autocast, `torch.set_float32_matmul_precision("high")` makes `float32` products use these units too, with inputs rounded to fewer digits.
 #
-# **Limitation.** With either method, the results keep only about three digits, so compare them with `torch.allclose(a, b, rtol=1e-2, atol=1e-2)`.
+# **Limitation.** With either method, the results keep only two or three digits, so compare them with `torch.allclose(a.float(), b.float(), atol=t)`, where `t` is about 1 % of the largest value.
 
 # %% [markdown]
 # ## Two GPUs
@@ -425,7 +423,6 @@ else:
 # ## In the library
 #
 # `d2lblocks.devices` has five functions.
-# To use them, write `from d2lblocks import cpu, gpu, num_gpus, try_all_gpus, try_gpu`.
 # `cpu()` and `gpu(i)` return the name of a device, even of a GPU that does not exist.
 # `num_gpus()` counts the GPUs.
 # `try_gpu(i)` returns a device that exists: GPU number `i`, or the CPU if there is no such GPU.
@@ -463,6 +460,10 @@ def try_gpu(i: int = 0) -> torch.device:
 def try_all_gpus() -> list[torch.device]:
     return [gpu(i) for i in range(num_gpus())] or [cpu()]
 
+# %% [markdown]
+# The remaining snippets need this line: `from d2lblocks import cpu, gpu, num_gpus, try_all_gpus, try_gpu`.
+# Numbering starts at 0, so no GPU has the number `num_gpus()`:
+
 # %%
 print(cpu(), gpu(2).index, len(try_all_gpus()) == max(num_gpus(), 1))
 #> cpu 2 True
@@ -470,7 +471,7 @@ print(try_gpu(num_gpus()))
 #> cpu
 
 # %% [markdown]
-# Unlike the short version at the beginning of the page, the library's `try_gpu` rejects a negative index with a clear message:
+# Unlike the short version above, the library's `try_gpu` rejects a negative index with a clear message:
 
 # %%
 try:
@@ -480,8 +481,8 @@ except ValueError as error:
 #> ValueError: expected the number of a GPU, 0 or larger, but got -1
 
 # %% [markdown]
-# When to use something else: a program for one kind of device should name that device, as in `torch.device("cuda")`, and fail if there is none.
-# An error is often better than hours of unnoticed training on the much slower CPU.
+# A program for one kind of device should name that device, as in `torch.device("cuda")`, so that it fails if there is none.
+# An error is often better than hours of unnoticed training on the CPU.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -510,7 +511,7 @@ print(gpu(0).type in ("cuda", "mps", "xpu"))
 # ### `Torch not compiled with CUDA enabled`
 #
 # You asked for a GPU, but this build of PyTorch does not support it.
-# With a build that supports it but no driver or too few GPUs, you get a `RuntimeError` with a different message:
+# If the build supports the GPU, but the driver is missing or there are too few GPUs, you get a `RuntimeError` with a different message:
 
 # %%
 try:
@@ -567,7 +568,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # Fix: move the batch.
-# In `forward`, create tensors with `rand_like`, `X.new_zeros(...)` or `device=X.device`.
+# In `forward`, create tensors with `torch.rand_like(X)`, `X.new_zeros(...)` or `device=X.device`.
 
 # %%
 print(torch.empty(2, 3, device="meta").new_zeros(5).device)
@@ -580,12 +581,12 @@ print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 # ### `Expected all tensors to be on the same device` at `optimizer.step()`
 #
 # You resume a training run, and the first step of the optimizer fails.
-# An optimizer keeps tensors of its own, such as momentum, and `net.to(device)` does not move them.
+# An optimizer may keep tensors of its own, such as the momentum buffers of SGD, and `net.to(device)` does not move them.
 # `optimizer.load_state_dict` puts each of them on the device where its parameter is *at that moment*.
-# If you move the net later, the parameters and the momentum are on different devices at the next step.
+# If you move the net later, the parameters and the momentum buffers are on different devices at the next step.
 #
-# The snippet does not show the error itself, only where the momentum ends up.
-# The state was saved from a net on the CPU, but when it is loaded, the net is on the meta device, so the momentum goes there:
+# The snippet does not show the error itself, only the device of the momentum buffer.
+# The state was saved on the CPU, but when it is loaded, the net is on the meta device, so the buffer goes to that device:
 
 # %%
 def resumed(device):
@@ -621,7 +622,7 @@ print(optimizer.state[net.weight]["momentum_buffer"].device == net.weight.device
 # ### `Cannot convert a MPS Tensor to float64 dtype`
 #
 # You move a batch that came from NumPy to the GPU of a Mac.
-# NumPy's numbers are `float64` by default, and Apple's GPU (`mps`) has no `float64`.
+# NumPy's numbers are `float64` by default, and this GPU (`mps`) has no `float64`.
 #
 # Fix: cast on the CPU first and then move.
 
@@ -656,7 +657,7 @@ print(constant.plain.device, constant.buffer.device)
 # %% [markdown]
 # ### The measured time is too short: no `synchronize`
 #
-# You measure a time that is too short for the work, as if your GPU were impossibly fast.
+# You measure a time that is too short for the work.
 # The clock was read before the GPU had finished, because execution is asynchronous.
 #
 # Fix: call `torch.accelerator.synchronize()` before each reading of the clock, or use `torch.utils.benchmark.Timer`.
@@ -664,9 +665,9 @@ print(constant.plain.device, constant.buffer.device)
 # %% [markdown]
 # ### `CUDA out of memory`: memory grows with every step
 #
-# A program runs for a while, and then the GPU raises `torch.OutOfMemoryError: CUDA out of memory`.
+# A program runs for a while, and then PyTorch raises `torch.OutOfMemoryError: CUDA out of memory`.
 # A loss keeps its whole graph in memory, and a sum of losses keeps the graphs of all losses.
-# In an evaluation without `torch.no_grad()`, none of that memory can be freed; in training, `backward` frees most of each graph, and the rest adds up:
+# In an evaluation without `torch.no_grad()`, none of this memory can be freed; in training, `backward` frees most of each graph, but the rest stays in memory:
 
 # %%
 layer, total = nn.Linear(4, 1), 0.0
@@ -697,7 +698,7 @@ print(total.requires_grad)
 # %% [markdown]
 # ### Exercise 1
 #
-# Is a GPU faster than a CPU for a large matrix product, and for a small one?
+# Is a GPU faster than a CPU for a large matrix product and for a small one?
 
 # %% [markdown]
 # #### Solution
@@ -705,7 +706,7 @@ print(total.requires_grad)
 # %% [markdown]
 # For a small product, it is not: giving work to the GPU takes a few microseconds, and by then the CPU has already finished.
 # The larger the product, the more the GPU gains (measured on one GPU).
-# In the snippet, `X=X` keeps the `X` of this pass through the loop.
+# In the snippet, `lambda X=X:` stores the current `X` in the function.
 #
 # *Needs a CUDA GPU.*
 
@@ -748,7 +749,7 @@ print(net.weight.tolist(), net.weight.device == net.bias.device)
 # %% [markdown]
 # ### Exercise 3
 #
-# Compute 1,000 matrix products and log the norm of each.
+# Compute 1,000 matrix products and read the norm of each.
 # Compare two ways: read each norm after its product, or keep all norms on the GPU and read them at the end.
 
 # %% [markdown]
@@ -786,13 +787,13 @@ else:
 # %% [markdown]
 # ### Exercise 4
 #
-# Compute two products on two equal GPUs at the same time, and compare the time with that of two such products on one GPU.
+# Compute two products on two identical GPUs at the same time, and compare the time with that of two such products on one GPU.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Ask for both products first, and only then wait for the results.
+# Ask for both products first, and then wait for both.
 #
 # *Needs 2 CUDA GPUs.*
 
@@ -826,13 +827,13 @@ else:
 # ### Exercise 5
 #
 # Will a net fit into memory for training?
-# Compute how much memory training needs for parameters, gradients and the two moments of Adam, without using that memory.
+# Compute how much memory training needs for parameters, gradients and the moments of Adam (two tensors for each parameter), without using that memory.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The gradients and both moments are each as large as the trained parameters, so all four together need four times the memory of these parameters.
+# The gradients and both moments are each as large as the trained parameters, so training needs four times the memory of these parameters.
 # Frozen parameters count once.
 # Training also needs memory for the outputs of all layers (the activations), which grows with the batch.
 
@@ -911,7 +912,6 @@ except RuntimeError:
 # | a copy that does not wait | `DataLoader(..., pin_memory=True)`, then `X.to(device, non_blocking=True)` |
 # | 16-bit products | `with torch.autocast(device.type, dtype=torch.bfloat16)` |
 #
-# The functions of this page are in `d2lblocks.devices`, and the tables of all topics are on the Cheat sheet.
+# The library's functions are in `d2lblocks.devices`, and the tables of all topics are on the Cheat sheet.
 #
-# This is the last topic.
 # Next: When it goes wrong, to look up the mistakes of all topics by message or symptom.

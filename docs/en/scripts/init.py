@@ -37,7 +37,7 @@ X = torch.rand(2, 4)
 #
 # The more inputs a layer adds up, the smaller its starting weights are.
 #
-# The next snippet checks the largest value and the standard deviation, which is a/√3 for U(-a, a):
+# This snippet checks the largest absolute value and the standard deviation, which is a/√3 for U(-a, a):
 
 # %%
 def looks_uniform(values, bound):
@@ -51,7 +51,7 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 
 # %% [markdown]
 # The weight passes both checks.
-# The bias has too few values to measure its standard deviation, so the snippet checks only that all are within the bound.
+# The bias has too few values for a reliable standard deviation, so the snippet checks only that all are within the bound.
 #
 # A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with standard deviation `std`; its second number is the variance, the square of the standard deviation.
 #
@@ -76,7 +76,7 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 #
 # With `groups`, a convolution splits its channels into that many groups, and each output uses only the inputs of its own group.
 # `in_proj_weight` holds three weights (for the query, the key and the value of attention), so it has three times as many outputs as inputs.
-# The next snippet checks layers from most rows:
+# The next snippet checks layers from most of these rows:
 
 # %%
 attention = nn.MultiheadAttention(100, 4)
@@ -107,7 +107,7 @@ for zeros in (attention.out_proj.bias, embedding.weight[0], nn.GroupNorm(1, 3).b
 # Skip this on a first reading: it explains why PyTorch's defaults for linear layers and convolutions are smaller than you might expect, and it needs the gain, which the next section defines.
 #
 # These defaults are older than PyTorch.
-# One of PyTorch's authors names *Efficient BackProp* (LeCun, Bottou, Orr and Müller, 1998) as [their source](https://github.com/pytorch/pytorch/issues/5168).
+# One of PyTorch's authors names *Efficient BackProp* (LeCun, Bottou, Orr and Müller, 1998) as [the source](https://github.com/pytorch/pytorch/issues/5168).
 # In that paper, 1/√fan_in is the standard deviation.
 # In PyTorch, it is the bound, so the standard deviation is smaller by a factor of √3.
 # PyTorch keeps these values for [backward compatibility](https://github.com/pytorch/pytorch/issues/1667).
@@ -165,7 +165,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # [`nn.init.calculate_gain`](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) returns the gain of an activation function; for tanh it returns 5/3 (see its effect).
 # The `xavier_*` functions take the gain as a number, 1 by default.
 # The `kaiming_*` functions take the name of the activation function as `nonlinearity` and use the gain of ReLU by default.
-# This snippet compares what two of the functions draw with their formulas:
+# This snippet checks two of the functions against their formulas:
 
 # %%
 w = torch.empty(256, 800)
@@ -214,7 +214,7 @@ print(f"{mine.std().item():.2f}")
 # `nn.ConvTranspose2d` stores its weight as `(in, out / groups, ...)`.
 # Without groups and with stride 1, `mode="fan_out"` gives it the right scale.
 # In all other cases, count the inputs of one output yourself.
-# For example, stride 2 places neighboring inputs two outputs apart, so only 2 · 2 elements of a 4 × 4 kernel reach one output, and the fan-in is 4 times `in_channels`.
+# For example, stride 2 places neighboring inputs two outputs apart, so only 2 · 2 elements of a 4 × 4 kernel contribute to one output, and the fan-in is 4 times `in_channels`.
 
 # %% [markdown]
 # ### Standard deviation, not variance
@@ -318,7 +318,7 @@ print(net[2].bias.tolist())
 #
 # Skip this on a first reading: it shows how to build a distribution that `torch.nn.init` does not have.
 #
-# Suppose you want each weight to come from U(5, 10) and from U(-10, -5) with probability 1/4 each and to be 0 with probability 1/2.
+# Suppose you want each weight to come from U(5, 10) or U(-10, -5), with probability 1/4 each, or to be 0, with probability 1/2.
 # That is the same as drawing from U(-10, 10) and replacing every value between -5 and 5 with 0: those values make up half of the range, and a quarter remains on each side.
 
 # %%
@@ -366,7 +366,7 @@ print(bool((rows == rows[0]).all()), bool((same[0].weight == same[0].weight[0]).
 # Eight neurons that compute the same value can do no more than one, however long the net trains.
 #
 # <dfn>Symmetry</dfn> between the neurons of a layer means that they have equal weights and get equal gradients, so that training never makes them different.
-# To break the symmetry, draw at random the weights of the hidden layer or those of the next layer.
+# To break the symmetry, draw the weights of the hidden layer or of the next layer at random.
 # The biases can then start at 0.
 
 # %% [markdown]
@@ -424,7 +424,7 @@ figure.savefig("plot-initializers.svg", metadata={"Date": None})
 # <dfn>Exploding activations</dfn> are layer outputs that get larger from layer to layer until the numbers are too large to train with.
 #
 # The next snippet sends 256 random inputs through 20 layers of width 256, each followed by a ReLU.
-# It measures the size of the values after each layer by the root mean square: the square root of the mean of all squared values.
+# It measures the size of the values after each layer as the root mean square: the square root of the mean of all squared values.
 
 # %%
 def scales(fill, layers=20, width=256):
@@ -484,7 +484,7 @@ for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
 # %% [markdown]
 # <dfn>Vanishing gradients</dfn> are gradients that get smaller from layer to layer on their way back through a net.
 # <dfn>Exploding gradients</dfn> are gradients that get larger from layer to layer on their way back through a net.
-# In these nets, each layer multiplies the size of the gradient and the size of the activations by the same factor.
+# In these nets, each layer multiplies the sizes of the gradient and of the activations by the same factor.
 # The gradient of a weight is the product of its layer's input and the gradient that comes back to the layer's output.
 # With the default weights, the first layers get a large input and a tiny gradient, and the last layers get a tiny input and a large gradient.
 # So the product is about equally small in all layers:
@@ -1141,7 +1141,7 @@ print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
 # %% [markdown]
 # ### The row of `padding_idx` is not zero
 #
-# You initialize an embedding, and from then on padding changes the results of your net.
+# You initialize an embedding, and from then on, padding changes the results of your net.
 # `nn.Embedding` sets the row of `padding_idx` to 0 when you build it, but every function of `torch.nn.init` overwrites the whole weight.
 # Training does not repair the row, because its gradient is always 0:
 
@@ -1401,6 +1401,6 @@ print(torch.equal(short["out"].weight, long["out"].weight))
 # | the same values again | `torch.manual_seed`, or `generator=` |
 # | to fill a lazy net | a dry run first: `apply_init(net, X, init=f)` |
 #
-# The functions of this page are in `d2lblocks.init`, those for lazy nets in `d2lblocks.lazy`.
+# The library's functions are in `d2lblocks.init`, and those for lazy nets are in `d2lblocks.lazy`.
 #
-# Next: Lazy initialization, to leave input sizes to the first batch; or File I/O, to save what a net has learned.
+# Next: Lazy initialization, to leave input sizes to the first batch, or File I/O, to save what a net has learned.

@@ -6,12 +6,14 @@
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # Your net needs an operation that PyTorch does not have as a layer.
-# You write a class with six lines in its body, and it trains.
-# Then you load weights that were saved from an `nn.Linear`, or you move the net to a GPU, and your layer fails or silently gives wrong results.
+# You write a class with six lines in its body, and PyTorch can train it.
+# Then you load weights that were saved from an `nn.Linear`, and your layer fails or silently gives wrong results.
 #
 # - **What you will be able to do:** write a layer that you can train, save, load, move, compile and copy like PyTorch's own layers, and say what each of its lines is for.
-# - **What you need:** Layers and modules and Parameters, each up to the line "The first reading ends here"; for the section on lazy layers, Lazy initialization up to the same line; and the package: run `pip install .` in a clone of this site's repository.
+# - **What you need:** Layers and modules and Parameters, each up to the line "The first reading ends here", and the package (run `pip install .` in a clone of this site's repository); for the section on lazy layers, also Lazy initialization up to the same line.
 # - **How long it takes:** about 20 minutes up to A lazy layer of your own, and this part is enough to write layers of your own; about 60 minutes with the rest and the exercises.
+#
+# `torch.manual_seed(0)` makes the random numbers the same in every run:
 
 # %%
 import torch
@@ -41,7 +43,7 @@ print(CenteredLayer()(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])))
 # %% [markdown]
 # The mean of the five numbers is 3, so the output is each number minus 3.
 # The class needs no `__init__`, because there is nothing to set up.
-# It works in a chain of layers like any other layer:
+# It works in a chain of layers like any other layer, and the mean of the output is 0 up to rounding:
 
 # %%
 net = nn.Sequential(nn.Linear(5, 64), CenteredLayer())
@@ -50,7 +52,7 @@ print(bool(net(X).mean().abs() < 1e-6))
 
 # %% [markdown]
 # **Watch out.** `X.mean()` is the mean over the whole batch, so the result for one example depends on the other examples in its batch.
-# Here the first example gets one result in the batch and another on its own:
+# The first example gets one result in the batch and another on its own:
 
 # %%
 center = CenteredLayer()
@@ -59,7 +61,7 @@ print(torch.equal(center(X)[:1], center(X[:1])))
 
 # %% [markdown]
 # You rarely want a prediction that changes with the rest of the batch.
-# In `forward`, return `X - X.mean(dim=-1, keepdim=True)` instead, so that each example is centered separately:
+# In `forward`, subtract the mean over the last dimension instead, `X.mean(dim=-1, keepdim=True)`, so that each example is centered separately:
 
 # %%
 in_batch = X - X.mean(dim=-1, keepdim=True)
@@ -68,15 +70,15 @@ print(torch.equal(in_batch[:1], alone))
 #> True
 
 # %% [markdown]
-# With `keepdim=True`, the means, one for each row, have the shape `(2, 1)` and are subtracted by broadcasting.
-# <dfn>Broadcasting</dfn> lets an elementwise operation combine tensors of different shapes: their dimensions are aligned from the last one, and a tensor is treated as if it were repeated along each dimension that has size 1 or is missing.
-# So the mean of each row is subtracted from all five numbers of that row.
+# `keepdim=True` keeps the last dimension with size 1, so the means have the shape `(2, 1)`, one mean per row.
+# Broadcasting then subtracts each mean from all five numbers of its row.
+# <dfn>Broadcasting</dfn> lets an operation such as `-` combine tensors of different shapes, for example `(2, 5)` and `(2, 1)`: the shapes are compared from the last dimension to the first, and a tensor is repeated along each dimension that it lacks or in which it has size 1.
 
 # %% [markdown]
 # ## A layer with parameters
 #
 # Most layers have values to learn.
-# A linear layer needs six lines in the body of its class:
+# As an example, here is a linear layer with six lines in its body (in your own programs, use `nn.Linear`):
 
 # %%
 class MyLinear(nn.Module):
@@ -94,7 +96,7 @@ print(layer(X).shape)
 #> torch.Size([2, 3])
 
 # %% [markdown]
-# An `nn.Parameter` that you assign to an attribute is registered with the module: `layer.parameters()` contains it, so an optimizer can update it.
+# An `nn.Parameter` that you assign to an attribute is registered in the module: `layer.parameters()` contains it, so an optimizer can update it.
 # Autograd computes its gradient for you:
 
 # %%
@@ -106,10 +108,10 @@ print(layer.bias.detach())
 #> tensor([-0.2000, -0.2000, -0.2000])
 
 # %% [markdown]
-# Both rows of the batch add 1 to the gradient of each bias, so the gradient is 2.
+# Each of the two rows adds 1 to the gradient of each bias, so the gradient is 2.
 # A step with a learning rate of 0.1 then changes each bias by -0.2.
 #
-# This layer trains, but it cannot do everything that PyTorch's own layers can.
+# PyTorch can train this layer, but the layer cannot do everything that PyTorch's own layers can.
 # The next sections add the rest in small steps.
 
 # %% [markdown]
@@ -117,9 +119,7 @@ print(layer.bias.detach())
 #
 # You want your layer to load weights that were saved from an `nn.Linear`.
 # That works only if the shapes are equal.
-# The weights of PyTorch's linear layers and convolutions have the output size first (transposed convolutions are the exception).
-# Use the shape `(out_features, in_features)` as well.
-# Your layer then loads the weights of an `nn.Linear`, and the functions of `nn.init` read its number of inputs (the fan-in) correctly.
+# The weight of an `nn.Linear` has the output size first, so give your weight the shape `(out_features, in_features)` too.
 
 # %%
 class MyLinear(nn.Module):
@@ -140,14 +140,15 @@ print(torch.allclose(mine(X), theirs(X)))
 # %% [markdown]
 # ### Initial values: `reset_parameters`
 #
-# `torch.randn` draws weights with the same spread for every layer, so the outputs get larger as the number of inputs grows.
-# Like `nn.Linear`, the next version draws its weights from a range that shrinks as the number of inputs grows.
+# Each output is a sum over the inputs.
+# `torch.randn` draws the weights with the same spread for every layer, so this sum gets larger as the number of inputs grows.
+# Like `nn.Linear`, the next version draws its values between `-bound` and `bound`, where `bound`, 1/√n for n inputs, gets smaller as n grows.
 #
-# The code for the initial values goes into a method named `reset_parameters`, which the constructor calls.
+# The code for the initial values goes into a method named `reset_parameters`, which `__init__` calls.
 # Users of the layer can then call that method to draw the values again.
-# They need this after building the layer on the meta device, where tensors have no memory: `to_empty` gives the layer memory with arbitrary values, and `reset_parameters` fills this memory.
+# They need it after building the layer on the meta device, where tensors have no memory: `to_empty` gives the layer memory with arbitrary values, and `reset_parameters` fills this memory.
 #
-# So that users can build the layer on any device and in any precision, the constructor also takes `device` and `dtype` and passes them to every tensor that it creates:
+# So that users can build the layer on any device and in any precision, `__init__` also takes `device` and `dtype` and uses them for every tensor that it creates:
 
 # %%
 class MyLinear(nn.Module):
@@ -179,14 +180,15 @@ print(torch.equal(empty.weight, MyLinear(5, 3).weight))
 
 # %% [markdown]
 # The first line of output shows that the weight has the dtype that you asked for.
-# The second shows that `reset_parameters` filled the new memory with the same values that a new layer gets with the same seed.
+# The second shows that `reset_parameters` filled the new memory with the same values that a new layer gets from the same seed.
 
 # %% [markdown]
 # ### An optional bias
 #
 # `nn.Linear(5, 3, bias=False)` has no bias, and your layer should offer the same choice.
-# Do not leave the attribute out: register it as `None`, as this small layer does.
-# The name then exists without a tensor: `layer.bias` is `None`, and `state_dict` has no entry for it.
+# If there is no bias, do not leave the attribute out; register it as `None`, as this small layer does.
+# The name `bias` then exists without a tensor: `shift.bias` is `None`, and the state dict has no entry for it.
+# The name also stays reserved for a parameter: assigning a plain tensor, as in `shift.bias = torch.zeros(5)`, raises an error.
 
 # %%
 class Shift(nn.Module):
@@ -207,15 +209,13 @@ print(shift.bias, list(shift.state_dict()), torch.equal(shift(X), X))
 
 # %% [markdown]
 # Every method that uses the bias must first check whether it is `None`.
-#
-# Because the name is registered, you cannot assign a plain tensor to it later by accident: PyTorch rejects the assignment, as it does for every parameter.
 
 # %% [markdown]
 # ### What `print` shows: `extra_repr`
 #
 # `print(net)` shows the class of each layer, followed by a pair of parentheses.
 # `extra_repr` returns the text between the parentheses.
-# By convention, that text lists the arguments of the constructor, as in this class:
+# By convention, that text lists the arguments of `__init__`, as in this class:
 
 # %%
 class Named(nn.Module):
@@ -235,8 +235,8 @@ print(nn.Sequential(Named(5, 3)))
 # %% [markdown]
 # ### Inputs of any batch shape
 #
-# Your layer may get one example, a batch of examples or a batch of sequences.
-# `X @ weight.T` accepts any number of leading dimensions, including none, and also a batch with no examples:
+# Your layer can be called with one example, a batch of examples or a batch of sequences.
+# `X @ weight.T` accepts any number of dimensions before the last, including none, and also a batch without examples:
 
 # %%
 layer = MyLinear(5, 3)
@@ -248,14 +248,15 @@ for shape in [(5,), (0, 5), (2, 5), (2, 7, 5)]:
 #> (2, 7, 5) (2, 7, 3)
 
 # %% [markdown]
-# All these shapes work as long as you do not hard-code the batch size in `forward`.
+# All these shapes work as long as `forward` contains no fixed batch size.
 
 # %% [markdown]
 # ### Autocast
 #
+# Skip this on a first reading if you do not compute with 16-bit numbers.
+#
 # <dfn>Mixed precision</dfn> means computing with 16-bit numbers where they are accurate enough and with 32-bit numbers elsewhere, which saves time and memory.
-# In PyTorch, you turn it on with [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html).
-# <dfn>Autocast</dfn> is PyTorch's tool for mixed precision: it chooses a dtype for each operation.
+# <dfn>Autocast</dfn>, or [`torch.autocast`](https://docs.pytorch.org/docs/stable/amp.html), is PyTorch's tool for mixed precision: it chooses a dtype for each operation.
 # Matrix products run in a 16-bit dtype and losses in `float32`; most other operations run in the dtype of their inputs.
 #
 # The layer as written so far does not keep the 16-bit dtype.
@@ -267,7 +268,7 @@ with torch.autocast("cpu", dtype=torch.bfloat16):
 #> torch.float32 torch.bfloat16
 
 # %% [markdown]
-# `F.linear` computes the product and adds the bias in a single operation that autocast knows.
+# `F.linear` computes the product and adds the bias in a single operation that autocast runs in 16 bits.
 # So the last step is to call `F.linear`:
 
 # %%
@@ -278,17 +279,17 @@ print(torch.allclose(F.linear(X, layer.weight, layer.bias), layer(X)))
 #> True
 
 # %% [markdown]
-# The output is now `bfloat16` under autocast and the same as before without it.
+# Under autocast, the output is now `bfloat16`; without autocast, it is the same as before.
 # The finished class with all these steps is in the library.
 
 # %% [markdown]
 # ### Hooks
 #
-# A <dfn>hook</dfn> is a function that you register on a module; PyTorch runs it when the module is called, before or after `forward`, or during the backward pass.
-# Lazy layers rely on hooks, and so do several other parts of PyTorch, such as `fully_shard`, which splits a net across several GPUs.
+# A <dfn>hook</dfn> is a function that is attached to a module; PyTorch runs it before or after `forward` when the module is called, or during the backward pass.
+# Several parts of PyTorch rely on hooks, such as lazy layers, which get their input size from the first batch, and `fully_shard`, which splits a net across several GPUs.
 #
 # If your layer contains another layer, call that layer as `self.linear(X)` and never as `self.linear.forward(X)`, because only calling the layer itself runs its hooks.
-# In this snippet, the inner layer is an `nn.LazyLinear`, which reads its input size in a hook:
+# In this snippet, the inner layer is an `nn.LazyLinear`, a lazy layer whose hook reads the input size:
 
 # %%
 class Calls(nn.Module):
@@ -311,13 +312,13 @@ except ValueError as error:
 
 # %% [markdown]
 # The first net calls the lazy layer, so the hook runs.
-# The second net calls `forward` directly, so the hook does not run and the layer still has no weight.
+# The second net calls `forward` directly, so the hook does not run and the layer still has no weight, as the beginning of the error message says.
 
 # %% [markdown]
 # ## In the library
 #
-# `d2lblocks.layers` has both layers with all the steps above.
-# Its `CenteredLayer` also takes the dimension over which to compute the mean.
+# `d2lblocks.layers` has `CenteredLayer` and the finished `MyLinear`.
+# This `CenteredLayer` has an argument `dim`; with `dim=-1`, it centers each example separately.
 #
 # Source of <code>CenteredLayer</code> and <code>MyLinear</code>, without docstrings:
 #
@@ -375,8 +376,8 @@ class MyLinear(nn.Module):
         )
 
 # %% [markdown]
-# With the same seed, `MyLinear` and `nn.Linear` have equal weights, and their outputs are identical to the last bit.
-# So is the output of `F.linear`, which `MyLinear` calls:
+# With the same seed, `MyLinear` and `nn.Linear` have equal weights, and their outputs are exactly equal.
+# `MyLinear` calls `F.linear`, so calling `F.linear` directly gives the same output:
 
 # %%
 from d2lblocks import CenteredLayer, MyLinear
@@ -401,15 +402,12 @@ print(net(X).shape)
 #> torch.Size([2, 1])
 
 # %% [markdown]
-# For a linear layer, always use `nn.Linear`; write your own layer only for an operation that PyTorch does not have as a layer.
-
-# %% [markdown]
 # ### Check the gradients: `gradcheck`
 #
 # Skip this on a first reading: autograd computes correct gradients for a layer that is made of PyTorch's operations, so you need this check only if you are in doubt or write your own backward pass.
 #
-# [`torch.autograd.gradcheck`](https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html) compares the gradients with slopes that it measures: it changes an input by a small step h and computes (f(x + h) - f(x - h)) / (2h).
-# It needs `float64` because slopes measured in `float32` are too inaccurate.
+# [`torch.autograd.gradcheck`](https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html) compares each gradient with a measured slope, (f(x + h) - f(x - h)) / (2h) for a small step h.
+# Use `float64` inputs, because slopes measured in `float32` are too inaccurate.
 # `gradcheck` expects a function of tensors, so the snippet uses `functional_call`, which runs a module with the parameters that you pass:
 
 # %%
@@ -435,11 +433,12 @@ print(gradcheck(output, (X64, *exact.parameters())))
 # Should an optimizer change it?
 # Should a saved file contain it?
 # Should it move to the GPU with the net?
-# The answers depend on how you store it.
+# Your answers decide how you store it.
 #
-# A <dfn>buffer</dfn> is a tensor that is registered in a module and moves with it, but is not trained.
+# A <dfn>buffer</dfn> is a tensor that is registered in a module and moves with it but is not trained.
 # A <dfn>persistent buffer</dfn> is a buffer that `state_dict` contains, so it is saved with the module; buffers are persistent by default.
 # A <dfn>non-persistent buffer</dfn>, made with `persistent=False`, moves with the module but is not saved.
+# To register a buffer, write `self.name = nn.Buffer(tensor)` or `self.register_buffer("name", tensor)`.
 # This class has one tensor of each kind:
 
 # %%
@@ -474,13 +473,11 @@ for name in ("parameter", "buffer", "scratch", "plain"):
 # | `nn.Parameter` | yes | yes | yes | values that are learned |
 # | `nn.Buffer` | no | yes | yes | constants and statistics that the saved net needs |
 # | `nn.Buffer(..., persistent=False)` | no | no | yes | values that can be computed again, such as masks and indices |
-# | plain tensor | no | no | no | only values that `forward` does not compute with |
-#
-# `self.register_buffer("name", tensor)` does the same as `self.name = nn.Buffer(tensor)`.
+# | plain tensor | no | no | no | a tensor that `forward` does not use, such as data for a plot |
 #
 # **Watch out.** `net.bfloat16()` and `net.half()` round every floating-point buffer, and casting the net back does not restore the lost digits.
 # This can make a table of frequencies useless, as shown below.
-# Buffers of an integer or boolean dtype are not affected.
+# Integer and boolean buffers are not affected.
 
 # %% [markdown]
 # ### Lists and dictionaries of parameters and layers
@@ -515,7 +512,7 @@ print(experts(X, "small").shape)
 #> torch.Size([2, 3])
 
 # %% [markdown]
-# The name of each parameter shows where it is: `experts.small.weight` is the weight of the module `small` in `experts`.
+# Each name shows where the parameter is: `experts.small.weight` is the weight of the module `small` in `experts`.
 #
 # **The first reading ends here.** The rest of the page is for layers that take their sizes from the first batch, for compiled or exported layers and for finding out what is wrong with a layer.
 
@@ -525,7 +522,7 @@ print(experts(X, "small").shape)
 # You want to let users of your layer leave out the input size, as they can with PyTorch's lazy layers.
 # `LazyModuleMixin` provides the hook that runs before the first call.
 # You supply two things: parameters that have no shape yet and a method `initialize_parameters` that gives them their shapes.
-# In this method, `has_uninitialized_params()` tells you whether a shape is still missing, and `materialize(shape)` gives a parameter its shape and memory, but no values:
+# In this method, `has_uninitialized_params()` tells you whether a shape is still missing, and `materialize(shape)` gives a parameter its shape and memory but no values:
 
 # %%
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -618,9 +615,8 @@ print(lazy)
 # %% [markdown]
 # After the first batch, the layer is a `MyLinear`.
 #
-# **Watch out.** Someone may call `reset_parameters` on every layer of a net before the first batch.
-# At that time, the parameters of a lazy layer have no memory to fill.
-# So the lazy class has its own `reset_parameters`, which does nothing before the first batch.
+# **Watch out.** Someone may call `reset_parameters` on every layer of a net before the first batch, when the parameters of a lazy layer have no memory to fill.
+# So give a lazy class its own `reset_parameters` that does nothing before the first batch, as in `MyLazyLinear`.
 
 # %% [markdown]
 # ## Compile and export
@@ -640,7 +636,7 @@ print(torch.equal(compiled(X), mine(X)))
 
 # %% [markdown]
 # To <dfn>export</dfn> a module means to record its `forward` as a program that runs without your Python code, as [`torch.export`](https://docs.pytorch.org/docs/stable/export.html) does.
-# The exported program accepts only inputs with the same shape as the example input.
+# The exported program accepts only inputs with the shape of the example that you pass to `torch.export.export`, here `X`.
 # For other batch sizes, declare the batch dimension as dynamic:
 
 # %%
@@ -654,7 +650,7 @@ print(program.module()(torch.rand(7, 5)).shape)
 #
 # A <dfn>fake tensor</dfn> has a shape, a dtype and a device like a real tensor, but no values; `torch.compile` and `torch.export` use fake tensors to record a net without computing any values.
 # So `torch.export` and `fullgraph=True` fail if Python needs the value of a tensor to decide what to do next.
-# For example, the loop of `FixedHiddenMLP` checks after every pass whether the sum is small enough:
+# For example, the loop of `FixedHiddenMLP` checks before every iteration whether the sum is still too large:
 
 # %%
 from d2lblocks import FixedHiddenMLP
@@ -671,13 +667,13 @@ except Exception as error:
 # A <dfn>graph break</dfn> is a place where `torch.compile` ends one graph, lets Python run the code that it cannot record, and begins another graph.
 # Branching on a tensor's value, printing a tensor and calling `.tolist()` on a floating-point tensor also cause graph breaks.
 # Code that depends only on *shapes* causes none.
-# You can often replace a loop such as that of `FixedHiddenMLP` with arithmetic, as exercise 5 of Layers and modules does.
+# You can often replace a loop such as that of `FixedHiddenMLP` with arithmetic, as exercise 5 of "Layers and modules" does.
 
 # %% [markdown]
 # ## When it goes wrong
 
 # %% [markdown]
-# ### Gradients are None: `.data` in `forward`
+# ### Gradients are `None`: `.data` in `forward`
 #
 # The net trains, but one of its layers never changes, and the gradient of that layer's weight is `None`.
 # The layer's `forward` uses `.data`, which gives the values of a tensor without autograd.
@@ -766,7 +762,7 @@ print(len(list(Listed().parameters())))
 # ### The constants are trained: `nn.ParameterList` of buffers
 #
 # You put constants into an `nn.ParameterList`, and training changes them.
-# `nn.ParameterList` and `nn.ParameterDict` turn every tensor into an `nn.Parameter`, including a buffer:
+# `nn.ParameterList` and `nn.ParameterDict` turn every tensor, even a buffer, into an `nn.Parameter`:
 
 # %%
 held = nn.ParameterList([torch.zeros(2), nn.Buffer(torch.zeros(2))])
@@ -806,7 +802,7 @@ print(
 # ### `nn.Parameter(t) * 0.01` is not a parameter
 #
 # You scale a parameter on the line that creates it, and then the parameter is missing from `parameters()`.
-# An operation on a parameter returns a plain tensor, and so does `.to(dtype)` if it has to convert:
+# An operation on a parameter returns a plain tensor, and so does `.to(dtype)` if it has to convert the values:
 
 # %%
 class Scaled(nn.Module):
@@ -840,7 +836,7 @@ print([name for name, _ in ScaledFirst().named_parameters()])
 # ### The loss is `nan` from the first step: a weight that was never filled
 #
 # The loss is `nan` or huge from the first step, but perhaps not on every run.
-# `torch.empty(2, 3)` and the older `torch.Tensor(2, 3)` reserve memory and leave in it whatever was there: sometimes zeros, sometimes huge numbers or `nan`.
+# `torch.empty(2, 3)` and the older `torch.Tensor(2, 3)` reserve memory without changing its contents: sometimes zeros, sometimes huge numbers or `nan`.
 #
 # To find a parameter that was never filled, call `torch.use_deterministic_algorithms(True)` before you build the net; PyTorch then fills new memory with `nan`:
 
@@ -917,7 +913,7 @@ print(Buffered().double()(X.double()).dtype)
 #> torch.float64
 
 # %% [markdown]
-# If every tensor of the layer is registered and you still get an error about dtypes, the batch has a different dtype than the weights: see `mat1 and mat2 must have the same dtype`.
+# If every tensor of the layer is registered and you still get an error about dtypes, the batch and the weights have different dtypes: see `mat1 and mat2 must have the same dtype`.
 #
 # To notice it next time: list the registered tensors with `list(layer.state_dict())`; a non-persistent buffer appears in `named_buffers()` only.
 
@@ -926,8 +922,8 @@ print(Buffered().double()(X.double()).dtype)
 #
 # A model that works in `float32` gives bad results after `net.bfloat16()`, even if you cast it back afterward.
 # Casting the net silently rounds its floating-point buffers too, and this cannot be undone.
-# Models that encode the positions of words often keep a table of frequencies f and compute cos(p * f) for each position p.
-# For position 2000, an error of 0.0002 in f is an error of 0.4 in p * f, so the cosine is wrong:
+# Models that encode the positions of words often keep a table of frequencies f and compute cos(p · f) for each position p.
+# For position 2,000, an error of 0.0002 in f becomes an error of 0.4 in p · f, so the cosine is wrong:
 
 # %%
 class Rounded(nn.Module):
@@ -970,6 +966,7 @@ print(torch.equal(Exact().bfloat16()(2048), exact))
 
 # %% [markdown]
 # Alternatively, leave the net in `float32` and use autocast, which does not cast buffers.
+#
 # To notice it next time: print `parameter_table(net)`, which shows the dtype of every buffer.
 
 # %% [markdown]
@@ -1027,7 +1024,7 @@ except RuntimeError as error:
 #> RuntimeError: scatter(): Expected self.dtype to be equal to src.dtype
 
 # %% [markdown]
-# To notice it next time: call each new layer once under autocast in its test.
+# To notice it next time: in the test of each new layer, call it once under autocast.
 
 # %% [markdown]
 # ### `self` and the input in the wrong order
@@ -1089,7 +1086,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # `retain_graph=True` is not a fix.
-# The graph then grows with every step, and so do the time and the memory.
+# The graph then grows with every step, and each step takes more time and memory.
 # Once the optimizer has changed the weights, `backward` may also raise `modified by an inplace operation`.
 #
 # Fix: keep the value without its graph.
@@ -1111,14 +1108,15 @@ print(cell.state.requires_grad)
 # %% [markdown]
 # The same happens if you compute a tensor from parameters before the loop and use it in each step: compute it inside the loop instead.
 # It also happens if you call `backward` on a running sum of losses: call it on the loss of each step, and add up `loss.item()` to print the sum.
+#
 # To notice it next time: check that `requires_grad` is `False` for every tensor that the module keeps between steps.
 
 # %% [markdown]
 # ### `Inference tensors cannot be saved for backward`
 #
 # You evaluate the net once, and then training fails.
-# Autograd cannot save a tensor created under `torch.inference_mode()` for the backward pass.
-# If a module creates a buffer on its first call, and that call is an evaluation, the module keeps such a tensor:
+# A tensor created under `torch.inference_mode()` is an inference tensor, and autograd cannot save it for the backward pass.
+# If a module creates a buffer on its first call, and that call is an evaluation, the module keeps an inference tensor:
 
 # %%
 class MadeLate(nn.Module):
@@ -1163,7 +1161,7 @@ print(net.scale.is_inference())
 #> False
 
 # %% [markdown]
-# If you *build* a net under `torch.inference_mode()`, all its parameters are such tensors, and writing into them fails:
+# If you *build* a net under `torch.inference_mode()`, all its parameters are inference tensors, and writing into them fails:
 
 # %%
 with torch.inference_mode():
@@ -1176,6 +1174,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # Fix: build the net outside `torch.inference_mode()`, and use that mode only for predictions.
+#
 # To notice it next time: check that `is_inference()` is `False` for every tensor that the module keeps.
 
 # %% [markdown]
@@ -1184,8 +1183,8 @@ except RuntimeError as error:
 # A compiled module is slow, and PyTorch warns about a recompile limit.
 # `torch.compile` treats the Python numbers of a module as constants of the graph.
 # If such a number changes with each call, each call compiles the module again.
-# After eight compilations, PyTorch warns, and from then on it runs the module without compiling it.
-# The backend in this snippet counts the compilations; a ninth call would give the warning:
+# After eight compilations, PyTorch warns, and from then on, it runs the module without compiling it.
+# A ninth call would give the warning; the backend in this snippet counts the compilations:
 
 # %%
 graphs = []
@@ -1235,13 +1234,13 @@ print(len(graphs), net.calls.item())
 #> 1 8
 
 # %% [markdown]
-# To notice it next time: set the environment variable `TORCH_LOGS=recompiles` to see why a module is compiled again.
+# To notice it next time: set the environment variable `TORCH_LOGS` to `recompiles` to see why a module is compiled again.
 
 # %% [markdown]
 # ### `Only Tensors of floating point and complex dtype can require gradients`
 #
 # You store indices, a mask or a count as a parameter.
-# A parameter requires a gradient by default, and whole numbers and booleans cannot have one:
+# A parameter requires a gradient by default, and integers and booleans cannot have one:
 
 # %%
 try:
@@ -1263,7 +1262,7 @@ print(nn.Buffer(torch.tensor([0, 1])))
 # %% [markdown]
 # ### Exercise 1
 #
-# Write a layer that takes x and computes the quadratic forms y_k = Σ_i Σ_j W_kij x_i x_j, for k from 1 to `out_features`.
+# Write a layer that takes x and computes one quadratic form for each output k: the sum of `W[k, i, j] * x[i] * x[j]` over all i and j.
 # What shape do its weights have, and which layer of PyTorch computes the same forms?
 
 # %% [markdown]
@@ -1271,7 +1270,7 @@ print(nn.Buffer(torch.tensor([0, 1])))
 
 # %% [markdown]
 # W has one square matrix for each output, so its shape is `(out_features, in_features, in_features)`.
-# In the formula for `einsum`, `...` stands for all leading dimensions, so the layer accepts any batch shape.
+# In the formula for `einsum`, `...` stands for all dimensions before the last, so the layer accepts any batch shape.
 # Each output is a sum of n² products, where n is `in_features`.
 # For inputs with mean 0 and variance 1, the variance of this sum is about n² times the variance of one weight.
 # So weights with a standard deviation of 1/n keep the scale of the values.
@@ -1311,7 +1310,7 @@ print(torch.allclose(bilinear(X, X), quadratic(X)))
 # ### Exercise 2
 #
 # Write a layer that returns only those Fourier coefficients that are needed for a real input.
-# Why is about half enough?
+# Why are about half of all coefficients enough?
 
 # %% [markdown]
 # #### Solution
@@ -1393,10 +1392,10 @@ print(
 # #### Solution
 
 # %% [markdown]
-# A state dict records the `_version` of each module, and `_load_from_state_dict` receives it when the state is loaded.
-# PyTorch's own layers use this for the same purpose.
+# A state dict records the `_version` of each module, and `_load_from_state_dict` receives this number when the state dict is loaded.
+# PyTorch's own layers use their version in the same way.
 # Here the method replaces the entry in a copy, so the caller's dictionary does not change.
-# A state without a version counts as version 1.
+# A state dict without a version counts as version 1.
 
 # %%
 class OldLinear(nn.Module):
@@ -1485,7 +1484,7 @@ print(torch.allclose(each["weight"].sum(dim=0), layer.weight.grad))
 # | a constant or a statistic | `nn.Buffer`, with `persistent=False` if it can be computed again |
 # | a bias that can be turned off | `self.register_parameter("bias", None)` |
 # | several parameters or layers | `nn.ParameterList`, `nn.ModuleList`, `nn.ParameterDict`, `nn.ModuleDict` |
-# | to print the arguments of the constructor | `extra_repr` |
+# | to print the arguments of `__init__` | `extra_repr` |
 # | to use a layer inside a layer | `self.linear(X)`, never `self.linear.forward(X)` |
 # | to keep 16 bits under autocast | `F.linear` and other single operations |
 # | each example centered separately | `X - X.mean(dim=-1, keepdim=True)` |
@@ -1493,6 +1492,6 @@ print(torch.allclose(each["weight"].sum(dim=0), layer.weight.grad))
 # | to check that a layer compiles | `torch.compile(layer, backend="eager", fullgraph=True)` |
 # | sizes from the first batch | `LazyModuleMixin` |
 #
-# The layers of this page are in `d2lblocks.layers`, and the tables of all topics are on the Cheat sheet.
+# The library's layers are in `d2lblocks.layers`, and the tables of all topics are on the Cheat sheet.
 #
 # Next: File I/O, to save the layers that you have written and trained, or Devices, to run them on a GPU.

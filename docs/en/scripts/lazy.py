@@ -10,7 +10,7 @@
 # Until that batch, some operations on the net fail, and a few silently give wrong answers.
 #
 # - **What you will be able to do:** build a net without computing input sizes; know what works before the first batch; get all shapes without a training step; build and check a large net without using memory for it.
-# - **What you need:** Initialization up to the line "The first reading ends here" and the package: run `pip install .` in a clone of this site's repository.
+# - **What you need:** Initialization up to the line "The first reading ends here"; and the package: run `pip install .` in a clone of this site's repository.
 # - **How long it takes:** about 20 minutes up to Seeds and partly lazy nets, and this part is enough to use lazy layers; about 60 minutes with the rest and the exercises.
 #
 # The examples on this page use this batch of two examples with 20 numbers each:
@@ -72,7 +72,7 @@ except RuntimeError as error:
 #
 # How does it work?
 # To <dfn>materialize</dfn> an uninitialized parameter means to give it a shape and memory.
-# A lazy layer does this in a hook that it registers on itself, a function that PyTorch calls before `forward`.
+# A lazy layer does this in a hook, a function that it registers on itself and that PyTorch calls before `forward`.
 # On the first call of the layer, the hook does the following:
 #
 # 1. It reads the size from the input.
@@ -184,7 +184,7 @@ print(net[1].num_batches_tracked, bool((net[1].running_mean == 0).all()))
 # The batch norm has counted one batch, and its running mean is no longer 0.
 #
 # Dropout draws random numbers before the next lazy layer draws its weights, so a dry run in training mode leads to different weights.
-# The next snippet builds a net three times with the same seed: with all sizes given, lazy with a dry run in training mode and lazy with a dry run in evaluation mode.
+# The next snippet builds a net three times with the same seed, once with all sizes given and twice lazy, with a dry run in training mode and in evaluation mode:
 
 # %%
 def lazy():
@@ -239,7 +239,7 @@ print(net)
 # After `apply_init`:
 #
 # - Parameters and buffers that were uninitialized have shapes and values.
-# - The next random numbers are the same as after building the net with all sizes given and applying `init` (if you pass it).
+# - The next random numbers are the same as if you had built the net with all sizes given and applied `init` (if you pass it).
 #   Random draws during the dry run, such as those of dropout, do not affect this.
 #
 # With `init`, parameters that already had values also get new ones if `init` sets them.
@@ -343,7 +343,7 @@ print(net[5])
 
 # %% [markdown]
 # The dry run found 3 channels for the convolution, 16 for the batch norm and 784 inputs for the linear layer.
-# By hand: the convolution turns 32 x 32 pixels into 14 x 14, and the pooling turns these into 7 x 7; 16 channels x 7 x 7 = 784.
+# By hand: the convolution turns 32 × 32 pixels into 14 × 14, and the pooling turns these into 7 × 7; 16 channels × 7 × 7 = 784.
 #
 # After the dry run, the convolution accepts images of other sizes if they have 3 channels.
 # The linear layer does not: it now needs exactly 784 values per image.
@@ -353,7 +353,7 @@ print(net[5])
 # Before the first batch, some tools reject lazy modules, for example `DistributedDataParallel` (for training in several processes) and `weight_norm` (for splitting a weight into length and direction).
 # Once your design is settled, print the net after the dry run and write the sizes into your code.
 #
-# **The first reading ends here.** The rest is for you if you need repeatable weights, have an error to fix, save or copy lazy nets or build nets that are too large for memory.
+# **The first reading ends here.** The rest is for you if you need repeatable weights, have an error to fix, save or copy lazy nets, or build nets that are too large for memory.
 
 # %% [markdown]
 # ## Seeds and partly lazy nets
@@ -540,7 +540,7 @@ print([name for name, value in attention.named_parameters() if value.isnan().any
 # %% [markdown]
 # ### From the meta device to a working net
 #
-# To spend no time on values that a file will replace, you build a large net on the meta device and load its weights.
+# To avoid drawing values that a file will replace, build a large net on the meta device and load its weights.
 # By default, `load_state_dict` copies values into the memory of the parameters, but a meta net has no memory.
 # Pass `assign=True`: the net then takes the tensors of the state dict as its parameters.
 #
@@ -613,7 +613,7 @@ print(torch.equal(net(words), trained(words)))
 
 # %% [markdown]
 # **Watch out.** With `assign=True`, the net shares memory with the state dict, and two nets that you fill from the same state dict share memory with each other.
-# PyTorch 2.13 also marks the state dict: if you load it again without `assign=True`, PyTorch still assigns its tensors.
+# PyTorch (checked with 2.13) also marks the state dict: if you load it again without `assign=True`, PyTorch still assigns its tensors.
 
 # %%
 state = torch.load("tied.pt")
@@ -1004,7 +1004,7 @@ print(net[1].num_features)
 #> 4
 
 # %% [markdown]
-# ### The lazy layer has shape `(0,)`
+# ### The lazy layer's parameters have shape `(0,)`
 #
 # You move a lazy layer to the meta device.
 # `.to("meta")` replaces its uninitialized parameters with empty ones, and no later batch changes that:
@@ -1112,6 +1112,7 @@ print(torch.equal(net(X), sized(X)))
 
 # %% [markdown]
 # If you still get the same error, a buffer that is not saved is still on the meta device.
+#
 # To notice it next time: after loading, check that `is_meta` is false for every parameter and every buffer.
 
 # %% [markdown]
@@ -1250,7 +1251,7 @@ print(net(torch.rand(8, 3, 64, 48)).shape)
 # %% [markdown]
 # ### Exercise 4
 #
-# How many parameters would `small_convnet` have for images of 32 x 32, 64 x 64 and 224 x 224 pixels?
+# How many parameters would `small_convnet` have for images of 32 × 32, 64 × 64 and 224 × 224 pixels?
 # Find out without using memory for the parameters; `parameter_table(net).trainable_values` gives the number.
 
 # %% [markdown]
@@ -1317,11 +1318,11 @@ print(
 # | to do the dry run by hand | `net.eval()`, `torch.no_grad()`, `net(X)`, `net.train()` |
 # | to count, freeze, tie or save | `apply_init(net, X)` first |
 # | an optimizer | build it after the dry run; most optimizers can also be built before it |
-# | with the same seed, the same weights as a net with all sizes given | make all layers lazy or none |
+# | the same weights as a net with all sizes given, from the same seed | make all layers lazy or none |
 # | to load a saved state | `load_state_dict`, best after the dry run |
 # | sizes without memory | `with torch.device("meta")` |
 # | a module without drawn values | `nn.utils.skip_init(nn.Linear, 20, 3)` |
 #
-# The functions of this page are in `d2lblocks.lazy`, and the tables of all topics are on the Cheat sheet.
+# The library's functions are in `d2lblocks.lazy`, and the tables of all topics are on the Cheat sheet.
 #
 # Next: Custom layers, to write a layer of your own, or File I/O, to save what a net has learned.

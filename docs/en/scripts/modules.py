@@ -35,9 +35,10 @@ from torch.nn import functional as F
 #
 # `nn.Linear(3, 4)` is a linear layer of four neurons: it takes 3 numbers and returns 4, one from each neuron.
 # `nn.ReLU()` is a layer without parameters: it replaces each negative number with 0.
-# ReLU is an activation function.
-# An <dfn>activation function</dfn> is a nonlinear function, such as ReLU, that is applied to the output of a layer.
-# Without an activation function between them, two linear layers can compute no more than a single one.
+# An <dfn>activation function</dfn> is a function, such as ReLU, that is applied to the output of a layer and is nonlinear: it does more than multiply by constants and add constants.
+# Without an activation function between them, two linear layers can compute no more than one, because the two steps can be combined into one.
+#
+# This snippet builds a module of each size; `nn.Sequential` joins modules into a chain:
 
 # %%
 neuron = nn.Linear(3, 1)
@@ -88,7 +89,7 @@ print(net)
 # `net[0]` is the first module.
 #
 # To choose the names yourself, pass an `OrderedDict`, a dictionary class from Python's standard library.
-# The next snippet builds a small convolutional net; if convolutions are new to you, look only at the names and skip the paragraph after it.
+# The next snippet builds a small convolutional net; if convolutions are new to you, look only at the names, and then continue at "Limitation" below.
 
 # %%
 from collections import OrderedDict
@@ -147,14 +148,14 @@ print(net(X).shape)
 # `F.relu` is a function, and `nn.ReLU()` is a module that calls this function.
 # Because ReLU has no parameters, you can use either.
 #
-# You do not write a method for the backward pass, which computes how fast the result changes when you change each parameter.
-# These rates of change are derivatives, called gradients, and autograd computes them for you.
+# You do not write a method for the backward pass, which computes the derivatives of the result with respect to the parameters.
+# These derivatives are called gradients, and autograd computes them for you.
 # <dfn>Autograd</dfn> is PyTorch's automatic differentiation: it records the operations of the forward pass and computes the gradients from this record.
 
 # %% [markdown]
 # ### Registration: `self.name = layer`
 #
-# `super().__init__()` creates the tables of the module: empty dictionaries in which the module keeps its parts.
+# `super().__init__()` creates empty dictionaries, the tables in which the module keeps its parts.
 # After that, `self.hidden = nn.Linear(20, 256)` registers the layer, and you can read it back as `net.hidden`.
 # <dfn>Registration</dfn> means that a module stores a part, such as a layer or a parameter, under a name in one of its dictionaries.
 # A registered layer or parameter is trained, saved and moved together with the module.
@@ -162,7 +163,7 @@ print(net(X).shape)
 # A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
 # A <dfn>submodule</dfn> of a module is one of its child modules, a child of one of them, and so on.
 #
-# PyTorch does not look into a plain Python list, so a layer in a list is not registered:
+# PyTorch does not look into a plain Python list, so a layer in a list is not registered (use an `nn.ModuleList` instead):
 #
 # (A picture: self.hidden = nn.Linear(20, 256) leads into a box, the table of modules in the net. The table has two rows, hidden with Linear(20, 256) and out with Linear(256, 10). Four arrows lead from the table to the words trained, saved, moved and printed. Below, self.layers, a list that contains nn.Linear(20, 256), leads to a dashed box that says: an attribute, but not in the table: not trained, saved, moved or printed.)
 #
@@ -178,7 +179,8 @@ for name, parameter in net.named_parameters():
 
 # %% [markdown]
 # All four parameters are registered, and each name begins with the name of its layer.
-# In the shape of a weight, the output size comes first: `nn.Linear(20, 256)` has a weight of shape `(256, 20)` and computes `X @ weight.T + bias`.
+# The weight of a linear layer has one row per neuron, so its shape begins with the output size: `nn.Linear(20, 256)` has a weight of shape `(256, 20)`.
+# The layer computes the matrix product `X @ weight.T`, where `.T` swaps rows and columns, and adds the bias.
 
 # %% [markdown]
 # ### Sizes as arguments
@@ -229,7 +231,7 @@ handle.remove()
 # There were three calls, but the list has only two entries: `net.forward(X)` skipped the hook.
 # This call skips only the hooks of `net` itself; the hooks of its layers still run.
 # Skipping a hook can break a net, because PyTorch uses hooks too.
-# For example, `torch.nn.utils.prune` (which sets chosen weights to zero) and `fully_shard` (which splits the parameters of a net across several GPUs) attach hooks to the modules they change.
+# For example, a lazy layer gets its input size in a hook and fails without the hook.
 
 # %% [markdown]
 # ## Your own container: how `nn.Sequential` works
@@ -253,7 +255,7 @@ class MySequential(nn.Module):
 # %% [markdown]
 # `self.0 = module` is not valid Python, because a name in source code cannot begin with a digit.
 # `add_module` takes the name as a string, so it accepts `"0"`.
-# It rejects a name that contains a dot or belongs to an attribute other than a child module.
+# It rejects a name that contains a dot and the name of any attribute except a child module, which it replaces.
 #
 # `_modules` is the table of child modules: it maps each name to its module, in the order of registration.
 # The underscore means that the table is internal to PyTorch.
@@ -262,7 +264,7 @@ class MySequential(nn.Module):
 # Given the same layers, `MySequential` and `nn.Sequential` return the same output, and their parameters have the same names.
 # To compare the names, the next snippet calls `state_dict()`.
 # This method returns the state dict, a dictionary that maps the name of every parameter, such as `0.weight`, to its tensor.
-# You can save a state dict to a file; it also contains buffers, which the next section introduces.
+# You can save a state dict to a file.
 
 # %%
 layers = nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 10)
@@ -306,7 +308,7 @@ print(Y.shape, bool(Y.abs() <= 1))
 # - **The constant** `rand_weight` is a *buffer*: a tensor that belongs to the module but is not trained.
 #   `register_buffer` registers it.
 #   A buffer is saved and moved together with the parameters.
-#   A cast changes the type of the numbers: `net.double()` changes floating-point parameters and buffers to `float64`.
+#   A cast, which changes the type of numbers, affects both: `net.double()` changes floating-point parameters and buffers to `float64`.
 # - **The layer that is used twice** is one layer with one weight.
 #   The gradient of this weight is the sum of the gradients from both uses.
 # - **The loop** runs as many times as the current input requires.
@@ -324,14 +326,15 @@ print(list(fixed.state_dict()))
 
 # %% [markdown]
 # **Limitation.** The number of iterations depends on the values in the input.
-# But `torch.compile` and `torch.export` translate a net into a fixed list of operations, so they cannot translate this block as a whole.
-# On a GPU, Python must also wait in every iteration until the GPU has computed the sum; only then can it decide whether to continue.
+# But `torch.compile`, which makes a net faster, and `torch.export`, which lets it run without its Python code, need a fixed list of operations, so they cannot translate this block as a whole.
+# On a GPU, Python must also wait for the sum in every iteration, because the loop condition needs it.
 # Exercise 5 replaces the loop.
 
 # %% [markdown]
 # ## Nested modules
 #
-# A block is a module, so it can be part of another block:
+# A block is a module, so it can be part of another block.
+# The net `chimera` (a creature made of several animals) contains two blocks:
 
 # %%
 class NestMLP(nn.Module):
@@ -369,7 +372,7 @@ print(chimera)
 # %% [markdown]
 # The <dfn>path</dfn> of a part of a net, such as `0.net.2`, consists of the names on the way from the net down to the part, joined by dots.
 # In the printout, the names are in parentheses, such as `(0)`, `(net)` and `(2)`.
-# To get a part, follow the names with attributes and indices, or pass the path as a string to `get_submodule`:
+# To get a part, use attributes and indices, or pass the path as a string to `get_submodule`:
 
 # %%
 print(chimera[0].net[2])
@@ -378,7 +381,7 @@ print(chimera.get_submodule("0.net.2") is chimera[0].net[2])
 #> True
 
 # %% [markdown]
-# The printout has no lines for parameters and buffers.
+# The printout has no lines for parameters or buffers.
 # For example, it does not show `rand_weight`, which `chimera.state_dict()` contains as `2.rand_weight`.
 #
 # **The first reading ends here.** Read on if you want to use these blocks from the library, or if your net does not work.
@@ -387,7 +390,7 @@ print(chimera.get_submodule("0.net.2") is chimera[0].net[2])
 # ## In the library
 #
 # The package `d2lblocks` belongs to this site; to install it, run `pip install .` in a clone of the site's repository.
-# Its Python module `d2lblocks.modules` contains the blocks of this page, ready to use:
+# Its Python module `d2lblocks.modules` contains the blocks of this page:
 
 # %%
 from d2lblocks import FixedHiddenMLP, MLP, MySequential, NestMLP, Parallel
@@ -397,7 +400,7 @@ print(MLP(20)(X).shape)
 
 # %% [markdown]
 # From here on, these names mean the library's classes; exercise 2 introduces `Parallel`.
-# The rest of this section shows how the classes differ from the short versions above, the sketches.
+# The rest of this section shows how the classes differ from the short versions above, called sketches here.
 # The collapsed source blocks show the package's code without its docstrings.
 
 # %% [markdown]
@@ -658,6 +661,9 @@ class NestMLP(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         return self.linear(self.net(X))
+
+# %% [markdown]
+# With the same weights, the library's class and the sketch return the same output:
 
 # %%
 sketch, library = chimera[0], NestMLP()
@@ -1308,7 +1314,7 @@ except RuntimeError as error:
 #> RuntimeError: expected m1 and m2 to have the same dtype, but got: double != float
 
 # %% [markdown]
-# A convolution words it in yet another way:
+# A convolution reports it in yet another way:
 
 # %%
 try:
@@ -1319,7 +1325,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # If the batch already has the right dtype, look for a tensor in the net that was not cast: see A constant is not saved, cast or moved with the net.
-# On an Apple GPU, cast the batch before you move it: see `Cannot convert a MPS Tensor to float64 dtype`.
+# On the GPU of a Mac, cast the batch before you move it: see `Cannot convert a MPS Tensor to float64 dtype`.
 
 # %% [markdown]
 # ### The net changes its input tensor
@@ -1360,7 +1366,7 @@ print(HalvedCopy()(ones), ones)
 # You call a trained net several times with the same input and get a different output every time.
 # The net contains dropout and is still in training mode.
 # <dfn>Dropout</dfn> is a layer that, in training mode, sets randomly chosen values of its input to zero and scales up the others.
-# <dfn>Training mode</dfn> is the state of a new module, and of any module after `net.train()`: dropout sets randomly chosen values to zero, and batch normalization, which rescales values, uses the mean and the variance of the current batch.
+# <dfn>Training mode</dfn> is the state of a new module, and of any module after `net.train()`: dropout is active, and batch normalization, which rescales values, uses the mean and the variance of the current batch.
 # <dfn>Evaluation mode</dfn> is the state of a module after `net.eval()`: dropout returns its input unchanged, and batch normalization uses its stored mean and variance.
 
 # %%
@@ -1691,6 +1697,6 @@ print(torch.equal(compiled(X), looped(X)))
 # | every entry of a container | `for module in container`, not `.children()` |
 # | no dropout while predicting | `net.eval()` |
 #
-# The reference for these classes is `d2lblocks.modules`; Tested explains how this page is kept correct.
+# The library's classes are in `d2lblocks.modules`, and the tables of all topics are on the Cheat sheet.
 #
 # Next: Parameters, to read, change, freeze and share the numbers that a net learns.

@@ -47,7 +47,7 @@ print(list(net[2].state_dict()))
 # First, a module registers it when you assign it to an attribute.
 # Second, its `requires_grad` is `True` unless you set it to `False`, so autograd computes a gradient for it.
 #
-# To read the values without autograd, call `.detach()`, which returns a tensor that does not require a gradient.
+# To keep autograd from recording what you do with the values, call `.detach()`, which returns a tensor that does not require a gradient.
 # The values are not copied: both tensors use the same memory.
 #
 # Training changes the parameters so that the loss becomes smaller.
@@ -72,7 +72,7 @@ print(net[2].bias.grad)
 # ### Resetting gradients: `zero_grad()`
 #
 # The next `backward()` adds its gradients to those that are already in `.grad`: here, 2 becomes 4.
-# Most training loops therefore call `zero_grad()` before each `backward()`.
+# Most training loops therefore call `zero_grad()`, a method of nets and optimizers, before each `backward()`.
 # By default, `zero_grad()` sets `.grad` to `None`, not to zeros:
 
 # %%
@@ -88,13 +88,13 @@ print(net[2].bias.grad)
 #> tensor([0.])
 
 # %% [markdown]
-# `None` has two advantages over zeros: it frees the memory, and it makes the optimizer skip the parameter.
+# `None` has two advantages over zeros: it frees memory, and it makes the optimizer skip the parameter.
 # An <dfn>optimizer</dfn> is an object that uses the gradients of parameters to change their values, so that the loss becomes smaller.
+# Two options can make an optimizer change a parameter whose gradient is zero, but not one whose gradient is `None`.
 # <dfn>Momentum</dfn> is an option that makes an optimizer also use the gradients of earlier steps.
 # <dfn>Weight decay</dfn> is an option that makes an optimizer move each parameter a little toward zero in every step.
-# Both can change a parameter whose gradient is zero, but not one whose gradient is `None`.
 #
-# **Limitation.** Because of this default, check that `.grad` is not `None` before you use it.
+# **Limitation.** `zero_grad()` leaves `None`, so check that `.grad` is not `None` before you use it.
 
 # %% [markdown]
 # ## All parameters: `named_parameters()`
@@ -131,11 +131,11 @@ print(net.state_dict()["2.bias"].data_ptr() == net[2].bias.data_ptr())
 # ## The difference between `state_dict()` and `parameters()`
 #
 # Use `parameters()` for training and `state_dict()` for saving.
-# The state dict contains two kinds of names that `named_parameters()` leaves out: the names of buffers and the additional names of a parameter that is used in two places.
+# The state dict can contain two kinds of names that `named_parameters()` leaves out: the names of buffers and the additional names of a parameter that is used in two places.
 # This net has both kinds, because it uses one layer twice and contains a batch normalization layer.
-# <dfn>Batch normalization</dfn> is a layer that normalizes each channel (in a batch of vectors, each column): it subtracts a mean, divides by a standard deviation and then applies a learned scale and shift.
-# In training mode, which is the mode of a new net, the mean and the standard deviation come from the batch.
-# In evaluation mode, the layer uses stored values.
+# A <dfn>batch normalization</dfn> layer subtracts a mean from each column of a batch, or from each channel of images, and divides by a standard deviation; it then multiplies by a learned scale and adds a learned shift.
+# A net starts in training mode, and `net.eval()` switches it to evaluation mode.
+# In training mode, the mean and the standard deviation come from the batch; in evaluation mode, the layer uses stored values.
 
 # %%
 shared = nn.Linear(4, 4)
@@ -147,24 +147,24 @@ print([name for name in net.state_dict() if name not in parameters])
 # %% [markdown]
 # (A picture: A Sequential with three names, 0, 1 and 2. The names 0 and 2 lead to the same Linear, so its weight has the names 0.weight and 2.weight, and its bias has the names 0.bias and 2.bias. The name 1 leads to a BatchNorm1d with the parameters 1.weight and 1.bias and the buffers 1.running_mean, 1.running_var and 1.num_batches_tracked. The names that are not in named_parameters() are bold: 2.weight, 2.bias and the three buffers.)
 #
-# The first three names are the buffers of the batch normalization layer: its running mean, its running variance and a counter of batches.
+# The first three names belong to the buffers of the batch normalization layer: its running mean, its running variance and a counter of batches.
 # In training mode, each batch moves the running mean and variance toward its own mean and variance.
 # Buffers are saved and moved with the net but not trained.
 # The last two are additional names: `2.weight` is the same parameter as `0.weight`, and `2.bias` is the same as `0.bias`.
 #
-# `parameters()` and `named_parameters()` return each parameter only once, as an optimizer needs it.
+# `parameters()` and `named_parameters()` return each parameter only once, which is what an optimizer needs.
 # The state dict contains every name; with `remove_duplicate=False`, `named_parameters` returns the additional names too.
-# Every name in `named_parameters()` is also in the state dict, unless a module changes its state dict with a hook.
+# The state dict normally contains every name in `named_parameters()`.
 #
-# There are two special cases.
+# Skip these two special cases on a first reading.
 # A buffer that should not be saved is registered with `persistent=False`; `buffers()` returns it, but the state dict does not contain it.
-# A module that saves something other than tensors defines `get_extra_state`; its state dict then also contains the name `_extra_state`.
+# A module that saves something other than tensors, such as a string, defines `get_extra_state`; its state dict then also contains the name `_extra_state`.
 
 # %% [markdown]
 # ## Parameters of nested modules
 #
 # In a net made of blocks, the path of a parameter shows which block it is in.
-# The net `rgnet` has three blocks with two linear layers each and one more linear layer:
+# The net `rgnet` has three blocks of two linear layers each, followed by one more linear layer:
 
 # %%
 def make_block():
@@ -227,7 +227,7 @@ print(sum(isinstance(module, nn.Linear) for module in rgnet.modules()))
 #> 7
 
 # %% [markdown]
-# With the net itself, there are 18 modules: two of them are child modules of the net, and seven are linear layers.
+# The 18 modules are the net, its two child modules, the three blocks and the four layers in each block; 7 of the 18 are linear layers.
 
 # %% [markdown]
 # ## Changing values
@@ -235,7 +235,7 @@ print(sum(isinstance(module, nn.Linear) for module in rgnet.modules()))
 # You want to set a parameter to given values, for example values from another program.
 # Use an in-place operation under `torch.no_grad()`, that is, inside a `with torch.no_grad():` block.
 # An <dfn>in-place operation</dfn> writes into the memory of an existing tensor instead of creating a new tensor.
-# Examples are `X += 1` and the methods whose names end in an underscore, such as `copy_` and `fill_`.
+# Examples are `X += 1` and methods such as `copy_` and `fill_`, whose names end in an underscore.
 # `torch.no_grad()` stops autograd from recording the operation.
 
 # %%
@@ -252,7 +252,7 @@ print(layer(torch.tensor([10.0, 100.0])).item())
 # The <dfn>dtype</dfn> of a tensor is the type of its numbers, such as `torch.float32` for 32-bit floating-point numbers.
 #
 # The parameter is still the same object.
-# An optimizer or another layer that uses it therefore has the new values too.
+# An optimizer or another layer that holds it therefore uses the new values too.
 #
 # Change values only after `backward()` and before the next forward pass.
 # Between a forward pass and its `backward()`, the computation graph may still need the old values.
@@ -288,7 +288,7 @@ print(w.grad)
 # %% [markdown]
 # There is no error, but the gradient is wrong.
 # Do not use `.data`: read values with `.detach()` and change them under `torch.no_grad()`.
-# To keep a copy of the old values, use `.detach().clone()`; without `clone()`, the copy changes together with the parameter.
+# To keep a copy of the old values, use `.detach().clone()`; without `clone()`, the result shares the memory of the parameter and changes with it.
 
 # %% [markdown]
 # ## Freezing parameters
@@ -320,7 +320,7 @@ print(
 # Only the parameters of the last layer have a gradient.
 #
 # To choose parameters by name, compare the beginning of each name with a prefix.
-# End the prefix with a dot, because `"1"` would also match a layer called `10`.
+# End the prefix with a dot, because `"2"` would also match a layer called `20`.
 # If the prefix matches no name, nothing is frozen and there is no error, so print the frozen names:
 
 # %%
@@ -389,11 +389,11 @@ print(
 # For `a = b = w`, the sum of the two is `2 * w * x`:
 
 # %%
-double = nn.Linear(1, 1, bias=False)
+twice = nn.Linear(1, 1, bias=False)
 with torch.no_grad():
-    double.weight.fill_(3.0)
-nn.Sequential(double, double)(torch.tensor([5.0])).backward()
-print(double.weight.grad, 2 * 3 * 5)
+    twice.weight.fill_(3.0)
+nn.Sequential(twice, twice)(torch.tensor([5.0])).backward()
+print(twice.weight.grad, 2 * 3 * 5)
 #> tensor([[30.]]) 30
 
 # %% [markdown]
@@ -420,7 +420,7 @@ print(len(list(model.parameters())), list(model.state_dict()))
 # %% [markdown]
 # ### Operations that untie weights
 #
-# Skip this on a first reading: it matters once you load, move or replace tied weights.
+# Skip this section on a first reading: it matters once you load, move or replace tied weights.
 # Some operations silently give each layer its own parameter; this section shows three.
 # Tie the weights again after each of them.
 #
@@ -499,8 +499,8 @@ print([(len(group["params"]), group["lr"]) for group in optimizer.param_groups])
 # The optimizer has two parameter groups, each with its own learning rate.
 # A <dfn>parameter group</dfn> is a set of parameters for which an optimizer uses the same options, such as the same learning rate.
 #
-# **Cost.** The first group still contains the two parameters of the old layer, and an optimizer such as Adam also keeps state in memory for parameters that it has trained.
-# To remove them, build a new optimizer.
+# **Cost.** The first group still contains the two parameters of the old layer, and an optimizer such as Adam also keeps extra tensors in memory for each parameter that it has trained.
+# To remove all of these, build a new optimizer.
 # It is best to build the optimizer last, after all changes to the net.
 #
 # **The first reading ends here.** Read on if you want to inspect a large net with helper functions, or if you have an error message or a net that does not learn.
@@ -510,7 +510,7 @@ print([(len(group["params"]), group["lr"]) for group in optimizer.param_groups])
 #
 # When a net is large, you want to see all of its parameters and buffers in one table.
 # `d2lblocks.parameters` contains a function for this table and a few more helpers.
-# To install the package, run `pip install .` in a clone of its repository.
+# To install the package, run `pip install .` in a clone of this site's repository.
 
 # %%
 from d2lblocks import get_tensor, parameter_table, set_tensor, shared_names
@@ -533,7 +533,7 @@ print(parameter_table(net))
 
 # %% [markdown]
 # The table has one row for every name of every parameter and buffer.
-# A shared tensor has a row for each of its names but is counted only once in the totals: here, the note for `2.weight` says `is 0.weight`.
+# A shared tensor has a row for each of its names but is counted only once; the note `is 0.weight` marks the second name.
 # A lazy parameter, which gets its shape from the first batch, has `?` instead of a shape.
 # For a sparse tensor, the table counts only the stored values; the bytes include those of the positions.
 #
@@ -572,7 +572,7 @@ print(len(list(pair.parameters())), a.weight.grad is b.weight.grad)
 # Plain SGD subtracts both gradients, each multiplied by the learning rate, from the same values.
 # The effect is that of one step with the sum of the gradients, which is the gradient that a tied weight would have.
 # With Adam or weight decay, the result differs: Adam scales each gradient separately, and weight decay acts twice.
-# A cast or `copy.deepcopy` gives each of the two parameters its own memory.
+# A cast to another dtype or `copy.deepcopy` gives each of the two parameters its own memory.
 
 # %% [markdown]
 # ### Reading and writing by path: `get_tensor` and `set_tensor`
@@ -587,7 +587,7 @@ print(bool((net[2].weight == 0).all()))
 
 # %% [markdown]
 # `0.weight` and `2.weight` are two names of one parameter, so `net[2]` has the new values too.
-# For a wrong path, the error message suggests the nearest name:
+# For a wrong path, the error message suggests the most similar name:
 
 # %%
 try:
@@ -980,7 +980,7 @@ print(
 # %% [markdown]
 # ### `can't optimize a non-leaf Tensor`
 #
-# You give a parameter to an optimizer, which rejects it.
+# You give a tensor to an optimizer, which rejects it.
 # An optimizer changes only leaf tensors, and your tensor is the result of an operation on a parameter.
 # A cast is such an operation, and so is `.to(device)` if the tensor has to be moved:
 
@@ -1234,7 +1234,7 @@ print(net[2].weight is net[4].weight, net[2].weight.grad is net[4].weight.grad)
 # ### Exercise 3
 #
 # Why is it useful to share parameters?
-# Compute the memory for an embedding of 50,000 words with 512 numbers per word and for a linear layer that scores the words.
+# Compute the memory, with and without sharing, for an embedding of 50,000 words with 512 numbers per word and a linear layer that scores the words.
 
 # %% [markdown]
 # #### Solution
@@ -1345,6 +1345,6 @@ print(ties(model))
 # | a separate learning rate for one layer | `optimizer.add_param_group(...)` |
 # | an optimizer that holds everything | `torch.optim.SGD(net.parameters(), lr=...)`, after all changes |
 #
-# The functions of this page are in `d2lblocks.parameters`.
+# The library's functions are in `d2lblocks.parameters`.
 #
 # Next: Initialization, to choose the values that parameters have before training.

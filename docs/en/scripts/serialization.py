@@ -1831,6 +1831,6 @@ print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dty
 # | a file from somebody else | safetensors; second best `weights_only=True`, the default |
 # | to run a net without its classes | `torch.export.save` |
 #
-# The functions of this page are in `d2lblocks.serialization`.
+# The library's functions are in `d2lblocks.serialization`.
 #
 # Next: Devices, because a net and its data must be on the same device before you can use a loaded net.

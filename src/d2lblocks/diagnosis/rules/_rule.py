@@ -63,9 +63,8 @@ def findings(seen: Seen) -> Iterator[Finding]:
             level = found.level or each.level
             meant = f' If it is meant: silence=["{each.code}"].' if level == "question" else ""
             page = found.page or each.page
-            one = Finding(
-                each.code, level, (), *(line or (None, None)), found.text, f"{found.fix}{meant}", page
-            )
+            file, number = line or (None, None)
+            one = Finding(each.code, level, (), file, number, found.text, f"{found.fix}{meant}", page)
             groups.setdefault(one, []).extend(found.names)
         for one, names in groups.items():
             yield replace(one, names=tuple(dict.fromkeys(names)))

@@ -66,7 +66,6 @@ def unusable(net: nn.Module) -> Finding | None:
                     path or "net",
                     f"{kind.__name__} has no hash: parameters(), to() and all that walks through a net fail.",
                     "Write @dataclass(eq=False), which keeps the hash, or a plain class with __init__.",
-                    kind,
                 )
             for name in _METHODS:
                 value = vars(module).get(name, inspect.getattr_static(kind, name, None))
