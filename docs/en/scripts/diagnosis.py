@@ -65,7 +65,7 @@ for finding in report:
     print(finding.text)
     print(finding.fix)
     print(finding.page)
-#> 4 parameters take part in the forward pass, but net.parameters() does not list them: nothing trains, saves or moves them with the net. A module does not look into a list.
+#> 4 parameters take part in the forward pass, but net.parameters() does not list them: the optimizer does not get them, and the net does not save or move them. A module does not look into a list.
 #> Write self.layers = nn.ModuleList([...]).
 #> modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
 #> A plain tensor takes part in the forward pass: net.to(...) does not move or cast it, and state_dict() does not hold it.
@@ -247,10 +247,10 @@ print(*said[:7], sep="\n")
 #> AssertionError: Net, called with (8, 20): 1 error
 #>
 #> error     unregistered          self.layers[0], self.layers[1]                        test_net.py:10
-#> 4 parameters take part in the forward pass, but net.parameters() does not list them:
-#> nothing trains, saves or moves them with the net. A module does not look into a list.
+#> 4 parameters take part in the forward pass, but net.parameters() does not list them: the
+#> optimizer does not get them, and the net does not save or move them. A module does not
+#> look into a list.
 #> Write self.layers = nn.ModuleList([...]).
-#> modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
 
 # %% [markdown]
 # ## In a training loop
@@ -365,8 +365,9 @@ print(done.stdout.rstrip())
 #> Net, called with (8, 20): 1 error
 #>
 #> error     unregistered          self.layers[0], self.layers[1]                           check.py:10
-#>           4 parameters take part in the forward pass, but net.parameters() does not list them:
-#>           nothing trains, saves or moves them with the net. A module does not look into a list.
+#>           4 parameters take part in the forward pass, but net.parameters() does not list them: the
+#>           optimizer does not get them, and the net does not save or move them. A module does not
+#>           look into a list.
 #>           Write self.layers = nn.ModuleList([...]).
 #>           modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
 print("exit status:", done.returncode)
@@ -391,17 +392,21 @@ print("exit status:", done.returncode)
 #
 # | Code | Level | What it finds | Explained in |
 # |---|---|---|---|
+# | `mixed-dtype` | error or question | Floating dtypes that differ: an error if the call fails because of it | Layers and modules |
+# | `mixed-device` | error | Devices that differ, where the call fails because of it | Devices |
 # | `raises` | error | The error of the forward pass, the loss or the backward pass | the list of mistakes |
-# | `unregistered` | error | Modules or Parameters in a list, tuple, dict, set, partial or closure, which `forward` uses | Layers and modules |
-# | `built-in-forward` | error or question | Parameters that did not exist before the call, and that no lazy layer has waited for | Layers and modules |
-# | `not-a-parameter` | error | A tensor that requires a gradient, and is used, but is neither a parameter nor computed in the call | Custom layers |
-# | `constant` | question | A plain tensor that existed before the call, and takes part in it | Layers and modules |
-# | `misspelt` | error | An attribute of a tensor or a module whose name is almost that of PyTorch's, with another value | Parameters |
-# | `dotted-name` | error | A child whose own name contains a dot, as `setattr` with a path makes it | Layers and modules |
 # | `cycle` | error | A module that contains itself | Layers and modules |
+# | `unhashable` | error | A module without a hash, such as a dataclass | Layers and modules |
+# | `hidden-method` | error or question | An attribute or a method that hides a method of `nn.Module`, such as `parameters` or `eval` | below |
+# | `unregistered` | error | Modules or Parameters in a list, tuple, dict, closure or global variable, which `forward` uses | Layers and modules |
+# | `built-in-forward` | error or question | Layers that `forward` creates: new ones in each call, or once in the first | Layers and modules |
+# | `not-a-parameter` | error | A tensor in an attribute that requires a gradient, and is used, but is no parameter | Custom layers |
+# | `constant` | question | A plain tensor in an attribute that takes part in the call | Layers and modules |
 # | `kept-graph` | error | A tensor computed in one call that the next one uses, with its graph | Custom layers |
 # | `filled-at-first-call` | question | A buffer that was None, and is a tensor after the call | File I/O |
 # | `still-lazy` | error | Parameters without a shape after the call | Lazy initialization |
+# | `misspelt` | error | An attribute whose name is almost `requires_grad` or `training`, and which nothing reads | Parameters |
+# | `dotted-name` | error | A child whose own name contains a dot, as `setattr` with a path makes it | Layers and modules |
 # | `same-memory` | error | Two Parameters over one piece of memory | Parameters |
 # | `tie-lost` | error | Two names that should refer to one parameter, and do not | File I/O |
 # | `runs-once` | error | A container that holds a module several times, loops over `children()`, and so runs it once | Layers and modules |
@@ -417,8 +422,6 @@ print("exit status:", done.returncode)
 # | `random-in-eval` | question | Random numbers in evaluation mode on which the result depends | Layers and modules |
 # | `forward-called` | error or question | A module whose method `forward` was called, instead of the module itself | below |
 # | `input-changed` | error | An operation that wrote into an input, and changed its values | Layers and modules |
-# | `mixed-dtype` | error or question | Floating dtypes that differ: an error if the call fails because of it | Layers and modules |
-# | `mixed-device` | error | Devices that differ, where the call fails because of it | Devices |
 # | `nan` | question | The first place that holds NaN, in the order parameters, input, modules, loss, gradients | Custom layers |
 # | `scale` | question | Outputs of layers, or gradients of their weights, that grow or shrink by a large factor | Initialization |
 # | `dead-units` | question | A ReLU that returns 0 for all examples | below |
@@ -638,6 +641,31 @@ with torch.no_grad():
 report = diagnose(net, torch.rand(2, 4))
 print(report[0].code, *report[0].names)
 #> dead-units 1
+
+# %% [markdown]
+# ### `'list' object is not callable`: an attribute called `parameters`
+#
+# A module already has the names `parameters`, `children`, `modules`, `train`, `eval` and many more.
+# If you assign something else to one of them, the next call of the method fails:
+
+# %%
+net = nn.Linear(4, 2)
+net.parameters = ["weight", "bias"]
+try:
+    torch.optim.SGD(net.parameters(), lr=0.1)
+except TypeError as error:
+    print(f"TypeError: {error}")
+#> TypeError: 'list' object is not callable
+
+# %%
+print(*[(each.code, each.names) for each in diagnose(net, torch.rand(2, 4))])
+#> ('hidden-method', ('parameters',))
+del net.parameters
+print(diagnose(net, torch.rand(2, 4)))
+#> Linear, called with (2, 4): nothing found
+
+# %% [markdown]
+# A method of your own called `train` or `eval` is as bad: `net.eval()` then calls yours.
 
 # %% [markdown]
 # ## Exercises
