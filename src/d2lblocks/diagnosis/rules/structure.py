@@ -30,7 +30,7 @@ def unhashable(seen: Seen) -> Iterator[Found]:
     yield from ()  # found by `unusable`
 
 
-@rule("hidden-method", "error", "diagnosis.md#list-object-is-not-callable-an-attribute-called-parameters")
+@rule("hidden-method", "error", "diagnosis.md#an-attribute-called-parameters-hides-the-method")
 def hidden_method(seen: Seen) -> Iterator[Found]:
     """An attribute or a method that hides a method of `nn.Module`, such as `parameters` or `eval`."""
     for path, module in seen.modules.items():
