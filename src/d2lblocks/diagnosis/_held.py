@@ -1,9 +1,10 @@
 """What a net holds outside the tables of its modules: in attributes, lists, dicts, closures."""
 
 import functools
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
-from types import CellType, FunctionType, MethodType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from d2lblocks._tensors import named_modules
 
 _DEPTH = 8  # of containers inside containers
+_NO_HOLDERS = str, bytes, int, float, complex, type, ModuleType  # hold no tensors of the net
+_PLAIN = {str, bytes, int, float, bool, type(None)}  # the usual contents of a long list
+_PROXIES = weakref.ProxyTypes  # hold nothing, and may be dead
 
 
 class Held(NamedTuple):
@@ -48,11 +52,12 @@ def held_tensors(net: nn.Module) -> dict[int, Held]:
     registered = {id(each) for each in modules.values()}
     owned = {id(tensor) for module in modules.values() for tensor in _tables(module)}
     found: dict[int, Held] = {}
+    known: set[int] = set()
     for path, module in modules.items():
         for attribute, value in vars(module).items():
             if attribute in _TABLES:
                 continue
-            for place, container, tensor in _inside(value, attribute, None, registered):
+            for place, container, tensor in _inside(value, attribute, None, registered, known):
                 if id(tensor) not in owned:
                     found.setdefault(id(tensor), Held(tensor, module, path, attribute, place, container))
     return found
@@ -70,14 +75,20 @@ _Found = tuple[str, type | None, Tensor]
 
 
 def _inside(
-    value: Any, place: str, container: type | None, registered: set[int], above: tuple[int, ...] = ()
+    value: Any, place: str, container: type | None, registered: set[int], known: set[int], depth: int = 0
 ) -> Iterator[_Found]:
-    """Yield the tensors that can be reached from a value, but not through modules that are registered."""
+    """Yield the tensors that can be reached from a value, but not through modules that are registered.
+
+    What is known was reached before, and is not entered again.
+    """
+    if type(value) in _PROXIES:
+        return
     if isinstance(value, Tensor):
         yield place, container, value
         return
-    if len(above) > _DEPTH or id(value) in above or isinstance(value, str | bytes | int | float | type):
+    if depth > _DEPTH or id(value) in known or isinstance(value, _NO_HOLDERS):
         return
+    known.add(id(value))
     if isinstance(value, nn.Module):
         if id(value) not in registered:
             # A module is named as a whole: whoever keeps it in a list thinks of the module.
@@ -85,18 +96,18 @@ def _inside(
                 yield place, container, tensor
         return
     for step, part in _parts(value):
-        yield from _inside(part, f"{place}{step}", type(value), registered, (*above, id(value)))
+        yield from _inside(part, f"{place}{step}", type(value), registered, known, depth + 1)
 
 
 def _parts(value: Any) -> Iterable[tuple[str, Any]]:
     """What a value holds, and how it is reached."""
     match value:
         case list() | tuple() | deque():
-            return ((f"[{index}]", part) for index, part in enumerate(value))
+            return ((f"[{index}]", part) for index, part in enumerate(value) if type(part) not in _PLAIN)
         case dict():
-            return ((f"[{key!r}]", part) for key, part in list(value.items()))
+            return ((f"[{key!r}]", part) for key, part in list(value.items()) if type(part) not in _PLAIN)
         case set() | frozenset():
-            return (("", part) for part in value)
+            return (("", part) for part in value if type(part) not in _PLAIN)
         case functools.partial():
             return (("", part) for part in (value.func, *value.args, *value.keywords.values()))
         case MethodType():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -324,7 +325,10 @@ def _kept(seen: Seen) -> list[tuple[str, nn.Module, str]]:
     computed: dict[int, tuple[str, nn.Module, str]] = {}
     for path, module in seen.modules.items():
         for name, value in (*vars(module).items(), *module._buffers.items()):
-            if isinstance(value, Tensor) and value.grad_fn is not None and id(value) not in seen.held:
+            is_tensor = issubclass(
+                type(value), Tensor
+            )  # isinstance would ask a weak reference, which may be dead
+            if is_tensor and value.grad_fn is not None and id(value) not in seen.held:
                 computed[id(value)] = (join(path, name), module, name)
     if not computed:
         return []
@@ -338,10 +342,10 @@ def _kept(seen: Seen) -> list[tuple[str, nn.Module, str]]:
 def _look_at_evaluation(seen: Seen, start: Snapshot) -> None:
     """Call the net in evaluation mode, and once more with other random numbers if it draws any."""
     start.restore()
-    seen.net.eval()
     watch = Watch(seen.watch.paths, {}, owned=set())
     states = [_state(each) for each in global_generators()]
     with torch.no_grad(), _no_error():
+        seen.net.eval()  # which some nets refuse
         with watch:
             first = list(tensors_in(seen.net(*seen.args, **seen.kwargs)))
         if states == [_state(each) for each in global_generators()]:
@@ -401,6 +405,31 @@ def tensors_in(value: Any, depth: int = 6) -> Iterator[Tensor]:
     ):
         for part in list(vars(value).values()):
             yield from tensors_in(part, depth - 1)
+
+
+def plain_tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from plain_tensors_in(part)
+
+
+def objects_in(value: Any, depth: int = 6) -> Iterator[Any]:
+    """Yield the objects among arguments that may keep something, such as a cache, and those inside them."""
+    if isinstance(value, list | tuple):
+        parts = list(value)
+    elif isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, Tensor | nn.Module | type | ModuleType) or not hasattr(value, "__dict__"):
+        return
+    else:
+        yield value
+        parts = list(vars(value).values())
+    if depth:
+        for part in parts:
+            yield from objects_in(part, depth - 1)
 
 
 def without_compiling() -> Any:

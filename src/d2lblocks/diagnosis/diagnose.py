@@ -12,7 +12,7 @@ from d2lblocks._arguments import check_net, kind_of, nearest
 from d2lblocks._snapshot import Snapshot
 from d2lblocks._tensors import named_modules
 
-from ._seen import look, tensors_in, without_compiling
+from ._seen import look, objects_in, tensors_in, without_compiling
 from .report import Finding, Report
 from .rules import RULES, findings
 
@@ -93,7 +93,8 @@ def diagnose(
     title = f"{type(net).__name__}, called with {_shapes(args, kwargs)}"
     if cycle := _cycle(net):
         return Report(title, _without((cycle,), silenced))
-    before = Snapshot(net, args, kwargs, *optimizers, *_of_function(loss))
+    before = Snapshot(net, args, kwargs, *objects_in((args, kwargs)), *optimizers, *_of_function(loss))
+    modes = [(module, module.training) for _, module in named_modules(net)]
     # A graph that was recorded before still fits: at the end all values are those that it needs.
     counted = tuple(each for each in before.tensors() if not (is_lazy(each) or each.is_inference()))
     with _unsafe_preserve_version_counter(counted):
@@ -103,6 +104,9 @@ def diagnose(
                 found = tuple(findings(seen))
         finally:
             before.restore()
+            for module, training in modes:  # a scripted module does not keep its mode in an attribute
+                if module.training != training:
+                    module.training = training
     return Report(title, _without(found, silenced))
 
 

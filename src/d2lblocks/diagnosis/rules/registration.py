@@ -70,7 +70,12 @@ def _registered(held: Held, kind: str) -> str:
 @rule("built-in-forward", "error", "modules.md#a-layer-does-not-learn-because-forward-creates-it")
 def built_in_forward(seen: Seen) -> Iterator[Found]:
     """Parameters that did not exist before the call, and that no lazy layer has waited for."""
-    for line, uses in _by_line(use for known, use in seen.watch.strangers.items() if known not in seen.held):
+    learning = (
+        use
+        for known, use in seen.watch.strangers.items()
+        if known not in seen.held and use.tensor.requires_grad and use.recorded
+    )
+    for line, uses in _by_line(learning):
         kept = [use for use in uses if id(use.tensor) in seen.parameters_after]
         again = (
             "It is kept, but an optimizer that was built before the first call does not have it."
@@ -138,10 +143,12 @@ def misspelt(seen: Seen) -> Iterator[Found]:
                 yield _slip(name, attribute, f"{name}.requires_grad is still {tensor.requires_grad}.", value)
     for path, module in seen.modules.items():
         for attribute, value in vars(module).items():
-            if not isinstance(value, bool):
+            if type(value) is not bool:
                 continue
             if attribute == "requires_grad" or _is_slip(attribute, "requires_grad"):
                 trains = [each.requires_grad for each in module.parameters()]
+                if _is_argument(type(module), attribute):
+                    continue  # the class keeps what it was built with
                 if trains and all(each != value for each in trains):
                     still = f"The parameters still have requires_grad={trains[0]}."
                     yield _slip(path, attribute, still, value, line_that_assigns(type(module), attribute))
@@ -157,7 +164,16 @@ def misspelt(seen: Seen) -> Iterator[Found]:
 @functools.cache
 def _is_slip(attribute: str, name: str) -> bool:
     alike = difflib.SequenceMatcher(None, attribute, name).ratio()
-    return attribute != name and not attribute.startswith("_") and alike > 0.85
+    # One letter more or less, or two that changed places; `retraining` is another word.
+    return not attribute.endswith(name) and not attribute.startswith("_") and alike > 0.85
+
+
+def _is_argument(kind: type, name: str) -> bool:
+    """Whether a class is built with an argument of this name."""
+    codes = [getattr(vars(base).get("__init__"), "__code__", None) for base in kind.__mro__]
+    return any(
+        name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] for code in codes if code
+    )
 
 
 def _only(attribute: str) -> str:
@@ -200,13 +216,22 @@ def _paths(module: nn.Module, path: str) -> set[str]:
 def kept_graph(seen: Seen) -> Iterator[Found]:
     """A tensor computed in one call that the next one uses, with its graph."""
     for name, module, attribute in seen.kept:
+        resets = [each for each in dir(type(module)) if _is_reset(each)]
         yield Found(
             (name if attribute in module._buffers else f"self.{name}",),
             "One call keeps this tensor with its graph, and the next call computes with it: the second "
             "backward pass goes into the graph of the first, which no longer exists.",
-            f"Keep the value without its graph: self.{attribute} = self.{attribute}.detach().",
+            f"Keep the value without its graph: self.{attribute} = self.{attribute}.detach()."
+            + (f" If {resets[0]}() is called before each backward pass, it is right." if resets else ""),
             line_that_assigns(type(module), attribute),
+            "question" if resets else "error",
         )
+
+
+def _is_reset(name: str) -> bool:
+    """Whether a method seems to drop a state, which then belongs to a sequence of calls."""
+    words = name.strip("_").split("_")
+    return "parameters" not in words and any(word in ("reset", "detach", "clear") for word in words)
 
 
 @rule(

@@ -128,14 +128,17 @@ def optimizer(seen: Seen) -> Iterator[Found]:
 def optimizer_device(seen: Seen) -> Iterator[Found]:
     """The optimizer's state of a parameter is on another device than the parameter."""
     for each in seen.optimizers:
+        own = type(each).__module__.startswith("torch.optim.")  # others may keep it on the CPU
         for parameter, state in each.state.items():
             for key, value in state.items():
                 if isinstance(value, Tensor) and value.dim() and value.device != parameter.device:
                     yield Found(
                         (seen.names.get(id(parameter), "optimizer"),),
                         f"The optimizer's '{key}' of this parameter is on {value.device}, and the "
-                        f"parameter is on {parameter.device}: the net was moved after the optimizer's state was loaded.",
+                        f"parameter is on {parameter.device}: the net was moved after the optimizer's state "
+                        "was loaded.",
                         "Move the net first, then build the optimizer, then load its state.",
+                        level="error" if own else "question",
                     )
                     return
 
@@ -196,6 +199,8 @@ def data_read(seen: Seen) -> Iterator[Found]:
                 "parameter gets no gradient, and does not learn.",
                 f"Use the parameter itself: self.{name.rpartition('.')[2]}.",
                 use.line,
+                # In training mode, the call may change it itself, as a running average.
+                "error" if seen.modes[id(seen.net)] else "question",
             )
 
 
@@ -206,10 +211,13 @@ def data_write(seen: Seen) -> Iterator[Found]:
     for known, (use, used_before) in writes.items():
         if known not in seen.names:
             continue
-        if used_before:
+        reached = seen.reached is None or known in seen.reached
+        if used_before and reached:
             why = "It has already computed with the old values, so the gradients are wrong, without an error."
-        elif known in seen.rewritten:
+        elif known in seen.rewritten and reached:
             why = "Each call changes it again: after two calls, the gradients of the first are wrong."
+        elif known in seen.rewritten:
+            why = "It takes part in no graph, so only the forward pass changes it, as it does a buffer."
         else:
             why = "A second call leaves the values as they are."
         yield Found(
@@ -218,7 +226,7 @@ def data_write(seen: Seen) -> Iterator[Found]:
             "Change parameters after the backward pass, under torch.no_grad(), or compute a new tensor from "
             "the parameter.",
             use.line,
-            "error" if used_before or known in seen.rewritten else "question",
+            "error" if reached and (used_before or known in seen.rewritten) else "question",
         )
 
 

@@ -1,6 +1,7 @@
 """Numbers: dtypes, scales, units that are always 0, NaN."""
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -90,7 +91,12 @@ def _over_depth(what: str, sizes: dict[str, float]) -> Iterator[Found]:
     if len(sizes) < _FEWEST:
         return
     (start, first), *_, (end, last) = sizes.items()
-    if 1 / _GREAT < last / first < _GREAT:
+    # All layers take part in a trend: two layers of different kinds may differ for other reasons.
+    third = len(sizes) // 3
+    begin, finish = (
+        statistics.median([*sizes.values()][part]) for part in (slice(third), slice(-third, None))
+    )
+    if 1 / _GREAT < last / first < _GREAT or 1 / math.sqrt(_GREAT) < finish / begin < math.sqrt(_GREAT):
         return
     yield Found(
         (start, end),
@@ -104,7 +110,11 @@ def _over_depth(what: str, sizes: dict[str, float]) -> Iterator[Found]:
 @rule("dead-units", "question", "diagnosis.md#dead-units")
 def dead_units(seen: Seen) -> Iterator[Found]:
     """A ReLU that returns 0 for all examples."""
-    dead = [each.path for each in seen.outputs_of_modules if isinstance(each.module, _RELU) and each.rms == 0]
+    dead = [
+        each.path or "net"
+        for each in seen.outputs_of_modules
+        if isinstance(each.module, _RELU) and each.rms == 0
+    ]
     if dead:
         yield Found(
             dead,
