@@ -11,6 +11,7 @@ from functools import partial
 from operator import is_
 from types import MappingProxyType
 from typing import Any
+from weakref import ProxyTypes
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def look(*objects: Any) -> list[Any]:
             return
         seen[id(value)] = value
         facts.append((id(value), type(value)))
-        if value is None or isinstance(value, int | str):
+        if value is None or type(value) in ProxyTypes or isinstance(value, int | str):
             return
         match value:
             case Tensor():

@@ -1,9 +1,10 @@
 """What a net holds outside the tables of its modules: in attributes, lists, dicts, closures."""
 
 import functools
+import weakref
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
-from types import CellType, FunctionType, MethodType
+from collections.abc import Iterable, Iterator
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from d2lblocks._tensors import named_modules
 
 _DEPTH = 8  # of containers inside containers
+_NO_HOLDERS = str, bytes, int, float, complex, type, ModuleType  # hold no tensors of the net
+_PLAIN = {str, bytes, int, float, bool, type(None)}  # the usual contents of a long list
+_PROXIES = weakref.ProxyTypes  # hold nothing, and may be dead
 
 
 class Held(NamedTuple):
@@ -52,11 +56,12 @@ def held_tensors(net: nn.Module, registered: bool = False) -> dict[int, Held]:
     own = {id(module) for _, module in modules}
     owned = {id(tensor) for _, module in modules for tensor in _tables(module)}
     found: dict[int, Held] = {}
+    known: set[int] = set()
     for path, module in modules:
         for attribute, value in vars(module).items():
             if attribute in _TABLES:
                 continue
-            for place, container, part in _inside(value, attribute, None, own):
+            for place, container, part in _inside(value, attribute, None, own, known):
                 inside = isinstance(part, nn.Module)
                 for tensor in _all_tensors(part) if isinstance(part, nn.Module) else (part,):
                     if id(tensor) not in owned:
@@ -72,13 +77,13 @@ def held_tensors(net: nn.Module, registered: bool = False) -> dict[int, Held]:
 def held_modules(net: nn.Module) -> list[nn.Module]:
     """The modules that the net's modules hold outside their tables."""
     modules = list(named_modules(net))
-    own = {id(module) for _, module in modules}
+    own, known = {id(module) for _, module in modules}, set[int]()
     return [
         part
         for _, module in modules
         for attribute, value in vars(module).items()
         if attribute not in _TABLES
-        for _, _, part in _inside(value, attribute, None, own)
+        for _, _, part in _inside(value, attribute, None, own, known)
         if isinstance(part, nn.Module)
     ]
 
@@ -100,32 +105,39 @@ _Found = tuple[str, type | None, Tensor | nn.Module]
 
 
 def _inside(
-    value: Any, place: str, container: type | None, registered: Container[int], above: tuple[int, ...] = ()
+    value: Any, place: str, container: type | None, registered: set[int], known: set[int], depth: int = 0
 ) -> Iterator[_Found]:
-    """Yield the tensors and outermost modules that can be reached from a value, except registered ones."""
+    """Yield the tensors and outermost modules that can be reached from a value, except registered ones.
+
+    What is known was reached before, and is not entered again.
+    """
+    if type(value) in _PROXIES:
+        return
     if isinstance(value, Tensor):
         yield place, container, value
         return
-    if len(above) > _DEPTH or id(value) in above or isinstance(value, str | bytes | int | float | type):
+    if depth > _DEPTH or id(value) in known or isinstance(value, _NO_HOLDERS):
         return
+    known.add(id(value))
     if isinstance(value, nn.Module):
         if id(value) not in registered:
             yield place, container, value
         return
     for step, part in _parts(value):
-        yield from _inside(part, f"{place}{step}", type(value), registered, (*above, id(value)))
+        yield from _inside(part, f"{place}{step}", type(value), registered, known, depth + 1)
 
 
 def _parts(value: Any) -> Iterable[tuple[str, Any]]:
     """What a value holds, and how it is reached."""
     match value:
         case list() | tuple() | deque():
-            return ((f"[{index}]", part) for index, part in enumerate(value))
+            return ((f"[{index}]", part) for index, part in enumerate(value) if type(part) not in _PLAIN)
         case dict():
             keys = [("", key) for key in value if isinstance(key, nn.Module)]
-            return (*keys, *((f"[{key!r}]", part) for key, part in list(value.items())))
+            values = [(f"[{key!r}]", part) for key, part in value.items() if type(part) not in _PLAIN]
+            return (*keys, *values)
         case set() | frozenset():
-            return (("", part) for part in value)
+            return (("", part) for part in value if type(part) not in _PLAIN)
         case functools.partial():
             return (("", part) for part in (value.func, *value.args, *value.keywords.values()))
         case MethodType():

@@ -203,7 +203,9 @@ def _kept(seen: Seen) -> list[tuple[str, nn.Module, str]]:
     computed: dict[int, tuple[str, nn.Module, str]] = {}
     for path, module in seen.modules.items():
         for name, value in (*vars(module).items(), *module._buffers.items()):
-            if isinstance(value, Tensor) and value.grad_fn is not None and id(value) not in seen.held:
+            # Ask the class: isinstance would ask a weak reference, which may be dead.
+            is_tensor = issubclass(type(value), Tensor)
+            if is_tensor and value.grad_fn is not None and id(value) not in seen.held:
                 computed[id(value)] = (join(path, name), module, name)
     if not computed:
         return []

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -144,7 +145,11 @@ def join(path: str, name: str) -> str:
 def tensors_in(value: Any, known: set[int] | None = None) -> Iterator[Tensor]:
     """Yield the tensors in lists, tuples, dicts, dataclasses and other simple objects, each once."""
     known = set() if known is None else known
-    if value is None or isinstance(value, str | bytes | int | float | type | nn.Module) or id(value) in known:
+    if (
+        value is None
+        or isinstance(value, str | bytes | int | float | type | ModuleType | nn.Module)
+        or id(value) in known
+    ):
         return
     known.add(id(value))
     if isinstance(value, Tensor):
@@ -159,3 +164,31 @@ def tensors_in(value: Any, known: set[int] | None = None) -> Iterator[Tensor]:
         parts = list(vars(value).values())
     for part in parts:
         yield from tensors_in(part, known)
+
+
+def plain_tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from plain_tensors_in(part)
+
+
+def objects_in(value: Any, known: set[int] | None = None) -> Iterator[Any]:
+    """Yield the objects among arguments that may keep something, such as a cache, and those inside them."""
+    known = set() if known is None else known
+    if id(value) in known:
+        return
+    known.add(id(value))
+    if isinstance(value, list | tuple):
+        parts = list(value)
+    elif isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, Tensor | nn.Module | type | ModuleType) or not hasattr(value, "__dict__"):
+        return
+    else:
+        yield value
+        parts = list(vars(value).values())
+    for part in parts:
+        yield from objects_in(part, known)

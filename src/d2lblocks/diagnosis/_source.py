@@ -68,9 +68,9 @@ def line_that_assigns(kind: type, name: str, *, later: bool = False) -> Line | N
 
 
 def reads(kind: type, name: str) -> bool:
-    """Whether a method of a class, or of a base class outside PyTorch, reads an attribute with this name."""
+    """Whether a class, or a base class outside PyTorch, reads an attribute or an argument of this name."""
     return any(
-        instruction.opname.startswith("LOAD_ATTR") and instruction.argval == name
+        instruction.opname.startswith("LOAD_") and instruction.argval == name
         for base in kind.__mro__
         if base.__module__.partition(".")[0] != "torch"
         for code in _codes(base)

@@ -25,6 +25,7 @@ _QUESTIONS = {  # functions that do not compute with the values of a tensor
     "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones", "new_empty", "new_full",
     "new_tensor", "has_names", "is_storage", "is_conj", "is_neg",
 }  # fmt: skip
+_WITHOUT_GRAPH = {"detach", "item", "tolist", "numpy", "__bool__", "__float__", "__int__"}  # their results
 RANDOM = {
     "dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
     "feature_dropout", "rrelu", "gumbel_softmax", "rand", "randn", "randint", "randperm", "rand_like",
@@ -249,7 +250,7 @@ class Watch(TorchFunctionMode):
         return result
 
     def _use(self, tensor: Tensor, name: str, argument: int = -1) -> Use:
-        recorded = torch.is_grad_enabled() and tensor.requires_grad
+        recorded = torch.is_grad_enabled() and tensor.requires_grad and name not in _WITHOUT_GRAPH
         return Use(tensor, name, self._path, line_of(caller()), recorded, argument)
 
     def _used(self, tensor: Tensor, name: str, argument: int) -> None:

@@ -13,11 +13,11 @@ from torch.utils._pytree import tree_map_only
 
 from d2lblocks._arguments import check_net, kind_of, nearest
 from d2lblocks._snapshot import Snapshot
-from d2lblocks._tensors import named_tensors
+from d2lblocks._tensors import named_modules, named_tensors
 
 from ._held import held_modules
 from ._look import look, without_compiling
-from ._seen import tensors_in
+from ._seen import objects_in, tensors_in
 from .report import Finding, Report
 from .rules import RULES, findings
 from .rules.structure import unusable
@@ -117,7 +117,10 @@ def _findings(
     ties: list[tuple[str, str]],
 ) -> tuple[Finding, ...]:
     """Call the net and apply the rules; then everything is restored."""
-    before = Snapshot(net, args, kwargs, *optimizers, *held_modules(net), *_of_function(loss))
+    before = Snapshot(
+        net, args, kwargs, *objects_in((args, kwargs)), *optimizers, *held_modules(net), *_of_function(loss)
+    )
+    modes = [(module, module.training) for _, module in named_modules(net)]
     # A graph that was recorded before still fits: at the end all values are those that it needs.
     counted = tuple(each for each in before.tensors() if not (is_lazy(each) or each.is_inference()))
     dtype = torch.get_default_dtype()
@@ -132,6 +135,9 @@ def _findings(
                 return found
         finally:
             before.restore()
+            for module, training in modes:  # a scripted module does not keep its mode in an attribute
+                if module.training != training:
+                    module.training = training
             torch.set_default_dtype(dtype)
             torch.clear_autocast_cache()  # it has the weights of the steps of training
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch.nn.parameter import is_lazy
 
-from .._seen import Seen
+from .._seen import Seen, plain_tensors_in
 from ._rule import Found, rule
 
 
@@ -35,7 +35,10 @@ def forward_called(seen: Seen) -> Iterator[Found]:
 @rule("input-changed", "error", "modules.md#the-net-changes-its-input-tensor")
 def input_changed(seen: Seen) -> Iterator[Found]:
     """An operation that wrote into an input, and changed its values."""
-    for _, use in seen.changed_inputs:
+    given = {id(each) for each in plain_tensors_in((seen.args, seen.kwargs))}
+    for tensor, use in seen.changed_inputs:
+        if id(tensor) not in given:
+            continue  # that of a cache or another object, which exists to be changed
         how = f" ({use.function})" if use else ""
         yield Found(
             ((use.module if use else "") or "net",),

@@ -17,15 +17,11 @@ def misspelt(seen: Seen) -> Iterator[Found]:
     for known, name in seen.names.items():
         tensor = seen.tensors[known]
         for attribute, value in vars(tensor).items():
-            if (
-                isinstance(value, bool)
-                and _is_slip(attribute, "requires_grad")
-                and value != tensor.requires_grad
-            ):
+            if type(value) is bool and _is_slip(attribute, "requires_grad") and value != tensor.requires_grad:
                 yield _slip(name, attribute, f"still has requires_grad={tensor.requires_grad}", value)
     for path, module in seen.modules.items():
         for attribute, value in vars(module).items():
-            if not isinstance(value, bool) or reads(type(module), attribute):
+            if type(value) is not bool or reads(type(module), attribute):
                 continue
             name = join(path, attribute)
             if attribute == "requires_grad" or _is_slip(attribute, "requires_grad"):

@@ -132,13 +132,22 @@ def constant(seen: Seen) -> Iterator[Found]:
 def kept_graph(seen: Seen) -> Iterator[Found]:
     """A tensor computed in one call that the next one uses, with its graph."""
     for name, module, attribute in seen.kept:
+        resets = [each for each in dir(type(module)) if _is_reset(each)]
         yield Found(
             (name if attribute in module._buffers else f"self.{name}",),
             "One call keeps this tensor with its graph, and the next call computes with it: the second "
-            "backward pass goes into the graph of the first, which no longer exists.",
+            "backward pass goes into the graph of the first, which no longer exists."
+            + (f" If {resets[0]}() is called before each backward pass, it is right." if resets else ""),
             f"Keep the value without its graph: self.{attribute} = self.{attribute}.detach().",
             line_that_assigns(type(module), attribute, later=True),
+            "question" if resets else "error",
         )
+
+
+def _is_reset(name: str) -> bool:
+    """Whether a method seems to drop a state, which then belongs to a sequence of calls."""
+    words = name.strip("_").split("_")
+    return "parameters" not in words and any(word in ("reset", "detach", "clear") for word in words)
 
 
 @rule(

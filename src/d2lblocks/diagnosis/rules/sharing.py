@@ -18,17 +18,25 @@ from ._rule import Found, rule
 def same_memory(seen: Seen) -> Iterator[Found]:
     """Two Parameters over one piece of memory."""
     groups: dict[Hashable, list[str]] = {}
+    trainable = {seen.names[known] for known in seen.trainable}
     for known, tensor in seen.tensors.items():
         if isinstance(tensor, nn.Parameter) and not is_lazy(tensor) and tensor.numel():
             groups.setdefault(identity(tensor), []).append(seen.names[known])
     for names in groups.values():
         if len(names) > 1:
+            learn = sum(name in trainable for name in names) > 1
             yield Found(
                 names,
-                "These are different Parameters that share their memory. Each has its own gradient, and the "
-                "optimizer changes the shared values once for each of them.",
+                "These are different Parameters that share their memory. "
+                + (
+                    "Each has its own gradient, and the optimizer changes the shared values once for each of "
+                    "them."
+                    if learn
+                    else "Whatever changes one of them changes the other."
+                ),
                 "To tie them, assign the Parameter itself, as in decoder.weight = encoder.weight. "
                 "To separate them, copy the values: nn.Parameter(encoder.weight.detach().clone()).",
+                level="error" if learn else "question",
             )
 
 

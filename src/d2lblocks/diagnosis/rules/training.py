@@ -130,6 +130,7 @@ def optimizer(seen: Seen) -> Iterator[Found]:
 def optimizer_device(seen: Seen) -> Iterator[Found]:
     """The optimizer's state of a parameter is on another device than the parameter."""
     for each in seen.optimizers:
+        own = type(each).__module__.startswith("torch.optim.")  # others may keep it on the CPU
         for parameter, state in each.state.items():
             for key, value in state.items():
                 if isinstance(value, Tensor) and value.dim() and value.device != parameter.device:
@@ -138,6 +139,7 @@ def optimizer_device(seen: Seen) -> Iterator[Found]:
                         f"The optimizer's '{key}' of this parameter is on {value.device}, and the parameter "
                         f"is on {parameter.device}: the net was moved after that state was loaded.",
                         "Move the net first, then build the optimizer, then load its state.",
+                        level="error" if own else "question",
                     )
                     return
 
@@ -203,6 +205,8 @@ def data_read(seen: Seen) -> Iterator[Found]:
                 "parameter gets no gradient, and does not learn.",
                 "Use the parameter itself, without .data.",
                 use.line,
+                # In training mode, the call may change it itself, as a running average.
+                "error" if seen.modes[id(seen.net)] else "question",
             )
 
 

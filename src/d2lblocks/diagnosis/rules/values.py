@@ -1,6 +1,7 @@
 """Numbers: NaN, scales, units that are always 0, rounded buffers."""
 
 import math
+import statistics
 from collections.abc import Iterator
 
 import torch
@@ -87,7 +88,10 @@ def _over_depth(what: str, sizes: dict[str, float]) -> Iterator[Found]:
     if len(sizes) < _FEWEST:
         return
     (start, first), *_, (end, last) = sizes.items()
-    if 1 / _GREAT < last / first < _GREAT:
+    # All layers take part in a trend: two layers of different kinds may differ for other reasons.
+    third, values = len(sizes) // 3, [*sizes.values()]
+    trend = statistics.median(values[-third:]) / statistics.median(values[:third])
+    if 1 / _GREAT < last / first < _GREAT or 1 / math.sqrt(_GREAT) < trend < math.sqrt(_GREAT):
         return
     yield Found(
         (start, end),
@@ -101,7 +105,11 @@ def _over_depth(what: str, sizes: dict[str, float]) -> Iterator[Found]:
 @rule("dead-units", "question", "diagnosis.md#a-relu-returns-only-zeros")
 def dead_units(seen: Seen) -> Iterator[Found]:
     """A ReLU that returns 0 for all examples."""
-    dead = [each.path for each in seen.outputs_of_modules if isinstance(each.module, _RELU) and each.rms == 0]
+    dead = [
+        each.path or "net"
+        for each in seen.outputs_of_modules
+        if isinstance(each.module, _RELU) and each.rms == 0
+    ]
     if dead:
         yield Found(
             dead,
