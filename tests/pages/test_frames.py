@@ -81,12 +81,11 @@ WIDTH = 87  # columns of code beside the navigation, on a screen of 1280 pixels
 
 @pytest.mark.parametrize("page", TOPICS, ids=lambda page: page.path.stem)
 def test_code_fits_beside_the_navigation(page: Page) -> None:
-    """Source of the package may be wider, and code that a run on a GPU has put on record stays as it is."""
-    on_record = max((snippet.line for snippet in page.snippets if snippet.gpus), default=0)
+    """Source of the package may be wider."""
     wide = [
         f"{snippet.file}:{snippet.line + number}"
         for snippet in page.snippets
-        if not snippet.source and snippet.line > on_record
+        if not snippet.source
         for number, line in enumerate(snippet.code, 1)
         if number not in snippet.output_lines() and snippet.indent + len(line) > WIDTH
     ]

@@ -27,8 +27,10 @@ from torch import nn
 # A <dfn>device index</dfn> is the number of a device among those of its type, such as the 1 in `cuda:1`; numbering starts at 0.
 
 # %%
-print(torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1), torch.device("cuda:1"))
-#> cpu cuda cuda:1 cuda:1
+print(torch.device("cpu"), torch.device("cuda"))
+#> cpu cuda
+print(torch.device("cuda", 1), torch.device("cuda:1"))
+#> cuda:1 cuda:1
 
 # %% [markdown]
 # These are the types that you will see:
@@ -774,9 +776,8 @@ if torch.cuda.device_count() >= 1:
         return torch.stack([(X @ X).norm() for _ in range(1000)]).tolist()
 
 
-    slow, fast = (
-        min(seconds(work, wait=True) for _ in range(5)) for work in (each_time, at_the_end)
-    )
+    slow = min(seconds(each_time, wait=True) for _ in range(5))
+    fast = min(seconds(at_the_end, wait=True) for _ in range(5))
     print(fast < slow)
     #> True
     print(torch.allclose(torch.tensor(each_time()), torch.tensor(at_the_end())))

@@ -202,14 +202,15 @@ print(list(state))
 # %%
 def unwrapped(state):
     def inner(name):
-        return ".".join(part for part in name.split(".") if part not in ("module", "_orig_mod"))
+        parts = name.split(".")
+        return ".".join(part for part in parts if part not in ("module", "_orig_mod"))
 
     return {inner(name): tensor for name, tensor in state.items()}
 
 
 print(list(unwrapped(state)))
 #> ['0.weight', '0.bias']
-twice = {f"module._orig_mod.{name}": tensor for name, tensor in net.state_dict().items()}
+twice = {f"module._orig_mod.{name}": each for name, each in net.state_dict().items()}
 print(MLP().load_state_dict(unwrapped(twice)))
 #> <All keys matched successfully>
 
@@ -438,8 +439,10 @@ print(shapes["out.weight"].shape, shapes["out.weight"].device)
 # %%
 if torch.cuda.device_count() >= 1:
     torch.save(torch.ones(2, device="cuda"), "on_gpu.pt")
-    print(torch.load("on_gpu.pt").device.type, torch.load("on_gpu.pt", map_location="cpu").device)
-    #> cuda cpu
+    print(torch.load("on_gpu.pt").device.type)
+    #> cuda
+    print(torch.load("on_gpu.pt", map_location="cpu").device)
+    #> cpu
 else:
     print("skipped: this needs a CUDA GPU")
 
