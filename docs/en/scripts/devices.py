@@ -2,7 +2,8 @@
 # # Devices
 #
 # This is the page "Devices" of d2lblocks as a script: made from the page, and executed.
-# It needs `torch`.
+# It needs `d2lblocks` and `torch`.
+# In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
 # You have a GPU, but your net trains no faster, because the work is still done on the CPU.
 # Or you moved the net to the GPU, and now it stops with `Expected all tensors to be on the same device`.
@@ -463,10 +464,11 @@ def try_all_gpus() -> list[torch.device]:
     return [gpu(i) for i in range(num_gpus())] or [cpu()]
 
 # %% [markdown]
-# The remaining snippets need this line: `from d2lblocks import cpu, gpu, num_gpus, try_all_gpus, try_gpu`.
 # Numbering starts at 0, so no GPU has the number `num_gpus()`:
 
 # %%
+from d2lblocks import cpu, gpu, num_gpus, try_all_gpus, try_gpu
+
 print(cpu(), gpu(2).index, len(try_all_gpus()) == max(num_gpus(), 1))
 #> cpu 2 True
 print(try_gpu(num_gpus()))

@@ -643,7 +643,7 @@ print(report[0].code, *report[0].names)
 #> dead-units 1
 
 # %% [markdown]
-# ### `'list' object is not callable`: an attribute called `parameters`
+# ### An attribute called `parameters` hides the method
 #
 # A module already has the names `parameters`, `children`, `modules`, `train`, `eval` and many more.
 # If you assign something else to one of them, the next call of the method fails:
