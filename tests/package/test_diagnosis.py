@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from d2lblocks import diagnosis
-from d2lblocks.diagnosis.rules import RULES
+from d2lblocks.diagnosis._rules import RULES
 from tests.gallery import CASES, CORRECT, Case, Given
 from tests.package.test_snapshot import CHANGES, NETS, look, same
 

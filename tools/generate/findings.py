@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from d2lblocks.diagnosis.rules import RULES
+from d2lblocks.diagnosis._rules import RULES
 from tests.gallery import CASES
 from tests.page_runner import Page
 

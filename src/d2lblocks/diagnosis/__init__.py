@@ -2,8 +2,9 @@
 
 # diagnose.py       diagnose: calls a net, and applies the rules
 # report.py         Report and Finding, what diagnose returns
-# rules/            a function for each kind of mistake
-# _seen.py          what the rules look at: the net after it was called
+# _rules/           a function for each kind of mistake
+# _seen.py          what the rules look at
+# _look.py          calls the net, and records that
 # _watch.py         one call, operation by operation
 # _held.py          tensors that attributes hold
 # _source.py        lines of source

@@ -15,9 +15,9 @@ from d2lblocks._tensors import named_modules, own_tensors
 from d2lblocks.lazy import uninitialized_names
 
 from ._held import Held, held_tensors
+from ._rules.equal_units import equal_units
 from ._seen import Failure, Seen, join, tensors_in
 from ._watch import Watch
-from .rules.equal_units import equal_units
 
 
 def look(

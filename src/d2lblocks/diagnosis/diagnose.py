@@ -17,10 +17,10 @@ from d2lblocks._tensors import named_modules, named_tensors
 
 from ._held import held_modules
 from ._look import look, without_compiling
+from ._rules import RULES, findings
+from ._rules.structure import unusable
 from ._seen import objects_in, tensors_in
 from .report import Finding, Report
-from .rules import RULES, findings
-from .rules.structure import unusable
 
 __all__ = ["diagnose"]
 

@@ -75,11 +75,13 @@ def _conflict(seen: Seen, words: tuple[str, ...], kind: Callable[[Tensor], Hasha
     if not any(word in first_line(failure.error) for word in words):
         return None
     module = failure.call.module
-    own = [(seen.names.get(id(each), "input"), each) for each in (*module.parameters(), *module.buffers())]
+    own = [(seen.names.get(id(each), ""), each) for each in (*module.parameters(), *module.buffers())]
     given = [("input", each) for each in tensors_in(failure.given)]
     kinds = [(name, kind(each)) for name, each in own + given if kind(each)]
     usual = _most_common(map(kind, seen.tensors.values()))
     odd = [(name, each) for name, each in kinds if each != usual]
+    if usual is None or not all(name for name, _ in odd):
+        return None  # the module is not registered, so net.to(...) does not reach it: that is the mistake
     if not odd or len({each for _, each in kinds}) < 2:
         return None
     path = seen.path(module)
