@@ -402,8 +402,8 @@ def test_an_explanation_is_read_in_any_way() -> None:
     assert (mistake.page, mistake.message, mistake.link) == ("modules.md", SAID, SHAPES)
     assert str(explanation) == str(mistake) == (
         "mat1 and mat2 shapes cannot be multiplied\n"
-        "  Cause: The last dimension of the input differs from the number of features that the linear layer\n"
-        "         was built for.\n"
+        "  Cause: The last dimension of the input differs from the number of features\n"
+        "         that the linear layer was built for.\n"
         "  Fix:   Flatten the input first and build the layer for that size, or use nn.LazyLinear.\n"
         "  Page:  modules.md#mat1-and-mat2-shapes-cannot-be-multiplied"
     )  # fmt: skip
@@ -415,10 +415,10 @@ def test_an_explanation_is_read_in_any_way() -> None:
 
 
 def test_every_mistake_fits_a_terminal() -> None:
-    """No line has more than 100 columns, except for a link, which is not broken."""
+    """No line has more than 80 columns, except for a link, which is not broken."""
     for mistake, _ in known():
         for line in str(mistake).splitlines():
-            assert len(line) <= 100 or line.split()[-1] == mistake.link
+            assert len(line) <= 80 or line.split()[-1] == mistake.link
         assert mistake.link in str(mistake)
         assert len(mistake.rows()) == (3 if mistake.fix else 1)
         assert mistake.cause.endswith("." * bool(mistake.fix))

@@ -160,11 +160,13 @@ print(diagnose(net, torch.rand(2, 1, 28, 28)))
 #> Sequential, called with (2, 1, 28, 28): 1 error
 #>
 #> error     raises                2
-#>           Linear(in_features=676, out_features=10, bias=True) got shape (2, 4, 13, 13):
-#>           RuntimeError: mat1 and mat2 shapes cannot be multiplied (104x13 and 676x10)
-#>           The last dimension of the input differs from the number of features that the linear layer
-#>           was built for.
-#>           Flatten the input first and build the layer for that size, or use `nn.LazyLinear`.
+#>           Linear(in_features=676, out_features=10, bias=True) got shape (2, 4,
+#>           13, 13): RuntimeError: mat1 and mat2 shapes cannot be multiplied
+#>           (104x13 and 676x10)
+#>           The last dimension of the input differs from the number of features
+#>           that the linear layer was built for.
+#>           Flatten the input first and build the layer for that size, or use
+#>           `nn.LazyLinear`.
 #>           modules.md#mat1-and-mat2-shapes-cannot-be-multiplied
 
 # %% [markdown]
@@ -246,10 +248,10 @@ said = [line[1:].strip() for line in done.stdout.splitlines() if line.startswith
 print(*said[:7], sep="\n")
 #> AssertionError: Net, called with (8, 20): 1 error
 #>
-#> error     unregistered          self.layers[0], self.layers[1]                        test_net.py:10
-#> 4 parameters take part in the forward pass, but net.parameters() does not list them: the
-#> optimizer does not get them, and the net does not save or move them. A module does not
-#> look into a list.
+#> error     unregistered          self.layers[0], self.layers[1]    test_net.py:10
+#> 4 parameters take part in the forward pass, but net.parameters() does
+#> not list them: the optimizer does not get them, and the net does not
+#> save or move them. A module does not look into a list.
 #> Write self.layers = nn.ModuleList([...]).
 
 # %% [markdown]
@@ -278,9 +280,6 @@ print(f"trained for {step + 1} steps")
 #> trained for 3 steps
 
 # %% [markdown]
-# In a `LightningModule`, the same call stands in `on_train_start`, with `self` as the net and a batch of `self.trainer.train_dataloader`.
-
-# %% [markdown]
 # ## Error messages: `explain`
 #
 # For an error that you have already, there is `explain`.
@@ -291,9 +290,10 @@ from d2lblocks import explain
 
 print(explain("mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)"))
 #> mat1 and mat2 shapes cannot be multiplied
-#>   Cause: The last dimension of the input differs from the number of features that the linear layer
-#>          was built for.
-#>   Fix:   Flatten the input first and build the layer for that size, or use nn.LazyLinear.
+#>   Cause: The last dimension of the input differs from the number of features
+#>          that the linear layer was built for.
+#>   Fix:   Flatten the input first and build the layer for that size, or use
+#>          nn.LazyLinear.
 #>   Page:  modules.md#mat1-and-mat2-shapes-cannot-be-multiplied
 
 # %% [markdown]
@@ -343,7 +343,8 @@ print(done.stderr[done.stderr.index("AttributeError: ") :].rstrip())
 #> AttributeError: cannot assign module before Module.__init__() call
 #> d2lblocks explains:
 #> cannot assign module before Module.__init__() call
-#>   Cause: A layer, parameter or buffer was assigned before nn.Module.__init__ had run.
+#>   Cause: A layer, parameter or buffer was assigned before nn.Module.__init__ had
+#>          run.
 #>   Fix:   Make super().__init__() the first line of __init__.
 #>   Page:  modules.md#cannot-assign-module-before-module__init__-call
 
@@ -364,10 +365,10 @@ done = subprocess.run(command, capture_output=True, text=True)
 print(done.stdout.rstrip())
 #> Net, called with (8, 20): 1 error
 #>
-#> error     unregistered          self.layers[0], self.layers[1]                           check.py:10
-#>           4 parameters take part in the forward pass, but net.parameters() does not list them: the
-#>           optimizer does not get them, and the net does not save or move them. A module does not
-#>           look into a list.
+#> error     unregistered          self.layers[0], self.layers[1]       check.py:10
+#>           4 parameters take part in the forward pass, but net.parameters() does
+#>           not list them: the optimizer does not get them, and the net does not
+#>           save or move them. A module does not look into a list.
 #>           Write self.layers = nn.ModuleList([...]).
 #>           modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
 print("exit status:", done.returncode)
@@ -390,46 +391,46 @@ print("exit status:", done.returncode)
 # These are the codes of all findings.
 # A code that can be an error or a question says in its text which of the two it is, and why.
 #
-# | Code | Level | What it finds | Explained in |
-# |---|---|---|---|
-# | `mixed-dtype` | error or question | Floating dtypes that differ: an error if the call fails because of it | Layers and modules |
-# | `mixed-device` | error | Devices that differ, where the call fails because of it | Devices |
-# | `raises` | error | The error of the forward pass, the loss or the backward pass | the list of mistakes |
-# | `cycle` | error | A module that contains itself | Layers and modules |
-# | `unhashable` | error | A module without a hash, such as a dataclass | Layers and modules |
-# | `hidden-method` | error or question | An attribute or a method that hides a method of `nn.Module`, such as `parameters` or `eval` | below |
-# | `unregistered` | error | Modules or Parameters in a list, tuple, dict, closure or global variable, which `forward` uses | Layers and modules |
-# | `built-in-forward` | error or question | Layers that `forward` creates: new ones in each call, or once in the first | Layers and modules |
-# | `not-a-parameter` | error | A tensor in an attribute that requires a gradient, and is used, but is no parameter | Custom layers |
-# | `constant` | question | A plain tensor in an attribute that takes part in the call | Layers and modules |
-# | `kept-graph` | error | A tensor computed in one call that the next one uses, with its graph | Custom layers |
-# | `filled-at-first-call` | question | A buffer that was None, and is a tensor after the call | File I/O |
-# | `still-lazy` | error | Parameters without a shape after the call | Lazy initialization |
-# | `misspelt` | error | An attribute whose name is almost `requires_grad` or `training`, and which nothing reads | Parameters |
-# | `dotted-name` | error | A child whose own name contains a dot, as `setattr` with a path makes it | Layers and modules |
-# | `same-memory` | error | Two Parameters over one piece of memory | Parameters |
-# | `tie-lost` | error | Two names that should refer to one parameter, and do not | File I/O |
-# | `runs-once` | error | A container that holds a module several times, loops over `children()`, and so runs it once | Layers and modules |
-# | `one-layer-many-names` | question | A module with parameters that one container holds several times, as `[layer] * 3` makes it | Parameters |
-# | `no-gradient` | error | A loss, or an output, from which no backward pass is possible | below |
-# | `unused` | question | Parameters that get no gradient, although others do: never used, or cut off | below |
-# | `optimizer` | error | Trainable parameters that no optimizer holds, and held ones that are not the net's | Parameters |
-# | `optimizer-device` | error | The optimizer's state of a parameter is on another device than the parameter | Devices |
-# | `in-eval` | question | Modules in evaluation mode while there is a loss or an optimizer | Layers and modules |
-# | `frozen` | question | Parameters that require no gradient while there is a loss or an optimizer | Parameters |
-# | `data-read` | error | A parameter that the forward pass computes with only through `.data` | Custom layers |
-# | `data-write` | error or question | A write into a parameter through `.data` during the forward pass | Parameters |
-# | `random-in-eval` | question | Random numbers in evaluation mode on which the result depends | Layers and modules |
-# | `forward-called` | error or question | A module whose method `forward` was called, instead of the module itself | below |
-# | `input-changed` | error | An operation that wrote into an input, and changed its values | Layers and modules |
-# | `nan` | question | The first place that holds NaN, in the order parameters, input, modules, loss, gradients | Custom layers |
-# | `scale` | question | Outputs of layers, or gradients of their weights, that grow or shrink by a large factor | Initialization |
-# | `dead-units` | question | A ReLU that returns 0 for all examples | below |
-# | `rounded-buffer` | question | A buffer in 16 bits that holds positions or frequencies: it only grows, or only falls | Custom layers |
-# | `padding-row` | question | An embedding whose row for padding is not 0 | Initialization |
-# | `softmax-twice` | error or question | Probabilities where the loss expects scores: it applies the softmax or the sigmoid itself | below |
-# | `broadcast` | question | Predictions and targets of different shapes, which are compared each with each | below |
-# | `equal-units` | error | Weights whose units are equal, and remain so during training | Initialization |
+# | Code | What it finds |
+# |---|---|
+# | `mixed-dtype`, error or question | Floating dtypes that differ: an error if the call fails because of it: see Layers and modules |
+# | `mixed-device`, error | Devices that differ, where the call fails because of it: see Devices |
+# | `raises`, error | The error of the forward pass, the loss or the backward pass: see the list of mistakes |
+# | `cycle`, error | A module that contains itself: see Layers and modules |
+# | `unhashable`, error | A module without a hash, such as a dataclass: see Layers and modules |
+# | `hidden-method`, error or question | An attribute or a method that hides a method of `nn.Module`, such as `parameters` or `eval`: see below |
+# | `unregistered`, error | Modules or Parameters in a list, tuple, dict, closure or global variable, which `forward` uses: see Layers and modules |
+# | `built-in-forward`, error or question | Layers that `forward` creates: new ones in each call, or once in the first: see Layers and modules |
+# | `not-a-parameter`, error | A tensor in an attribute that requires a gradient, and is used, but is no parameter: see Custom layers |
+# | `constant`, question | A plain tensor in an attribute that takes part in the call: see Layers and modules |
+# | `kept-graph`, error | A tensor computed in one call that the next one uses, with its graph: see Custom layers |
+# | `filled-at-first-call`, question | A buffer that was None, and is a tensor after the call: see File I/O |
+# | `still-lazy`, error | Parameters without a shape after the call: see Lazy initialization |
+# | `misspelt`, error | An attribute whose name is almost `requires_grad` or `training`, and which nothing reads: see Parameters |
+# | `dotted-name`, error | A child whose own name contains a dot, as `setattr` with a path makes it: see Layers and modules |
+# | `same-memory`, error | Two Parameters over one piece of memory: see Parameters |
+# | `tie-lost`, error | Two names that should refer to one parameter, and do not: see File I/O |
+# | `runs-once`, error | A container that holds a module several times, loops over `children()`, and so runs it once: see Layers and modules |
+# | `one-layer-many-names`, question | A module with parameters that one container holds several times, as `[layer] * 3` makes it: see Parameters |
+# | `no-gradient`, error | A loss, or an output, from which no backward pass is possible: see below |
+# | `unused`, question | Parameters that get no gradient, although others do: never used, or cut off: see below |
+# | `optimizer`, error | Trainable parameters that no optimizer holds, and held ones that are not the net's: see Parameters |
+# | `optimizer-device`, error | The optimizer's state of a parameter is on another device than the parameter: see Devices |
+# | `in-eval`, question | Modules in evaluation mode while there is a loss or an optimizer: see Layers and modules |
+# | `frozen`, question | Parameters that require no gradient while there is a loss or an optimizer: see Parameters |
+# | `data-read`, error | A parameter that the forward pass computes with only through `.data`: see Custom layers |
+# | `data-write`, error or question | A write into a parameter through `.data` during the forward pass: see Parameters |
+# | `random-in-eval`, question | Random numbers in evaluation mode on which the result depends: see Layers and modules |
+# | `forward-called`, error or question | A module whose method `forward` was called, instead of the module itself: see below |
+# | `input-changed`, error | An operation that wrote into an input, and changed its values: see Layers and modules |
+# | `nan`, question | The first place that holds NaN, in the order parameters, input, modules, loss, gradients: see Custom layers |
+# | `scale`, question | Outputs of layers, or gradients of their weights, that grow or shrink by a large factor: see Initialization |
+# | `dead-units`, question | A ReLU that returns 0 for all examples: see below |
+# | `rounded-buffer`, question | A buffer in 16 bits that holds positions or frequencies: it only grows, or only falls: see Custom layers |
+# | `padding-row`, question | An embedding whose row for padding is not 0: see Initialization |
+# | `softmax-twice`, error or question | Probabilities where the loss expects scores: it applies the softmax or the sigmoid itself: see below |
+# | `broadcast`, question | Predictions and targets of different shapes, which are compared each with each: see below |
+# | `equal-units`, error | Weights whose units are equal, and remain so during training: see Initialization |
 
 # %% [markdown]
 # ## How it works
@@ -646,18 +647,13 @@ print(report[0].code, *report[0].names)
 # ### An attribute called `parameters` hides the method
 #
 # A module already has the names `parameters`, `children`, `modules`, `train`, `eval` and many more.
-# If you assign something else to one of them, the next call of the method fails:
+# If you assign something else to one of them, every call of that method fails, far away from the cause:
 
 # %%
 net = nn.Linear(4, 2)
 net.parameters = ["weight", "bias"]
-try:
-    torch.optim.SGD(net.parameters(), lr=0.1)
-except TypeError as error:
-    print(f"TypeError: {error}")
-#> TypeError: 'list' object is not callable
-
-# %%
+print(callable(net.parameters))
+#> False
 print(*[(each.code, each.names) for each in diagnose(net, torch.rand(2, 4))])
 #> ('hidden-method', ('parameters',))
 del net.parameters

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 __all__ = ["Finding", "Report"]
 
-_WIDTH = 100  # columns of the text
+_WIDTH = 80  # columns of the text
 _MOST_NAMES = 4  # names that the text lists; the finding itself has all of them
 
 Level = Literal["error", "question"]
