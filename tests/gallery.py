@@ -194,6 +194,23 @@ def layers_in_a_list_of_a_submodule(wrong: bool) -> Given:
     return Given(Net(), (batch(3, 4),))
 
 
+@case("unregistered", "self.teacher[0]", level="question")
+def a_teacher_in_a_tuple(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            teacher = nn.Linear(4, 2).requires_grad_(False)
+            self.out = nn.Linear(4, 2)
+            self.teacher = (teacher,) if wrong else nn.ModuleList([teacher])  # here
+
+        def forward(self, X):
+            with torch.no_grad():
+                Y = self.teacher[0](X)
+            return self.out(X) - Y
+
+    return Given(Net(), (batch(3, 4),))
+
+
 @case("built-in-forward", "net")
 def a_layer_built_in_forward(wrong: bool) -> Given:
     class Net(nn.Module):

@@ -5,11 +5,11 @@
 # It needs `d2lblocks` and `torch`.
 # In a clone of its repository, `pip install .` installs `d2lblocks`.
 #
-# Your net trains without an error, and the loss does not fall.
-# A layer sits in a Python list, a tensor stays behind on the CPU, a softmax is applied twice: nothing complains, and you look for hours.
-# The function `diagnose` calls your net once or twice, and names such mistakes with the place and the fix.
+# Your net trains without an error, but the loss does not fall.
+# A layer sits in a Python list, a tensor stays behind on the CPU, or softmax is applied twice: nothing complains, and you search for hours.
+# The function `diagnose` calls your net a few times and names such mistakes with the place and the fix.
 #
-# - **What you will be able to do:** find out why a net does not learn, what an error message means, and keep both kinds of mistakes out of your tests.
+# - **What you will be able to do:** find out why a net does not learn and what an error message means, and write tests that keep such mistakes out of your nets.
 # - **What you need:** the first readings of Layers and modules and Parameters, and the package (run `pip install .` in a clone of this site's repository).
 # - **How long it takes:** about 10 minutes up to In a test, and this part is enough to examine your own net; about 35 minutes with the rest and the exercises.
 
@@ -57,7 +57,8 @@ for finding in report:
 #> question constant self.scale
 
 # %% [markdown]
-# A <dfn>finding</dfn> is one entry of a report of `diagnose`: what is wrong, where in the net, and how to fix it.
+# A <dfn>finding</dfn> is one entry in a report of `diagnose`: what is wrong, where in the net, and how to fix it.
+# Its `code`, such as `unregistered`, names the kind of mistake.
 # Its `names` are places in the net: the paths of parameters and modules, or, for something that is not registered, the attribute that holds it.
 
 # %%
@@ -65,11 +66,11 @@ for finding in report:
     print(finding.text)
     print(finding.fix)
     print(finding.page)
-#> 4 parameters take part in the forward pass, but net.parameters() does not list them: the optimizer does not get them, and the net does not save or move them. A module does not look into a list.
+#> 4 parameters take part in the forward pass, but net.parameters() does not list them: an optimizer built from it does not train them, and the net does not save or move them. A module does not look into a list.
 #> Write self.layers = nn.ModuleList([...]).
 #> modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
 #> A plain tensor takes part in the forward pass: net.to(...) does not move or cast it, and state_dict() does not hold it.
-#> Write self.register_buffer("scale", ...), with persistent=False if it is not to be saved. If it is meant: silence=["constant"].
+#> Write self.register_buffer("scale", ...), with persistent=False if it is not to be saved. If this is intended: silence=["constant"].
 #> modules.md#a-constant-is-not-saved-cast-or-moved-with-the-net
 
 # %% [markdown]
@@ -81,10 +82,11 @@ for finding in report:
 #
 # Findings have two levels:
 #
-# - An error is wrong whatever was meant. The layers in the list are used, but they can never learn.
-# - A question is wrong unless it is meant. The constant stays behind when the net moves to a GPU, and it is not in the file that you save. Perhaps that is what you want.
+# - An error is a mistake in any case. The net uses the layers in the list, but an optimizer built from `net.parameters()` does not train them.
+# - A question is a mistake unless you did it on purpose. The constant stays behind when the net moves to a GPU, and it is not in the file that you save; perhaps that is what you want.
 #
-# If a question is meant, say so with `silence`: pass its code, or its code and the place:
+# If you did it on purpose, say so with `silence`: pass the code, or the code and the place.
+# A different place does not silence the question:
 
 # %%
 print([each.code for each in diagnose(net, X, silence=["constant"])])
@@ -93,7 +95,7 @@ print([each.code for each in diagnose(net, X, silence=["constant:self.other"])])
 #> ['unregistered', 'constant']
 
 # %% [markdown]
-# A code that does not exist is an error, so a typing mistake cannot silence anything:
+# If there is no such code, `diagnose` raises an error, so a typo in a code cannot go unnoticed:
 
 # %%
 try:
@@ -103,29 +105,34 @@ except ValueError as error:
 #> ValueError: there is no finding with the code 'constants': the nearest is 'constant'
 
 # %% [markdown]
-# A report is true if it has findings, and `report.errors` and `report.questions` list them separately.
-# After the fix that the report proposes, there is no finding:
+# `bool(report)` is `True` if there are findings, and `report.errors` and `report.questions` list them separately.
+# If you apply the proposed fixes, nothing is found:
 
 # %%
-class Mended(Net):
+class Fixed(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layers = nn.ModuleList(self.layers)
-        del self.scale
+        self.layers = nn.ModuleList([nn.Linear(20, 20), nn.Linear(20, 10)])
         self.register_buffer("scale", torch.tensor(0.5))
 
+    def forward(self, X):
+        for layer in self.layers:
+            X = layer(X)
+        return X * self.scale
 
-print(diagnose(Mended(), X))
-#> Mended, called with (8, 20): nothing found
+
+print(diagnose(Fixed(), X))
+#> Fixed, called with (8, 20): nothing found
 
 # %% [markdown]
 # ## With a loss and an optimizer
 #
-# Some mistakes only show during training.
+# Some mistakes show only during training.
 # If you pass the loss, `diagnose` also runs the backward pass; if you pass the optimizer, it compares the parameters that the optimizer holds with those of the net.
 # The optimizer takes no step.
 #
-# In this example, a new last layer replaces the old one after the optimizer was built, and the softmax is applied twice: `F.cross_entropy` contains one.
+# In this example, a new last layer replaces the old one after the optimizer was built.
+# The net also ends with a softmax, which turns scores into probabilities; `F.cross_entropy` contains one, so it is applied twice.
 
 # %%
 net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 10))
@@ -150,7 +157,7 @@ for finding in report:
 # ## When the call fails
 #
 # If the net raises an error, `diagnose` does not raise it.
-# The report says which layer raised it and what that layer was given, which the message alone does not:
+# Unlike the message, the report says which layer raised the error and what input this layer got:
 
 # %%
 net = nn.Sequential(
@@ -172,7 +179,7 @@ print(diagnose(net, torch.rand(2, 1, 28, 28)))
 # %% [markdown]
 # ## Everything stays as it was
 #
-# Each call of a net can change it: dropout draws random numbers, batch normalization updates its statistics, a lazy layer takes its shape, and `forward` may append to a list.
+# Each call of a net can change something: dropout draws random numbers, batch normalization updates its statistics, a lazy layer gets its shape, and `forward` may append to a list.
 # `diagnose` undoes all of this, even if the call fails:
 
 # %%
@@ -188,9 +195,11 @@ print(net[1].num_batches_tracked.item(), torch.equal(torch.get_rng_state(), befo
 # %% [markdown]
 # So you can call it in the middle of training, and the run continues with exactly the same numbers as without it.
 #
-# **Limitation.** Attributes of objects of your own classes that are not modules are not restored, nor is anything outside the program, such as a file that `forward` writes.
+# **Limitation.** Inside an object of your own class that is not a module, nothing is restored, unless the object is an argument of the call.
+# Nor is anything outside the program, such as a file that `forward` writes.
 #
-# **Cost.** A diagnosis takes at most 6 times as long as a forward and a backward pass, plus half a second, and the memory of one copy of the net.
+# **Cost.** A diagnosis takes at most 6 times as long as a forward and a backward pass, plus half a second.
+# It needs memory for one copy of the net.
 #
 # **The first reading ends here.** What follows is for tests and training loops, for error messages, and for those who want to know how it works.
 
@@ -202,15 +211,15 @@ print(net[1].num_batches_tracked.item(), torch.equal(torch.get_rng_state(), befo
 
 # %%
 def test_the_net_has_no_errors():
-    report = diagnose(Mended(), torch.rand(8, 20))
+    report = diagnose(Fixed(), torch.rand(8, 20))
     assert not report.errors, str(report)
 
 
 test_the_net_has_no_errors()
 
 # %% [markdown]
-# To be as strict about questions, write `assert not report, str(report)`, and silence those that are meant.
-# Here is what pytest prints for the first net of this page:
+# To be as strict about questions, write `assert not report, str(report)`, and silence the intended ones.
+# Here is the error that pytest prints for the first net of this page without its constant:
 
 # %%
 from pathlib import Path
@@ -250,8 +259,8 @@ print(*said[:7], sep="\n")
 #>
 #> error     unregistered          self.layers[0], self.layers[1]    test_net.py:10
 #> 4 parameters take part in the forward pass, but net.parameters() does
-#> not list them: the optimizer does not get them, and the net does not
-#> save or move them. A module does not look into a list.
+#> not list them: an optimizer built from it does not train them, and the
+#> net does not save or move them. A module does not look into a list.
 #> Write self.layers = nn.ModuleList([...]).
 
 # %% [markdown]
@@ -282,8 +291,8 @@ print(f"trained for {step + 1} steps")
 # %% [markdown]
 # ## Error messages: `explain`
 #
-# For an error that you have already, there is `explain`.
-# It knows every message on this site, also with your own names, shapes and devices in it:
+# If you already have an error message, use `explain`.
+# It knows every message on this site, even with your own names, shapes and devices in it:
 
 # %%
 from d2lblocks import explain
@@ -318,7 +327,7 @@ print(explain("division by zero"))
 #> Look for a part of it, or for what you see, on the page mistakes.md.
 
 # %% [markdown]
-# `explain_errors()` does this for every error that nothing catches, in a program as well as in a notebook.
+# `explain_errors()` does this for every uncaught error, in a program as well as in a notebook.
 # The explanation is then a note below the traceback.
 # This program has the call in its first lines:
 
@@ -351,7 +360,7 @@ print(done.stderr[done.stderr.index("AttributeError: ") :].rstrip())
 # %% [markdown]
 # ## On the command line
 #
-# Both work without a line of Python.
+# `diagnose` and `explain` are also commands.
 # For `diagnose`, write a function that returns the net and its input, and name the file and the function:
 
 # %%
@@ -367,8 +376,8 @@ print(done.stdout.rstrip())
 #>
 #> error     unregistered          self.layers[0], self.layers[1]       check.py:10
 #>           4 parameters take part in the forward pass, but net.parameters() does
-#>           not list them: the optimizer does not get them, and the net does not
-#>           save or move them. A module does not look into a list.
+#>           not list them: an optimizer built from it does not train them, and the
+#>           net does not save or move them. A module does not look into a list.
 #>           Write self.layers = nn.ModuleList([...]).
 #>           modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
 print("exit status:", done.returncode)
@@ -389,7 +398,7 @@ print("exit status:", done.returncode)
 # ## What it finds
 #
 # These are the codes of all findings.
-# A code that can be an error or a question says in its text which of the two it is, and why.
+# If a code can be an error or a question, the text of the finding says why it is the one or the other.
 #
 # | Code | What it finds |
 # |---|---|
@@ -435,8 +444,8 @@ print("exit status:", done.returncode)
 # %% [markdown]
 # ## How it works
 #
-# PyTorch lets you watch every operation: between `with` and the end of the block, a `TorchFunctionMode` gets each call of a function of PyTorch with its arguments.
-# One class of ten lines is enough to find the layers in a list.
+# PyTorch lets you watch every operation: inside its `with` block, a `TorchFunctionMode` receives every call of a PyTorch function and the arguments of that call.
+# A short class is enough to find the parameters of layers in a list.
 # It remembers every `nn.Parameter` that takes part in an operation but is not a parameter of the net:
 
 # %%
@@ -468,9 +477,9 @@ print(*watch.found, sep="\n")
 
 # %% [markdown]
 # `diagnose` watches in the same way, and records more: reads and writes of `.data`, operations that write into an input, the random numbers that are drawn, and the losses with the shapes that they compare.
-# Hooks for all modules tell which module is running and what it returns.
-# The autograd graph of the result tells which parameters a gradient reaches.
-# Before it begins, it takes a copy of the net; at the end, it writes the copy back.
+# Hooks on all modules show which module is running and what it returns.
+# The autograd graph of the result shows which parameters a gradient reaches.
+# Before `diagnose` begins, it makes a copy of the net; at the end, it writes the copy back.
 #
 # Three things need more than one call:
 #
@@ -478,12 +487,13 @@ print(*watch.found, sep="\n")
 # - Whether a tensor that one call keeps takes part in the next one: the net runs once more.
 # - Whether equal units stay equal: the net takes a few steps of training for a loss with random weights, which are undone as well.
 #
-# **Limitation.** Nothing can be watched inside a `ScriptModule` or inside a compiled function of another library. A net that was passed to `torch.compile` runs without compilation while it is watched.
+# **Limitation.** Nothing can be watched inside a `ScriptModule` or inside a compiled function of another library.
+# A net that was passed to `torch.compile` runs without compilation while it is watched.
 
 # %% [markdown]
 # ## In the library
 #
-# `d2lblocks.diagnosis` has `diagnose` and `explain`, the classes of what they return, and `explain_errors`.
+# `d2lblocks.diagnosis` has `diagnose`, `explain` and `explain_errors`, and the classes of their results.
 
 # %%
 from d2lblocks import Explanation, Finding, Mistake, Report, explain_errors
@@ -585,12 +595,12 @@ for finding in report:
 #> 2 parameters take part in the forward pass, but get no gradient: the output does not use the result, or the graph is cut.
 
 # %% [markdown]
-# In a net that uses some layers only for some inputs, this is meant: `silence=["unused"]`.
+# In a net that uses some layers only for some inputs, this is intended: `silence=["unused"]`.
 
 # %% [markdown]
 # ### `layer.forward(X)` skips the hooks
 #
-# Lazy layers take their shapes in a hook, weight normalization and pruning compute the weight in one, and profilers count with them.
+# Lazy layers get their shapes in a hook, pruning computes the weight in a hook, and profilers use hooks to count operations.
 # `layer(X)` runs the hooks and then `forward`; `layer.forward(X)` runs only `forward`.
 
 # %%
@@ -611,7 +621,7 @@ print(report[0].level, report[0].code, *report[0].names)
 # %% [markdown]
 # ### `nan` in the output: which layer is the first
 #
-# Once a value is NaN, everything that is computed from it is NaN, and the output does not tell where it began.
+# Once a value is NaN, nearly everything computed from it is NaN, and the output does not show where the NaN began.
 # `diagnose` names the first module in the order of the forward pass:
 
 # %%
@@ -661,7 +671,7 @@ print(diagnose(net, torch.rand(2, 4)))
 #> Linear, called with (2, 4): nothing found
 
 # %% [markdown]
-# A method of your own called `train` or `eval` is as bad: `net.eval()` then calls yours.
+# A method of your own called `train` or `eval` is just as bad: `net.eval()` then calls yours.
 
 # %% [markdown]
 # ## Exercises
@@ -670,7 +680,7 @@ print(diagnose(net, torch.rand(2, 4)))
 # ### Exercise 1
 #
 # This net has three heads, and only one of them learns.
-# Find out why, and mend the net.
+# Find out why, and fix the net.
 
 # %%
 class Heads(nn.Module):
@@ -699,27 +709,27 @@ print(report[0].fix)
 #> Write self.others = nn.ModuleDict({...}).
 
 
-class MendedHeads(Heads):
+class FixedHeads(Heads):
     def __init__(self):
         super().__init__()
         self.others = nn.ModuleDict(self.others)
 
 
-print(diagnose(MendedHeads(), torch.rand(2, 4)))
-#> MendedHeads, called with (2, 4): nothing found
+print(diagnose(FixedHeads(), torch.rand(2, 4)))
+#> FixedHeads, called with (2, 4): nothing found
 
 # %% [markdown]
 # ### Exercise 2
 #
 # A teacher net is used without gradients, and must not be trained or saved with the student.
 # Its author keeps it in a tuple on purpose.
-# Which finding does it give, at which level, and how do you say that it is meant?
+# Which finding does this give, at which level, and how do you say that it is intended?
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# It is a question, because the teacher runs under `torch.no_grad()`: a net that computes no gradients cannot be meant to learn.
+# It is a question, because the teacher runs under `torch.no_grad()`, so it cannot be intended to learn.
 
 # %%
 class Student(nn.Module):
@@ -780,13 +790,13 @@ print(watch.found)
 # %% [markdown]
 # ### Exercise 4
 #
-# Prove that `diagnose` does not change a training run.
+# Show that `diagnose` does not change a training run.
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Train twice from the same seed, once with a diagnosis before every step, and compare the parameters to the bit.
+# Train twice from the same seed, once with a diagnosis before every step, and compare the parameters bit for bit.
 
 # %%
 def train(examine):
@@ -812,7 +822,7 @@ print(all(torch.equal(with_it[name], without[name]) for name in without))
 # %% [markdown]
 # ### Exercise 5
 #
-# A script runs for hours before it may fail.
+# A script may fail after hours.
 # Let it print the explanation of its error, and still fail with the traceback.
 
 # %% [markdown]
@@ -847,8 +857,8 @@ except RuntimeError:
 # |---|---|
 # | to examine a net | `print(diagnose(net, X))` |
 # | also its loss and its optimizer | `diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y), optimizer=optimizer)` |
-# | only what is wrong in any case | `report.errors` |
-# | to say that something is meant | `diagnose(net, X, silence=["constant:self.scale"])` |
+# | only the mistakes, without the questions | `report.errors` |
+# | to say that something is intended | `diagnose(net, X, silence=["constant:self.scale"])` |
 # | a test | `assert not diagnose(net, X).errors` |
 # | to check that weights are tied | `diagnose(net, X, ties=[("encoder.weight", "decoder.weight")])` |
 # | a check on the command line | `python -m d2lblocks diagnose check.py:example` |

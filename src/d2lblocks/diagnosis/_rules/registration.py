@@ -20,8 +20,9 @@ def unregistered(seen: Seen) -> Iterator[Found]:
         takes, them = _parameters(uses)
         yield Found(
             list(dict.fromkeys(each.name for each in held)),
-            f"{takes} part in the forward pass, but net.parameters() does not list {them}: the optimizer "
-            f"does not get {them}, and the net does not save or move {them}. {_where(held[0].container)}",
+            f"{takes} part in the forward pass, but net.parameters() does not list {them}: an optimizer "
+            f"built from it does not train {them}, and the net does not save or move {them}. "
+            f"{_where(held[0].container)}",
             _registered(held[0]),
             _line(held[0]),
             "error" if _learns(seen, uses) else "question",

@@ -105,7 +105,7 @@ def optimizer(seen: Seen) -> Iterator[Found]:
     groups = [group["params"] for each in seen.optimizers for group in each.param_groups]
     held = {id(parameter) for group in groups for parameter in group}
     missing = [known for known in seen.trainable if known not in held]
-    foreign = len(held - seen.tensors.keys())
+    foreign = len(held - seen.tensors.keys() - seen.watch.strangers.keys())
     if missing:
         old = f" It holds {foreign} that the net no longer has." if foreign else ""
         yield Found(
