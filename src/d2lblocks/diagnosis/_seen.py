@@ -19,7 +19,7 @@ from d2lblocks._tensors import named_modules, own_tensors
 from d2lblocks.lazy import uninitialized_names
 
 from ._held import Held, held_tensors
-from ._watch import Call, Use, Watch
+from ._watch import Call, Use, Watch, Write
 
 
 class Failure(NamedTuple):
@@ -70,6 +70,7 @@ class Seen:
         changed_inputs: the operations that wrote other values into an input, one for each input.
         draws: the operations that drew random numbers in evaluation mode, if the result depends on them.
         still_lazy: the names of parameters that have no shape after the call.
+        outdated: the ids of parameters that were written through `.data` after the graph had saved them.
         rewritten: the ids of parameters that the next call changes once more through `.data`.
         kept: attributes and buffers that hold the result of one call and take part in the next.
         equal: the names of weights with units that stay equal, and the number of such units.
@@ -98,6 +99,7 @@ class Seen:
     changed_inputs: list[Use] = field(default_factory=list)
     draws: list[Use] = field(default_factory=list)
     still_lazy: list[str] = field(default_factory=list)
+    outdated: set[int] = field(default_factory=set)
     rewritten: set[int] = field(default_factory=set)
     kept: list[tuple[str, nn.Module, str]] = field(default_factory=list)
     equal: list[tuple[str, int]] = field(default_factory=list)
@@ -265,7 +267,11 @@ def _look_at_gradients(seen: Seen) -> None:
     """Find what the backward pass reaches; run it if there is a loss."""
     ends = [seen.loss] if seen.with_loss else seen.outputs
     roots = [each for each in ends if isinstance(each, Tensor) and each.requires_grad]
-    leaves, names = _leaves(roots)
+    nodes = _nodes(roots)
+    leaves = {id(each) for each in roots if each.is_leaf}
+    leaves |= {id(node.variable) for node in nodes if hasattr(node, "variable")}
+    names = {node.name() for node in nodes}
+    seen.outdated = _outdated(nodes, seen.watch.data_writes)
     # Such a node calls the net once more in the backward pass, and hides what it reaches until then.
     hidden = any("Checkpoint" in name for name in names)
     seen.reached = None if hidden or not roots else leaves
@@ -291,27 +297,42 @@ def _gradients_by_backward(loss: Tensor, parameters: Iterable[nn.Parameter]) -> 
     return {id(each): each.grad for each in parameters if each.grad is not None}
 
 
-def _leaves(roots: Iterable[Tensor]) -> tuple[set[int], set[str]]:
-    """The ids of the leaves from which these tensors were computed, and the names of the graph's nodes."""
-    leaves: set[int] = {id(each) for each in roots if each.is_leaf}
-    names: set[str] = set()
+def _nodes(roots: Iterable[Tensor]) -> set[Any]:
+    """The nodes of the graph from which these tensors were computed."""
     todo: list[Any] = [each.grad_fn for each in roots if each.grad_fn is not None]
     known = set(todo)
     while todo:
-        node = todo.pop()
-        names.add(node.name())
-        if hasattr(node, "variable"):
-            leaves.add(id(node.variable))
-        for following, _ in node.next_functions:
+        for following, _ in todo.pop().next_functions:
             if following is not None and following not in known:
                 known.add(following)
                 todo.append(following)
-    return leaves, names
+    return known
+
+
+def _outdated(nodes: Iterable[Any], writes: Sequence[Write]) -> set[int]:
+    """The ids of parameters that a node of the graph has saved, and that were written after that."""
+    if not writes:
+        return set()
+    last = {id(write.use.tensor): write for write in writes}
+    memory = {_memory_of(write.use.tensor): known for known, write in last.items()}
+    found = set()
+    for node in nodes:
+        for name in dir(node):
+            saved = getattr(node, name) if name.startswith("_saved_") else None
+            known = memory.get(_memory_of(saved)) if isinstance(saved, Tensor) else None
+            if known is not None and node._sequence_nr() < last[known].time:
+                found.add(known)
+    return found
+
+
+def _memory_of(tensor: Tensor) -> Any:
+    strided = tensor.layout is torch.strided and not tensor.is_nested
+    return tensor.untyped_storage()._cdata if strided else id(tensor)
 
 
 def _rewritten(seen: Seen) -> set[int]:
     """The parameters that the call wrote, and that the next call changes again, such as by a decay."""
-    written = {id(write.tensor): write.tensor for write, _ in seen.watch.data_writes}
+    written = {id(write.use.tensor): write.use.tensor for write in seen.watch.data_writes}
     if not written:
         return set()
     values = {known: tensor.detach().clone() for known, tensor in written.items()}

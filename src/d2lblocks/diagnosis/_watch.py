@@ -91,6 +91,20 @@ class Loop(NamedTuple):
     line: Line | None
 
 
+class Write(NamedTuple):
+    """A write into a parameter through `.data`.
+
+    Attributes:
+        use: the operation.
+        used_before: whether an operation that autograd recorded had used the parameter before.
+        time: the number of operations that autograd had recorded before.
+    """
+
+    use: Use
+    used_before: bool
+    time: int
+
+
 class Watch(TorchFunctionMode):
     """Watch the operations while it is active: `with watch: Y = net(X)`.
 
@@ -115,7 +129,7 @@ class Watch(TorchFunctionMode):
         self.uses: dict[int, Use] = {}
         self.strangers: dict[int, Use] = {}  # parameters that the net does not own
         self.data_reads: dict[int, Use] = {}
-        self.data_writes: list[tuple[Use, bool]] = []  # and whether the parameter had been used before
+        self.data_writes: list[Write] = []
         self.changes: dict[int, Use] = {}  # operations that wrote into an input
         self.random: list[Use] = []
         self.losses: list[LossCall] = []
@@ -262,7 +276,7 @@ class Watch(TorchFunctionMode):
         if own or not isinstance(tensor, nn.Parameter) or not tensor.requires_grad:
             return function(*args, **kwargs)
         if name == "__set__":
-            self.data_writes.append((self._use(tensor, "data"), self._is_in_graph(tensor)))
+            self._write(tensor, "data")
             return function(*args, **kwargs)
         result = function(*args, **kwargs)
         self._aliases[id(result)] = tensor, result
@@ -275,7 +289,11 @@ class Watch(TorchFunctionMode):
             return
         parameter = self._data_of.get(target.untyped_storage()._cdata)
         if parameter is not None:
-            self.data_writes.append((self._use(parameter, name), self._is_in_graph(parameter)))
+            self._write(parameter, name)
+
+    def _write(self, parameter: Tensor, name: str) -> None:
+        time = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
+        self.data_writes.append(Write(self._use(parameter, name), self._is_in_graph(parameter), time))
 
     def _is_in_graph(self, tensor: Tensor) -> bool:
         use = self.uses.get(id(tensor)) or self.strangers.get(id(tensor))

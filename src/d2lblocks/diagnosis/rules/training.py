@@ -189,7 +189,7 @@ def data_read(seen: Seen) -> Iterator[Found]:
     """A parameter that the forward pass computes with only through `.data`."""
     if seen.reached is None and any(each.requires_grad for each in seen.outputs):
         return
-    written = {id(use.tensor) for use, _ in seen.watch.data_writes}  # another rule is for these
+    written = {id(write.use.tensor) for write in seen.watch.data_writes}  # another rule is for these
     for known, use in seen.watch.data_reads.items():
         if known in seen.names and known not in written and known not in (seen.reached or ()):
             name = seen.names[known]
@@ -207,12 +207,13 @@ def data_read(seen: Seen) -> Iterator[Found]:
 @rule("data-write", "error", "parameters.md#the-gradient-is-wrong-and-there-is-no-error")
 def data_write(seen: Seen) -> Iterator[Found]:
     """A write into a parameter through `.data` during the forward pass."""
-    writes = {id(use.tensor): (use, used_before) for use, used_before in reversed(seen.watch.data_writes)}
-    for known, (use, used_before) in writes.items():
+    writes = {id(write.use.tensor): write for write in reversed(seen.watch.data_writes)}
+    for known, (use, used_before, _) in writes.items():
         if known not in seen.names:
             continue
         reached = seen.reached is None or known in seen.reached
-        if used_before and reached:
+        outdated = used_before if seen.reached is None else known in seen.outdated
+        if outdated:
             why = "It has already computed with the old values, so the gradients are wrong, without an error."
         elif known in seen.rewritten and reached:
             why = "Each call changes it again: after two calls, the gradients of the first are wrong."
@@ -226,7 +227,7 @@ def data_write(seen: Seen) -> Iterator[Found]:
             "Change parameters after the backward pass, under torch.no_grad(), or compute a new tensor from "
             "the parameter.",
             use.line,
-            "error" if reached and (used_before or known in seen.rewritten) else "question",
+            "error" if outdated or (reached and known in seen.rewritten) else "question",
         )
 
 
