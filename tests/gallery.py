@@ -630,13 +630,29 @@ def a_write_through_data_after_use(wrong: bool) -> Given:
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.weight = nn.Parameter(batch(4, 4))
+            self.hidden, self.weight = nn.Linear(4, 4), nn.Parameter(batch(4, 4))
 
         def forward(self, X):
-            Y = X @ self.weight
+            Y = self.hidden(X) @ self.weight
             if wrong:
                 self.weight.data.clamp_(-0.1, 0.1)  # here
             return (Y @ self.weight).relu()
+
+    return Given(Net(), (batch(3, 4),))
+
+
+@case("data-write", "weight", level="question")
+def a_write_through_data_after_a_use_that_needs_no_values(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(batch(4, 4))
+
+        def forward(self, X):
+            Y = X @ self.weight  # for its gradient, only X is needed
+            if wrong:
+                self.weight.data.clamp_(-0.1, 0.1)  # here
+            return Y
 
     return Given(Net(), (batch(3, 4),))
 
