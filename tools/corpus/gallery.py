@@ -1,4 +1,4 @@
-"""Each mistake of tests/gallery.py, and its mended twin, through `diagnose`, torchtest2 and torch-audit."""
+"""Each mistake of tests/gallery, and its mended twin, through `diagnose`, torchtest2 and torch-audit."""
 
 import json
 import warnings
