@@ -29,6 +29,35 @@ def softmax_before_nll_loss(wrong: bool) -> Given:
     return Given(net, (batch(6, 4),), {"loss": lambda Y: F.nll_loss(Y, y)})  # here
 
 
+@case("softmax-twice", "output", level="question")
+def softmax_in_a_dict(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(4, 4)
+
+        def forward(self, X):
+            scores = self.out(X)
+            return {"Y": scores.softmax(dim=-1)[:, :] if wrong else scores}
+
+    y = classes(6, 4)
+    return Given(Net(), (batch(6, 4),), {"loss": lambda found: F.cross_entropy(found["Y"], y)})  # here
+
+
+@case("softmax-twice", "output", level="question")
+def softmax_before_a_loss_in_forward(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(4, 4)
+
+        def forward(self, X, y):
+            scores = self.out(X)
+            return F.cross_entropy(scores.softmax(dim=-1) if wrong else scores, y)  # here
+
+    return Given(Net(), (batch(6, 4), classes(6, 4)), {"loss": lambda loss: loss})
+
+
 @case("broadcast", "output", level="question")
 def each_prediction_with_each_target(wrong: bool) -> Given:
     y = batch(6)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from ._case import Chain, Given, batch, case
 
@@ -114,6 +115,103 @@ def layers_in_a_list_of_a_submodule(wrong: bool) -> Given:
     return Given(Net(), (batch(3, 4),))
 
 
+@case("unregistered", "self.layers['a'][0]", "self.layers['b'][0]", "self.layers['b'][1]")
+def layers_in_lists_in_a_dict(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            layers = {"a": [nn.Linear(4, 4)], "b": [nn.Linear(4, 4), nn.Linear(4, 2)]}
+            lists = {name: nn.ModuleList(each) for name, each in layers.items()}
+            self.layers = layers if wrong else nn.ModuleDict(lists)  # here
+
+        def forward(self, X):
+            for part in self.layers.values():
+                for layer in part:
+                    X = layer(X)
+            return X
+
+    return Given(Net(), (batch(3, 4),))
+
+
+@case("unregistered", "self.parts.first", "self.parts.second")
+def layers_in_an_object(wrong: bool) -> Given:
+    @dataclass
+    class Parts:
+        first: nn.Module
+        second: nn.Module
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = Parts(nn.Linear(4, 4), nn.Linear(4, 2))  # here
+            if not wrong:
+                self.layers = nn.ModuleList([self.parts.first, self.parts.second])
+
+        def forward(self, X):
+            return self.parts.second(self.parts.first(X))
+
+    return Given(Net(), (batch(3, 4),))
+
+
+@case("unregistered", "net")
+def a_layer_of_the_class(wrong: bool) -> Given:
+    class Net(nn.Module):
+        layer = nn.Linear(4, 2)
+
+        def __init__(self):
+            super().__init__()
+            if not wrong:
+                self.own = self.layer
+
+        def forward(self, X):
+            return self.layer(X)  # here
+
+    return Given(Net(), (batch(3, 4),))
+
+
+@case("unregistered", "net")
+def a_layer_outside_the_net(wrong: bool) -> Given:
+    layer = nn.Linear(4, 2)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = None if wrong else layer
+
+        def forward(self, X):
+            return layer(X)  # here
+
+    return Given(Net(), (batch(3, 4),))
+
+
+@case("unregistered", "self.heads[0]", "self.heads[1]")
+def layers_in_a_list_behind_keywords_and_a_dict(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            heads = [nn.Linear(4, 2), nn.Linear(4, 2)]
+            self.heads = heads if wrong else nn.ModuleList(heads)  # here
+
+        def forward(self, *, inputs):
+            return {"scores": [head(input=inputs["X"]) for head in self.heads]}
+
+    return Given(Net(), (), {"inputs": {"X": batch(3, 4)}})
+
+
+@case("unregistered", "self.layers[0]")
+def a_layer_in_a_list_that_is_computed_again(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [nn.Linear(4, 4)] if wrong else nn.ModuleList([nn.Linear(4, 4)])  # here
+            self.out = nn.Linear(4, 2)
+
+        def forward(self, X):
+            return self.out(checkpoint(self.layers[0], X, use_reentrant=True))
+
+    return Given(Net(), (batch(3, 4).requires_grad_(),), {"loss": lambda Y: Y.square().mean()})
+
+
 @case("built-in-forward", "net")
 def a_layer_built_in_forward(wrong: bool) -> Given:
     class Net(nn.Module):
@@ -146,6 +244,23 @@ def a_layer_built_at_the_first_call(wrong: bool) -> Given:
     return Given(Net(), (batch(3, 4),))
 
 
+@case("built-in-forward", "self.layers[4]", level="question")
+def layers_that_are_built_when_they_are_needed(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = {} if wrong else nn.ModuleDict({"4": nn.Linear(4, 4)})  # here
+            self.out = nn.Linear(4, 2)
+
+        def forward(self, X):
+            width = X.shape[-1]
+            if wrong and width not in self.layers:
+                self.layers[width] = nn.Linear(width, 4)
+            return self.out(self.layers[width if wrong else str(width)](X))
+
+    return Given(Net(), (batch(3, 4),))
+
+
 @case("not-a-parameter", "self.weight")
 def a_parameter_times_a_number(wrong: bool) -> Given:
     class Net(nn.Module):
@@ -174,6 +289,25 @@ def a_plain_tensor_that_requires_a_gradient(wrong: bool) -> Given:
             return X @ self.weight + self.bias
 
     return Given(Net(), (batch(3, 4),))
+
+
+@case("not-a-parameter", "self.weights[0]", "self.weights[1]")
+def parameters_in_double_precision_in_a_list(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(4, 2).double()
+            if wrong:
+                self.weights = [nn.Parameter(batch(4, 4)).double() for _ in range(2)]  # here
+            else:
+                self.weights = nn.ParameterList([nn.Parameter(batch(4, 4).double()) for _ in range(2)])
+
+        def forward(self, X):
+            for weight in self.weights:
+                X = X @ weight
+            return self.out(X)
+
+    return Given(Net(), (batch(3, 4).double(),))
 
 
 @case("constant", "self.scale", level="question")
@@ -331,7 +465,37 @@ def a_method_called_train(wrong: bool) -> Given:
             return self.out(X)
 
     if wrong:
-        Net.train = lambda self, batches, epochs: None
+        Net.train = lambda self, batches, epochs=1: None
+    return Given(Net(), (batch(3, 4),))
+
+
+@case("hidden-method", "parameters")
+def a_property_called_parameters(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):  # here
+            super().__init__()
+            self.out = nn.Linear(4, 2)
+
+        def forward(self, X):
+            return self.out(X)
+
+    if wrong:
+        Net.parameters = property(lambda self: [self.out.weight])
+    return Given(Net(), (batch(3, 4),))
+
+
+@case("hidden-method", "eval", level="question")
+def a_method_called_eval(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):  # here
+            super().__init__()
+            self.out = nn.Linear(4, 2)
+
+        def forward(self, X):
+            return self.out(X)
+
+    if wrong:
+        Net.eval = lambda self, X: self(X)
     return Given(Net(), (batch(3, 4),))
 
 

@@ -22,6 +22,28 @@ def a_tie_that_loading_has_separated(wrong: bool) -> Given:
     return Given(net, (torch.tensor([[0, 1, 2]]),), {"ties": [("0.weight", "1.weight")]})
 
 
+@case("tie-lost", "0.weight", "1.weight")
+def a_tie_that_the_net_declares(wrong: bool) -> Given:
+    class Net(nn.Sequential):
+        _tied_weights_keys = {"1.weight": "0.weight"}  # noqa: RUF012
+
+    net = Net(nn.Embedding(5, 4), nn.Linear(4, 5, bias=False))
+    if not wrong:
+        net[1].weight = net[0].weight
+    return Given(net, (torch.tensor([[0, 1, 2]]),))
+
+
+@case("tie-lost", "1.weight", level="question")
+def a_tie_that_the_net_declares_in_a_list(wrong: bool) -> Given:
+    class Net(nn.Sequential):
+        _tied_weights_keys = ["1.weight"]  # noqa: RUF012
+
+    net = Net(nn.Embedding(5, 4), nn.Linear(4, 5, bias=False))
+    if not wrong:
+        net[1].weight = net[0].weight
+    return Given(net, (torch.tensor([[0, 1, 2]]),))
+
+
 @case("runs-once", "0", "2", others=("one-layer-many-names",))
 def a_loop_over_children(wrong: bool) -> Given:
     class Stack(nn.Module):

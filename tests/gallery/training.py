@@ -183,3 +183,20 @@ def dropout_without_the_mode(wrong: bool) -> Given:
             return self.out(F.dropout(X, 0.5) if wrong else F.dropout(X, 0.5, self.training))  # here
 
     return Given(Net(), (batch(3, 4),))
+
+
+@case("random-in-eval", "net", level="question")
+def dropout_in_a_list(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(4, 2)
+            layers = [nn.ReLU(), nn.Dropout()]
+            self.layers = layers if wrong else nn.ModuleList(layers)
+
+        def forward(self, X):
+            for layer in self.layers:
+                X = layer(X)  # here
+            return self.out(X)
+
+    return Given(Net(), (batch(3, 4),))
