@@ -40,8 +40,7 @@ def test_a_mistake_is_named(case: Case) -> None:
     assert (tuple(names), first.level) == (case.names, case.level), str(found)
     source, start = inspect.getsourcelines(case.build)
     marked = [number for number, line in enumerate(source, start) if line.endswith("# here\n")]
-    if case.code != "forward-called":  # whose two cases share a class
-        assert [each.line for each in (first, *others) if each.line] == marked, str(found)
+    assert [each.line for each in (first, *others) if each.line] == marked, str(found)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

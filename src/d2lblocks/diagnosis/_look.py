@@ -155,22 +155,29 @@ def _look_at_gradients(seen: Seen) -> None:
         return
     try:
         if hidden:  # which supports only this, and only this runs the hooks of parameters
-            seen.gradients = _gradients_by_backward(roots[0], parameters)
-            seen.reached = set(seen.gradients)
+            strangers = [use.tensor for use in seen.watch.strangers.values() if use.tensor.requires_grad]
+            found = _gradients_by_backward(roots[0], [*parameters, *strangers])
+            seen.reached = set(found)
+            seen.gradients = {known: each for known, each in found.items() if known in seen.tensors}
         else:
             # The graph may lead beyond the net, for example to a penalty that the loss adds: keep it.
-            found = torch.autograd.grad(roots[0], parameters, retain_graph=True, allow_unused=True)
-            pairs = zip(parameters, found, strict=True)
+            results = torch.autograd.grad(roots[0], parameters, retain_graph=True, allow_unused=True)
+            pairs = zip(parameters, results, strict=True)
             seen.gradients = {id(each): gradient for each, gradient in pairs if gradient is not None}
     except Exception as error:
         seen.failure = Failure(error, "backward", None, ())
 
 
-def _gradients_by_backward(loss: Tensor, parameters: Iterable[nn.Parameter]) -> dict[int, Tensor]:
-    for parameter in parameters:
-        parameter.grad = None
-    loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
-    return {id(each): each.grad for each in parameters if each.grad is not None}
+def _gradients_by_backward(loss: Tensor, parameters: Sequence[Tensor]) -> dict[int, Tensor]:
+    before = [(each, each.grad) for each in parameters]
+    try:
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+        return {id(each): each.grad for each in parameters if each.grad is not None}
+    finally:  # one that the net does not hold is not restored with it
+        for parameter, gradient in before:
+            parameter.grad = gradient
 
 
 def _nodes(roots: Iterable[Tensor]) -> set[Any]:

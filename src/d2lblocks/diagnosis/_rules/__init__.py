@@ -1,6 +1,6 @@
 """The rules of `diagnose`: a function for each kind of mistake, which looks at a net that was called.
 
-To add one, write a function with `@rule` in one of these files, its net and its twin in `tests/gallery.py`,
+To add one, write a function with `@rule` in one of these files, its net and its twin in `tests/gallery/`,
 and the line `diagnose: CODE` below the entry of the page that teaches it.
 
 _rule.py          what a rule is, and the table of all rules

@@ -54,6 +54,9 @@ def unused(seen: Seen) -> Iterator[Found]:
         return  # another rule says why
     # What another call uses, as in evaluation mode, is not forgotten: the net chooses layers at random.
     missed = [known for known in missed if known not in seen.watch.data_reads]
+    # A hook that did not run may be what uses it: another rule says so.
+    skipped = {seen.path(module) for module, _ in seen.watch.bypassed.values()}
+    missed = [known for known in missed if seen.names[known].rpartition(".")[0] not in skipped]
     missed = [known for known in missed if known in seen.watch.uses or known not in seen.used_again]
     used = [known for known in missed if known in seen.watch.uses]
     never = [known for known in missed if known not in seen.watch.uses]
