@@ -408,7 +408,7 @@ print("exit status:", done.returncode)
 # | `cycle`, error | A module that contains itself: see Layers and modules |
 # | `unhashable`, error | A module without a hash, such as a dataclass: see Layers and modules |
 # | `hidden-method`, error or question | An attribute or a method that hides a method of `nn.Module`, such as `parameters` or `eval`: see below |
-# | `unregistered`, error | Modules or Parameters in a list, tuple, dict, closure or global variable, which `forward` uses: see Layers and modules |
+# | `unregistered`, error or question | Modules or Parameters in a list, tuple, dict, closure or global variable, which `forward` uses: see Layers and modules |
 # | `built-in-forward`, error or question | Layers that `forward` creates: new ones in each call, or once in the first: see Layers and modules |
 # | `not-a-parameter`, error | A tensor in an attribute that requires a gradient, and is used, but is no parameter: see Custom layers |
 # | `constant`, question | A plain tensor in an attribute that takes part in the call: see Layers and modules |
@@ -418,7 +418,7 @@ print("exit status:", done.returncode)
 # | `misspelt`, error | An attribute whose name is almost `requires_grad` or `training`, and which nothing reads: see Parameters |
 # | `dotted-name`, error | A child whose own name contains a dot, as `setattr` with a path makes it: see Layers and modules |
 # | `same-memory`, error | Two Parameters over one piece of memory: see Parameters |
-# | `tie-lost`, error | Two names that should refer to one parameter, and do not: see File I/O |
+# | `tie-lost`, error or question | Two names that should refer to one parameter, and do not: see File I/O |
 # | `runs-once`, error | A container that holds a module several times, loops over `children()`, and so runs it once: see Layers and modules |
 # | `one-layer-many-names`, question | A module with parameters that one container holds several times, as `[layer] * 3` makes it: see Parameters |
 # | `no-gradient`, error | A loss, or an output, from which no backward pass is possible: see below |
@@ -440,6 +440,23 @@ print("exit status:", done.returncode)
 # | `softmax-twice`, error or question | Probabilities where the loss expects scores: it applies the softmax or the sigmoid itself: see below |
 # | `broadcast`, question | Predictions and targets of different shapes, which are compared each with each: see below |
 # | `equal-units`, error | Weights whose units are equal, and remain so during training: see Initialization |
+
+# %% [markdown]
+# ## How well it finds mistakes
+#
+# A tool that cries wolf is switched off.
+# So `diagnose` was tried on nets that should have no errors: those of other libraries, with random weights and small sizes.
+# No error may be reported there, and each question has a reason: it is true (the net would be better without it), meant by its authors, or false.
+#
+# Nets of other libraries, and what the questions about them mean:
+#
+# Two other packages look for mistakes in a net: [torchtest2](https://pypi.org/project/torchtest2/), which checks how a net behaves on one batch, and [torch-audit](https://pypi.org/project/torch-audit/), which also gives advice on speed.
+# They were tried on the same nets, and on a gallery of nets with one mistake each, beside the same nets with the mistake corrected:
+
+# %% [markdown]
+# ### What it costs
+#
+# Each figure is a multiple of one forward and backward pass of the same net:
 
 # %% [markdown]
 # ## How it works
