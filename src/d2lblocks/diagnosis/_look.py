@@ -145,14 +145,15 @@ def _look_at_gradients(seen: Seen) -> None:
     leaves, names = _leaves(roots)
     # Such a node calls the net once more in the backward pass, and hides what it reaches until then.
     hidden = any("Checkpoint" in name for name in names)
-    seen.reached = None if hidden or not roots else leaves
+    seen.reached = None if hidden or not roots else set(leaves)
     parameters = list(seen.trainable.values())
     if not seen.with_loss or not roots or roots[0].numel() != 1 or not parameters:
         return
     try:
         if hidden:  # which supports only this, and only this runs the hooks of parameters
             strangers = [use.tensor for use in seen.watch.strangers.values() if use.tensor.requires_grad]
-            found = _gradients_by_backward(roots[0], [*parameters, *strangers])
+            # It also runs through what the loss adds, such as a penalty on another net.
+            found = _gradients_by_backward(roots[0], [*parameters, *strangers, *leaves.values()])
             seen.reached = set(found)
             seen.gradients = {known: each for known, each in found.items() if known in seen.tensors}
         else:
@@ -165,20 +166,20 @@ def _look_at_gradients(seen: Seen) -> None:
 
 
 def _gradients_by_backward(loss: Tensor, parameters: Sequence[Tensor]) -> dict[int, Tensor]:
-    before = [(each, each.grad) for each in parameters]
+    before = {id(each): (each, each.grad) for each in parameters}
     try:
-        for parameter in parameters:
+        for parameter, _ in before.values():
             parameter.grad = None
         loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
-        return {id(each): each.grad for each in parameters if each.grad is not None}
+        return {known: each.grad for known, (each, _) in before.items() if each.grad is not None}
     finally:  # one that the net does not hold is not restored with it
-        for parameter, gradient in before:
+        for parameter, gradient in before.values():
             parameter.grad = gradient
 
 
-def _leaves(roots: Iterable[Tensor]) -> tuple[set[int], set[str]]:
-    """The ids of the leaves from which these tensors were computed, and the names of the graph's nodes."""
-    leaves: set[int] = {id(each) for each in roots if each.is_leaf}
+def _leaves(roots: Iterable[Tensor]) -> tuple[dict[int, Tensor], set[str]]:
+    """The leaves from which these tensors were computed, by their ids, and the names of the graph's nodes."""
+    leaves = {id(each): each for each in roots if each.is_leaf}
     names: set[str] = set()
     todo: list[Any] = [each.grad_fn for each in roots if each.grad_fn is not None]
     known = set(todo)
@@ -186,7 +187,7 @@ def _leaves(roots: Iterable[Tensor]) -> tuple[set[int], set[str]]:
         node = todo.pop()
         names.add(node.name())
         if hasattr(node, "variable"):
-            leaves.add(id(node.variable))
+            leaves[id(node.variable)] = node.variable
         for following, _ in node.next_functions:
             if following is not None and following not in known:
                 known.add(following)
