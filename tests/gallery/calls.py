@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from ._case import Given, batch, case
 
@@ -24,6 +25,18 @@ def forward_of_a_layer(wrong: bool) -> Given:
             return self[1](self[0].forward(X) if wrong else self[0](X))  # here
 
     return Given(Net(nn.Linear(4, 4), nn.Linear(4, 2)), (batch(3, 4),))
+
+
+@case("forward-called", "0")
+def forward_of_a_pruned_layer(wrong: bool) -> Given:
+    class Net(nn.Sequential):
+        def forward(self, X):
+            return self[1](self[0].forward(X) if wrong else self[0](X))  # here
+
+    net = Net(nn.Linear(4, 4), nn.Linear(4, 2))
+    prune.l1_unstructured(net[0], "weight", 0.5)
+    net[0].weight = net[0].weight.detach()  # of an earlier call
+    return Given(net, (batch(3, 4),))
 
 
 @case("forward-called", "part")

@@ -1,13 +1,23 @@
 """`diagnose`: each mistake of the gallery is named, its twin is not, and nothing is changed."""
 
+import gc
 import inspect
 import json
 import random
 import re
+import subprocess
+import sys
+import time
 import warnings
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from threading import Barrier, Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +27,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.modules import module
+from torch.utils.checkpoint import checkpoint
 
 from d2lblocks import diagnosis
 from d2lblocks.diagnosis._rules import RULES
@@ -279,3 +291,323 @@ def trained(with_diagnosis: bool) -> list[Any]:
 def test_a_diagnosis_in_the_middle_of_training_does_not_change_the_run() -> None:
     """All losses, parameters, attributes and random numbers are the same with it and without."""
     assert trained(with_diagnosis=True) == trained(with_diagnosis=False)
+
+
+# Around the call: threads, modes, graphs, memory.
+
+
+def test_modules_of_other_threads_are_not_named() -> None:
+    """An error comes from a module of this thread, also while another thread is inside a module."""
+    inside, end, threads = Event(), Event(), []
+
+    class Other(nn.Module):
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            inside.set()
+            end.wait(10)
+            return X
+
+    class Part(nn.Module):
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            threads.append(Thread(target=Other(), args=(X,)))
+            threads[-1].start()
+            inside.wait(10)
+            raise ValueError("of this thread")
+
+    try:
+        (found,) = diagnosis.diagnose(nn.Sequential(nn.Linear(4, 4), Part()), X)
+    finally:
+        end.set()
+        for each in threads:
+            each.join()
+    assert (found.code, found.names) == ("raises", ("1",))
+    assert found.text.startswith("Part() got shape (2, 4): ValueError: of this thread")
+
+
+def test_two_threads_diagnose_one_net() -> None:
+    """The second waits for the first; both find the same, and the net is as it was."""
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 2))
+    before, found = look(net), list[str]()
+    start = Barrier(2)
+
+    def work() -> None:
+        start.wait()
+        for _ in range(5):
+            found.append(str(diagnosis.diagnose(net, X, loss=torch.sum)))
+
+    threads = [Thread(target=work) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert found == ["Sequential, called with (2, 4): nothing found"] * 10
+    assert same(look(net), before)
+
+
+class Interrupted(Eventful):
+    """Is interrupted in one of its calls."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.left = iter(range(calls))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        Y = super().forward(X)
+        if next(self.left, None) is None:
+            raise KeyboardInterrupt
+        return Y
+
+
+def test_an_interrupted_diagnosis_changes_nothing() -> None:
+    """Ctrl-C in any of the calls goes through; the net is restored, and no hook stays."""
+    for calls in count():
+        net = Interrupted(calls)
+        before = look(net)
+        try:
+            diagnosis.diagnose(net, torch.ones(3, 4), loss=torch.sum)
+        except KeyboardInterrupt:
+            assert same(look(net), before)
+            assert not module._global_forward_hooks
+            assert not module._global_forward_pre_hooks
+        else:
+            break
+    assert calls > 3
+
+
+def test_inference_mode_around_a_diagnosis() -> None:
+    """The findings are the same, the inputs may come from that mode, and the net can be trained afterward."""
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    with torch.inference_mode():
+        inputs = torch.randn(3, 4)
+        assert not diagnosis.diagnose(net, inputs, loss=torch.sum)
+        assert torch.is_inference_mode_enabled()
+    assert not diagnosis.diagnose(net, inputs, loss=torch.sum)
+    net(X).sum().backward()
+    assert all(each.grad is not None for each in net.parameters())
+
+
+def test_autocast_around_a_diagnosis() -> None:
+    """The next call in the same context computes with the weights of the net, and they get gradients.
+
+    Autocast keeps the weights that it has cast until the end of the context; the steps of the search for
+    equal units change them.
+    """
+    net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2))
+    nn.init.zeros_(net[0].weight)
+    nn.init.zeros_(net[2].weight)  # so the first layer gets a gradient only after a step
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = net(X)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not diagnosis.diagnose(net, X)
+        Y = net(X)
+        assert torch.equal(Y, expected)
+        Y.sum().backward()
+    assert all(each.grad is not None for each in net.parameters())
+
+
+@pytest.mark.parametrize(
+    "reentrant", [None, False, True], ids=["plain", "checkpoint", "reentrant checkpoint"]
+)
+def test_a_graph_of_the_caller_stays(reentrant: bool | None) -> None:
+    """An input, and a penalty in the loss, have a graph: it gets no gradients, and its backward pass still works."""
+
+    class Head(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.out = nn.Linear(4, 4)
+
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            return self.out(X) if reentrant is None else checkpoint(self.out, X, use_reentrant=reentrant)
+
+    before, head, other = nn.Linear(4, 4), Head(), nn.Linear(4, 4)
+    inputs = before(X).tanh()
+    penalty = other(head.out(inputs.detach())).tanh().sum()
+    gradients = list[torch.Tensor]()
+    inputs.register_hook(gradients.append)
+    parameters = [each for part in (before, head, other) for each in part.parameters()]
+    assert not diagnosis.diagnose(head, inputs, loss=lambda Y: Y.sum() + penalty)
+    assert not gradients
+    assert all(each.grad is None for each in parameters)
+    (head(inputs).sum() + penalty).backward()
+    assert all(each.grad is not None for each in parameters)
+
+
+def test_batch_norms_that_are_not_registered_keep_their_statistics() -> None:
+    """In a closure, a partial and a dataclass."""
+    norms = [nn.BatchNorm1d(4) for _ in range(3)]
+
+    @dataclass
+    class Part:
+        norm: nn.Module
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            first, second, third = norms
+            self.first = lambda X: first(X)
+            self.second = partial(lambda norm, X: norm(X), second)
+            self.third = Part(third)
+
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            return self.third.norm(self.second(self.first(X)))
+
+    inputs = torch.randn(3, 4)
+    before = look(norms)
+    assert diagnosis.diagnose(Net(), inputs)
+    assert same(look(norms), before)
+
+
+class Criterion:
+    """A loss with a module and a history."""
+
+    def __init__(self) -> None:
+        self.norm, self.number, self.history = nn.BatchNorm1d(4), 0, list[float]()
+
+    def __call__(self, Y: torch.Tensor) -> torch.Tensor:
+        loss = self.norm(Y).square().mean()
+        self.number += 1
+        self.history.append(loss.item())
+        return loss
+
+    def measured(self, Y: torch.Tensor) -> torch.Tensor:
+        return self(Y)
+
+
+@pytest.mark.parametrize("kind", ["object", "method", "closure"])
+def test_a_loss_is_as_it_was(kind: str) -> None:
+    """Also what it counts, and the statistics of its batch norm."""
+    criterion, norm, losses = Criterion(), nn.BatchNorm1d(4), list[float]()
+
+    def closure(Y: torch.Tensor) -> torch.Tensor:
+        losses.append(Y.sum().item())
+        return norm(Y).square().mean()
+
+    loss = {"object": criterion, "method": criterion.measured, "closure": closure}[kind]
+    net, inputs = nn.Linear(4, 4), torch.randn(3, 4)
+    before = look(vars(criterion), norm, losses)
+    assert not diagnosis.diagnose(net, inputs, loss=loss)
+    assert same(look(vars(criterion), norm, losses), before)
+
+
+def test_the_default_dtype_stays() -> None:
+    """Also if forward changes it."""
+
+    class Net(nn.Linear):
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            torch.set_default_dtype(torch.float64)
+            return super().forward(X)
+
+    diagnosis.diagnose(Net(4, 2), X)
+    assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("fails", ["nowhere", "forward", "loss"])
+def test_no_tensor_of_the_calls_stays_in_memory(fails: str) -> None:
+    """They are free as soon as the report is there, without the garbage collector."""
+    made = SimpleNamespace(refs=[])  # a list would be restored, too
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.out = nn.Linear(4, 4), nn.Linear(5 if fails == "forward" else 4, 2)
+
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            H = self.hidden(X)
+            made.refs.append(weakref.ref(H))
+            return self.out(H)
+
+    def loss(Y: torch.Tensor) -> torch.Tensor:
+        made.refs.append(weakref.ref(Y))
+        return Y.sum() if fails == "nowhere" else Y.no_such_method()
+
+    net = Net()
+    gc.collect()
+    gc.disable()
+    try:
+        found = diagnosis.diagnose(net, X, loss=loss)
+        assert made.refs
+        assert not [each for each in made.refs if each() is not None]
+    finally:
+        gc.enable()
+    assert [each.code for each in found] == ([] if fails == "nowhere" else ["raises"])
+
+
+def test_a_diagnosis_keeps_one_copy_of_the_net() -> None:
+    """The memory of the process grows by the size of the net, and not by twice that."""
+    program = """
+        import resource, torch
+        from torch import nn
+        from d2lblocks import diagnose
+
+        def size():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MiB, on Linux
+
+        X = torch.ones(1, 64)
+        diagnose(nn.Linear(64, 64), X, loss=torch.sum)
+        net = nn.Sequential(nn.Linear(64, 2**19, bias=False), nn.Linear(2**19, 8, bias=False))  # 144 MiB
+        with torch.no_grad():
+            net(X)
+        before = size()
+        diagnose(net, X)
+        print((size() - before) / 144)
+    """
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", inspect.cleandoc(program)],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert 0.5 < float(run.stdout) < 1.5
+
+
+def test_a_batch_whose_parts_refer_to_it_takes_time_in_proportion_to_its_size() -> None:
+    """Ten times as many parts take ten times as long, and not a hundred times."""
+
+    class Net(nn.Linear):
+        def forward(self, batch: Any) -> torch.Tensor:
+            return super().forward(torch.stack([each.X for each in batch.parts]))
+
+    def seconds(number: int) -> float:
+        batch = SimpleNamespace(parts=[SimpleNamespace(X=torch.ones(4)) for _ in range(number)])
+        for each in batch.parts:
+            each.batch = batch
+        start = time.process_time()
+        assert not diagnosis.diagnose(Net(4, 2), batch)
+        return time.process_time() - start
+
+    seconds(200)
+    assert seconds(2_000) < 30 * min(seconds(200) for _ in range(3))
+
+
+def test_an_error_without_a_text_and_a_module_without_a_repr_are_reported() -> None:
+    """Nothing that is shown may raise an error of its own."""
+
+    class Mute(Exception):  # noqa: N818
+        def __str__(self) -> str:
+            raise TypeError("no text")
+
+    class Part(nn.Module):
+        def extra_repr(self) -> str:
+            raise AttributeError("no repr")
+
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            raise Mute
+
+    (found,) = diagnosis.diagnose(nn.Sequential(Part()), X)
+    assert (found.code, found.names) == ("raises", ("0",))
+    assert found.text.strip() == "Part got shape (2, 4): Mute:"
+
+
+@pytest.mark.parametrize(
+    ("ties", "error", "message"),
+    [
+        ([("0.weight", "1.wieght")], ValueError, "Sequential has no parameter or buffer '1.wieght': the nearest is '1.weight'"),
+        ([("0", "1")], ValueError, "Sequential has no parameter or buffer '0': there are 0.weight, 0.bias, 1.weight, ..."),
+        ([("0.weight",)], TypeError, "expected pairs of names, such as ('encoder.weight', 'decoder.weight'), but got ('0.weight',)"),
+        ("0.weight", TypeError, "but got '0.weight'"),
+        ([("0.weight", "1.weight", "0.bias")], TypeError, "expected pairs of names"),
+    ],
+)  # fmt: skip
+def test_ties_of_another_form_are_refused(ties: Any, error: type[Exception], message: str) -> None:
+    """Also names that the net does not have."""
+    with pytest.raises(error, match=re.escape(message)):
+        diagnosis.diagnose(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), X, ties=ties)

@@ -143,20 +143,21 @@ def _look_at_gradients(seen: Seen) -> None:
     ends = [seen.loss] if seen.with_loss else seen.outputs
     roots = [each for each in ends if isinstance(each, Tensor) and each.requires_grad]
     nodes = _nodes(roots)
-    leaves = {id(each) for each in roots if each.is_leaf}
-    leaves |= {id(node.variable) for node in nodes if hasattr(node, "variable")}
+    leaves = {id(each): each for each in roots if each.is_leaf}
+    leaves |= {id(node.variable): node.variable for node in nodes if hasattr(node, "variable")}
     names = {node.name() for node in nodes}
     seen.outdated = _outdated(nodes, seen.watch.data_writes)
     # Such a node calls the net once more in the backward pass, and hides what it reaches until then.
     hidden = any("Checkpoint" in name for name in names)
-    seen.reached = None if hidden or not roots else leaves
+    seen.reached = None if hidden or not roots else set(leaves)
     parameters = list(seen.trainable.values())
     if not seen.with_loss or not roots or roots[0].numel() != 1 or not parameters:
         return
     try:
         if hidden:  # which supports only this, and only this runs the hooks of parameters
             strangers = [use.tensor for use in seen.watch.strangers.values() if use.tensor.requires_grad]
-            found = _gradients_by_backward(roots[0], [*parameters, *strangers])
+            # It also runs through what the loss adds, such as a penalty on another net.
+            found = _gradients_by_backward(roots[0], [*parameters, *strangers, *leaves.values()])
             seen.reached = set(found)
             seen.gradients = {known: each for known, each in found.items() if known in seen.tensors}
         else:
@@ -169,14 +170,14 @@ def _look_at_gradients(seen: Seen) -> None:
 
 
 def _gradients_by_backward(loss: Tensor, parameters: Sequence[Tensor]) -> dict[int, Tensor]:
-    before = [(each, each.grad) for each in parameters]
+    before = {id(each): (each, each.grad) for each in parameters}
     try:
-        for parameter in parameters:
+        for parameter, _ in before.values():
             parameter.grad = None
         loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
-        return {id(each): each.grad for each in parameters if each.grad is not None}
+        return {known: each.grad for known, (each, _) in before.items() if each.grad is not None}
     finally:  # one that the net does not hold is not restored with it
-        for parameter, gradient in before:
+        for parameter, gradient in before.values():
             parameter.grad = gradient
 
 
