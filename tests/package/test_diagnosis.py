@@ -69,6 +69,30 @@ def test_an_unusual_net_has_no_error(name: str) -> None:
     assert ({each.code for each in found}, found.errors) == (questions, ()), str(found)
 
 
+def test_the_line_of_a_direct_call_is_that_of_the_caller() -> None:
+    """Not that of a decorator or of a derived class between the two."""
+
+    def decorated(function: Any) -> Any:
+        return lambda *args: function(*args)
+
+    class Inner(nn.Linear):
+        @decorated
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            return super().forward(X)
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Inner(4, 4)
+
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            return self.inner.forward(X) + 1
+
+    (finding,) = report(Given(Outer(), (torch.ones(2, 4),)))
+    first = Outer.forward.__code__.co_firstlineno
+    assert (finding.code, finding.names, finding.line) == ("forward-called", ("inner",), first + 1)
+
+
 def test_the_gallery_has_each_rule() -> None:
     """There is a net for each code."""
     assert {case.code for case in CASES} == {*RULES}

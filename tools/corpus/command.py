@@ -325,7 +325,15 @@ def peers_part(
     parts = [
         ["Real nets on which a tool reports an error:", "", *table_of_peers(ours, theirs, false)],
         ["What the other tools report as errors, and on how many nets:", "", *codes_of_peers(theirs)],
-        ["The gallery of mistakes:", "", *table_of_gallery(gallery)],
+        [
+            "Most of these nets have parameters that the inputs do not reach, which both call an error, and "
+            "`diagnose` a question."
+        ],
+        [
+            "The gallery of mistakes, which are those that `diagnose` is made for, and its mended nets:",
+            "",
+            *table_of_gallery(gallery),
+        ],
     ]
     return joined(part for part in parts)
 

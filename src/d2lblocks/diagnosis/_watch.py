@@ -1,5 +1,6 @@
 """One call of a net, watched: which tensors each operation uses, which modules run, and what they return."""
 
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -353,7 +354,10 @@ class Watch(TorchFunctionMode):
         for each in frames[:-1]:
             module = _self(each)
             if isinstance(module, nn.Module) and module is not called and id(module) in self.paths:
-                self.bypassed.setdefault(id(module), (module, line_of(each.f_back)))
+                caller = each.f_back
+                while caller is not None and _self(caller) is module:  # a decorator, or a derived class
+                    caller = caller.f_back
+                self.bypassed.setdefault(id(module), (module, line_of(caller)))
 
     # The loss.
 
@@ -404,8 +408,13 @@ def _tensors(args: Iterable[Any], kwargs: dict[str, Any]) -> Iterator[tuple[int,
 
 
 def _self(frame: FrameType) -> Any:
+    """The first argument of the function that runs in a frame."""
     code = frame.f_code
-    return frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    if code.co_argcount:
+        return frame.f_locals.get(code.co_varnames[0])
+    if code.co_flags & inspect.CO_VARARGS:
+        return next(iter(frame.f_locals.get(code.co_varnames[code.co_kwonlyargcount], ())), None)
+    return None
 
 
 def _is_measurable(tensor: Tensor) -> bool:

@@ -71,8 +71,9 @@ def has_nan(tensor: Tensor) -> bool:
 def scale(seen: Seen) -> Iterator[Found]:
     """Outputs of layers, or gradients of their weights, that grow or shrink by a large factor."""
     layers = [each for each in seen.outputs_of_modules if isinstance(each.module, _WEIGHTED)]
+    layers = layers[:-1]  # the last one has its own scale: it makes the prediction
     first: dict[str, float] = {}
-    for each in layers[:-1]:  # the last layer has its own scale: it makes the prediction
+    for each in layers:
         first.setdefault(each.path, each.rms)
     yield from _over_depth("The outputs of the layers", first)
     gradients: dict[str, float] = {}
