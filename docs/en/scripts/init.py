@@ -50,7 +50,6 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 #> True True
 
 # %% [markdown]
-# The weight passes both checks.
 # The bias has too few values for a reliable standard deviation, so the snippet checks only that all are within the bound.
 #
 # A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with standard deviation `std`; its second number is the variance, the square of the standard deviation.
@@ -457,6 +456,7 @@ for label, fill in initializations.items():
 # %% [markdown]
 # Only `kaiming_normal_` keeps the size of the activations.
 # With the default weights of `nn.Linear`, they shrink to 2 · 10⁻⁸.
+# `diagnose` reports this as `scale`.
 #
 # The formulas explain these numbers, up to random variation.
 # Each output is a sum of n products of a weight and an input, where n is the width.
@@ -471,7 +471,7 @@ for label, fill in initializations.items():
 # | `nn.Linear`: v = 1 / (3n) | 1/6 |
 # | std 0.01, n = 256 | 0.0128 |
 #
-# The root mean square is the square root of the mean square, so 20 layers multiply it by the factor to the power of 20 / 2:
+# So 20 layers multiply the root mean square by the factor to the power of 20 / 2:
 
 # %%
 for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
@@ -510,8 +510,8 @@ print(first > 100, last > 100)
 #> True True
 
 # %% [markdown]
-# With the default weights, the gradient is below 0.01 in both the first and the last layer.
-# With Kaiming initialization, it is above 100 in both, but only because the snippet adds up all outputs of 256 examples.
+# With the default weights, both gradients are below 0.01.
+# With Kaiming initialization, they are above 100, but only because the snippet adds up all outputs of 256 examples.
 #
 # A factor that is too large is no better.
 # With `std=0.2`, the activations grow past one million:
@@ -958,7 +958,7 @@ for name, parameter in net.named_parameters():
 #> 2.out_proj.weight False
 
 # %% [markdown]
-# Of the three linear layers, only `0` was filled; `1` and `2.out_proj` have their default values.
+# Of the three linear layers, only `0` was filled.
 # `in_proj_weight` belongs to `nn.MultiheadAttention` itself, not to a linear layer.
 #
 # Fix: check with `isinstance`, and call `apply` after the first batch.
@@ -1093,6 +1093,7 @@ print(bool((hidden.weight.grad == hidden.weight.grad[0]).all()))
 
 # %% [markdown]
 # To notice it next time: check that the rows of the weight's gradient differ, as above.
+# `diagnose` reports this as `equal-units`.
 
 # %% [markdown]
 # ### All layers start with the same weights: a seed set too often
@@ -1162,7 +1163,8 @@ print(bool(embedding(torch.tensor([0])).any()))
 #> False
 
 # %% [markdown]
-# To notice it next time: pass the padding index to the embedding, as above, and check that the result is 0.
+# To notice it next time: pass the padding index to the embedding and check that the result is 0.
+# `diagnose` reports this as `padding-row`.
 
 # %% [markdown]
 # ## Exercises

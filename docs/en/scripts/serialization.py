@@ -83,7 +83,7 @@ print(torch.equal(clone.eval()(X), Y))
 
 # %% [markdown]
 # Call `eval()` before you compute predictions: it switches dropout and batch normalization to evaluation mode.
-# This net has neither, so the call changes nothing here.
+# This net has neither.
 
 # %% [markdown]
 # ### Three ways to save the architecture
@@ -94,7 +94,7 @@ print(torch.equal(clone.eval()(X), Y))
 # A state dict does not contain it, so you have to keep it in another way:
 #
 # 1. **Keep the code in your program and the arguments in the file.**
-#    This is the usual way: the class is in your repository, and the file also holds the arguments of its constructor.
+#    This is the usual way: the file also holds the arguments of the constructor.
 
 # %%
 sized = nn.Sequential(nn.Linear(20, 64), nn.Linear(64, 10))
@@ -197,7 +197,7 @@ print(list(state))
 #> ['0._orig_mod.weight', '0._orig_mod.bias']
 
 # %% [markdown]
-# To remove every wrapper from the names, remove the parts `module` and `_orig_mod` wherever they are:
+# To remove every wrapper, remove the parts `module` and `_orig_mod` wherever they are:
 
 # %%
 def unwrapped(state):
@@ -305,7 +305,7 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 # Skip this on a first reading: it explains why tied weights are stored once and why some files are dangerous.
 #
 # A file that `torch.save` writes is a zip archive.
-# One member of the archive, `data.pkl`, holds the names and describes each tensor: its type, shape, storage and strides.
+# One member, `data.pkl`, holds the names and describes each tensor: its type, shape, storage and strides.
 # The <dfn>strides</dfn> of a tensor give, for each dimension, the distance in the storage between neighbors, counted in elements.
 # The values are in other members of the archive, one for each storage.
 # The two names of the tied weight from above refer to one storage, so there is only one such member:
@@ -372,7 +372,7 @@ checkpoint = {
 torch.save(checkpoint, "checkpoint.pt")
 
 # %% [markdown]
-# Now start again, as a new process would, load all four states and train for the remaining three steps:
+# Now start again, as a new process would, load all four states and train for three more steps:
 
 # %%
 net, optimizer, scheduler = start()
@@ -386,7 +386,7 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 #> True
 
 # %% [markdown]
-# The resumed net equals the net that was never stopped.
+# The two nets are equal.
 # If you load only the net, the result is different:
 
 # %%
@@ -469,7 +469,7 @@ pickle.loads(content)
 
 # %% [markdown]
 # For this reason, `torch.load` uses `weights_only=True` by default: it accepts only tensors, numbers, strings and containers of these.
-# It rejects everything else, and no code from the file runs:
+# No code from the file runs:
 
 # %%
 torch.save(Greeting(), "greeting.pt")
@@ -1295,6 +1295,7 @@ print(new.load_state_dict(state))
 
 # %% [markdown]
 # To notice it next time: test that a *new* net can load what a *used* net has saved.
+# `diagnose` reports this as `filled-at-first-call`.
 
 # %% [markdown]
 # ### `Missing key(s)`: `weight_g` and `parametrizations.weight.original0`
@@ -1406,6 +1407,7 @@ print(
 # Fix: tie the weights again, or load without `assign=True`.
 #
 # To notice it next time: check `scores.weight is table.weight` after loading.
+# `diagnose` reports this as `tie-lost` or `same-memory`.
 
 # %% [markdown]
 # ### Loading changes the dtype
