@@ -233,7 +233,9 @@ def test_the_lines_are_all_alike() -> None:
     likely = [line for line in lines if "`diagnose`" in line and "reports this" in line]
     assert [line for line in likely if not LINE.fullmatch(line)] == []
     more = {each.code for each in CHECKS if re.search("(loss|optimizer|ties)=", each.call)}
-    assert [line for line in likely if ("#with-a-loss" in line) != any(f"`{code}`" in line for code in more)] == []
+    assert [
+        line for line in likely if ("#with-a-loss" in line) != any(f"`{code}`" in line for code in more)
+    ] == []
 
 
 def with_checks(page: Page, checks: list[Check]) -> list[Snippet]:
