@@ -361,8 +361,8 @@ print(bool((rows == rows[0]).all()), bool((same[0].weight == same[0].weight[0]).
 #> True True
 
 # %% [markdown]
-# After ten steps, all rows of the gradient are equal, and so are all rows of the weight.
-# Eight neurons that compute the same value can do no more than one, however long the net trains.
+# After ten steps, all rows of the gradient and of the weight are equal.
+# Eight such neurons can do no more than one, however long the net trains.
 #
 # <dfn>Symmetry</dfn> between the neurons of a layer means that they have equal weights and get equal gradients, so that training never makes them different.
 # To break the symmetry, draw the weights of the hidden layer or of the next layer at random.
@@ -718,8 +718,6 @@ print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 # **Cost.** To be able to undo everything after an error, `init_by_type` keeps a copy of the net's values until it is done.
 #
 # Source of <code>init_by_type</code>, without docstrings and helpers:
-#
-# The helpers check the rules, list the parameters to fill and fill each of them.
 
 # %%
 from d2lblocks.init import _fill, _plan, _skipped, _text
@@ -980,7 +978,7 @@ print([name for name, function in report.items() if function])
 # ### `Attempted to use an uninitialized parameter`
 #
 # You initialize a net that has a lazy layer, and the function raises an error.
-# A check with `isinstance` finds the lazy layer, but before the first batch its parameters have no shape, so there is nothing to fill:
+# A check with `isinstance` finds the lazy layer, but before the first batch its parameters have no shape:
 
 # %%
 try:

@@ -231,7 +231,7 @@ print(torch.equal(other[0].weight, net.hidden.weight))
 
 # %% [markdown]
 # If you have only the file, pick out the entries of that layer.
-# Their names in the file begin with the path of the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
+# Their names begin with the path of the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
 
 # %%
 state = torch.load("mlp.pt")
@@ -297,7 +297,7 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 #> True True
 
 # %% [markdown]
-# If you need only a small part of a large tensor, save a copy of that part: `clone()` gives the copy its own storage.
+# If you need only a small part of a large tensor, save its `clone()`, which has its own storage.
 
 # %% [markdown]
 # ## What is inside a `.pt` file
@@ -612,7 +612,7 @@ print(
 #> True
 
 # %% [markdown]
-# Again, the resumed net equals the net that was never stopped.
+# Again, the two nets are equal.
 # A training program can run the second half of this snippet at every start: without a checkpoint, `done` is 0.
 #
 # By default, `save_checkpoint` keeps the last three checkpoints; `keep` sets a different number.
@@ -850,7 +850,7 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 # `fsync` waits until the disk has the data, so a complete file is there even after a power failure.
 #
 # The library's functions do the same and keep the permissions of the old file.
-# If a writer is killed, its temporary file stays in the folder, and the next writer removes it.
+# If a writer is killed, its temporary file stays, and the next writer removes it.
 # Each writer locks its temporary file (if the system has such locks), so no other writer removes it too early.
 
 # %% [markdown]
@@ -972,7 +972,7 @@ except pickle.UnpicklingError as error:
 # %% [markdown]
 # Fix: call the method: `torch.save(net.state_dict(), path)`.
 #
-# To notice it next time: load the file once, right after you first save it.
+# To notice it next time: load the file right after saving it.
 
 # %% [markdown]
 # ### `Attempting to deserialize object on a CUDA device`
@@ -1112,7 +1112,7 @@ except EOFError as error:
 
 # %% [markdown]
 # Fix: download or copy the file again.
-# If your own program wrote the file, use atomic replacement or call `save`, which does it for you.
+# If your own program wrote the file, use atomic replacement or call `save`.
 #
 # If the message is `Unsupported operand 118`, or `invalid load key, 'v'` with `weights_only=False`, your file is only the short text that Git LFS keeps in a repository in place of the real file.
 # `git lfs pull` downloads that file.
@@ -1180,7 +1180,7 @@ except ValueError as error:
 #> ValueError: You are trying to save a non contiguous tensor: `weight` which is not allowed. It either means you are trying to save tensors which are reference of each other in which case it's recommended to save only the full tensors, and reslice at load time, or simply call `.contiguous()` on your tensor to pack it before saving.
 
 # %% [markdown]
-# Fix: call `.contiguous()` on each tensor, or use `save_parameters`, which does this for you.
+# Fix: call `.contiguous()` on each tensor, or use `save_parameters`.
 
 # %%
 save_file(
@@ -1385,7 +1385,7 @@ print(bool((best["out.bias"] == 7).all()))
 #> True
 
 # %% [markdown]
-# To notice it next time: evaluate the net again with the best weights, and compare the result with the one from that epoch.
+# To notice it next time: evaluate the net again with the best weights, and compare the result with that epoch's.
 
 # %% [markdown]
 # ### Tied weights are no longer tied after loading
