@@ -10,7 +10,7 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; its successor is on trial in pyproject.toml.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test test-fast site offline zensical update gpu-record site-record bench torture mutants real-nets clean docs-venv test-venv bench-venv zensical-venv real-nets-venv
+.PHONY: help serve test test-fast site offline zensical update gpu-record site-record bench torture mutants real-nets corpus clean docs-venv test-venv bench-venv zensical-venv real-nets-venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ mutants: test-venv ## change the package in 100 random ways and check whether it
 
 real-nets: real-nets-venv ## try the package on nets of other libraries (an hour), and write the table: N=20 LIBRARIES="timm monai"
 	@.venv-real-nets/bin/python -m tools.real_nets.command --write $(if $(N),-n $(N)) $(if $(LIBRARIES),--libraries $(LIBRARIES))
+
+corpus: real-nets-venv ## diagnose nets of other libraries (an hour), and write the tables: N=20 LIBRARIES="timm monai"
+	@.venv-real-nets/bin/python -m tools.corpus.command --write $(if $(N),-n $(N)) $(if $(LIBRARIES),--libraries $(LIBRARIES))
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-bench .venv-real-nets .venv-zensical site dist tests/node_modules .cache .hypothesis .*_cache

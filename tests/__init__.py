@@ -5,9 +5,9 @@ pages/        the pages: their snippets, notebooks and scripts, and the parts th
 site/         the built site: its HTML, its links, and how it works in a browser
 project/      the project itself: lint and types, the environment, the wheel, promises of the repository
 page_runner/  a library: it proves that a page shows the real outputs of its code
+gallery/      nets with one mistake each, their mended twins, and unusual correct nets, for `diagnose`
 machinery/    tests of that library, of the files generated from pages, and of the commands in tools/
 
-gallery.py           nets with one mistake each, and their mended twins, for `diagnose`
 workers.py           tests in several processes: which stay together, and what is made once for all of them
 temporary_folder.py  a temporary folder for each run
 run_when_changed.py  when the tests in machinery/ run

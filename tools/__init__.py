@@ -4,12 +4,11 @@ pages.py              the pages of this project, as the page runner reads them
 generate/             files and parts made from pages: notebooks, scripts, lists, records, tables
 markdown_extensions/  Markdown extensions for the site
 environment.py        makes .venv and installs packages into it
-corpus/               `make corpus`: real nets and the gallery of mistakes through `diagnose` and two other tools
+corpus/               `make corpus`: real nets through `diagnose` and two other tools
 real_nets/            `make real-nets`: the package with nets of other libraries
 mutants/              `make mutants`: which promises of the package have no test
 reading_time.py       how long a page takes to read
 fast_tests.py         `make test-fast`
 offline_site.py       `make offline`
-reading_time.py       how long a page takes to read
 release_notes.py      the notes of a release, if it is consistent
 """

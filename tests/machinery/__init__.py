@@ -10,6 +10,7 @@ test_plots.py                  the plots on pages are the plots that their code 
 test_notebooks_and_scripts.py  notebooks and scripts of unusual pages
 test_mutants.py                `make mutants`
 test_real_nets.py              `make real-nets`
+test_corpus.py                 `make corpus`
 test_mistakes.py               the list of mistakes
 test_messages.py               the messages that `explain` knows
 test_gpu_record.py             the record of GPU runs

@@ -376,11 +376,11 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_no_text_takes_long(text: str) -> None:
-    """A megabyte of anything is answered in less than a second."""
+    """A megabyte of anything is answered: in far less than a second, where a bad pattern would take hours."""
     explain("")
-    start = time.perf_counter()
+    start = time.process_time()
     explain(text)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 30
 
 
 @given(st.text(max_size=300))
@@ -402,9 +402,10 @@ def test_an_explanation_is_read_in_any_way() -> None:
     assert (mistake.page, mistake.message, mistake.link) == ("modules.md", SAID, SHAPES)
     assert str(explanation) == str(mistake) == (
         "mat1 and mat2 shapes cannot be multiplied\n"
-        "  Cause: The last dimension of the input differs from the number of features that the linear layer\n"
-        "         was built for.\n"
-        "  Fix:   Flatten the input first and build the layer for that size, or use nn.LazyLinear.\n"
+        "  Cause: The last dimension of the input differs from the number of features\n"
+        "         that the linear layer was built for.\n"
+        "  Fix:   Flatten the input first and build the layer for that size, or use\n"
+        "         nn.LazyLinear.\n"
         "  Page:  modules.md#mat1-and-mat2-shapes-cannot-be-multiplied"
     )  # fmt: skip
     assert "<code>nn.LazyLinear</code>" in explanation._repr_html_()
@@ -415,10 +416,10 @@ def test_an_explanation_is_read_in_any_way() -> None:
 
 
 def test_every_mistake_fits_a_terminal() -> None:
-    """No line has more than 100 columns, except for a link, which is not broken."""
+    """No line has more than 80 columns, except for a link, which is not broken."""
     for mistake, _ in known():
         for line in str(mistake).splitlines():
-            assert len(line) <= 100 or line.split()[-1] == mistake.link
+            assert len(line) <= 80 or line.split()[-1] == mistake.link
         assert mistake.link in str(mistake)
         assert len(mistake.rows()) == (3 if mistake.fix else 1)
         assert mistake.cause.endswith("." * bool(mistake.fix))

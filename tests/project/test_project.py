@@ -115,6 +115,7 @@ TARGETS = [
     "torture",
     "mutants",
     "real-nets",
+    "corpus",
     "clean",
 ]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

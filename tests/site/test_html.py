@@ -71,6 +71,12 @@ def test_a_comment_of_a_page_is_not_shown(page: str, site: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_name_of_the_api_is_a_link(page: str, site: Path) -> None:
+    """A reference that was not found would stay as `[name][path]`."""
+    assert "][d2lblocks." not in html(site, page).read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_nothing_is_fetched_from_elsewhere(page: str, site: Path) -> None:
     """Scripts, styles, fonts and pictures are the site's own."""
     fetched = built(site, page).fetched

@@ -42,10 +42,11 @@ TRIAGED = ROOT / "tools" / "corpus" / "triaged.toml"
 PAGE, NETS_TABLE, PEERS_TABLE = "docs/en/diagnosis.md", "table of real nets", "table of peers"
 FILES = {"nets": "diagnosed.jsonl", "peers": "peers.jsonl", "gallery": "gallery.jsonl"}  # of results
 SHARED = ["digests.py", "runs.py", "libraries/__init__.py", "constraints.txt", "../corpus/nets.py"]
+NETS = [f"../../tests/gallery/{each.name}" for each in sorted((ROOT / "tests" / "gallery").glob("*.py"))]
 DECIDING = {
     "nets": SHARED,
     "peers": [*SHARED, "../corpus/peers.py"],
-    "gallery": [*SHARED, "../corpus/peers.py", "../corpus/gallery.py", "../../tests/gallery.py"],
+    "gallery": [*SHARED, "../corpus/peers.py", "../corpus/gallery.py", *NETS],
 }
 SOURCES = {"nets": "src/**/*.py", "peers": "none", "gallery": "src/**/*.py"}
 WAYS = ("call", "loss", "refused")  # the ways in which a net is diagnosed

@@ -1,4 +1,4 @@
-"""Each mistake of tests/gallery.py, and its mended twin, through `diagnose`, torchtest2 and torch-audit."""
+"""Each mistake of tests/gallery, and its mended twin, through `diagnose`, torchtest2 and torch-audit."""
 
 import json
 import warnings
@@ -22,7 +22,9 @@ def ours(given: Given) -> list[Alarm]:
 
 def of_peer(peer: Callable[..., list[Alarm]], given: Given) -> list[Alarm]:
     """The tool is given the loss and the optimizer if `diagnose` is."""
-    return alarms(peer, given.net, given.args, {}, given.options.get("loss"), given.options.get("optimizer"))
+    options = dict(given.options)
+    loss, optimizer, *_ = (options.pop(name, None) for name in ("loss", "optimizer", "ties", "silence"))
+    return alarms(peer, given.net, given.args, options, loss, optimizer)
 
 
 TOOLS: dict[str, Callable[[Given], list[Alarm]]] = {

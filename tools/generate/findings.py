@@ -12,13 +12,13 @@ DIAGNOSIS = "docs/en/diagnosis.md"
 def findings(pages: list[Page]) -> Iterator[str]:
     """Yield the lines of the table: a row for each code, in the order of the rules."""
     titles = {f"{page.short}#{heading.anchor}": page for page in pages for heading in page.headings()}
-    yield "| Code | Level | What it finds | Explained in |"
-    yield "|---|---|---|---|"
+    yield "| Code | What it finds |"
+    yield "|---|---|"
     for rule in RULES.values():
         levels = " or ".join(sorted({case.level for case in CASES if case.code == rule.code}))
         told = (rule.find.__doc__ or "").partition("\n\n")[0].replace("\n    ", " ").rstrip(".")
-        place = rule.page.removeprefix("diagnosis.md")
         page = titles.get(rule.page)
-        name = next(page.headings()).text if page else "the list of mistakes"
-        link = f"[{name}]({place})" if page is None or page.short != "diagnosis.md" else f"[below]({place})"
-        yield f"| `{rule.code}` | {levels} | {told} | {link} |"
+        here = page is not None and page.path.name == "diagnosis.md"
+        place = f"#{rule.page.partition('#')[2]}" if here else rule.page
+        where = "below" if here else next(page.headings()).text if page else "the list of mistakes"
+        yield f"| `{rule.code}`, {levels} | {told}: see [{where}]({place}) |"

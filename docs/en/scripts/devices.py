@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 # %% [markdown]
-# Some snippets need a GPU; a table shows when each of them last passed.
+# Some snippets need a GPU; a table shows when each of them last ran without an error.
 
 # %% [markdown]
 # ## Device names and indices
@@ -46,14 +46,14 @@ print(torch.device("cuda", 1), torch.device("cuda:1"))
 #
 # Each GPU is a separate device, usually with its own memory (the GPU of a Mac shares the CPU's memory).
 # `cuda` without an index means the current GPU, which is number 0 unless you change it.
-# `torch.device` only creates a name, so the snippet works without a GPU.
+# `torch.device` only creates a name, so the snippet above works without a GPU.
 #
 # Your code should run on every brand of GPU.
-# There are several versions of PyTorch, called builds (for CUDA, for a Mac and so on), and each build supports at most one type of GPU.
+# PyTorch comes in several builds (for CUDA, for a Mac and so on), and each build supports at most one type of GPU.
 # An <dfn>accelerator</dfn> is the type of GPU, or of similar hardware, that a build of PyTorch supports.
 # [`torch.accelerator`](https://docs.pytorch.org/docs/stable/accelerator.html) tells you this type and the number of its devices.
 # With a CUDA build and one NVIDIA GPU, these are `cuda` and 1.
-# To see yours, print `accelerator` and `torch.accelerator.device_count()`; the snippet checks only what is true without a GPU and with each type above:
+# The next snippet checks only what is true on every machine; to see your own values, add `print(accelerator, torch.accelerator.device_count())`:
 
 # %%
 accelerator = torch.accelerator.current_accelerator()
@@ -248,7 +248,7 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 #> meta
 
 # %% [markdown]
-# In PyTorch 2.13, convolutions and matrix products without a bias accept a CPU tensor together with a meta tensor.
+# In PyTorch 2.13, convolutions, and matrix products without a bias, accept a CPU tensor together with a meta tensor.
 # So your test should also check the device of the output, as in exercise 6.
 #
 # **Limitation.** A meta tensor has no values: `.item()`, `.tolist()`, `.cpu()` and an `if` on its value raise an error, and `print` shows `...`.
@@ -326,8 +326,8 @@ for step in range(1, 101):
 #> 100 1.0
 
 # %% [markdown]
-# In 100 steps, the loop read a value only twice, so it waited only twice.
-# With a real loss, `detach` is needed: without it, `total` would keep the computation graphs of all losses.
+# In 100 steps, the loop read a value only twice; with a real loss, it would wait only twice.
+# `detach` is then needed: without it, `total` would keep the computation graphs of all losses.
 #
 # **The first reading ends here.** The rest of the page is about cheaper copies, 16-bit products, several GPUs, the library, common mistakes and exercises.
 
@@ -357,7 +357,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# Pinning is itself a copy that Python has to wait for, so it is best done in the background, for example by `DataLoader(..., num_workers=1, pin_memory=True)`, which loads batches.
+# Pinning is itself a copy that Python has to wait for, so it is best done in the background, for example by PyTorch's batch loader, `DataLoader(..., num_workers=1, pin_memory=True)`.
 # Speed compares the kinds of copies on one GPU and has the command for measuring them on yours.
 #
 # **Cost.** The rest of the system cannot use memory that is pinned.
@@ -396,13 +396,13 @@ print(net.weight.grad.dtype)
 #
 # Without autocast, `torch.set_float32_matmul_precision("high")` makes `float32` products use these units too, with inputs rounded to fewer digits.
 #
-# **Limitation.** With either method, the results keep only two or three digits, so compare them with `torch.allclose(a.float(), b.float(), atol=t)`, where `t` is about 1 % of the largest value.
+# **Limitation.** With either method, the results keep only two or three digits, so compare them with `torch.allclose(a.float(), b.float(), atol=t)`, where `t` is about 1% of the largest value.
 
 # %% [markdown]
 # ## Two GPUs
 #
 # Each GPU has its own queues.
-# So two GPUs compute at the same time, although Python gives work to one after the other:
+# So two GPUs can compute at the same time, although Python gives work to one after the other:
 #
 # *Needs 2 CUDA GPUs.*
 
@@ -627,7 +627,7 @@ print(optimizer.state[net.weight]["momentum_buffer"].device == net.weight.device
 # %% [markdown]
 # ### `Cannot convert a MPS Tensor to float64 dtype`
 #
-# You move a batch that came from NumPy to the GPU of a Mac.
+# Your batch comes from NumPy, and you move it to the GPU of a Mac.
 # NumPy's numbers are `float64` by default, and this GPU (`mps`) has no `float64`.
 #
 # Fix: cast on the CPU first and then move.
@@ -899,7 +899,7 @@ except RuntimeError:
 
 # %% [markdown]
 # **Limitation.** This test does not work for a module that reads values, because a meta tensor has none.
-# It also misses a CPU tensor that comes second in a matrix product or a convolution, because the result is then on the meta device.
+# It also misses a CPU tensor in some matrix products and convolutions, because the result is then on the meta device.
 
 # %% [markdown]
 # ## In short

@@ -12,7 +12,7 @@
 # - **What you need:** Layers and modules and Parameters; Matplotlib for the plot.
 # - **How long it takes:** about 35 minutes up to In the library, and this part is enough for the next topic; about 65 minutes with the rest and the exercises.
 #
-# The examples on this page start with this net and this batch:
+# The examples start with this net and this batch:
 
 # %%
 import torch
@@ -37,7 +37,7 @@ X = torch.rand(2, 4)
 #
 # The more inputs a layer adds up, the smaller its starting weights are.
 #
-# This snippet checks the largest absolute value and the standard deviation, which is a/√3 for U(-a, a):
+# This snippet checks that no absolute value exceeds a (`bound`) and that the standard deviation is about a/√3, as for U(-a, a):
 
 # %%
 def looks_uniform(values, bound):
@@ -54,7 +54,7 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 #
 # A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with standard deviation `std`; its second number is the variance, the square of the standard deviation.
 #
-# The table lists the defaults of the most common layers.
+# The table lists the defaults of the most common layers; skip the rows of layers that you do not know.
 # They come from PyTorch's documentation or, for `nn.MultiheadAttention`, from its source code.
 #
 # | Layer | Weight | Bias |
@@ -74,8 +74,8 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # The <dfn>padding index</dfn> (`padding_idx`) of an embedding is the index of a special token that is appended to short sequences until all sequences of a batch have the same length; the row of this token holds zeros and is not trained.
 #
 # With `groups`, a convolution splits its channels into that many groups, and each output uses only the inputs of its own group.
-# `in_proj_weight` holds three weights (for the query, the key and the value of attention), so it has three times as many outputs as inputs.
-# The next snippet checks layers from most of these rows:
+# `in_proj_weight` is three weights in one, so it has three times as many outputs as inputs.
+# The next snippet, which you can skip, checks most of these rows:
 
 # %%
 attention = nn.MultiheadAttention(100, 4)
@@ -123,7 +123,6 @@ for zeros in (attention.out_proj.bias, embedding.weight[0], nn.GroupNorm(1, 3).b
 #
 # To give one tensor new values, pass it to a function of [`torch.nn.init`](https://docs.pytorch.org/docs/stable/nn.init.html).
 # The function overwrites the values in place, under `torch.no_grad()`, and returns the same tensor.
-# In PyTorch, a name that ends in `_` marks a function that changes its tensor in place.
 
 # %%
 print(nn.init.constant_(net[2].bias, 0.5))
@@ -133,8 +132,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 #> True
 
 # %% [markdown]
-# The first call sets the bias to 0.5.
-# The second shows that the returned tensor is the weight itself.
+# The second call returns the weight itself.
 #
 # With `normal_` and `uniform_`, you choose the scale (typical size) of random weights yourself.
 # Two families of functions compute it from the shape of the weight.
@@ -318,7 +316,7 @@ print(net[2].bias.tolist())
 # Skip this on a first reading: it shows how to build a distribution that `torch.nn.init` does not have.
 #
 # Suppose you want each weight to come from U(5, 10) or U(-10, -5), with probability 1/4 each, or to be 0, with probability 1/2.
-# That is the same as drawing from U(-10, 10) and replacing every value between -5 and 5 with 0: those values make up half of the range, and a quarter remains on each side.
+# That is the same as drawing from U(-10, 10) and replacing every value between -5 and 5 with 0: a quarter of the range remains on each side.
 
 # %%
 def my_init(module):
@@ -339,7 +337,7 @@ for part, share in ((weight >= 5, 1 / 4), (weight == 0, 1 / 2), (weight <= -5, 1
 # ## Why weights must not all be equal: symmetry
 #
 # If all neurons of a hidden layer have the same weights and the same bias, they all compute the same value.
-# If the next layer also gives their outputs equal weights, `backward()` gives all these neurons the same gradient.
+# If their outputs also have equal weights in the next layer, `backward()` gives all these neurons the same gradient.
 # Every training step then keeps them equal:
 
 # %%
@@ -424,6 +422,7 @@ figure.savefig("plot-initializers.svg", metadata={"Date": None})
 #
 # The next snippet sends 256 random inputs through 20 layers of width 256, each followed by a ReLU.
 # It measures the size of the values after each layer as the root mean square: the square root of the mean of all squared values.
+# It uses `float64`, because some squares are too small for `float32`.
 
 # %%
 def scales(fill, layers=20, width=256):
@@ -460,7 +459,7 @@ for label, fill in initializations.items():
 #
 # The formulas explain these numbers, up to random variation.
 # Each output is a sum of n products of a weight and an input, where n is the width.
-# The weights are independent, with mean 0 and variance v, so the mean square of the outputs is n · v times that of the inputs.
+# The weights are independent, with mean 0 and variance v, so products of two different terms average to 0, and the mean square of the outputs is n · v times that of the inputs.
 # Half of the outputs are negative; ReLU replaces them with 0, which halves the mean square.
 # So each layer multiplies the mean square by n · v / 2:
 #
@@ -471,7 +470,7 @@ for label, fill in initializations.items():
 # | `nn.Linear`: v = 1 / (3n) | 1/6 |
 # | std 0.01, n = 256 | 0.0128 |
 #
-# So 20 layers multiply the root mean square by the factor to the power of 20 / 2:
+# So 20 layers multiply the mean square by the factor to the power of 20, and the root mean square by the factor to the power of 20 / 2:
 
 # %%
 for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
@@ -482,8 +481,8 @@ for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
 #> 1e-19
 
 # %% [markdown]
-# <dfn>Vanishing gradients</dfn> are gradients that get smaller from layer to layer on their way back through a net.
-# <dfn>Exploding gradients</dfn> are gradients that get larger from layer to layer on their way back through a net.
+# <dfn>Vanishing gradients</dfn> are gradients of layer outputs that shrink from layer to layer on the way back through a net.
+# <dfn>Exploding gradients</dfn> are gradients of layer outputs that grow from layer to layer on the way back through a net.
 # In these nets, each layer multiplies the sizes of the gradient and of the activations by the same factor.
 # The gradient of a weight is the product of its layer's input and the gradient that comes back to the layer's output.
 # With the default weights, the first layers get a large input and a tiny gradient, and the last layers get a tiny input and a large gradient.

@@ -142,7 +142,7 @@ print(torch.allclose(mine(X), theirs(X)))
 #
 # Each output is a sum over the inputs.
 # `torch.randn` draws the weights with the same spread for every layer, so this sum gets larger as the number of inputs grows.
-# Like `nn.Linear`, the next version draws its values between `-bound` and `bound`, where `bound`, 1/√n for n inputs, gets smaller as n grows.
+# Like `nn.Linear`, the next version draws its values between `-bound` and `bound`, with `bound` = 1/√n for n inputs.
 #
 # The code for the initial values goes into a method named `reset_parameters`, which `__init__` calls.
 # Users of the layer can then call that method to draw the values again.
@@ -208,7 +208,7 @@ print(shift.bias, list(shift.state_dict()), torch.equal(shift(X), X))
 #> None [] True
 
 # %% [markdown]
-# Every method that uses the bias must first check whether it is `None`.
+# A method that computes with the bias must first check whether it is `None` (`F.linear` accepts `None`).
 
 # %% [markdown]
 # ### What `print` shows: `extra_repr`
@@ -286,7 +286,7 @@ print(torch.allclose(F.linear(X, layer.weight, layer.bias), layer(X)))
 # ### Hooks
 #
 # A <dfn>hook</dfn> is a function that is attached to a module; PyTorch runs it before or after `forward` when the module is called, or during the backward pass.
-# Several parts of PyTorch rely on hooks, such as lazy layers, which get their input size from the first batch, and `fully_shard`, which splits a net across several GPUs.
+# Several parts of PyTorch, such as lazy layers, which get their input size from the first batch, and `fully_shard`, which splits a net across several GPUs, rely on hooks.
 #
 # If your layer contains another layer, call that layer as `self.linear(X)` and never as `self.linear.forward(X)`, because only calling the layer itself runs its hooks.
 # In this snippet, the inner layer is an `nn.LazyLinear`, a lazy layer whose hook reads the input size:
@@ -436,7 +436,7 @@ print(gradcheck(output, (X64, *exact.parameters())))
 # Your answers decide how you store it.
 #
 # A <dfn>buffer</dfn> is a tensor that is registered in a module and moves with it but is not trained.
-# A <dfn>persistent buffer</dfn> is a buffer that `state_dict` contains, so it is saved with the module; buffers are persistent by default.
+# A <dfn>persistent buffer</dfn> is a buffer that the state dict contains, so it is saved with the module; buffers are persistent by default.
 # A <dfn>non-persistent buffer</dfn>, made with `persistent=False`, moves with the module but is not saved.
 # To register a buffer, write `self.name = nn.Buffer(tensor)` or `self.register_buffer("name", tensor)`.
 # This class has one tensor of each kind:
@@ -514,7 +514,7 @@ print(experts(X, "small").shape)
 # %% [markdown]
 # Each name shows where the parameter is: `experts.small.weight` is the weight of the module `small` in `experts`.
 #
-# **The first reading ends here.** The rest of the page is for layers that take their sizes from the first batch, for compiled or exported layers and for finding out what is wrong with a layer.
+# **The first reading ends here.** The rest of the page is about layers that take their sizes from the first batch, compiled or exported layers and finding out what is wrong with a layer.
 
 # %% [markdown]
 # ## A lazy layer of your own
@@ -841,7 +841,7 @@ print([name for name, _ in ScaledFirst().named_parameters()])
 # ### The loss is `nan` from the first step: a weight that was never filled
 #
 # The loss is `nan` or huge from the first step, but perhaps not on every run.
-# `torch.empty(2, 3)` and the older `torch.Tensor(2, 3)` reserve memory without changing its contents: sometimes zeros, sometimes huge numbers or `nan`.
+# `torch.empty(2, 3)` and the older `torch.Tensor(2, 3)` reserve memory and leave its contents as they were: zeros, huge numbers or `nan`.
 #
 # To find a parameter that was never filled, call `torch.use_deterministic_algorithms(True)` before you build the net; PyTorch then fills new memory with `nan`:
 
@@ -928,7 +928,7 @@ print(Buffered().double()(X.double()).dtype)
 # %% [markdown]
 # ### The positions are wrong in 16 bits: a rounded buffer
 #
-# A model that works in `float32` gives bad results after `net.bfloat16()`, even if you cast it back afterward.
+# A net that works in `float32` gives bad results after `net.bfloat16()`, even if you cast it back afterward.
 # Casting the net silently rounds its floating-point buffers too, and this cannot be undone.
 # Models that encode the positions of words often keep a table of frequencies f and compute cos(p · f) for each position p.
 # For position 2,000, an error of 0.0002 in f becomes an error of 0.4 in p · f, so the cosine is wrong:
@@ -1033,7 +1033,7 @@ except RuntimeError as error:
 #> RuntimeError: scatter(): Expected self.dtype to be equal to src.dtype
 
 # %% [markdown]
-# To notice it next time: in the test of each new layer, call it once under autocast.
+# To notice it next time: in the test of each new layer, call the layer once under autocast.
 
 # %% [markdown]
 # ### `self` and the input in the wrong order
@@ -1116,7 +1116,7 @@ print(cell.state.requires_grad)
 
 # %% [markdown]
 # The same happens if you compute a tensor from parameters before the loop and use it in each step: compute it inside the loop instead.
-# It also happens if you call `backward` on a running sum of losses: call it on the loss of each step, and add up `loss.item()` to print the sum.
+# It also happens if you call `backward` on a running sum of losses: call `backward` on the loss of each step, and add up `loss.item()` to print the sum.
 #
 # To notice it next time: check that `requires_grad` is `False` for every tensor that the module keeps between steps.
 # `diagnose` reports this as `kept-graph`.
@@ -1194,7 +1194,7 @@ except RuntimeError as error:
 # `torch.compile` treats the Python numbers of a module as constants of the graph.
 # If such a number changes with each call, each call compiles the module again.
 # After eight compilations, PyTorch warns, and from then on, it runs the module without compiling it.
-# A ninth call would give the warning; the backend in this snippet counts the compilations:
+# A ninth call would trigger the warning; the backend in this snippet counts the compilations:
 
 # %%
 graphs = []
@@ -1244,7 +1244,7 @@ print(len(graphs), net.calls.item())
 #> 1 8
 
 # %% [markdown]
-# To notice it next time: set the environment variable `TORCH_LOGS` to `recompiles` to see why a module is compiled again.
+# To notice it next time: set the environment variable `TORCH_LOGS` to `recompiles`; PyTorch then prints why it compiles a module again.
 
 # %% [markdown]
 # ### `Only Tensors of floating point and complex dtype can require gradients`
@@ -1403,7 +1403,7 @@ print(
 
 # %% [markdown]
 # A state dict records the `_version` of each module, and `_load_from_state_dict` receives this number when the state dict is loaded.
-# PyTorch's own layers use their version in the same way.
+# Some of PyTorch's own layers, such as `nn.BatchNorm2d`, use their version in the same way.
 # Here the method replaces the entry in a copy, so the caller's dictionary does not change.
 # A state dict without a version counts as version 1.
 

@@ -163,7 +163,7 @@ print(net(X).shape)
 # A <dfn>child module</dfn> is a module that is registered in another module, which is called its parent.
 # A <dfn>submodule</dfn> of a module is one of its child modules, a child of one of them, and so on.
 #
-# PyTorch does not look into a plain Python list, so a layer in a list is not registered (use an `nn.ModuleList` instead):
+# PyTorch does not look into a plain Python list, so a layer in a list is not registered (use an `nn.ModuleList` instead, as in `self.layers = nn.ModuleList([...])`):
 #
 # (A picture: self.hidden = nn.Linear(20, 256) leads into a box, the table of modules in the net. The table has two rows, hidden with Linear(20, 256) and out with Linear(256, 10). Four arrows lead from the table to the words trained, saved, moved and printed. Below, self.layers, a list that contains nn.Linear(20, 256), leads to a dashed box that says: an attribute, but not in the table: not trained, saved, moved or printed.)
 #
@@ -231,7 +231,7 @@ handle.remove()
 # There were three calls, but the list has only two entries: `net.forward(X)` skipped the hook.
 # This call skips only the hooks of `net` itself; the hooks of its layers still run.
 # Skipping a hook can break a net, because PyTorch uses hooks too.
-# For example, a lazy layer gets its input size in a hook and fails without the hook.
+# For example, a lazy layer is built without an input size and gets it from the first batch in a hook; without the hook, it fails.
 
 # %% [markdown]
 # ## Your own container: how `nn.Sequential` works
@@ -255,11 +255,11 @@ class MySequential(nn.Module):
 # %% [markdown]
 # `self.0 = module` is not valid Python, because a name in source code cannot begin with a digit.
 # `add_module` takes the name as a string, so it accepts `"0"`.
-# It rejects a name that contains a dot and the name of any attribute except a child module, which it replaces.
+# It rejects names with a dot and names of existing attributes, but it replaces a child module that has the same name.
 #
 # `_modules` is the table of child modules: it maps each name to its module, in the order of registration.
 # The underscore means that the table is internal to PyTorch.
-# `MySequential` uses it to show how containers work; in your own code, loop over the container instead.
+# `MySequential` uses it to show how containers work; in your own code, loop over an `nn.ModuleList` instead.
 #
 # Given the same layers, `MySequential` and `nn.Sequential` return the same output, and their parameters have the same names.
 # To compare the names, the next snippet calls `state_dict()`.
@@ -327,7 +327,7 @@ print(list(fixed.state_dict()))
 # %% [markdown]
 # **Limitation.** The number of iterations depends on the values in the input.
 # But `torch.compile`, which makes a net faster, and `torch.export`, which lets it run without its Python code, need a fixed list of operations, so they cannot translate this block as a whole.
-# On a GPU, Python must also wait for the sum in every iteration, because the loop condition needs it.
+# Python normally does not wait for a GPU, but here it must wait for the sum in every iteration, because the loop condition needs it.
 # Exercise 5 replaces the loop.
 
 # %% [markdown]

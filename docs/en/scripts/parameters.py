@@ -153,8 +153,7 @@ print([name for name in net.state_dict() if name not in parameters])
 # The last two are additional names: `2.weight` is the same parameter as `0.weight`, and `2.bias` is the same as `0.bias`.
 #
 # `parameters()` and `named_parameters()` return each parameter only once, which is what an optimizer needs.
-# The state dict contains every name; with `remove_duplicate=False`, `named_parameters` returns the additional names too.
-# The state dict normally contains every name in `named_parameters()`.
+# The state dict contains all names of a parameter; with `remove_duplicate=False`, `named_parameters` returns them too.
 #
 # Skip these two special cases on a first reading.
 # A buffer that should not be saved is registered with `persistent=False`; `buffers()` returns it, but the state dict does not contain it.
@@ -236,7 +235,7 @@ print(sum(isinstance(module, nn.Linear) for module in rgnet.modules()))
 # Use an in-place operation under `torch.no_grad()`, that is, inside a `with torch.no_grad():` block.
 # An <dfn>in-place operation</dfn> writes into the memory of an existing tensor instead of creating a new tensor.
 # Examples are `X += 1` and methods such as `copy_` and `fill_`, whose names end in an underscore.
-# `torch.no_grad()` stops autograd from recording the operation.
+# `torch.no_grad()` stops autograd from recording the operation; without it, PyTorch raises an error.
 
 # %%
 layer = nn.Linear(2, 1)
@@ -258,7 +257,7 @@ print(layer(torch.tensor([10.0, 100.0])).item())
 # Between a forward pass and its `backward()`, the computation graph may still need the old values.
 # A <dfn>computation graph</dfn> is autograd's record of the operations that produced a tensor, with the values needed for the derivatives.
 # `backward()` goes through this graph from the result to the parameters.
-# Autograd counts the in-place changes to each tensor, so `backward()` notices if a value that it needs has been changed:
+# Even under `torch.no_grad()`, autograd counts the in-place changes to each tensor, so `backward()` notices if a value that it needs has been changed:
 
 # %%
 w = nn.Parameter(torch.tensor(2.0))
@@ -381,7 +380,7 @@ print(
 #> True
 
 # %% [markdown]
-# The second output confirms that the shared weight is counted once: the expected number contains `8 * 8` only once.
+# The second output uses `numel()`, the number of values in a tensor, and confirms that the shared weight is counted once: the expected number contains `8 * 8` only once.
 #
 # `is` tells you whether two names refer to the same object.
 # Comparing values does not, because two separate parameters can have equal values.

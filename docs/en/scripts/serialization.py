@@ -452,7 +452,7 @@ else:
 # You have downloaded a file with weights.
 # Opening it can be as dangerous as starting a program from the same source, because `torch.save` uses Python's `pickle`.
 # A <dfn>pickle</dfn> is a sequence of bytes with instructions that tell Python's `pickle` module how to build an object; the instructions may call any function that Python can import.
-# `__reduce__` returns the function that the pickle calls and its arguments; here it is `print`, but it could be any function:
+# `__reduce__` returns the function that the pickle calls and its arguments; the function is `print` here but could be any other:
 
 # %%
 import pickle
@@ -468,8 +468,8 @@ pickle.loads(content)
 #> code from the file is running
 
 # %% [markdown]
-# For this reason, `torch.load` uses `weights_only=True` by default: it accepts only tensors, numbers, strings and containers of these.
-# No code from the file runs:
+# So `torch.load` uses `weights_only=True` by default: it accepts tensors, numbers, strings, containers of these and little else.
+# It rejects other objects, and no code from the file runs:
 
 # %%
 torch.save(Greeting(), "greeting.pt")
@@ -644,7 +644,7 @@ print(str(caught[0].message).partition(":")[0], path.name in str(caught[0].messa
 # %% [markdown]
 # A PyTorch optimizer saves its state by position, so changing the order of the layers gives each layer the momentum of another one.
 # A file from `save_checkpoint` also holds the names of the parameters, so each parameter gets its own state back.
-# If a parameter is missing in one of the two optimizers or is in a different parameter group (a set of parameters with the same options), the error names it.
+# If a parameter is missing from the saved or the new optimizer or is in a different parameter group (a set of parameters with the same options), the error names it.
 #
 # Put everything else that the run must remember into a dictionary or a list; loading fills it in place.
 # A random number generator, such as the one that shuffles your data, can also be a part:
@@ -659,7 +659,7 @@ print(restored)
 
 # %% [markdown]
 # Give each run its own folder.
-# If an old run left step 8 in the folder and the new run saves step 3, the last checkpoint is that of the old run, so `save_checkpoint` warns you.
+# If an old run left step 8 there and the new run saves step 3, the last checkpoint is the old run's, so `save_checkpoint` warns you.
 #
 # **Limitation.** A state may hold tensors, numbers, strings, `None`, NumPy arrays, and lists, tuples, sets and dictionaries of them.
 # Saving anything else raises an error that says where it is.
@@ -672,8 +672,8 @@ print(restored)
 # %% [markdown]
 # ### Damaged files, and files from other programs
 #
-# A failing disk or network can silently flip a bit of a file.
-# In the file below, one of more than 250,000 bits is flipped, and `load_parameters` rejects it:
+# A failing disk or network can silently flip a bit in a file.
+# In the file below, one of over 250,000 bits is flipped, and `load_parameters` rejects it:
 
 # %%
 from pathlib import Path
@@ -695,13 +695,13 @@ except DamagedFileError as error:
 # `torch.load` and the safetensors library read such a file without an error: a `.pt` file has checksums, but `torch.load` does not compare them, and other safetensors files have none.
 # The table shows what happens with 20,000 small files that hold a net, a net with tied weights or a net with its optimizer.
 # Each is damaged once: a bit is flipped, the description of the tensors is changed, or a part is cut off, left out, repeated, swapped or overwritten.
-# In the last two rows, `load_state_dict` copies the tensors into the net and may change some values before it finds a tensor that does not fit.
+# In the last two rows, `load_state_dict` copies the tensors into the net and may change some values before it finds one that does not fit.
 #
 # Under "as saved", the damage changed nothing that is loaded.
 # Under "wrong values", loading raised no error, but some values differ from the saved ones.
 # Under "refused, yet changed", loading raised an error after some values had been replaced.
 # The last column counts the classes of errors.
-# The list below is about killed and simultaneous programs.
+# The list below the table is about programs that are killed or run at the same time.
 #
 # | read by | refused | as saved | wrong values | refused, yet changed | crashed or hung | kinds of errors |
 # |---|--:|--:|--:|--:|--:|--:|
@@ -815,17 +815,17 @@ print(torch.equal(whole.weight, original.weight))
 #
 # Skip this unless your nets are large or you save them often.
 #
-# The tables in Speed show the times; this section explains them.
+# Speed has tables of the times; this section explains them.
 #
 # **Loading.** Without checksums, `load_parameters` takes about as long as `load_file` from safetensors followed by `load_state_dict`.
 # For a net of 2,000 layers, `load_parameters` is more than ten times faster, because `load_state_dict` goes through all names again for each layer of an `nn.Sequential`.
-# A <dfn>memory-mapped file</dfn> is read in pages (blocks of a few KiB), each when a program first uses it; the system can drop a page from memory at any time.
+# A <dfn>memory-mapped file</dfn> is read page by page (a page is a few KiB), when a program first uses the page; the system can drop a page from memory at any time.
 # Both ways of loading copy from such a file; this takes longer than copying from memory, because the system provides the pages during the copy.
 # Comparing the checksums takes about as long as copying.
 #
 # **Saving.** `save_parameters` computes the checksum of each megabyte just before writing it.
-# The old file stays until the new one is complete, so the new file needs new memory for its pages.
-# `torch.save` empties the old file first, which frees its pages, so it can be faster; by how much depends on the disk's other work.
+# The old file stays until the new one is complete, so the system needs new memory for the pages of the new one.
+# `torch.save` empties the old file first, which frees its pages, so it can be faster, depending on the disk's other work.
 
 # %% [markdown]
 # ### Atomic replacement: no half-written files
@@ -859,7 +859,7 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 # %% [markdown]
 # ### `Weights only load failed`: a whole module, a NumPy scalar
 #
-# `torch.save` accepts nearly any object, but `torch.load` accepts only tensors, plain Python numbers and strings, and lists, tuples, dictionaries and sets of them.
+# `torch.save` accepts nearly any object, but `torch.load` accepts little more than tensors, plain Python numbers and strings, and lists, tuples, dictionaries and sets of them.
 # A NumPy number or a `defaultdict` only looks like one of these:
 
 # %%
@@ -1063,8 +1063,8 @@ print(list(torch.load("state.pt")))
 # %% [markdown]
 # ### `'GELU' object has no attribute 'approximate'`
 #
-# You loaded a whole net saved with an older version of PyTorch.
-# The attributes of the `GELU` layer come from the file, and its class has gained one since then, so the first call fails:
+# You loaded a whole net saved with an older PyTorch.
+# The attributes of the `GELU` layer come from the file, but the class has gained an attribute since then, so the first call fails:
 
 # %%
 old = nn.Sequential(nn.Linear(2, 2), nn.GELU())
@@ -1115,7 +1115,7 @@ except EOFError as error:
 # If your own program wrote the file, use atomic replacement or call `save`.
 #
 # If the message is `Unsupported operand 118`, or `invalid load key, 'v'` with `weights_only=False`, your file is only the short text that Git LFS keeps in a repository in place of the real file.
-# `git lfs pull` downloads that file.
+# `git lfs pull` downloads the real one.
 
 # %%
 Path("pointer.pt").write_text("version https://git-lfs.github.com/spec/v1")
@@ -1155,7 +1155,7 @@ except RuntimeError as error:
 #>     Missing key(s) in state_dict: "1.weight". 
 
 # %% [markdown]
-# Fix: load the file with `load_model` or `load_parameters`, which take the tie from the net, or save it with `save_parameters`, which adds the tie to the header as text.
+# Fix: load the file with `load_model` or `load_parameters`, which take the tie from the net, or save the net with `save_parameters`, which adds the tie to the header as text.
 
 # %%
 load_model(tied, "tied.safetensors")
@@ -1285,7 +1285,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # Fix: register the buffer with its shape, for example as `torch.zeros(20)`.
-# If you do not know the shape in advance, take it from the state dict before you load:
+# If you do not know the shape, take it from the state dict before you load:
 
 # %%
 new, state = Centered(), used.state_dict()
@@ -1301,7 +1301,7 @@ print(new.load_state_dict(state))
 # ### `Missing key(s)`: `weight_g` and `parametrizations.weight.original0`
 #
 # Weight normalization stores a weight as a length and a direction, and PyTorch has two versions of it.
-# `nn.utils.weight_norm` names these `weight_g` and `weight_v`; the newer `nn.utils.parametrizations.weight_norm` names them `parametrizations.weight.original0` and `original1`.
+# `nn.utils.weight_norm` calls the length and the direction `weight_g` and `weight_v`; the newer `nn.utils.parametrizations.weight_norm` names them `parametrizations.weight.original0` and `original1`.
 # The newer one can load a state dict of the older one, but not the reverse:
 
 # %%
@@ -1530,7 +1530,7 @@ except KeyError as error:
 #> KeyError: "param 'initial_lr' is not specified in param_groups[0] when resuming scheduler with last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training from a checkpoint but haven't properly loaded the optimizer state\n2. You're using last_epoch >= 0 for a fresh training run (not recommended)"
 
 # %% [markdown]
-# Fix: build the scheduler without `last_epoch`, and load both states, as in Resuming training.
+# Fix: build the scheduler without `last_epoch`, and load its state and the optimizer's, as in Resuming training.
 
 # %% [markdown]
 # ### Saving a lazy net before its first batch
@@ -1611,9 +1611,9 @@ print(three.load_state_dict(state, strict=False).missing_keys)
 # %% [markdown]
 # ### `Unexpected key(s) in state_dict: "total_ops", "total_params"`
 #
-# Before you saved the net, a tool that counts operations registered buffers in every module, and `state_dict()` includes them.
+# Before you saved the net, an operation counter registered buffers in every module, and `state_dict()` includes them.
 #
-# Fix: leave out those names, and no others, when you load; run such tools on `copy.deepcopy(net)`.
+# Fix: leave out those names, and no others, when you load; run such counters on `copy.deepcopy(net)`.
 
 # %%
 counted = copy.deepcopy(ten)
@@ -1686,8 +1686,8 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 
 # %% [markdown]
 # Everything in memory is lost when the process ends or crashes.
-# You can also compare a file with another one, send it to somebody, go back to it, check an old result with it or start from it when you train on other data.
-# Saving costs little, because the file of this net is only a little larger than its values:
+# You can also compare a file with another one, send it to somebody, check an old result with it or start from it with other data.
+# Saving costs little, and the file is only slightly larger than its values:
 
 # %%
 numbers = sum(parameter.numel() * 4 for parameter in net.parameters())
@@ -1824,7 +1824,7 @@ print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dty
 # |---|---|
 # | to save tensors, lists, dictionaries | `save(obj, path)`, `load(path)`; `torch.save`, `torch.load` |
 # | to save what a net has learned | `save_parameters(net, path)`; `torch.save(net.state_dict(), path)` |
-# | to use it again | `load_parameters(net, path)`; `net.load_state_dict(torch.load(path))` |
+# | to load it again | `load_parameters(net, path)`; `net.load_state_dict(torch.load(path))` |
 # | a copy in memory | `copy.deepcopy(net.state_dict())` |
 # | one part of a net | `net.hidden.state_dict()` |
 # | names without `module.` | `consume_prefix_in_state_dict_if_present(state, "module.")`, for a prefix at the beginning |

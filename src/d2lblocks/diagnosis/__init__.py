@@ -1,6 +1,6 @@
 """Diagnosis: the mistakes in a net, and the meaning of error messages."""
 
-# diagnose.py       diagnose: calls a net, and applies the rules
+# mistakes.py       diagnose: calls a net, and applies the rules
 # report.py         Report and Finding, what diagnose returns
 # _rules/           a function for each kind of mistake
 # _seen.py          what the rules look at
@@ -10,7 +10,7 @@
 # _source.py        lines of source
 # _target.py        the net of the command `d2lblocks diagnose`
 #
-# explain.py        explain
+# messages.py       explain
 # explanation.py    Explanation and Mistake, what explain returns
 # uncaught.py       explain_errors
 # messages.json     the messages on the pages, made by `make update`
@@ -18,9 +18,9 @@
 # _templates.py     messages with holes, and how to find them in a text
 # _text.py          a text without colors, line breaks and lines of code
 
-from .diagnose import diagnose
-from .explain import explain
 from .explanation import Explanation, Mistake
+from .messages import explain
+from .mistakes import diagnose
 from .report import Finding, Report
 from .uncaught import explain_errors
 

@@ -17,7 +17,7 @@ from d2lblocks.lazy import uninitialized_names
 from ._held import Held, held_tensors
 from ._rules.equal_units import equal_units
 from ._seen import Failure, Seen, join, tensors_in
-from ._watch import Watch
+from ._watch import Watch, Write
 
 
 def look(
@@ -142,7 +142,11 @@ def _look_at_gradients(seen: Seen) -> None:
     """Find what the backward pass reaches; run it if there is a loss."""
     ends = [seen.loss] if seen.with_loss else seen.outputs
     roots = [each for each in ends if isinstance(each, Tensor) and each.requires_grad]
-    leaves, names = _leaves(roots)
+    nodes = _nodes(roots)
+    leaves = {id(each) for each in roots if each.is_leaf}
+    leaves |= {id(node.variable) for node in nodes if hasattr(node, "variable")}
+    names = {node.name() for node in nodes}
+    seen.outdated = _outdated(nodes, seen.watch.data_writes)
     # Such a node calls the net once more in the backward pass, and hides what it reaches until then.
     hidden = any("Checkpoint" in name for name in names)
     seen.reached = None if hidden or not roots else leaves
@@ -151,45 +155,67 @@ def _look_at_gradients(seen: Seen) -> None:
         return
     try:
         if hidden:  # which supports only this, and only this runs the hooks of parameters
-            seen.gradients = _gradients_by_backward(roots[0], parameters)
-            seen.reached = set(seen.gradients)
+            strangers = [use.tensor for use in seen.watch.strangers.values() if use.tensor.requires_grad]
+            found = _gradients_by_backward(roots[0], [*parameters, *strangers])
+            seen.reached = set(found)
+            seen.gradients = {known: each for known, each in found.items() if known in seen.tensors}
         else:
             # The graph may lead beyond the net, for example to a penalty that the loss adds: keep it.
-            found = torch.autograd.grad(roots[0], parameters, retain_graph=True, allow_unused=True)
-            pairs = zip(parameters, found, strict=True)
+            results = torch.autograd.grad(roots[0], parameters, retain_graph=True, allow_unused=True)
+            pairs = zip(parameters, results, strict=True)
             seen.gradients = {id(each): gradient for each, gradient in pairs if gradient is not None}
     except Exception as error:
         seen.failure = Failure(error, "backward", None, ())
 
 
-def _gradients_by_backward(loss: Tensor, parameters: Iterable[nn.Parameter]) -> dict[int, Tensor]:
-    for parameter in parameters:
-        parameter.grad = None
-    loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
-    return {id(each): each.grad for each in parameters if each.grad is not None}
+def _gradients_by_backward(loss: Tensor, parameters: Sequence[Tensor]) -> dict[int, Tensor]:
+    before = [(each, each.grad) for each in parameters]
+    try:
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+        return {id(each): each.grad for each in parameters if each.grad is not None}
+    finally:  # one that the net does not hold is not restored with it
+        for parameter, gradient in before:
+            parameter.grad = gradient
 
 
-def _leaves(roots: Iterable[Tensor]) -> tuple[set[int], set[str]]:
-    """The ids of the leaves from which these tensors were computed, and the names of the graph's nodes."""
-    leaves: set[int] = {id(each) for each in roots if each.is_leaf}
-    names: set[str] = set()
+def _nodes(roots: Iterable[Tensor]) -> set[Any]:
+    """The nodes of the graph from which these tensors were computed."""
     todo: list[Any] = [each.grad_fn for each in roots if each.grad_fn is not None]
     known = set(todo)
     while todo:
-        node = todo.pop()
-        names.add(node.name())
-        if hasattr(node, "variable"):
-            leaves.add(id(node.variable))
-        for following, _ in node.next_functions:
+        for following, _ in todo.pop().next_functions:
             if following is not None and following not in known:
                 known.add(following)
                 todo.append(following)
-    return leaves, names
+    return known
+
+
+def _outdated(nodes: Iterable[Any], writes: Sequence[Write]) -> set[int]:
+    """The ids of parameters that a node of the graph has saved, and that were written after that."""
+    if not writes:
+        return set()
+    last = {id(write.use.tensor): write for write in writes}
+    memory = {_memory_of(write.use.tensor): known for known, write in last.items()}
+    found = set()
+    for node in nodes:
+        for name in dir(node):
+            saved = getattr(node, name) if name.startswith("_saved_") else None
+            known = memory.get(_memory_of(saved)) if isinstance(saved, Tensor) else None
+            if known is not None and node._sequence_nr() < last[known].time:
+                found.add(known)
+    return found
+
+
+def _memory_of(tensor: Tensor) -> Any:
+    strided = tensor.layout is torch.strided and not tensor.is_nested
+    return tensor.untyped_storage()._cdata if strided else id(tensor)
 
 
 def _rewritten(seen: Seen) -> set[int]:
     """The parameters that the call wrote, and that the next call changes again, such as by a decay."""
-    written = {id(write.tensor): write.tensor for write, _ in seen.watch.data_writes}
+    written = {id(write.use.tensor): write.use.tensor for write in seen.watch.data_writes}
     if not written:
         return set()
     values = {known: tensor.detach().clone() for known, tensor in written.items()}

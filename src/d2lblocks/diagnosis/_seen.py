@@ -64,6 +64,7 @@ class Seen:
         changed_inputs: the inputs with other values after the call, and the operations that wrote them.
         draws: the operations that drew random numbers in evaluation mode, if the result depends on them.
         still_lazy: the names of parameters that have no shape after the call.
+        outdated: the ids of parameters that were written through `.data` after the graph had saved them.
         rewritten: the ids of parameters that the next call changes once more through `.data`.
         kept: attributes and buffers that hold the result of one call and take part in the next.
         equal: the names of weights with units that stay equal, and the number of such units.
@@ -92,6 +93,7 @@ class Seen:
     changed_inputs: list[tuple[Tensor, Use | None]] = field(default_factory=list)
     draws: list[Draw] = field(default_factory=list)
     still_lazy: list[str] = field(default_factory=list)
+    outdated: set[int] = field(default_factory=set)
     rewritten: set[int] = field(default_factory=set)
     kept: list[tuple[str, nn.Module, str]] = field(default_factory=list)
     equal: list[tuple[str, int]] = field(default_factory=list)

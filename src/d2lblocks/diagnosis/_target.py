@@ -14,8 +14,8 @@ from torch import nn
 
 from d2lblocks._arguments import kind_of, nearest
 
-from .diagnose import diagnose
-from .explain import explain
+from .messages import explain
+from .mistakes import diagnose
 from .report import Report
 
 _KEYS = ("net", "args", "kwargs", "loss", "optimizer", "ties", "silence")

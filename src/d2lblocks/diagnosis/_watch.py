@@ -66,6 +66,20 @@ class Draw(NamedTuple):
     registered: bool
 
 
+class Write(NamedTuple):
+    """A write into a parameter through `.data`.
+
+    Attributes:
+        use: the operation that wrote.
+        used_before: whether autograd had recorded an operation with the parameter.
+        time: the number of operations that autograd had recorded before.
+    """
+
+    use: Use
+    used_before: bool
+    time: int
+
+
 class Call(NamedTuple):
     """A call of a module.
 
@@ -126,7 +140,7 @@ class Watch(TorchFunctionMode):
         self.uses: dict[int, Use] = {}
         self.strangers: dict[int, Use] = {}  # parameters that the net does not own
         self.data_reads: dict[int, Use] = {}
-        self.data_writes: list[tuple[Use, bool]] = []  # and whether the parameter had been used before
+        self.data_writes: list[Write] = []
         self.changes: dict[int, Use] = {}  # operations that wrote into an input
         self.random: list[Draw] = []
         self.losses: list[LossCall] = []
@@ -309,7 +323,8 @@ class Watch(TorchFunctionMode):
         before = parameter.detach().clone()
         result = function(*args, **kwargs)
         if before.shape != parameter.shape or not torch.equal(before, parameter):
-            self.data_writes.append((self._use(parameter, name), self._is_in_graph(parameter)))
+            time = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
+            self.data_writes.append(Write(self._use(parameter, name), self._is_in_graph(parameter), time))
         return result
 
     def _is_in_graph(self, tensor: Tensor) -> bool:

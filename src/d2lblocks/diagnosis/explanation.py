@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 __all__ = ["Explanation", "Mistake"]
 SEARCH_PAGE = "mistakes.md"
-WIDTH = 100
+WIDTH = 80
 NOTHING = f"""\
 No page explains this message.
 Look for a part of it, or for what you see, on the page {SEARCH_PAGE}."""
@@ -18,7 +18,7 @@ Look for a part of it, or for what you see, on the page {SEARCH_PAGE}."""
 class Mistake:
     """A mistake that the pages explain.
 
-    It prints as text of at most 100 columns; only a longer link is not broken.
+    It prints as text of at most 80 columns; only a longer link is not broken.
 
     Attributes:
         title: the heading of the entry, without its marks for code.

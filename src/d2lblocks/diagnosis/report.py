@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 __all__ = ["Finding", "Report"]
 
-_WIDTH = 100  # columns of the text
+_WIDTH = 80  # columns of the text
 _MOST_NAMES = 4  # names that the text lists; the finding itself has all of them
 
 Level = Literal["error", "question"]
@@ -21,8 +21,7 @@ class Finding:
 
     Attributes:
         code: the name of the kind of mistake, such as `"unregistered"`; it stays the same between versions.
-        level: `"error"` for something that is wrong whatever was meant, `"question"` for something that is
-            wrong unless it is meant.
+        level: `"error"` for a mistake in any case, `"question"` for a mistake unless it is intended.
         names: the places in the net: dotted paths as in `state_dict`, such as `"hidden.weight"`, or
             attributes as they are seen from the net, such as `"self.layers[0]"`.
         file: the file of the line that causes it, or `None` if there is no such line.
@@ -115,12 +114,12 @@ class Report:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """The findings that are wrong whatever was meant."""
+        """The findings that are mistakes in any case."""
         return tuple(each for each in self if each.level == "error")
 
     @property
     def questions(self) -> tuple[Finding, ...]:
-        """The findings that are wrong unless they are meant."""
+        """The findings that are mistakes unless they are intended."""
         return tuple(each for each in self if each.level == "question")
 
     def __len__(self) -> int:

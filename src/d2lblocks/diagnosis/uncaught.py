@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from .explain import explain
+from .messages import explain
 
 __all__ = ["explain_errors"]
 FIRST_LINE = "d2lblocks explains:"

@@ -61,10 +61,10 @@ def findings(seen: Seen) -> Iterator[Finding]:
         for found in each.find(seen):
             line = seen.line_of(found.names[0]) if found.line is PART else found.line
             level = found.level or each.level
-            meant = f' If it is meant: silence=["{each.code}"].' if level == "question" else ""
+            intended = f' If this is intended: silence=["{each.code}"].' if level == "question" else ""
             page = found.page or each.page
             file, number = line or (None, None)
-            one = Finding(each.code, level, (), file, number, found.text, f"{found.fix}{meant}", page)
+            one = Finding(each.code, level, (), file, number, found.text, f"{found.fix}{intended}", page)
             groups.setdefault(one, []).extend(found.names)
         for one, names in groups.items():
             yield replace(one, names=tuple(dict.fromkeys(names)))

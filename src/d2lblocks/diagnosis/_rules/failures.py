@@ -8,8 +8,8 @@ from torch import Tensor
 
 from .._seen import Failure, Seen
 from .._source import Line, is_torch
-from ..explain import explain
 from ..explanation import Mistake
+from ..messages import explain
 from ._rule import Found, rule
 from .mixed import differing_devices, differing_dtypes, first_line
 

@@ -20,8 +20,9 @@ def unregistered(seen: Seen) -> Iterator[Found]:
         takes, them = _parameters(uses)
         yield Found(
             list(dict.fromkeys(each.name for each in held)),
-            f"{takes} part in the forward pass, but net.parameters() does not list {them}: the optimizer "
-            f"does not get {them}, and the net does not save or move {them}. {_where(held[0].container)}",
+            f"{takes} part in the forward pass, but net.parameters() does not list {them}: an optimizer "
+            f"built from it does not train {them}, and the net does not save or move {them}. "
+            f"{_where(held[0].container)}",
             _registered(held[0]),
             _line(held[0]),
             "error" if _learns(seen, uses) else "question",
@@ -218,7 +219,8 @@ def _registered(held: Held) -> str:
             if mapping and not all(isinstance(key, str) for key in value):
                 return f"Write self.{name} = nn.{made}Dict({of}), with names as keys."
             return f"Write self.{name} = nn.{made}{'Dict' if mapping else 'List'}({of})."
-    if any(isinstance(part, (*_SEQUENCES, dict)) for part in parts):
+    nested = any(isinstance(part, (*_SEQUENCES, dict)) for part in parts)
+    if nested and issubclass(held.container or object, (*_SEQUENCES, dict)):
         return "Replace the containers at every level: nn.ModuleList for a list, nn.ModuleDict for a dict."
     what = "module" if held.in_module else "Parameter"
     return f"Assign the {what} to an attribute of its own as well, as in self.layer = ..."

@@ -1,7 +1,7 @@
 """Modules and tensors with several names: meant, or by mistake."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -48,7 +48,9 @@ def tie_lost(seen: Seen) -> Iterator[Found]:
         for path, module in seen.modules.items()
         for own, tensor in (*module._parameters.items(), *module._buffers.items())
     }
-    for first, second in (*seen.ties, *_own_ties(seen.net)):
+    declared = _own_ties(seen.net)
+    pairs = [(source, target) for target, source in declared.items()] if isinstance(declared, Mapping) else []
+    for first, second in (*seen.ties, *pairs):
         a, b = tensors.get(first), tensors.get(second)
         if a is None or b is None or a is b or identity(a) == identity(b):
             continue
@@ -58,13 +60,27 @@ def tie_lost(seen: Seen) -> Iterator[Found]:
             "Loading with assign=True, to_empty() or a new assignment to one of them has separated them.",
             f"Tie them again: assign the parameter '{first}' to '{second}'.",
         )
+    users = Counter(
+        identity(tensor) for tensor in tensors.values() if tensor is not None and not is_lazy(tensor)
+    )
+    for name in () if isinstance(declared, Mapping) else declared:
+        tensor = tensors.get(name)
+        if tensor is not None and not is_lazy(tensor) and users[identity(tensor)] == 1:
+            yield Found(
+                (name,),
+                "The net declares in _tied_weights_keys that this parameter has another name as well, and it "
+                "has none.",
+                "Tie it again: assign the other parameter to this name.",
+                level="question",
+            )
 
 
-def _own_ties(net: nn.Module) -> Iterator[tuple[str, str]]:
-    """The pairs that a net of transformers declares for itself, as it has resolved them."""
-    declared: Any = getattr(net, "all_tied_weights_keys", None)
-    if isinstance(declared, Mapping):
-        yield from ((source, target) for target, source in declared.items() if isinstance(source, str))
+def _own_ties(net: nn.Module) -> Mapping[str, Any] | Sequence[str]:
+    """What a net of transformers declares as tied: a dict of targets and sources, or a list of targets."""
+    declared: Any = getattr(net, "all_tied_weights_keys", None)  # resolved by the net itself
+    if declared is None and getattr(getattr(net, "config", None), "tie_word_embeddings", True):
+        declared = getattr(net, "_tied_weights_keys", None)
+    return declared if isinstance(declared, Mapping | list | tuple) else {}
 
 
 @rule("runs-once", "error", "modules.md#a-layer-used-twice-in-a-container-runs-only-once")

@@ -36,7 +36,8 @@ def hidden_method(seen: Seen) -> Iterator[Found]:
     for path, module in seen.modules.items():
         for name in ("train", "eval"):
             method = getattr(type(module), name)
-            if method is not getattr(nn.Module, name) and not _takes(method, *(["mode"] * (name == "train"))):
+            calls = ((), ("mode",)) if name == "train" else ((),)
+            if method is not getattr(nn.Module, name) and not all(_takes(method, *each) for each in calls):
                 yield Found(
                     (join(path, name),),
                     f"{type(module).__name__} defines {name}() with other arguments. nn.Module has a method "
@@ -69,8 +70,7 @@ def unusable(net: nn.Module) -> Finding | None:
                 )
             for name in _METHODS:
                 value = vars(module).get(name, inspect.getattr_static(kind, name, None))
-                plain = value is None or callable(value) or isinstance(value, classmethod | staticmethod)
-                if not plain:
+                if value is not None and not _is_method(value):
                     return _finding(
                         "hidden-method",
                         join(path, name),
@@ -85,6 +85,11 @@ def unusable(net: nn.Module) -> Finding | None:
         name = text.split("'")[1] if "'" in text else "net"
         return _finding("cycle", name, f"{text}.", f"{fix}.")
     return None
+
+
+def _is_method(value: object) -> bool:
+    """Whether it can be called, directly or as an attribute, such as the `forward` of a scripted module."""
+    return callable(value) or (hasattr(type(value), "__get__") and not isinstance(value, property))
 
 
 def _finding(

@@ -54,6 +54,9 @@ def unused(seen: Seen) -> Iterator[Found]:
         return  # another rule says why
     # What another call uses, as in evaluation mode, is not forgotten: the net chooses layers at random.
     missed = [known for known in missed if known not in seen.watch.data_reads]
+    # A hook that did not run may be what uses it: another rule says so.
+    skipped = {seen.path(module) for module, _ in seen.watch.bypassed.values()}
+    missed = [known for known in missed if seen.names[known].rpartition(".")[0] not in skipped]
     missed = [known for known in missed if known in seen.watch.uses or known not in seen.used_again]
     used = [known for known in missed if known in seen.watch.uses]
     never = [known for known in missed if known not in seen.watch.uses]
@@ -105,7 +108,7 @@ def optimizer(seen: Seen) -> Iterator[Found]:
     groups = [group["params"] for each in seen.optimizers for group in each.param_groups]
     held = {id(parameter) for group in groups for parameter in group}
     missing = [known for known in seen.trainable if known not in held]
-    foreign = len(held - seen.tensors.keys())
+    foreign = len(held - seen.tensors.keys() - seen.watch.strangers.keys())
     if missing:
         old = f" It holds {foreign} that the net no longer has." if foreign else ""
         yield Found(
@@ -196,7 +199,7 @@ def data_read(seen: Seen) -> Iterator[Found]:
     """A parameter that the forward pass computes with only through `.data`."""
     if seen.reached is None and any(each.requires_grad for each in seen.outputs):
         return
-    written = {id(use.tensor) for use, _ in seen.watch.data_writes}  # another rule is for these
+    written = {id(write.use.tensor) for write in seen.watch.data_writes}  # another rule is for these
     for known, use in seen.watch.data_reads.items():
         if known in seen.names and known not in written and known not in (seen.reached or ()):
             yield Found(
@@ -213,11 +216,12 @@ def data_read(seen: Seen) -> Iterator[Found]:
 @rule("data-write", "error", "parameters.md#the-gradient-is-wrong-and-there-is-no-error")
 def data_write(seen: Seen) -> Iterator[Found]:
     """A write into a parameter through `.data` during the forward pass."""
-    writes = {id(use.tensor): (use, used_before) for use, used_before in reversed(seen.watch.data_writes)}
-    for known, (use, used_before) in writes.items():
+    writes = {id(write.use.tensor): write for write in reversed(seen.watch.data_writes)}
+    for known, (use, used_before, _) in writes.items():
         if known not in seen.names or (seen.reached is not None and known not in seen.reached):
             continue  # without a gradient, as in a teacher that follows the net, nothing can be wrong with it
-        if used_before:
+        outdated = used_before if seen.reached is None else known in seen.outdated
+        if outdated:
             why = "It has already computed with the old values, so the gradients are wrong, without an error."
         elif known in seen.rewritten:
             why = "Each call changes it again: after two calls, the gradients of the first are wrong."
@@ -229,7 +233,7 @@ def data_write(seen: Seen) -> Iterator[Found]:
             "Change parameters after the backward pass, under torch.no_grad(), or compute a new tensor from "
             "the parameter.",
             use.line,
-            "error" if used_before or known in seen.rewritten else "question",
+            "error" if outdated or known in seen.rewritten else "question",
         )
 
 

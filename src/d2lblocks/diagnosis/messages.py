@@ -46,7 +46,8 @@ def explain(error: BaseException | str) -> Explanation:
         except AttributeError as error:
             print(explain(error))
         #> cannot assign module before Module.__init__() call
-        #>   Cause: A layer, parameter or buffer was assigned before nn.Module.__init__ had run.
+        #>   Cause: A layer, parameter or buffer was assigned before nn.Module.__init__ had
+        #>          run.
         #>   Fix:   Make super().__init__() the first line of __init__.
         #>   Page:  modules.md#cannot-assign-module-before-module__init__-call
         print(explain("division by zero"))

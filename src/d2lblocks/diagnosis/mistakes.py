@@ -40,8 +40,8 @@ def diagnose(
     The net is called as `net(*args, **kwargs)` a few times: as it is, and in evaluation mode.
     With a loss, the backward pass runs too. No optimizer takes a step.
 
-    An error is wrong whatever was meant. A question is wrong unless it is meant, and says how to silence it.
-    If the call raises an error, the report explains it, and names the layer and the shapes that came in.
+    An error is a mistake in any case. A question is a mistake unless it is intended; it says how to silence
+    it. If the call raises an error, the report explains it, and names the layer and the shapes that came in.
 
     Afterward everything is as it was: parameters, buffers, gradients, training modes, lazy parameters, hooks,
     attributes, lists and dicts in attributes, the optimizer, the inputs, and the random number generators.
