@@ -63,6 +63,20 @@ def parameters_in_a_list(wrong: bool) -> Given:
     return Given(Net(), (batch(3, 4),))
 
 
+@case("unregistered", "self.weights[0]")
+def a_parameter_in_a_list_that_is_transposed(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            weights = [nn.Parameter(batch(2, 4))]
+            self.weights = weights if wrong else nn.ParameterList(weights)  # here
+
+        def forward(self, X):
+            return X @ self.weights[0].T
+
+    return Given(Net(), (batch(3, 4),))
+
+
 @case("unregistered", "self.step")
 def a_layer_in_a_closure(wrong: bool) -> Given:
     class Net(nn.Module):

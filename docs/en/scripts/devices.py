@@ -580,6 +580,7 @@ print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 
 # %% [markdown]
 # To notice it next time: test the module on the meta device, as in exercise 6.
+# `diagnose` reports this as `mixed-device`.
 
 # %% [markdown]
 # ### `Expected all tensors to be on the same device` at `optimizer.step()`
@@ -588,6 +589,7 @@ print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 # An optimizer may keep tensors of its own, such as the momentum buffers of SGD, and `net.to(device)` does not move them.
 # `optimizer.load_state_dict` puts each of them on the device where its parameter is *at that moment*.
 # If you move the net later, the parameters and the momentum buffers are on different devices at the next step.
+# `diagnose` reports this as `optimizer-device`.
 #
 # The snippet does not show the error itself, only the device of the momentum buffer.
 # The state was saved on the CPU, but when it is loaded, the net is on the meta device, so the buffer goes to that device:
@@ -637,12 +639,14 @@ print(batch.float().to(device).dtype)
 
 # %% [markdown]
 # On other devices, the move succeeds and the net then fails: see `mat1 and mat2 must have the same dtype`.
+# `diagnose` reports this as `mixed-dtype`.
 
 # %% [markdown]
 # ### The constant stays on the CPU: a plain attribute
 #
 # You moved the net, and one of its tensors is still on the CPU.
 # A module moves only its parameters and buffers, and a tensor in a plain attribute is neither.
+# `diagnose` reports this as `constant`.
 #
 # Fix: use a buffer.
 

@@ -152,6 +152,7 @@ for finding in report:
 # %% [markdown]
 # The loss is a function of the output.
 # If several optimizers train one net, pass them in a list.
+# To check that weights are tied, name each pair: `ties=[("encoder.weight", "decoder.weight")]`.
 
 # %% [markdown]
 # ## When the call fails

@@ -50,7 +50,6 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 #> True True
 
 # %% [markdown]
-# The weight passes both checks.
 # The bias has too few values for a reliable standard deviation, so the snippet checks only that all are within the bound.
 #
 # A <dfn>normal distribution</dfn>, written N(mean, std²), is the bell curve around `mean` with standard deviation `std`; its second number is the variance, the square of the standard deviation.
@@ -360,8 +359,8 @@ print(bool((rows == rows[0]).all()), bool((same[0].weight == same[0].weight[0]).
 #> True True
 
 # %% [markdown]
-# After ten steps, all rows of the gradient are equal, and so are all rows of the weight.
-# Eight neurons that compute the same value can do no more than one, however long the net trains.
+# After ten steps, all rows of the gradient and of the weight are equal.
+# Eight such neurons can do no more than one, however long the net trains.
 #
 # <dfn>Symmetry</dfn> between the neurons of a layer means that they have equal weights and get equal gradients, so that training never makes them different.
 # To break the symmetry, draw the weights of the hidden layer or of the next layer at random.
@@ -456,6 +455,7 @@ for label, fill in initializations.items():
 # %% [markdown]
 # Only `kaiming_normal_` keeps the size of the activations.
 # With the default weights of `nn.Linear`, they shrink to 2 · 10⁻⁸.
+# `diagnose` reports this as `scale`.
 #
 # The formulas explain these numbers, up to random variation.
 # Each output is a sum of n products of a weight and an input, where n is the width.
@@ -509,8 +509,8 @@ print(first > 100, last > 100)
 #> True True
 
 # %% [markdown]
-# With the default weights, the gradient is below 0.01 in both the first and the last layer.
-# With Kaiming initialization, it is above 100 in both, but only because the snippet adds up all outputs of 256 examples.
+# With the default weights, both gradients are below 0.01.
+# With Kaiming initialization, they are above 100, but only because the snippet adds up all outputs of 256 examples.
 #
 # A factor that is too large is no better.
 # With `std=0.2`, the activations grow past one million:
@@ -717,8 +717,6 @@ print(init_by_type(large, {nn.Linear: rules[nn.Linear]})["2.bias"])
 # **Cost.** To be able to undo everything after an error, `init_by_type` keeps a copy of the net's values until it is done.
 #
 # Source of <code>init_by_type</code>, without docstrings and helpers:
-#
-# The helpers check the rules, list the parameters to fill and fill each of them.
 
 # %%
 from d2lblocks.init import _fill, _plan, _skipped, _text
@@ -957,7 +955,7 @@ for name, parameter in net.named_parameters():
 #> 2.out_proj.weight False
 
 # %% [markdown]
-# Of the three linear layers, only `0` was filled; `1` and `2.out_proj` have their default values.
+# Of the three linear layers, only `0` was filled.
 # `in_proj_weight` belongs to `nn.MultiheadAttention` itself, not to a linear layer.
 #
 # Fix: check with `isinstance`, and call `apply` after the first batch.
@@ -979,7 +977,7 @@ print([name for name, function in report.items() if function])
 # ### `Attempted to use an uninitialized parameter`
 #
 # You initialize a net that has a lazy layer, and the function raises an error.
-# A check with `isinstance` finds the lazy layer, but before the first batch its parameters have no shape, so there is nothing to fill:
+# A check with `isinstance` finds the lazy layer, but before the first batch its parameters have no shape:
 
 # %%
 try:
@@ -1092,6 +1090,7 @@ print(bool((hidden.weight.grad == hidden.weight.grad[0]).all()))
 
 # %% [markdown]
 # To notice it next time: check that the rows of the weight's gradient differ, as above.
+# `diagnose` reports this as `equal-units`.
 
 # %% [markdown]
 # ### All layers start with the same weights: a seed set too often
@@ -1161,7 +1160,8 @@ print(bool(embedding(torch.tensor([0])).any()))
 #> False
 
 # %% [markdown]
-# To notice it next time: pass the padding index to the embedding, as above, and check that the result is 0.
+# To notice it next time: pass the padding index to the embedding and check that the result is 0.
+# `diagnose` reports this as `padding-row`.
 
 # %% [markdown]
 # ## Exercises

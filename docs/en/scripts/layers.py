@@ -722,6 +722,7 @@ print([name for name, parameter in net.named_parameters() if parameter.grad is N
 
 # %% [markdown]
 # To notice it next time: after `backward`, check that every parameter has a gradient.
+# `diagnose` reports this as `data-read`.
 
 # %% [markdown]
 # ### Parameters in a Python list
@@ -757,6 +758,7 @@ print(len(list(Listed().parameters())))
 
 # %% [markdown]
 # To notice it next time: compare `len(list(layer.parameters()))` with the number of parameters that you expect.
+# `diagnose` reports this as `unregistered`.
 
 # %% [markdown]
 # ### The constants are trained: `nn.ParameterList` of buffers
@@ -816,6 +818,9 @@ print(list(Scaled().parameters()))
 #> []
 
 # %% [markdown]
+# There is no error.
+# `diagnose` reports this as `not-a-parameter`.
+#
 # Fix: do the arithmetic first, and call `nn.Parameter` on the result.
 
 # %%
@@ -858,6 +863,8 @@ print([name for name, parameter in net.named_parameters() if parameter.isnan().a
 #> ['weight']
 
 # %% [markdown]
+# `diagnose` reports this as `nan`.
+#
 # Fix: fill every parameter in `reset_parameters`, and call that method in `__init__`.
 
 # %%
@@ -916,6 +923,7 @@ print(Buffered().double()(X.double()).dtype)
 # If every tensor of the layer is registered and you still get an error about dtypes, the batch and the weights have different dtypes: see `mat1 and mat2 must have the same dtype`.
 #
 # To notice it next time: list the registered tensors with `list(layer.state_dict())`; a non-persistent buffer appears in `named_buffers()` only.
+# `diagnose` reports this as `constant`.
 
 # %% [markdown]
 # ### The positions are wrong in 16 bits: a rounded buffer
@@ -968,6 +976,7 @@ print(torch.equal(Exact().bfloat16()(2048), exact))
 # Alternatively, leave the net in `float32` and use autocast, which does not cast buffers.
 #
 # To notice it next time: print `parameter_table(net)`, which shows the dtype of every buffer.
+# `diagnose` reports this as `rounded-buffer`.
 
 # %% [markdown]
 # ### `Index put requires the source and destination dtypes match`
@@ -1110,6 +1119,7 @@ print(cell.state.requires_grad)
 # It also happens if you call `backward` on a running sum of losses: call `backward` on the loss of each step, and add up `loss.item()` to print the sum.
 #
 # To notice it next time: check that `requires_grad` is `False` for every tensor that the module keeps between steps.
+# `diagnose` reports this as `kept-graph`.
 
 # %% [markdown]
 # ### `Inference tensors cannot be saved for backward`

@@ -293,6 +293,7 @@ print(uninitialized_names(net))
 # Some more details:
 #
 # - It is also an error if the forward pass does not reach a lazy layer, because that layer would still be lazy.
+#   `diagnose` reports this as `still-lazy`.
 # - For a net without lazy layers, the dry run only checks whether the input fits.
 # - If your net takes its inputs by name, pass them by name, as in `apply_init(net, input_ids=ids)`.
 #   All arguments except the net and `init` go to `forward`.

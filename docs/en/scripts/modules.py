@@ -752,6 +752,7 @@ print(WithInit()(X).shape)
 # `@dataclass` adds a method `__eq__` to the class, and a class that defines `__eq__` loses its hash, the number by which a set finds an object.
 # Without a hash, an object cannot be in a set, but PyTorch collects modules in a set to visit each of them only once.
 # Therefore `parameters()` and `zero_grad()` fail; if the module is inside another net, `to()` and `eval()` of that net fail too.
+# `diagnose` reports this as `unhashable`.
 
 # %%
 from dataclasses import dataclass
@@ -870,6 +871,7 @@ print(list(net.state_dict()))
 
 # %% [markdown]
 # To notice it next time: print the net; a layer that is not in the printout is not registered.
+# `diagnose` reports this as `unregistered`.
 #
 # For modules with names, use `nn.ModuleDict`; a Python dictionary does not register its modules either.
 # The keys of an `nn.ModuleDict` become names of child modules.
@@ -949,6 +951,7 @@ print(torch.equal(net(X), clone(X)), net.double()(X.double()).dtype)
 # If you can compute a constant again, you do not need to save it: `nn.Buffer(..., persistent=False)` is moved and cast but is not in `state_dict()`.
 #
 # To notice it next time: print `list(net.state_dict())` and look for the name of the constant.
+# `diagnose` reports this as `constant`.
 
 # %% [markdown]
 # ### A layer used twice in a container runs only once
@@ -975,6 +978,7 @@ print(MySequential(double, double)(ones).item())
 
 # %% [markdown]
 # The layer doubles its input, so using it twice must turn 1 into 4.
+# `diagnose` reports this as `runs-once`.
 #
 # Fix: loop over the container itself.
 # `for module in self` visits every entry of a `MySequential`, an `nn.Sequential` or an `nn.ModuleList`, including repeated ones.
@@ -1070,6 +1074,7 @@ print([name for name, _ in net.named_parameters()])
 
 # %% [markdown]
 # To notice it next time: after `net.eval()`, which turns off dropout, call the net twice with the same input and compare the outputs.
+# `diagnose` reports this as `built-in-forward`.
 
 # %% [markdown]
 # ### `setattr` with a dotted name does not replace a layer
@@ -1089,6 +1094,7 @@ print(len(list(net.named_parameters())), len(net.state_dict()))
 # %% [markdown]
 # Both layers now have parameters called `net.2.weight` and `net.2.bias`.
 # `state_dict()` has room for only one tensor per name, so the parameters of one of the two layers are not saved.
+# `diagnose` reports this as `dotted-name`.
 #
 # Fix: `set_submodule` follows the path.
 # With `strict=True`, it raises an error if there is no layer to replace.
@@ -1280,6 +1286,7 @@ print(net(torch.rand(2, 28, 28)).shape)
 # You made a batch from a NumPy array, and the net rejects it.
 # A layer needs a batch with the same dtype (type of numbers) as its weights.
 # NumPy's floating-point numbers are `float64` by default, and `torch.from_numpy` keeps the dtype; the weights of a layer are `float32` by default.
+# `diagnose` reports this as `mixed-dtype`.
 
 # %%
 import numpy
@@ -1347,6 +1354,8 @@ print(ones)
 #> tensor([0.5000, 0.5000, 0.5000])
 
 # %% [markdown]
+# `diagnose` reports this as `input-changed`.
+#
 # Fix: write `X = X / 2`, which creates a new tensor and leaves the input unchanged.
 
 # %%
@@ -1379,6 +1388,8 @@ print(net.training, torch.equal(net(X), net(X)))
 
 # %% [markdown]
 # Fix: call `net.eval()` before you predict, and `net.train()` before training continues.
+# If you forget `net.train()`, training continues without dropout.
+# `diagnose` reports this as `in-eval`.
 #
 # Loading weights does not change the mode.
 # The mode is not part of a state dict, so a new net is still in training mode after you load weights into it:
@@ -1394,6 +1405,7 @@ print(torch.equal(loaded.eval()(X), net(X)))
 # %% [markdown]
 # The function `F.dropout` does not know the mode of your module: it sets values to zero even after `net.eval()`.
 # Write `F.dropout(X, training=self.training)` instead.
+# `diagnose` reports this as `random-in-eval`.
 # `net.eval()` does not turn off autograd.
 # To save memory while predicting, also use `with torch.no_grad():`, which stops autograd from recording.
 #
@@ -1445,6 +1457,8 @@ except RecursionError as error:
 #> True
 
 # %% [markdown]
+# `diagnose` reports this as `cycle`.
+#
 # Fix: pass the value that the child needs to its `__init__` or to its `forward`.
 # If the child really needs the parent itself, put the parent into a tuple, because PyTorch does not register modules in a tuple:
 

@@ -355,6 +355,9 @@ print(norm.num_batches_tracked)
 # %% [markdown]
 # The counter of batches stays at 1: the second call did not update the buffers.
 # `net.train()` puts every layer of `net` back into training mode, so call `norm.eval()` again after each `net.train()`.
+#
+# During training, nothing tells you that a parameter is still frozen.
+# `diagnose` reports this as `frozen`.
 
 # %% [markdown]
 # ## Sharing parameters: tied weights
@@ -560,6 +563,7 @@ print(a.weight is b.weight, shared_names(nn.Sequential(a, b)))
 
 # %% [markdown]
 # Two such parameters are not tied: each has its own gradient, and the optimizer holds both of them.
+# `diagnose` reports this as `same-memory`.
 
 # %%
 pair = nn.Sequential(a, b)
@@ -928,6 +932,9 @@ print(w.grad)
 
 # %% [markdown]
 # To notice it next time: change weights only under `torch.no_grad()`; if you do so too early, `backward()` raises an error instead of computing a wrong gradient.
+#
+# A `forward` that changes a weight through `.data` makes the same mistake.
+# `diagnose` reports this as `data-write`.
 
 # %% [markdown]
 # ### A replaced layer does not learn
@@ -948,6 +955,7 @@ print(any(parameter is layer.weight for parameter in held))
 # Fix: build the optimizer last.
 #
 # To notice it next time: look for the parameter in `optimizer.param_groups`, as this snippet does.
+# `diagnose` reports this as `optimizer`.
 
 # %% [markdown]
 # ### `optimizer got an empty parameter list`, from a net that has parameters
@@ -1001,6 +1009,7 @@ print(torch.optim.SGD([weight], lr=0.1).param_groups[0]["params"][0] is weight)
 
 # %% [markdown]
 # Inside a module, this mistake raises no error, because the result is not registered: see the mistakes of custom layers.
+# `diagnose` reports this as `not-a-parameter`.
 
 # %% [markdown]
 # ### `some parameters appear in more than one parameter group`
@@ -1059,6 +1068,7 @@ print(net[0].weight.requires_grad)
 
 # %% [markdown]
 # To notice it next time: print the names of the parameters whose `requires_grad` is `True`.
+# `diagnose` reports this as `misspelt`.
 
 # %% [markdown]
 # ### `'method' object is not subscriptable`
@@ -1148,6 +1158,7 @@ print(len(list(net.parameters())), shared_names(net))
 
 # %% [markdown]
 # To notice it next time: print `shared_names(net)`, which is empty if nothing is shared.
+# `diagnose` reports this as `one-layer-many-names`.
 
 # %% [markdown]
 # ## Exercises

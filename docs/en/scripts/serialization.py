@@ -83,7 +83,7 @@ print(torch.equal(clone.eval()(X), Y))
 
 # %% [markdown]
 # Call `eval()` before you compute predictions: it switches dropout and batch normalization to evaluation mode.
-# This net has neither, so the call changes nothing.
+# This net has neither.
 
 # %% [markdown]
 # ### Three ways to save the architecture
@@ -94,7 +94,7 @@ print(torch.equal(clone.eval()(X), Y))
 # A state dict does not contain it, so you have to keep it in another way:
 #
 # 1. **Keep the code in your program and the arguments in the file.**
-#    This is the usual way: the class is in your repository, and the file also holds the arguments of its constructor.
+#    This is the usual way: the file also holds the arguments of the constructor.
 
 # %%
 sized = nn.Sequential(nn.Linear(20, 64), nn.Linear(64, 10))
@@ -197,7 +197,7 @@ print(list(state))
 #> ['0._orig_mod.weight', '0._orig_mod.bias']
 
 # %% [markdown]
-# To remove every wrapper from the names, remove the parts `module` and `_orig_mod` wherever they are:
+# To remove every wrapper, remove the parts `module` and `_orig_mod` wherever they are:
 
 # %%
 def unwrapped(state):
@@ -231,7 +231,7 @@ print(torch.equal(other[0].weight, net.hidden.weight))
 
 # %% [markdown]
 # If you have only the file, pick out the entries of that layer.
-# Their names in the file begin with the path of the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
+# Their names begin with the path of the layer, here `hidden.`; inside the layer, the names are `weight` and `bias`:
 
 # %%
 state = torch.load("mlp.pt")
@@ -297,7 +297,7 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 #> True True
 
 # %% [markdown]
-# If you need only a small part of a large tensor, save a copy of that part: `clone()` gives the copy its own storage.
+# If you need only a small part of a large tensor, save its `clone()`, which has its own storage.
 
 # %% [markdown]
 # ## What is inside a `.pt` file
@@ -305,7 +305,7 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 # Skip this on a first reading: it explains why tied weights are stored once and why some files are dangerous.
 #
 # A file that `torch.save` writes is a zip archive.
-# One member of the archive, `data.pkl`, holds the names and describes each tensor: its type, shape, storage and strides.
+# One member, `data.pkl`, holds the names and describes each tensor: its type, shape, storage and strides.
 # The <dfn>strides</dfn> of a tensor give, for each dimension, the distance in the storage between neighbors, counted in elements.
 # The values are in other members of the archive, one for each storage.
 # The two names of the tied weight from above refer to one storage, so there is only one such member:
@@ -372,7 +372,7 @@ checkpoint = {
 torch.save(checkpoint, "checkpoint.pt")
 
 # %% [markdown]
-# Now start again, as a new process would, load all four states and train for the remaining three steps:
+# Now start again, as a new process would, load all four states and train for three more steps:
 
 # %%
 net, optimizer, scheduler = start()
@@ -386,7 +386,7 @@ print(all(torch.equal(a, b) for a, b in zip(net.parameters(), unstopped.paramete
 #> True
 
 # %% [markdown]
-# The resumed net equals the net that was never stopped.
+# The two nets are equal.
 # If you load only the net, the result is different:
 
 # %%
@@ -612,7 +612,7 @@ print(
 #> True
 
 # %% [markdown]
-# Again, the resumed net equals the net that was never stopped.
+# Again, the two nets are equal.
 # A training program can run the second half of this snippet at every start: without a checkpoint, `done` is 0.
 #
 # By default, `save_checkpoint` keeps the last three checkpoints; `keep` sets a different number.
@@ -850,7 +850,7 @@ print(os.path.exists("mlp.pt"), os.path.exists("mlp.pt.tmp"))
 # `fsync` waits until the disk has the data, so a complete file is there even after a power failure.
 #
 # The library's functions do the same and keep the permissions of the old file.
-# If a writer is killed, its temporary file stays in the folder, and the next writer removes it.
+# If a writer is killed, its temporary file stays, and the next writer removes it.
 # Each writer locks its temporary file (if the system has such locks), so no other writer removes it too early.
 
 # %% [markdown]
@@ -972,7 +972,7 @@ except pickle.UnpicklingError as error:
 # %% [markdown]
 # Fix: call the method: `torch.save(net.state_dict(), path)`.
 #
-# To notice it next time: load the file once, right after you first save it.
+# To notice it next time: load the file right after saving it.
 
 # %% [markdown]
 # ### `Attempting to deserialize object on a CUDA device`
@@ -1112,7 +1112,7 @@ except EOFError as error:
 
 # %% [markdown]
 # Fix: download or copy the file again.
-# If your own program wrote the file, use atomic replacement or call `save`, which does it for you.
+# If your own program wrote the file, use atomic replacement or call `save`.
 #
 # If the message is `Unsupported operand 118`, or `invalid load key, 'v'` with `weights_only=False`, your file is only the short text that Git LFS keeps in a repository in place of the real file.
 # `git lfs pull` downloads the real one.
@@ -1180,7 +1180,7 @@ except ValueError as error:
 #> ValueError: You are trying to save a non contiguous tensor: `weight` which is not allowed. It either means you are trying to save tensors which are reference of each other in which case it's recommended to save only the full tensors, and reslice at load time, or simply call `.contiguous()` on your tensor to pack it before saving.
 
 # %% [markdown]
-# Fix: call `.contiguous()` on each tensor, or use `save_parameters`, which does this for you.
+# Fix: call `.contiguous()` on each tensor, or use `save_parameters`.
 
 # %%
 save_file(
@@ -1295,6 +1295,7 @@ print(new.load_state_dict(state))
 
 # %% [markdown]
 # To notice it next time: test that a *new* net can load what a *used* net has saved.
+# `diagnose` reports this as `filled-at-first-call`.
 
 # %% [markdown]
 # ### `Missing key(s)`: `weight_g` and `parametrizations.weight.original0`
@@ -1384,7 +1385,7 @@ print(bool((best["out.bias"] == 7).all()))
 #> True
 
 # %% [markdown]
-# To notice it next time: evaluate the net again with the best weights, and compare the result with the one from that epoch.
+# To notice it next time: evaluate the net again with the best weights, and compare the result with that epoch's.
 
 # %% [markdown]
 # ### Tied weights are no longer tied after loading
@@ -1406,6 +1407,7 @@ print(
 # Fix: tie the weights again, or load without `assign=True`.
 #
 # To notice it next time: check `scores.weight is table.weight` after loading.
+# `diagnose` reports this as `tie-lost` or `same-memory`.
 
 # %% [markdown]
 # ### Loading changes the dtype

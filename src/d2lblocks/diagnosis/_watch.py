@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from ._source import Line, caller, is_torch, line_of
 
 _DATA = torch.Tensor.data
+_VIEWS = {getattr(torch.Tensor, name) for name in ("T", "mT", "H", "mH", "real", "imag")}
 _CALL = nn.Module._call_impl.__code__
 _QUESTIONS = {  # functions that do not compute with the values of a tensor
     "size", "dim", "numel", "stride", "is_floating_point", "is_complex", "type", "element_size", "nelement",
@@ -239,6 +240,9 @@ class Watch(TorchFunctionMode):
         if name in ("__get__", "__set__", "__delete__"):
             if getattr(function, "__self__", None) is _DATA and not self._loss:
                 return self._data(name, function, args, kwargs)
+            read: Any = getattr(function, "__self__", None)
+            if name == "__get__" and read in _VIEWS and not self._loss:
+                self._used(args[0], read.__name__, 0)
             return function(*args, **kwargs)
         if name in _QUESTIONS:
             return function(*args, **kwargs)

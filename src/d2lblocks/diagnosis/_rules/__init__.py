@@ -1,7 +1,7 @@
 """The rules of `diagnose`: a function for each kind of mistake, which looks at a net that was called.
 
 To add one, write a function with `@rule` in one of these files, its net and its twin in `tests/gallery/`,
-and the line `diagnose: CODE` below the entry of the page that teaches it.
+and the line that names its code in the entry that teaches it. CONTRIBUTING explains each step.
 
 _rule.py          what a rule is, and the table of all rules
 structure.py      classes that cannot be a module

@@ -171,7 +171,7 @@ def filled_at_first_call(seen: Seen) -> Iterator[Found]:
         )
 
 
-@rule("still-lazy", "error", "lazy.md#the-lazy-layers-parameters-have-shape-0")
+@rule("still-lazy", "error", "lazy.md#apply_init")
 def still_lazy(seen: Seen) -> Iterator[Found]:
     """Parameters without a shape after the call."""
     if seen.still_lazy and seen.failure is None:
