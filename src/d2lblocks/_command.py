@@ -19,6 +19,15 @@ PASTE = f"""\
 Paste the error message or the whole traceback.
 To end, press {"Ctrl-Z and then Enter" if os.name == "nt" else "Ctrl-D at the beginning of a line"}.
 """
+WHICH = """\
+You have an error message:
+  python train.py 2>&1 | python -m d2lblocks explain
+
+There is no error, but the net does not learn, or you want to know which layer the error comes from:
+  python -m d2lblocks diagnose check.py:example      (see python -m d2lblocks diagnose --help)
+
+A page such as modules.md#parameters is a page of the d2lblocks site, and a file in its folder docs/en.
+"""
 EXPLAIN_EXAMPLES = """\
 examples:
   python -m d2lblocks explain "mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)"
@@ -31,16 +40,23 @@ exit status:
   2  the command was used in a wrong way
 """
 DIAGNOSE_EXAMPLES = """\
-A file such as check.py, with a function that needs no arguments:
+Write a file such as check.py, with a function that needs no arguments:
+
+  import torch
+  from model import Net  # the file with your net
 
   def example():
-      net = Net()
-      return net, torch.rand(8, 20)
+      return Net(), torch.rand(8, 20)
 
   python -m d2lblocks diagnose check.py:example
 
 The function returns the net and its input. Several inputs are a tuple, inputs by name a dict.
-To pass more, return a dict: {"net": net, "args": (X,), "loss": loss, "optimizer": optimizer}.
+To pass more, return a dict:
+
+  return {"net": net, "args": (X,), "optimizer": optimizer, "loss": lambda Y: F.cross_entropy(Y, y)}
+
+The files are imported, so everything in them runs. Put a training loop into a function of its own, or
+below `if __name__ == "__main__":`, which is false then.
 
 exit status:
   0  no errors; there may be questions
@@ -53,7 +69,10 @@ Command = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or with those of the program, and return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="d2lblocks", description="Help with PyTorch modules that do not do what they should."
+        prog="d2lblocks",
+        description="Help with PyTorch modules that do not do what they should.",
+        epilog=WHICH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     for add in COMMANDS:
@@ -132,6 +151,8 @@ def run_explain(options: argparse.Namespace) -> int:
     if not text.strip():
         print("d2lblocks explain: there is no text to explain.", file=sys.stderr)
     explanation = explain(text)
+    if not explanation and len(options.text) == 1 and os.path.isfile(text):
+        print(f"d2lblocks explain: to read a file: python -m d2lblocks explain < {text}", file=sys.stderr)
     if options.json:
         print(json.dumps(explanation.as_list(), indent=2))
     elif text.strip():

@@ -63,6 +63,18 @@ def without_inputs():
     return Empty()
 
 
+def without_its_input():
+    return nn.Linear(4, 2)
+
+
+def three():
+    return nn.Linear(4, 2), X, X
+
+
+def one_argument():
+    return {"net": nn.Linear(4, 2), "args": X}
+
+
 def no_net():
     return 3
 
@@ -99,6 +111,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("check.py:two_inputs", 1, "Net, called with (2, 4), (2, 4): 1 error, 1 question"),
         ("check.py:by_name", 1, "Net, called with X=(2, 4), Y=(2, 4): 1 error, 1 question"),
         ("check.py:with_loss", 1, "Linear, called with (2, 4): 1 error"),
+        ("check.py:one_argument", 0, "Linear, called with (2, 4): nothing found"),
         ("check.py:without_inputs", 0, "Empty, called with nothing: nothing found"),
     ],
 )
@@ -113,13 +126,15 @@ def test_a_net_is_diagnosed(
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("check.py", "expected FILE.py:FUNCTION or package.module:function, but got 'check.py'"),
+        ("check.py", "but got 'check.py': the function returns the net and its input; --help shows one"),
         (":wrong", "expected FILE.py:FUNCTION or package.module:function, but got ':wrong'"),
         ("other.py:wrong", "there is no file other.py"),
         ("no.such.module:wrong", "there is no module no"),
         ("check.py:wrnog", "there is no function 'wrnog' in check.py: the nearest is 'wrong'"),
         ("check.py:X", "there is no function 'X' in check.py"),
         ("check.py:no_net", "expected no_net() to return a net and its input, as in `return net, X`, but it returned int"),
+        ("check.py:without_its_input", "without_its_input() returned a net without its input: return net, input"),
+        ("check.py:three", "but it returned tuple of torch.nn.modules.linear.Linear, torch.Tensor, torch.Tensor"),
         ("check.py:wrong_key", "wrong_key() returned a dict with the key 'arguments'"),
         ("check.py:no_key", "no_key() returned a dict without the key 'net'"),
         ("check.py:fails", "mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2)"),
@@ -159,3 +174,19 @@ def test_the_command_finds_the_files_of_its_folder(folder: Path) -> None:
         script = f"import sys; sys.path.pop(0); from d2lblocks._command import main; sys.exit(main(['diagnose', '{target}']))"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         assert done.stdout == "Linear, called with (2, 4): nothing found\n"
+
+
+def test_a_file_that_fails_when_it_is_imported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says that a training loop in it runs, too."""
+    (folder / "train.py").write_text(f"{CHECK}\nwrong_key_error = {{}}['epochs']\n")
+    assert main(["diagnose", "train.py:right"]) == 2
+    shown = capsys.readouterr().err
+    assert "KeyError: 'epochs'" in shown
+    assert 'if __name__ == "__main__":' in shown
+    assert "exec_module" not in shown
+
+
+def test_explain_knows_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name is no message."""
+    assert main(["explain", "check.py"]) == 1
+    assert "python -m d2lblocks explain < check.py" in capsys.readouterr().err

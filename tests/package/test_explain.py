@@ -404,8 +404,9 @@ def test_an_explanation_is_read_in_any_way() -> None:
         "mat1 and mat2 shapes cannot be multiplied\n"
         "  Cause: The last dimension of the input differs from the number of features\n"
         "         that the linear layer was built for.\n"
-        "  Fix:   Flatten the input first and build the layer for that size, or use\n"
-        "         nn.LazyLinear.\n"
+        "  Fix:   Build the layer for the size that arrives, or use nn.LazyLinear;\n"
+        "         between convolutions and linear layers, put nn.Flatten() directly\n"
+        "         before the first linear layer.\n"
         "  Page:  modules.md#mat1-and-mat2-shapes-cannot-be-multiplied"
     )  # fmt: skip
     assert "<code>nn.LazyLinear</code>" in explanation._repr_html_()

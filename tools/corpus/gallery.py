@@ -33,7 +33,9 @@ def of_peer(peer: Callable[..., list[Alarm]], build: Callable[[], Given]) -> lis
     found = alarms(peer, given.net, given.args, named(given), loss, optimizer)
     if loss is None:
         given = build()
-        extra = alarms(peer, given.net, given.args, named(given), loss_of, optimizer or optimizer_of(given.net))
+        extra = alarms(
+            peer, given.net, given.args, named(given), loss_of, optimizer or optimizer_of(given.net)
+        )
         found += [each._replace(code=f"{WITH_LOSS}{each.code}") for each in extra]
     return found
 

@@ -139,7 +139,7 @@ def kept_graph(seen: Seen) -> Iterator[Found]:
             "One call keeps this tensor with its graph, and the next call computes with it: the second "
             "backward pass goes into the graph of the first, which no longer exists."
             + (f" If {resets[0]}() is called before each backward pass, it is right." if resets else ""),
-            f"Keep the value without its graph: self.{attribute} = self.{attribute}.detach().",
+            f"Detach it where the next call reads it: use self.{attribute}.detach() there.",
             line_that_assigns(type(module), attribute, later=True),
             "question" if resets else "error",
         )
