@@ -419,7 +419,7 @@ print("exit status:", done.returncode)
 # | `misspelt`, error | An attribute whose name is almost `requires_grad` or `training`, and which nothing reads: see Parameters |
 # | `dotted-name`, error | A child whose own name contains a dot, as `setattr` with a path makes it: see Layers and modules |
 # | `same-memory`, error | Two Parameters over one piece of memory: see Parameters |
-# | `tie-lost`, error | Two names that should refer to one parameter, and do not: see File I/O |
+# | `tie-lost`, error or question | Two names that should refer to one parameter, and do not: see File I/O |
 # | `runs-once`, error | A container that holds a module several times, loops over `children()`, and so runs it once: see Layers and modules |
 # | `one-layer-many-names`, question | A module with parameters that one container holds several times, as `[layer] * 3` makes it: see Parameters |
 # | `no-gradient`, error | A loss, or an output, from which no backward pass is possible: see below |
