@@ -132,8 +132,6 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 #> True
 
 # %% [markdown]
-# The second call returns the weight itself.
-#
 # With `normal_` and `uniform_`, you choose the scale (typical size) of random weights yourself.
 # Two families of functions compute it from the shape of the weight.
 #
@@ -470,7 +468,7 @@ for label, fill in initializations.items():
 # | `nn.Linear`: v = 1 / (3n) | 1/6 |
 # | std 0.01, n = 256 | 0.0128 |
 #
-# So 20 layers multiply the mean square by the factor to the power of 20, and the root mean square by the factor to the power of 20 / 2:
+# So 20 layers multiply the mean square by the factor to the power of 20, and its root by the factor to the power of 20 / 2:
 
 # %%
 for factor in (1, 1 / 2, 1 / 6, 256 * 0.01**2 / 2):
@@ -509,8 +507,7 @@ print(first > 100, last > 100)
 #> True True
 
 # %% [markdown]
-# With the default weights, both gradients are below 0.01.
-# With Kaiming initialization, they are above 100, but only because the snippet adds up all outputs of 256 examples.
+# With Kaiming initialization, the gradients are above 100 only because the snippet adds up all outputs of 256 examples.
 #
 # A factor that is too large is no better.
 # With `std=0.2`, the activations grow past one million:
@@ -643,7 +640,7 @@ def hardshrink_uniform_(
 # `hardshrink_uniform_` fills one tensor as `my_init` fills the weight of a linear layer.
 #
 # A parametrization such as `weight_norm` computes the weight from other parameters each time you access it, so values that you fill in would be lost.
-# Therefore the functions reject such a weight:
+# The functions reject it:
 
 # %%
 try:
@@ -811,9 +808,8 @@ print(torch.equal(seeded(0), seeded(0)), torch.equal(seeded(0), seeded(1)))
 #> True False
 
 # %% [markdown]
-# Two other things change the values even with the same seed.
+# Two other things change the values even with the same seed: the size of the tensor and the device.
 #
-# The first is the size of the tensor.
 # On the CPU, `normal_` and `torch.randn` use a different algorithm for 16 or more values, so a larger tensor does not always start with the values of a smaller one:
 
 # %%
@@ -825,7 +821,6 @@ print(torch.equal(narrow, wide[:15]))
 #> False
 
 # %% [markdown]
-# The second is the device.
 # A GPU uses an algorithm of its own, so the same seed gives different values there.
 # To get the same values on all devices, build the net on the CPU and then move it:
 #
@@ -1028,7 +1023,7 @@ for parameter in nn.Linear(4, 8).parameters():
 # ### `'NoneType' object has no attribute 'zero_'`
 #
 # You try to fill the bias of a layer that you built without one.
-# A layer built with `bias=False` still has the attribute `bias`, but its value is `None`:
+# The layer still has the attribute `bias`, but its value is `None`:
 
 # %%
 try:
@@ -1126,7 +1121,7 @@ print(torch.equal(net[0].weight, net[1].weight))
 # ### The weights are much too large or too small: variance and standard deviation
 #
 # You took a number such as 0.01 from a paper or from other code.
-# The source meant it as a variance, but you passed it as a standard deviation, or the other way around.
+# It was a variance, but you passed it as a standard deviation, or the other way around.
 #
 # Fix: pass the standard deviation, as explained in Standard deviation, not variance.
 #
