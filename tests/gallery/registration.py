@@ -484,6 +484,21 @@ def a_property_called_parameters(wrong: bool) -> Given:
     return Given(Net(), (batch(3, 4),))
 
 
+@case("hidden-method", "children")
+def a_cached_property_called_children(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):  # here
+            super().__init__()
+            self.out = nn.Linear(4, 2)
+
+        def forward(self, X):
+            return self.out(X)
+
+    if wrong:
+        Net.children = functools.cached_property(lambda self: [self.out])
+    return Given(Net(), (batch(3, 4),))
+
+
 @case("hidden-method", "eval", level="question")
 def a_method_called_eval(wrong: bool) -> Given:
     class Net(nn.Module):
