@@ -11,12 +11,12 @@ from torch.utils.checkpoint import checkpoint
 from ._case import Chain, Given, batch, case
 
 
-@case("unregistered", "self.layers[0]", "self.layers[1]")
+@case("unregistered", "self.layers[0]", "self.layers[2]")
 def layers_in_a_list(wrong: bool) -> Given:
     class Net(Chain):
         def __init__(self):
             super().__init__()
-            layers = [nn.Linear(4, 4), nn.Linear(4, 2)]
+            layers = [nn.Linear(4, 4), nn.Dropout(), nn.Linear(4, 2)]
             self.layers = layers if wrong else nn.ModuleList(layers)  # here
 
     return Given(Net(), (batch(3, 4),))
@@ -512,6 +512,21 @@ def a_property_called_parameters(wrong: bool) -> Given:
 
     if wrong:
         Net.parameters = property(lambda self: [self.out.weight])
+    return Given(Net(), (batch(3, 4),))
+
+
+@case("hidden-method", "children")
+def a_cached_property_called_children(wrong: bool) -> Given:
+    class Net(nn.Module):
+        def __init__(self):  # here
+            super().__init__()
+            self.out = nn.Linear(4, 2)
+
+        def forward(self, X):
+            return self.out(X)
+
+    if wrong:
+        Net.children = functools.cached_property(lambda self: [self.out])
     return Given(Net(), (batch(3, 4),))
 
 

@@ -53,6 +53,7 @@ def test_a_mistake_is_named(case: Case) -> None:
     source, start = inspect.getsourcelines(case.build)
     marked = [number for number, line in enumerate(source, start) if line.endswith("# here\n")]
     assert [each.line for each in (first, *others) if each.line] == marked, str(found)
+    assert not any("  " in each.text + each.fix for each in found)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -159,6 +160,8 @@ def test_a_report_as_html_and_as_data() -> None:
         ("constant", {"unregistered"}),
         (["constant:self.scale"], {"unregistered"}),
         (["constant:self.other"], {"unregistered", "constant"}),
+        (["constant:self.sc"], {"unregistered", "constant"}),
+        (["unregistered:self.layers"], {"constant"}),
         (["constant", "unregistered"], set()),
     ],
 )
@@ -598,8 +601,8 @@ def test_a_batch_whose_parts_refer_to_it_takes_time_in_proportion_to_its_size() 
         assert not diagnosis.diagnose(Net(4, 2), batch)
         return time.process_time() - start
 
-    seconds(200)
-    assert seconds(2_000) < 30 * min(seconds(200) for _ in range(3))
+    seconds(400)
+    assert seconds(4_000) < 20 * min(seconds(400) for _ in range(3))
 
 
 def test_an_error_without_a_text_and_a_module_without_a_repr_are_reported() -> None:

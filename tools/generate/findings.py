@@ -21,4 +21,4 @@ def findings(pages: list[Page]) -> Iterator[str]:
         here = page is not None and page.path.name == "diagnosis.md"
         place = f"#{rule.page.partition('#')[2]}" if here else rule.page
         where = "below" if here else next(page.headings()).text if page else "the list of mistakes"
-        yield f"| `{rule.code}`, {levels} | {told}: see [{where}]({place}) |"
+        yield f"| `{rule.code}`, {levels} | {told} ([{where}]({place})) |"

@@ -1,5 +1,6 @@
 """Classes that cannot be a module: nothing that walks through such a net works, so these are found first."""
 
+import functools
 import inspect
 from collections.abc import Iterator
 
@@ -89,7 +90,9 @@ def unusable(net: nn.Module) -> Finding | None:
 
 def _is_method(value: object) -> bool:
     """Whether it can be called, directly or as an attribute, such as the `forward` of a scripted module."""
-    return callable(value) or (hasattr(type(value), "__get__") and not isinstance(value, property))
+    if isinstance(value, property | functools.cached_property):
+        return False
+    return callable(value) or hasattr(type(value), "__get__")
 
 
 def _finding(

@@ -240,15 +240,17 @@ def data_write(seen: Seen) -> Iterator[Found]:
 @rule("random-in-eval", "question", "modules.md#the-same-input-gives-a-different-output-every-time")
 def random_in_eval(seen: Seen) -> Iterator[Found]:
     """Random numbers in evaluation mode on which the result depends."""
-    if seen.draws:
-        draw = seen.draws[0]
+    # The same list may hold layers that have parameters, which another rule names.
+    told = not seen.held.keys().isdisjoint(seen.watch.strangers)
+    if draws := [each for each in seen.draws if each.registered or not told]:
+        draw = draws[0]
         fix = "Pass the mode, as in F.dropout(X, p, training=self.training): the default is training=True."
         if not draw.registered:
             fix = (
                 "The module that draws them is not registered, so net.eval() does not reach it: register it."
             )
         yield Found(
-            list(dict.fromkeys(each.module or "net" for each in seen.draws)),
+            list(dict.fromkeys(each.module or "net" for each in draws)),
             f"In evaluation mode, the result still depends on random numbers, which {draw.function} draws: "
             "the same input gives a different output each time.",
             fix,

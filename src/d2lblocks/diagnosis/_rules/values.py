@@ -135,7 +135,7 @@ def rounded_buffer(seen: Seen) -> Iterator[Found]:
                 (seen.names[known],),
                 f"This buffer looks like positions or frequencies, and was rounded to {bits}: a cast of the "
                 "net casts its buffers, and casting back does not undo it.",
-                "Keep integers in the buffer, and compute the table from them in float32 in forward. ",
+                "Keep integers in the buffer, and compute the table from them in float32 in forward.",
             )
 
 
