@@ -50,7 +50,7 @@ from .atomic_write import replace_file
 from .package_source import statement_lines
 from .page import HEADING, Heading, Page
 from .plots import plot_lies, plots, svg
-from .program import SMALLER_PROCESSOR, warm_up
+from .program import SMALLER_PROCESSOR, Program, warm_up
 from .project import KEYS, Project
 from .runner import PageRunner, Result
 from .snippet import Snippet, parse_quietly, shown_text
@@ -62,6 +62,7 @@ __all__ = [
     "Heading",
     "Page",
     "PageRunner",
+    "Program",
     "Project",
     "Result",
     "Snippet",

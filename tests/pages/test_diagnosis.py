@@ -11,8 +11,7 @@ import pytest
 
 from d2lblocks.diagnosis import _rules
 from d2lblocks.diagnosis._rules import RULES
-from tests.page_runner import Page, Snippet
-from tests.page_runner.program import Program
+from tests.page_runner import Page, Program, Snippet
 from tools.generate.entries import parts
 from tools.pages import project, topics
 

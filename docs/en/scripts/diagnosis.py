@@ -173,8 +173,9 @@ print(diagnose(net, torch.rand(2, 1, 28, 28)))
 #>           (104x13 and 676x10)
 #>           The last dimension of the input differs from the number of features
 #>           that the linear layer was built for.
-#>           Flatten the input first and build the layer for that size, or use
-#>           `nn.LazyLinear`.
+#>           Build the layer for the size that arrives, or use `nn.LazyLinear`;
+#>           between convolutions and linear layers, put `nn.Flatten()` directly
+#>           before the first linear layer.
 #>           modules.md#mat1-and-mat2-shapes-cannot-be-multiplied
 
 # %% [markdown]
@@ -302,8 +303,9 @@ print(explain("mat1 and mat2 shapes cannot be multiplied (56x28 and 20x256)"))
 #> mat1 and mat2 shapes cannot be multiplied
 #>   Cause: The last dimension of the input differs from the number of features
 #>          that the linear layer was built for.
-#>   Fix:   Flatten the input first and build the layer for that size, or use
-#>          nn.LazyLinear.
+#>   Fix:   Build the layer for the size that arrives, or use nn.LazyLinear;
+#>          between convolutions and linear layers, put nn.Flatten() directly
+#>          before the first linear layer.
 #>   Page:  modules.md#mat1-and-mat2-shapes-cannot-be-multiplied
 
 # %% [markdown]
@@ -866,7 +868,7 @@ try:
         raise
 except RuntimeError:
     print(log[0])
-#> Flatten the input first and build the layer for that size, or use `nn.LazyLinear`.
+#> Build the layer for the size that arrives, or use `nn.LazyLinear`; between convolutions and linear layers, put `nn.Flatten()` directly before the first linear layer.
 
 # %% [markdown]
 # ## In short

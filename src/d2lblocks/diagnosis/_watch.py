@@ -359,7 +359,8 @@ class Watch(TorchFunctionMode):
             module = _self(each)
             if isinstance(module, nn.Module) and module is not called and id(module) in self.paths:
                 caller = each.f_back
-                while caller is not None and _self(caller) is module:  # a decorator, or a derived class
+                # A decorator, or a derived class, is passed over; a call of its own is where it happens.
+                while caller is not None and _self(caller) is module and not _is_call(caller):
                     caller = caller.f_back
                 self.bypassed.setdefault(id(module), (module, line_of(caller)))
 
@@ -409,6 +410,10 @@ def _tensors(args: Iterable[Any], kwargs: dict[str, Any]) -> Iterator[tuple[int,
             for part in value:
                 if isinstance(part, Tensor):
                     yield position, part
+
+
+def _is_call(frame: FrameType) -> bool:
+    return frame.f_code.co_name in ("__call__", "<lambda>")
 
 
 def _self(frame: FrameType) -> Any:
