@@ -360,7 +360,8 @@ class Watch(TorchFunctionMode):
             if isinstance(module, nn.Module) and module is not called and id(module) in self.paths:
                 caller = each.f_back
                 # A decorator, or a derived class, is passed over; a call of its own is where it happens.
-                while caller is not None and _self(caller) is module and not _is_call(caller):
+                own = getattr(type(module).__call__, "__code__", None)
+                while caller is not None and _self(caller) is module and caller.f_code is not own:
                     caller = caller.f_back
                 self.bypassed.setdefault(id(module), (module, line_of(caller)))
 
@@ -410,10 +411,6 @@ def _tensors(args: Iterable[Any], kwargs: dict[str, Any]) -> Iterator[tuple[int,
             for part in value:
                 if isinstance(part, Tensor):
                     yield position, part
-
-
-def _is_call(frame: FrameType) -> bool:
-    return frame.f_code.co_name in ("__call__", "<lambda>")
 
 
 def _self(frame: FrameType) -> Any:
