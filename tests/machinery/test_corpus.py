@@ -217,7 +217,7 @@ def test_explained_findings_are_tabulated(project: Path) -> None:
     assert run(project, [result(ERROR, QUESTION), result(QUESTION), result(**{BUILD: "failed: no"})]) == 0
     page = (project / command.PAGE).read_text()
     for line in [
-        "| library | nets | with an error | with a question | with nothing | seconds / step |",
+        "| library | nets | with an error | with a question | with nothing | time |",
         "| toy | 2 | 1 | 2 | 0 | 3.0 |",
         "- `unregistered`, 1 (toy a), true: the layer does not learn.",
         "- `unregistered` at `toy/layers.py`, line 7: 1 (toy a)",

@@ -170,7 +170,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[object]], text: int = 
 
 
 def table_of_nets(found: Iterable[Result]) -> list[str]:
-    head = ["library", "nets", "with an error", "with a question", "with nothing", "seconds / step"]
+    head = ["library", "nets", "with an error", "with a question", "with nothing", "time"]
     rows = []
     for library, own in by_library(built(found)):
         errors = sum(has(each, "error") for each in own)
@@ -250,6 +250,10 @@ def nets_part(found: list[Result], explained: dict[Verdict, list[OnNet]], missin
     late = slow(found)
     parts = [
         table_of_nets(found),
+        [
+            "Time is that of a diagnosis with a loss and an optimizer, divided by that of one forward and "
+            "backward pass; the median of the nets."
+        ],
         ["Errors, and why they are true:", "", *errors, "", "Where:", "", *places(explained)]
         if errors
         else [],
