@@ -392,7 +392,7 @@ print(net.weight.grad.dtype)
 # The forward pass and the loss belong inside the `with` block, and `backward` belongs outside.
 #
 # `bfloat16` has the same range as `float32`.
-# `float16` cannot hold numbers that are as small, so small gradients can become 0; a [`torch.amp.GradScaler`](https://docs.pytorch.org/docs/stable/amp.html#gradient-scaling) prevents this.
+# `float16` cannot hold numbers that are as small, so small gradients can become 0; a [`torch.amp.GradScaler`](https://docs.pytorch.org/docs/stable/amp.html) prevents this.
 #
 # Without autocast, `torch.set_float32_matmul_precision("high")` makes `float32` products use these units too, with inputs rounded to fewer digits.
 #

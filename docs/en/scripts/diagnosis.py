@@ -74,7 +74,7 @@ for finding in report:
 #> modules.md#a-constant-is-not-saved-cast-or-moved-with-the-net
 
 # %% [markdown]
-# The last line of each is the place on this site that explains the mistake.
+# The page of a finding is the place on this site that explains the mistake.
 # `print(report)` shows all of this at once, with the file and the line that assigns the attribute, and a notebook shows it as a table.
 
 # %% [markdown]
@@ -405,44 +405,44 @@ print("exit status:", done.returncode)
 #
 # | Code | What it finds |
 # |---|---|
-# | `mixed-dtype`, error or question | Floating dtypes that differ: an error if the call fails because of it: see Layers and modules |
-# | `mixed-device`, error | Devices that differ, where the call fails because of it: see Devices |
-# | `raises`, error | The error of the forward pass, the loss or the backward pass: see the list of mistakes |
-# | `cycle`, error | A module that contains itself: see Layers and modules |
-# | `unhashable`, error | A module without a hash, such as a dataclass: see Layers and modules |
-# | `hidden-method`, error or question | An attribute or a method that hides a method of `nn.Module`, such as `parameters` or `eval`: see below |
-# | `unregistered`, error or question | Modules or Parameters in a list, tuple, dict, closure or global variable, which `forward` uses: see Layers and modules |
-# | `built-in-forward`, error or question | Layers that `forward` creates: new ones in each call, or once in the first: see Layers and modules |
-# | `not-a-parameter`, error | A tensor in an attribute that requires a gradient, and is used, but is no parameter: see Custom layers |
-# | `constant`, question | A plain tensor in an attribute that takes part in the call: see Layers and modules |
-# | `kept-graph`, error | A tensor computed in one call that the next one uses, with its graph: see Custom layers |
-# | `filled-at-first-call`, question | A buffer that was None, and is a tensor after the call: see File I/O |
-# | `still-lazy`, error | Parameters without a shape after the call: see Lazy initialization |
-# | `misspelt`, error | An attribute whose name is almost `requires_grad` or `training`, and which nothing reads: see Parameters |
-# | `dotted-name`, error | A child whose own name contains a dot, as `setattr` with a path makes it: see Layers and modules |
-# | `same-memory`, error | Two Parameters over one piece of memory: see Parameters |
-# | `tie-lost`, error or question | Two names that should refer to one parameter, and do not: see File I/O |
-# | `runs-once`, error | A container that holds a module several times, loops over `children()`, and so runs it once: see Layers and modules |
-# | `one-layer-many-names`, question | A module with parameters that one container holds several times, as `[layer] * 3` makes it: see Parameters |
-# | `no-gradient`, error | A loss, or an output, from which no backward pass is possible: see below |
-# | `unused`, question | Parameters that get no gradient, although others do: never used, or cut off: see below |
-# | `optimizer`, error | Trainable parameters that no optimizer holds, and held ones that are not the net's: see Parameters |
-# | `optimizer-device`, error | The optimizer's state of a parameter is on another device than the parameter: see Devices |
-# | `in-eval`, question | Modules in evaluation mode while there is a loss or an optimizer: see Layers and modules |
-# | `frozen`, question | Parameters that require no gradient while there is a loss or an optimizer: see Parameters |
-# | `data-read`, error | A parameter that the forward pass computes with only through `.data`: see Custom layers |
-# | `data-write`, error or question | A write into a parameter through `.data` during the forward pass: see Parameters |
-# | `random-in-eval`, question | Random numbers in evaluation mode on which the result depends: see Layers and modules |
-# | `forward-called`, error or question | A module whose method `forward` was called, instead of the module itself: see below |
-# | `input-changed`, error | An operation that wrote into an input, and changed its values: see Layers and modules |
-# | `nan`, question | The first place that holds NaN, in the order parameters, input, modules, loss, gradients: see Custom layers |
-# | `scale`, question | Outputs of layers, or gradients of their weights, that grow or shrink by a large factor: see Initialization |
-# | `dead-units`, question | A ReLU that returns 0 for all examples: see below |
-# | `rounded-buffer`, question | A buffer in 16 bits that holds positions or frequencies: it only grows, or only falls: see Custom layers |
-# | `padding-row`, question | An embedding whose row for padding is not 0: see Initialization |
-# | `softmax-twice`, error or question | Probabilities where the loss expects scores: it applies the softmax or the sigmoid itself: see below |
-# | `broadcast`, question | Predictions and targets of different shapes, which are compared each with each: see below |
-# | `equal-units`, error | Weights whose units are equal, and remain so during training: see Initialization |
+# | `mixed-dtype`, error or question | Floating dtypes that differ: an error if the call fails because of it (Layers and modules) |
+# | `mixed-device`, error | Devices that differ, where the call fails because of it (Devices) |
+# | `raises`, error | The error of the forward pass, the loss or the backward pass (the list of mistakes) |
+# | `cycle`, error | A module that contains itself (Layers and modules) |
+# | `unhashable`, error | A module without a hash, such as a dataclass (Layers and modules) |
+# | `hidden-method`, error or question | An attribute or a method that hides a method of `nn.Module`, such as `parameters` or `eval` (below) |
+# | `unregistered`, error or question | Modules or Parameters in a list, tuple, dict, closure or global variable, which `forward` uses (Layers and modules) |
+# | `built-in-forward`, error or question | Layers that `forward` creates: new ones in each call, or once in the first (Layers and modules) |
+# | `not-a-parameter`, error | A tensor in an attribute that requires a gradient, and is used, but is no parameter (Custom layers) |
+# | `constant`, question | A plain tensor in an attribute that takes part in the call (Layers and modules) |
+# | `kept-graph`, error | A tensor computed in one call that the next one uses, with its graph (Custom layers) |
+# | `filled-at-first-call`, question | A buffer that was None, and is a tensor after the call (File I/O) |
+# | `still-lazy`, error | Parameters without a shape after the call (Lazy initialization) |
+# | `misspelt`, error | An attribute whose name is almost `requires_grad` or `training`, and which nothing reads (Parameters) |
+# | `dotted-name`, error | A child whose own name contains a dot, as `setattr` with a path makes it (Layers and modules) |
+# | `same-memory`, error | Two Parameters over one piece of memory (Parameters) |
+# | `tie-lost`, error or question | Two names that should refer to one parameter, and do not (File I/O) |
+# | `runs-once`, error | A container that holds a module several times, loops over `children()`, and so runs it once (Layers and modules) |
+# | `one-layer-many-names`, question | A module with parameters that one container holds several times, as `[layer] * 3` makes it (Parameters) |
+# | `no-gradient`, error | A loss, or an output, from which no backward pass is possible (below) |
+# | `unused`, question | Parameters that get no gradient, although others do: never used, or cut off (below) |
+# | `optimizer`, error | Trainable parameters that no optimizer holds, and held ones that are not the net's (Parameters) |
+# | `optimizer-device`, error | The optimizer's state of a parameter is on another device than the parameter (Devices) |
+# | `in-eval`, question | Modules in evaluation mode while there is a loss or an optimizer (Layers and modules) |
+# | `frozen`, question | Parameters that require no gradient while there is a loss or an optimizer (Parameters) |
+# | `data-read`, error | A parameter that the forward pass computes with only through `.data` (Custom layers) |
+# | `data-write`, error or question | A write into a parameter through `.data` during the forward pass (Parameters) |
+# | `random-in-eval`, question | Random numbers in evaluation mode on which the result depends (Layers and modules) |
+# | `forward-called`, error or question | A module whose method `forward` was called, instead of the module itself (below) |
+# | `input-changed`, error | An operation that wrote into an input, and changed its values (Layers and modules) |
+# | `nan`, question | The first place that holds NaN, in the order parameters, input, modules, loss, gradients (Custom layers) |
+# | `scale`, question | Outputs of layers, or gradients of their weights, that grow or shrink by a large factor (Initialization) |
+# | `dead-units`, question | A ReLU that returns 0 for all examples (below) |
+# | `rounded-buffer`, question | A buffer in 16 bits that holds positions or frequencies: it only grows, or only falls (Custom layers) |
+# | `padding-row`, question | An embedding whose row for padding is not 0 (Initialization) |
+# | `softmax-twice`, error or question | Probabilities where the loss expects scores: it applies the softmax or the sigmoid itself (below) |
+# | `broadcast`, question | Predictions and targets of different shapes, which are compared each with each (below) |
+# | `equal-units`, error | Weights whose units are equal, and remain so during training (Initialization) |
 
 # %% [markdown]
 # ## How well it finds mistakes
