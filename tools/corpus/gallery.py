@@ -72,7 +72,10 @@ def reported(tool: Callable[[Callable[[], Given]], list[Alarm]], case: Case, wro
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return tool(build)
+        try:
+            return tool(build)
+        except Exception as error:  # also from the optimizer that a tool is given: parameters() may fail
+            return [Alarm(f"failed: {type(error).__name__}", True, "")]
 
 
 def verdict(checks: dict[str, str], tool: str) -> dict[str, bool]:
