@@ -21,18 +21,20 @@ def misspelt(seen: Seen) -> Iterator[Found]:
                 yield _slip(name, attribute, f"still has requires_grad={tensor.requires_grad}", value)
     for path, module in seen.modules.items():
         for attribute, value in vars(module).items():
-            if type(value) is not bool or reads(type(module), attribute):
+            grad = attribute == "requires_grad" or _is_slip(attribute, "requires_grad")
+            mode = _is_slip(attribute, "training")
+            if type(value) is not bool or not (grad or mode) or reads(type(module), attribute):
                 continue
-            name = join(path, attribute)
-            if attribute == "requires_grad" or _is_slip(attribute, "requires_grad"):
-                trains = [each.requires_grad for each in module.parameters()]
-                if trains and all(each != value for each in trains):
-                    still = f"has parameters that still have requires_grad={trains[0]}"
-                    yield _slip(name, attribute, still, value, type(module))
-            elif _is_slip(attribute, "training") and value != (mode := seen.modes[id(module)]):
+            name, training = join(path, attribute), seen.modes[id(module)]
+            trains = [each.requires_grad for each in module.parameters()]
+            if grad and trains and all(each != value for each in trains):
+                still = f"has parameters that still have requires_grad={trains[0]}"
+                yield _slip(name, attribute, still, value, type(module))
+            elif mode and value != training:
+                still = "training" if training else "evaluation"
                 yield Found(
                     (name,),
-                    f"{_only(attribute)} The module is still in {'training' if mode else 'evaluation'} mode.",
+                    f"{_only(attribute)} The module is still in {still} mode.",
                     f"Call {'train' if value else 'eval'}() on the module.",
                     line_that_assigns(type(module), attribute),
                 )

@@ -13,10 +13,10 @@ from .._source import line_of_class, line_that_assigns
 from ..report import Finding
 from ._rule import RULES, Found, rule
 
-_METHODS = (
+_METHODS = {
     "parameters", "named_parameters", "buffers", "named_buffers", "children", "named_children", "modules",
     "named_modules", "state_dict", "load_state_dict", "forward", "train", "eval", "apply", "to", "zero_grad",
-)  # fmt: skip
+}  # fmt: skip
 
 
 @rule("cycle", "error", "modules.md#maximum-recursion-depth-exceeded-a-child-that-holds-its-parent")
@@ -69,7 +69,7 @@ def unusable(net: nn.Module) -> Finding | None:
                     f"{kind.__name__} has no hash: parameters(), to() and all that walks through a net fail.",
                     "Write @dataclass(eq=False), which keeps the hash, or a plain class with __init__.",
                 )
-            for name in _METHODS:
+            for name in sorted(_METHODS & (vars(module).keys() | _own_names(kind))):
                 value = vars(module).get(name, inspect.getattr_static(kind, name, None))
                 if value is not None and not _is_method(value):
                     return _finding(
@@ -86,6 +86,11 @@ def unusable(net: nn.Module) -> Finding | None:
         name = text.split("'")[1] if "'" in text else "net"
         return _finding("cycle", name, f"{text}.", f"{fix}.")
     return None
+
+
+def _own_names(kind: type) -> set[str]:
+    """The names that a class defines, or its base classes below `nn.Module`."""
+    return {name for base in kind.__mro__ if base.__module__ != nn.Module.__module__ for name in vars(base)}
 
 
 def _is_method(value: object) -> bool:
