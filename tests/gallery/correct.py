@@ -153,6 +153,16 @@ def a_table_of_running_averages() -> Given:
     return Given(Codebook(), (batch(3, 4),))
 
 
+@correct("data-write")
+def a_table_of_running_averages_with_a_penalty() -> Given:
+    class Penalized(Codebook):
+        def forward(self, X):
+            Y = super().forward(X)
+            return Y, (self.table @ self.table.T - torch.eye(6)).square().sum()
+
+    return Given(Penalized(), (batch(3, 4),))
+
+
 @correct("data-read")
 def a_table_of_running_averages_in_evaluation_mode() -> Given:
     return Given(Codebook().eval(), (batch(3, 4),))

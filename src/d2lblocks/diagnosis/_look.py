@@ -253,6 +253,7 @@ def _look_at_evaluation(seen: Seen, start: Snapshot) -> None:
         with watch:
             first = list(tensors_in(seen.net(*seen.args, **seen.kwargs)))
         seen.used_again = {**watch.uses, **watch.strangers}
+        seen.written_again = {id(write.use.tensor) for write in watch.data_writes}
         if states == [_state(each) for each in global_generators()]:
             return
         start.restore()

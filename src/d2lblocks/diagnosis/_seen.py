@@ -61,6 +61,7 @@ class Seen:
         failure: the error, if there was one.
         used_again: what the call in evaluation mode uses: parameters and tensors in attributes, and
             parameters that the net does not own.
+        written_again: the ids of parameters that the call in evaluation mode writes through `.data`.
         changed_inputs: the inputs with other values after the call, and the operations that wrote them.
         draws: the operations that drew random numbers in evaluation mode, if the result depends on them.
         still_lazy: the names of parameters that have no shape after the call.
@@ -90,6 +91,7 @@ class Seen:
     failure: Failure | None = None
     held_after: dict[int, Held] = field(default_factory=dict)
     used_again: dict[int, Use] = field(default_factory=dict)
+    written_again: set[int] = field(default_factory=set)
     changed_inputs: list[tuple[Tensor, Use | None]] = field(default_factory=list)
     draws: list[Draw] = field(default_factory=list)
     still_lazy: list[str] = field(default_factory=list)

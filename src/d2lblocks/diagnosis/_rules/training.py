@@ -221,6 +221,8 @@ def data_write(seen: Seen) -> Iterator[Found]:
         if known not in seen.names or (seen.reached is not None and known not in seen.reached):
             continue  # without a gradient, as in a teacher that follows the net, nothing can be wrong with it
         outdated = used_before if seen.reached is None else known in seen.outdated
+        # In training mode only, it may be a running average: right for one backward pass after each call.
+        always = known in seen.rewritten and known in seen.written_again
         if outdated:
             why = "It has already computed with the old values, so the gradients are wrong, without an error."
         elif known in seen.rewritten:
@@ -233,7 +235,7 @@ def data_write(seen: Seen) -> Iterator[Found]:
             "Change parameters after the backward pass, under torch.no_grad(), or compute a new tensor from "
             "the parameter.",
             use.line,
-            "error" if outdated or known in seen.rewritten else "question",
+            "error" if outdated or always else "question",
         )
 
 
