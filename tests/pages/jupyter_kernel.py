@@ -16,7 +16,7 @@ def executed(notebook: NotebookNode, folder: Path) -> NotebookNode:
     settings = folder.with_name(f"{folder.name}-settings")  # empty, instead of the user's own settings
     before = dict(os.environ)
     os.environ |= {name: str(settings / name) for name in OWN} | {"JUPYTER_PREFER_ENV_PATH": "1"}
-    for name in ("MPLBACKEND", "JUPYTER_PATH"):
+    for name in ("MPLBACKEND", "JUPYTER_PATH", "PYTEST_ADDOPTS"):  # a page runs pytest, too
         os.environ.pop(name, None)
     for place in (folder, settings):
         place.mkdir()

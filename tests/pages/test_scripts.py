@@ -58,7 +58,7 @@ def test_a_script_prints_what_the_page_shows(page: Page, tmp_path: Path) -> None
 def test_a_script_runs_by_itself(tmp_path: Path) -> None:
     """A fresh Python prints the same. Only the shortest script is tested, because each run imports torch."""
     page = min(TOPICS, key=lambda page: len(page.snippets))
-    utf8 = os.environ | {"PYTHONUTF8": "1"}
+    utf8 = os.environ | {"PYTHONUTF8": "1", "PYTEST_ADDOPTS": ""}  # a page runs pytest, too
     run = subprocess.run(
         [sys.executable, place(page)], cwd=tmp_path, env=utf8, capture_output=True, encoding="utf-8"
     )
