@@ -191,7 +191,7 @@ def a_cache_that_is_passed_to_the_net() -> Given:
 def attributes_that_lead_everywhere_or_nowhere() -> Given:
     net, gone = Unlike(), Unlike()
     vars(net)["gone"] = weakref.proxy(gone)
-    net.library, net.objects = torch, [Cache() for _ in range(3)]
+    net.python_module, net.objects = torch, [Cache() for _ in range(3)]
     for each in net.objects:
         each.others = net.objects
     return Given(net, (batch(3, 4),))

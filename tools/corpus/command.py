@@ -82,7 +82,7 @@ class Verdict(NamedTuple):
         return (
             self.code == finding.code
             and (finding.level != "error" or self.verdict == "true")
-            and re.search(self.nets, f"{found.library} {found.net}") is not None
+            and re.search(self.nets, " ".join(found[:2])) is not None
             and (not self.names or any(re.search(self.names, name) for name in finding.names))
             and re.search(self.file, finding.file) is not None
             and re.search(self.text, finding.text) is not None
