@@ -143,13 +143,16 @@ def _parts(value: Any) -> Iterable[tuple[str, Any]]:
         case MethodType():
             return (("", value.__self__),)
         case FunctionType():
-            cells: tuple[CellType, ...] = value.__closure__ or ()
-            inside = [cell.cell_contents for cell in cells if _filled(cell)]
-            return (("", part) for part in (*inside, *(value.__defaults__ or ())))
+            return (("", part) for part in (*enclosed(value), *(value.__defaults__ or ())))
     # An object of a class of one's own, such as a dataclass. Nothing of other libraries, which may be large.
     if hasattr(value, "__dict__") and type(value).__module__.partition(".")[0] not in ("torch", "numpy"):
         return ((f".{name}", part) for name, part in list(vars(value).items()))
     return ()
+
+
+def enclosed(function: FunctionType) -> list[Any]:
+    """What a function has taken from the functions around it."""
+    return [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
 
 
 def _filled(cell: CellType) -> bool:

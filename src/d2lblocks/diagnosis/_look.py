@@ -3,7 +3,7 @@
 import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import torch
@@ -34,10 +34,10 @@ def look(
     start = before
     if seen.still_lazy:
         # Let it take its shapes first: the calls that follow begin with the same values.
-        with torch.no_grad(), _no_error():
+        with torch.no_grad(), suppress(Exception):
             net(*args, **kwargs)
         seen = _describe(net, args, kwargs, loss is not None, optimizers, ties, seen)
-        start = Snapshot(net, args, kwargs, *optimizers)
+        start = Snapshot(net, args, kwargs)
     _forward(seen, loss, start)
     seen.still_lazy = uninitialized_names(net)
     if seen.failure is None:
@@ -93,14 +93,6 @@ def _describe(
 
 def _is_parameter(held: Held) -> bool:
     return isinstance(held.tensor, nn.Parameter)
-
-
-class _no_error:  # noqa: N801 (used like a function)
-    """Ignore errors: the same call is made once more, and its error is reported."""
-
-    def __enter__(self) -> None: ...
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        return isinstance(error, Exception)
 
 
 def _forward(seen: Seen, loss: Callable[..., Any] | None, start: Snapshot) -> None:
@@ -220,7 +212,7 @@ def _rewritten(seen: Seen) -> set[int]:
     if not written:
         return set()
     values = {known: tensor.detach().clone() for known, tensor in written.items()}
-    with torch.no_grad(), _no_error():
+    with torch.no_grad(), suppress(Exception):
         seen.net(*seen.args, **seen.kwargs)
     return {known for known, tensor in written.items() if _differ(values[known], tensor)}
 
@@ -238,7 +230,7 @@ def _kept(seen: Seen) -> list[tuple[str, nn.Module, str]]:
         return []
     alive = [getattr(module, name) for _, module, name in computed.values()]
     again = Watch(seen.watch.paths, dict(zip(computed, alive, strict=True)), owned=set())
-    with again, _no_error():
+    with again, suppress(Exception):
         seen.net(*seen.args, **seen.kwargs)
     return [computed[known] for known, use in again.uses.items() if use.recorded]
 
@@ -249,7 +241,7 @@ def _look_at_evaluation(seen: Seen, start: Snapshot) -> None:
     _evaluate(seen.net)
     watch = Watch(seen.watch.paths, seen.watch.known, seen.watch.owned)
     states = [_state(each) for each in global_generators()]
-    with torch.no_grad(), _no_error():
+    with torch.no_grad(), suppress(Exception):
         with watch:
             first = list(tensors_in(seen.net(*seen.args, **seen.kwargs)))
         seen.used_again = {**watch.uses, **watch.strangers}

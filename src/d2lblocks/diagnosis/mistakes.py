@@ -15,7 +15,7 @@ from d2lblocks._arguments import check_net, kind_of, nearest
 from d2lblocks._snapshot import Snapshot
 from d2lblocks._tensors import named_modules, named_tensors
 
-from ._held import held_modules
+from ._held import enclosed, held_modules
 from ._look import look, without_compiling
 from ._rules import RULES, findings
 from ._rules.structure import unusable
@@ -222,14 +222,9 @@ def _of_function(loss: Any) -> list[Any]:
     code = getattr(function, "__code__", None)
     if code is None:
         return [] if loss is None else [loss]
-    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     names = [function.__globals__[name] for name in code.co_names if name in function.__globals__]
     kinds = nn.Module, Tensor, list, dict, set, deque
-    return [getattr(loss, "__self__", None), *(each for each in (*cells, *names) if isinstance(each, kinds))]
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:
-        return False
+    return [
+        getattr(loss, "__self__", None),
+        *(each for each in (*enclosed(function), *names) if isinstance(each, kinds)),
+    ]
