@@ -216,6 +216,24 @@ def test_a_failed_call_is_reported_with_the_layer_and_its_input() -> None:
     assert "mat1 and mat2 shapes cannot be multiplied" in found.text
 
 
+def test_what_runs_without_gradients_is_a_question_if_the_call_fails_too() -> None:
+    """What the backward pass would reach is then not known, but what autograd recorded is."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.teacher = (nn.Linear(4, 2),)
+            self.out = nn.Linear(5, 2)
+
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                self.teacher[0](X)
+            return self.out(X)
+
+    found = diagnosis.diagnose(Net(), X)
+    assert [(each.code, each.level) for each in found] == [("raises", "error"), ("unregistered", "question")]
+
+
 # Everything is as it was.
 
 
