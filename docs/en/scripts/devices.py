@@ -921,4 +921,4 @@ except RuntimeError:
 #
 # The library's functions are in `d2lblocks.devices`, and the tables of all topics are on the Cheat sheet.
 #
-# Next: When it goes wrong, to look up the mistakes of all topics by message or symptom.
+# Next: Diagnosis, to let a function find the mistakes in your net.
