@@ -13,6 +13,7 @@ from .gpu_record import TESTED, Record
 from .messages import MESSAGES, messages
 from .mistakes import MISTAKES, mistakes
 from .notebook import NOTEBOOKS, notebook
+from .practice import PRACTICE, practice
 from .proof import HOME, proof
 from .scales import INIT, scale_tables
 from .script import SCRIPTS, script
@@ -36,6 +37,8 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
         made.append(GeneratedFile(root, MESSAGES, partial(messages, pages, root)))
     for page in topics(pages, root):
         if not page.problems and all(map(parses, page.snippets)):
+            if (root / PRACTICE).is_dir():
+                made.append(GeneratedFile(root, page.name, partial(practice, page)))
             stem = page.path.stem
             cells = partial(notebook, page, topics(pages, root), root)
             made.append(GeneratedFile(root, f"{NOTEBOOKS}/{stem}.ipynb", cells))

@@ -1,0 +1,4 @@
+"""Exercises of the topic "Devices"."""
+
+TITLE = "Devices"
+EXERCISES: tuple[str, ...] = ()

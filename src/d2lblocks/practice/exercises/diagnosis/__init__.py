@@ -1,0 +1,4 @@
+"""Exercises of the topic "Diagnosis"."""
+
+TITLE = "Diagnosis"
+EXERCISES: tuple[str, ...] = ()

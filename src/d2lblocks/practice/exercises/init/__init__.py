@@ -1,0 +1,4 @@
+"""Exercises of the topic "Initialization"."""
+
+TITLE = "Initialization"
+EXERCISES: tuple[str, ...] = ()

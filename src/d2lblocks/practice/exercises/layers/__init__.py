@@ -1,0 +1,4 @@
+"""Exercises of the topic "Custom layers"."""
+
+TITLE = "Custom layers"
+EXERCISES: tuple[str, ...] = ()

@@ -1,0 +1,4 @@
+"""Exercises of the topic "Lazy initialization"."""
+
+TITLE = "Lazy initialization"
+EXERCISES: tuple[str, ...] = ()

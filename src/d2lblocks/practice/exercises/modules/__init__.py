@@ -1,0 +1,4 @@
+"""Exercises of the topic "Layers and modules"."""
+
+TITLE = "Layers and modules"
+EXERCISES: tuple[str, ...] = ("tower",)

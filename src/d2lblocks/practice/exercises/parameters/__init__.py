@@ -1,0 +1,4 @@
+"""Exercises of the topic "Parameters"."""
+
+TITLE = "Parameters"
+EXERCISES: tuple[str, ...] = ()

@@ -1,0 +1,4 @@
+"""Exercises of the topic "File I/O"."""
+
+TITLE = "File I/O"
+EXERCISES: tuple[str, ...] = ()
