@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from d2lblocks.diagnosis import explain
 from d2lblocks.diagnosis._target import UsageError, diagnose_target
+from d2lblocks.practice.command import add_practice
 
 MATCHED, NOTHING, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 NO_ERRORS, ERRORS = 0, 1
@@ -180,4 +181,4 @@ def blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-COMMANDS = [add_diagnose, add_explain]
+COMMANDS = [add_diagnose, add_explain, add_practice]

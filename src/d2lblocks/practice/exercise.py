@@ -94,18 +94,22 @@ class Exercise:
         return f"{topic.TITLE} {self.number} of {len(topic.EXERCISES)} ({self.level}): {self.title}"
 
     @property
+    def plain_task(self) -> str:
+        """The task with the targets of its links in parentheses."""
+        return re.sub(r"\[([^]]+)\]\(([^)]+)\)", r"\1 (\2)", self.task)
+
+    @property
     def text(self) -> str:
         """The file as the reader gets it: the task as a comment, and the stub."""
-        lines = [self.heading, "", *wrapped(self.task, _WIDTH - 2), "", f"Page: {self.page}"]
+        lines = [self.heading, "", *wrapped(self.plain_task, _WIDTH - 2), "", f"Page: {self.page}"]
         return "\n".join(f"# {line}".rstrip() for line in lines) + "\n\n" + self.stub
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The lines of a text of sentences, wrapped; paragraphs stay apart, and a link shows its target."""
-    plain = re.sub(r"\[([^]]+)\]\(([^)]+)\)", r"\1 (\2)", text.strip())
+    """The lines of a text of sentences, wrapped; paragraphs stay apart."""
     paragraphs = [
         textwrap.wrap(" ".join(each.split()), width, break_long_words=False, break_on_hyphens=False)
-        for each in plain.split("\n\n")
+        for each in text.strip().split("\n\n")
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs).split("\n")
 

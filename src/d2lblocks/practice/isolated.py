@@ -46,6 +46,9 @@ _STARTS_PROCESSES = (
 class Judges:
     """Judges of files; one that is not busy is always ready. `close` ends them.
 
+    Args:
+        *modules: names of modules to import before a file comes, besides torch and the exercises.
+
     Examples:
         ```python
         from d2lblocks.practice.exercise import find
@@ -60,9 +63,9 @@ class Judges:
         ```
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *modules: str) -> None:
         if sys.platform == "linux":
-            _CONTEXT.set_forkserver_preload([__name__, f"{__package__}.warm"])
+            _CONTEXT.set_forkserver_preload([f"{__package__}.warm", *modules])
         self._busy: _Judge | None = None
         self._ready = _Judge()
 
@@ -79,7 +82,7 @@ class Judges:
     def close(self) -> None:
         """End all processes."""
         self.stop()
-        self._ready.kill()
+        self._ready.end()
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +114,7 @@ class _Judge:
             except (BrokenPipeError, ConnectionResetError):
                 printed, verdict = "", None
             finally:
-                self.kill()
+                self.end()
             if verdict is None:
                 verdict = _died(exercise, path, stopped, self.process.exitcode)
         return Verdict(**{**verdict.as_dict(), "printed": printed})
@@ -139,6 +142,10 @@ class _Judge:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
+
+    def end(self) -> None:
+        """End the process, and wait until it has."""
+        self.kill()
         self.process.join()
 
 

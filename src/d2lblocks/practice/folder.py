@@ -1,0 +1,173 @@
+"""The folder of a reader: a file for each exercise, and a text file with the progress."""
+
+import contextlib
+import datetime
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .exercise import Exercise, all_exercises
+
+__all__ = ["FOLDER", "Folder", "State"]
+
+FOLDER = "builders-practice"
+PROGRESS = "progress.txt"
+TOP = f"""\
+# {PROGRESS}: the exercises that were opened, one a line, written by `python -m d2lblocks practice`.
+# "done" has the day of the first right answer; "hints" counts those that were shown.
+"""
+LINE = re.compile(
+    r"(?P<name>\w+/\w+) +(?P<state>open|done (?P<day>[\d-]+))"
+    r"(?:, hints (?P<hints>\d))?(?P<asked>, solution asked for)?(?P<now>, now)?"
+)
+
+
+@dataclass
+class State:
+    """The progress of one exercise."""
+
+    done: str = ""  # the day of the first right answer
+    hints: int = 0  # how many were shown
+    asked: bool = False  # for the solution
+
+
+@dataclass
+class Folder:
+    """A reader's folder. Files that are missing are made; a file that is there is never overwritten."""
+
+    path: Path
+    exercises: list[Exercise] = field(default_factory=all_exercises)
+    states: dict[str, State] = field(default_factory=dict)  # by topic and name, which outlive the order
+    now: str = ""  # the exercise that was open last
+    other_lines: list[str] = field(default_factory=list)  # of the progress, kept as they are
+
+    @classmethod
+    def find(cls, start: Path) -> Path:
+        """The folder above or below this one, or where it would be made."""
+        for each in (start, *start.parents):
+            if (each / PROGRESS).is_file() and _is_progress(each / PROGRESS):
+                return each
+        return start / FOLDER
+
+    @classmethod
+    def open(cls, path: Path) -> "Folder":
+        """The folder with its progress; one that does not exist is empty."""
+        folder = cls(path)
+        with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
+            for line in (path / PROGRESS).read_text("utf-8").splitlines():
+                folder._read(line)
+        return folder
+
+    def _read(self, line: str) -> None:
+        match = LINE.fullmatch(line.strip())
+        if match is None:
+            if line and line not in TOP.splitlines():
+                self.other_lines.append(line)
+            return
+        self.states[match["name"]] = State(match["day"] or "", int(match["hints"] or 0), bool(match["asked"]))
+        if match["now"]:
+            self.now = match["name"]
+
+    def make(self) -> int:
+        """Write the files that are missing, and return how many these were."""
+        return sum(self.write(exercise) for exercise in self.exercises)
+
+    def write(self, exercise: Exercise) -> bool:
+        """Write the file of an exercise unless it is there; return whether it was written."""
+        path = self.file(exercise)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(exercise.text)
+        except FileExistsError:
+            return False
+        return True
+
+    def reset(self, exercise: Exercise) -> Path | None:
+        """Start an exercise again; return where the file that was there is now."""
+        path, kept = self.file(exercise), None
+        if path.exists():
+            kept = next(each for each in _free_names(path) if not each.exists())
+            path.rename(kept)
+        self.write(exercise)
+        return kept
+
+    def file(self, exercise: Exercise) -> Path:
+        """The file of an exercise."""
+        return self.path / exercise.file
+
+    def state(self, exercise: Exercise) -> State:
+        """The progress of an exercise, to be changed and then saved."""
+        return self.states.setdefault(_key(exercise), State())
+
+    def current(self) -> Exercise:
+        """The exercise that was open last, or the first one."""
+        found = [each for each in self.exercises if _key(each) == self.now]
+        return (found or self.exercises)[0]
+
+    def done(self) -> int:
+        """The number of exercises that were answered."""
+        return sum(bool(self.state(each).done) for each in self.exercises)
+
+    def answered(self, exercise: Exercise) -> None:
+        """Note that an answer was right, and save."""
+        state = self.state(exercise)
+        state.done = state.done or datetime.date.today().isoformat()
+        self.save()
+
+    def next_hint(self, exercise: Exercise) -> int:
+        """Note that one more hint is shown, and return its number; after the last one it stays the last."""
+        state = self.state(exercise)
+        state.hints = min(state.hints + 1, len(exercise.hints))
+        self.save()
+        return state.hints
+
+    def may_see_solution(self, exercise: Exercise) -> bool:
+        """Whether the exercise is done, or its solution is asked for a second time."""
+        state = self.state(exercise)
+        if state.done or state.asked:
+            return True
+        state.asked = True
+        self.save()
+        return False
+
+    def save(self, now: Exercise | None = None) -> None:
+        """Write the progress, whole or not at all; `now` is the exercise that is open."""
+        self.now = _key(now) if now else self.now
+        self.path.mkdir(parents=True, exist_ok=True)
+        lines = [*self._lines(), *self.other_lines]
+        handle, name = tempfile.mkstemp(prefix=f".{PROGRESS}-", dir=self.path)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(TOP + "".join(f"{line}\n" for line in lines))
+        os.replace(name, self.path / PROGRESS)
+
+    def _lines(self) -> Iterator[str]:
+        known = [_key(each) for each in self.exercises]
+        for key in [*known, *(key for key in self.states if key not in known)]:
+            state = self.states.get(key, State())
+            if state == State() and key != self.now:
+                continue
+            words = [f"{key:<24} {f'done {state.done}' if state.done else 'open'}"]
+            words += [f"hints {state.hints}"] if state.hints else []
+            words += ["solution asked for"] if state.asked else []
+            words += ["now"] if key == self.now else []
+            yield ", ".join(words)
+
+
+def _key(exercise: Exercise) -> str:
+    return f"{exercise.topic}/{exercise.name}"
+
+
+def _is_progress(path: Path) -> bool:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return path.read_text("utf-8").startswith(TOP.splitlines()[0])
+    return False
+
+
+def _free_names(path: Path) -> Iterator[Path]:
+    yield path.with_suffix(".old.py")
+    for number in range(2, 1000):
+        yield path.with_suffix(f".old{number}.py")

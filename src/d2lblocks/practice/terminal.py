@@ -1,0 +1,250 @@
+"""The program that shows an exercise, waits for the reader to save it, and says what it thinks."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TypeAlias
+
+import watchfiles
+from rich.console import Console
+from rich.text import Text
+from rich.theme import Theme
+
+from .exercise import Exercise
+from .folder import Folder
+from .isolated import Judges
+from .judge import Verdict
+from .keys import keys, single_keys
+from .words import Line, about_exercise, about_hint, about_list, about_solution, about_verdict, shortest, text
+
+__all__ = ["practice"]
+
+THEME = Theme(
+    {"title": "bold", "file": "bold cyan", "right": "bold green", "wrong": "bold red", "missing": "bold red"}
+    | {"now": "bold", "row": "", "code": "cyan", "faint": "dim"}
+)
+MENU = """\
+Waiting for you to save the file.
+h hint   n next   p back   l list   s solution   r start again   q quit"""
+BAR = 40  # columns
+GONE_AFTER = 0.4  # seconds: editors remove a file for a moment while they save it
+LATEST = 100  # milliseconds without another change after which a file counts as saved
+PRELOAD = "sklearn.datasets"  # takes longer to import than torch; an exercise uses it
+
+
+@dataclass(frozen=True)
+class Keys:
+    typed: str
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A file was changed, or removed."""
+
+    exercise: Exercise
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A file was not there, a moment ago."""
+
+    exercise: Exercise
+
+
+@dataclass(frozen=True)
+class Judged:
+    number: int
+    exercise: Exercise
+    verdict: Verdict
+
+
+Event: TypeAlias = Keys | Saved | Gone | Judged
+
+
+def practice(folder: Folder, exercise: Exercise) -> int:
+    """Go through the exercises from this one on until the reader quits; return the exit status."""
+    with single_keys(), Judges(PRELOAD) as judges:
+        Session(folder, judges).run(exercise)
+    return 0
+
+
+class Session:
+    """What happens between the start and the end of the program: keys, saved files and verdicts, in order."""
+
+    def __init__(self, folder: Folder, judges: Judges) -> None:
+        self.folder = folder
+        self.judges = judges
+        self.console = Console(theme=THEME, highlight=False, soft_wrap=True)
+        self.events: SimpleQueue[Event] = SimpleQueue()
+        self.jobs: SimpleQueue[tuple[int, Exercise] | None] = SimpleQueue()
+        self.number = 0  # of the last check; verdicts of others come too late
+        self.written: dict[str, int] = {}  # when files were written here, not by the reader
+        self.leave = threading.Event()
+        self.actions: dict[str, Callable[[], None]] = {
+            "h": self.hint,
+            "n": self.next,
+            "p": self.back,
+            "l": self.list,
+            "s": self.solution,
+            "r": self.reset,
+        }
+
+    def run(self, exercise: Exercise) -> None:
+        """React to events until the reader quits."""
+        for work in self.watch, self.read_keys, self.judge:
+            threading.Thread(target=work, daemon=True).start()
+        try:
+            self.open(exercise)
+            while not self.leave.is_set():
+                self.react(self.events.get())
+        finally:
+            self.leave.set()
+            self.jobs.put(None)
+        self.say([("", f"{self.folder.done()} of {len(self.folder.exercises)} are done. See you.")])
+
+    # Threads: each only puts events into the queue.
+
+    def watch(self) -> None:
+        files = {str(self.folder.file(each).resolve()): each for each in self.folder.exercises}
+        changes = watchfiles.watch(
+            self.folder.path.resolve(), step=LATEST, stop_event=self.leave, raise_interrupt=False
+        )
+        for changed in changes:
+            for path in {path for _, path in changed} & set(files):
+                self.events.put(Saved(files[path]))
+
+    def read_keys(self) -> None:
+        while not self.leave.is_set():
+            typed = keys()
+            self.events.put(Keys(typed or "q"))
+            if not typed:
+                return
+
+    def judge(self) -> None:
+        while (job := self.jobs.get()) is not None:
+            number, exercise = job
+            if number == self.number:
+                verdict = self.judges.verdict(exercise, self.folder.file(exercise))
+                self.events.put(Judged(number, exercise, verdict))
+
+    # Events, one after the other.
+
+    def react(self, event: Event) -> None:
+        match event:
+            case Keys(typed):
+                for key in typed.lower():
+                    if key in ("q", "\x03", "\x04"):
+                        self.leave.set()
+                        return
+                    if action := self.actions.get(key):
+                        action()
+                        self.menu()
+            case Saved(exercise) if (time := self.changed(exercise)) is not None:
+                if time == self.written.get(exercise.id):
+                    return
+                if exercise != self.exercise:
+                    self.open(exercise, menu=False)
+                self.check()
+            case Saved(exercise) if exercise == self.exercise:
+                threading.Timer(GONE_AFTER, self.events.put, [Gone(exercise)]).start()
+            case Gone(exercise) if not self.folder.file(exercise).exists():
+                self.gone(exercise)
+                self.menu()
+            case Judged(number, exercise, verdict) if number == self.number:
+                self.answer(exercise, verdict)
+                self.menu()
+
+    def changed(self, exercise: Exercise) -> int | None:
+        """When the file was changed; `None` if there is none."""
+        try:
+            return self.folder.file(exercise).stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def note_time(self, exercise: Exercise) -> None:
+        """Remember that the last change of the file was made here: it is not checked."""
+        if (time := self.changed(exercise)) is not None:
+            self.written[exercise.id] = time
+
+    def check(self) -> None:
+        """Judge the file; a check that still runs is about an older file."""
+        self.number += 1
+        self.judges.stop()
+        self.jobs.put((self.number, self.exercise))
+
+    def answer(self, exercise: Exercise, verdict: Verdict) -> None:
+        if verdict.status == "missing":
+            self.gone(exercise)
+            return
+        if verdict.status == "right":
+            self.folder.answered(exercise)
+        self.say(about_verdict(verdict, exercise, self.folder))
+        if verdict.status == "right":
+            self.progress()
+
+    def gone(self, exercise: Exercise) -> None:
+        file = shortest(self.folder.file(exercise))
+        self.say([("missing", f"There is no file {file}.")])
+        self.say(text("If you have renamed it, give it its name back. To start again, press r."))
+
+    # What keys do.
+
+    def open(self, exercise: Exercise, menu: bool = True) -> None:
+        """Show an exercise; its file is written if it is missing."""
+        self.exercise = exercise
+        self.number += 1
+        if self.folder.write(exercise):
+            self.note_time(exercise)
+        self.folder.save(now=exercise)
+        self.say([("", ""), *about_exercise(exercise, self.folder)])
+        if menu:
+            self.progress()
+            self.menu()
+
+    def next(self) -> None:
+        self.move(1, "This is the last exercise.")
+
+    def back(self) -> None:
+        self.move(-1, "This is the first exercise.")
+
+    def move(self, step: int, end: str) -> None:
+        place = self.folder.exercises.index(self.exercise) + step
+        if 0 <= place < len(self.folder.exercises):
+            self.open(self.folder.exercises[place], menu=False)
+        else:
+            self.say([("", end)])
+
+    def hint(self) -> None:
+        self.say(about_hint(self.exercise, self.folder.next_hint(self.exercise)))
+
+    def solution(self) -> None:
+        if self.folder.may_see_solution(self.exercise):
+            self.say(about_solution(self.exercise))
+        else:
+            self.say([("", "The third hint is nearly the code. To see the solution, press s again.")])
+
+    def reset(self) -> None:
+        self.number += 1
+        kept = self.folder.reset(self.exercise)
+        self.note_time(self.exercise)
+        where = f" Your file is now {shortest(kept)}." if kept else ""
+        self.say(text(f"{shortest(self.folder.file(self.exercise))} is as it was at the beginning.{where}"))
+
+    def list(self) -> None:
+        self.say(about_list(self.folder, self.exercise))
+
+    def menu(self) -> None:
+        self.say(("faint", line) for line in MENU.splitlines())
+
+    def progress(self) -> None:
+        done, number = self.folder.done(), len(self.folder.exercises)
+        full = BAR * done // number
+        self.say([("right", f"  [{'#' * full}{'-' * (BAR - full)}] {done} of {number} done")])
+
+    def say(self, lines: Iterable[Line]) -> None:
+        """Print lines in their styles."""
+        for style, line in lines:
+            words = Text(line, style=style)
+            words.highlight_regex(r"`[^`]+`", "code")
+            self.console.print(words)

@@ -1,0 +1,92 @@
+"""What the reader is told, as lines with a style each: the terminal colors them, a pipe gets the text."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from .exercise import Exercise, wrapped
+from .folder import Folder
+from .judge import Verdict
+
+__all__ = ["Line", "about_exercise", "about_hint", "about_list", "about_solution", "about_verdict"]
+
+Line = tuple[str, str]  # the style and the text
+WIDEST = 80
+
+
+def width() -> int:
+    """The columns of the terminal, 80 at most."""
+    return min(WIDEST, shutil.get_terminal_size().columns)
+
+
+def text(words: str) -> Iterator[Line]:
+    """The lines of a text of sentences, indented."""
+    for line in wrapped(words, width() - 2):
+        yield "", f"  {line}".rstrip()
+
+
+def about_exercise(exercise: Exercise, folder: Folder) -> Iterator[Line]:
+    """The exercise that is open, and its file."""
+    yield "title", exercise.heading
+    yield from text(exercise.plain_task)
+    yield "", ""
+    yield "file", f"  {shortest(folder.file(exercise))}"
+
+
+def about_verdict(verdict: Verdict, exercise: Exercise, folder: Folder) -> Iterator[Line]:
+    """What the file printed, whether it is right, and why."""
+    file = shortest(folder.file(exercise))
+    if verdict.printed:
+        yield "faint", f"{exercise.file} printed:"
+        for line in verdict.printed.splitlines():
+            yield "", f"  {line}"
+    yield (verdict.status, f"{'Right' if verdict.status == 'right' else 'Not yet'}: {file}")
+    yield from text(verdict.why)
+    rows = [("came", verdict.came), ("expected", verdict.expected), ("for", verdict.given)]
+    if verdict.line:
+        rows.append((f"line {verdict.line}", verdict.code))
+    rows.append(("page", verdict.page))
+    for name, value in rows:
+        if value:
+            first, *others = wrapped(value, width() - 12)
+            yield "row", f"  {name:<10}{first}"
+            for line in others:
+                yield "row", f"{'':<12}{line}"
+
+
+def about_hint(exercise: Exercise, number: int) -> Iterator[Line]:
+    """One hint, counted from 1."""
+    yield "title", f"Hint {number} of {len(exercise.hints)} for {exercise.id}"
+    yield from text(exercise.hints[number - 1])
+
+
+def about_solution(exercise: Exercise) -> Iterator[Line]:
+    """The solution, and why it is right."""
+    yield "title", f"A solution of {exercise.id}"
+    for line in exercise.solution.splitlines():
+        yield "code", f"  {line}".rstrip()
+    yield "", ""
+    yield from text(exercise.after)
+
+
+def about_list(folder: Folder, now: Exercise | None = None) -> Iterator[Line]:
+    """All exercises by topic: what is done, how hard each is."""
+    topic = ""
+    for exercise in folder.exercises:
+        if exercise.topic != topic:
+            topic = exercise.topic
+            yield "title", exercise.heading.partition(f" {exercise.number} of")[0]
+        state = folder.state(exercise)
+        mark = "done" if state.done else "now" if exercise == now else ""
+        style = "right" if state.done else "now" if exercise == now else ""
+        yield style, f"  {mark:<5} {exercise.id:<17} {exercise.level:<7} {exercise.title}"
+    yield "", ""
+    yield "", f"{folder.done()} of {len(folder.exercises)} are done."
+
+
+def shortest(path: Path) -> str:
+    """The path from here, if the file is below, or else the whole path."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
