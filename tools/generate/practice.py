@@ -10,6 +10,7 @@ PRACTICE = "src/d2lblocks/practice"
 COMMAND = "python -m d2lblocks practice start"
 ITEM = re.compile(r"^(\d+)\. ", re.M)
 COMMAND_LINE = re.compile(r"^    To practice \(\w+\): `.*`\n\n", re.M)
+SECTION = re.compile(r"^## (Exercises|Projects)$", re.M)
 END = re.compile(r"^## ", re.M)
 
 
@@ -39,11 +40,11 @@ def practice(page: Page) -> str:
 
 
 def item(text: str, page: str, number: int) -> tuple[int, int]:
-    """Start and end of an item of the section "Exercises"."""
-    section = text.find("\n## Exercises\n") + 1
+    """Start and end of an item of the section "Exercises", or of the projects."""
+    section = found.start() if (found := SECTION.search(text)) else -1
     end = found.start() if (found := END.search(text, section + 3)) else len(text)
     starts = {int(each[1]): each.start() for each in ITEM.finditer(text, section, end)}
-    if not section or number not in starts:
+    if section < 0 or number not in starts:
         raise ValueError(f"{page}: exercise {number} has no place in the section Exercises")
     return starts[number], starts.get(number + 1, end)
 
