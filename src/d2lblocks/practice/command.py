@@ -60,7 +60,7 @@ def add_practice(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     def add(name: str, action: Run, number: str, help: str) -> argparse.ArgumentParser:
         sub = actions.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
-        sub.add_argument("--folder", metavar="FOLDER", type=Path, help=f"the folder, if it is not {FOLDER}")
+        sub.add_argument("--folder", metavar="FOLDER", type=Path, help=f"the folder, instead of {FOLDER}")
         sub.set_defaults(run=run_practice, action=action, exercises=[])
         if number:
             one = "an exercise, such as modules/1"
@@ -68,7 +68,7 @@ def add_practice(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         return sub
 
     add("start", start, "?", "show an exercise, or the one that was open last, and wait for you to save")
-    check_parser = add("check", check, "*", "check exercises, whole topics, or all of them")
+    check_parser = add("check", check, "*", "check exercises, whole topics or all of them")
     check_parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     add("list", show_list, "", "list all exercises, and what is done")
     add("hint", hint, "?", "show the next hint")
@@ -84,6 +84,8 @@ def run_practice(options: argparse.Namespace) -> int:
         exercises = [each for words in named if words for each in find(words)]
         if path.exists() and not path.is_dir():
             raise ValueError(f"{path} is not a folder")
+        if options.action in (check, hint, solution, reset) and not path.is_dir():
+            raise ValueError(f"there is no folder {shortest(path)}: `python -m d2lblocks practice` makes one")
     except ValueError as error:
         print(f"d2lblocks practice: {error}", file=sys.stderr)
         return WRONG_USE
@@ -118,7 +120,9 @@ def check(options: argparse.Namespace, folder: Folder, exercises: list[Exercise]
         for exercise in exercises or all_exercises():
             verdict = judges.verdict(exercise, folder.file(exercise))
             verdicts.append((exercise, verdict))
-            if verdict.status == "right" and folder.path.is_dir():
+            if (
+                verdict.status == "right" and options.folder is None
+            ):  # a folder that is named may be another's
                 folder.answered(exercise)
             if not options.json:
                 say(about_verdict(verdict, exercise, folder))

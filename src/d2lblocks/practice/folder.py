@@ -19,6 +19,7 @@ TOP = f"""\
 # {PROGRESS}: the exercises that were opened, one a line, written by `python -m d2lblocks practice`.
 # "done" has the day of the first right answer; "hints" counts those that were shown.
 """
+_KEEP = "surrogateescape"  # of bytes that are not UTF-8: they are written again as they were
 LINE = re.compile(
     r"(?P<name>\w+/\w+) +(?P<state>open|done (?P<day>[\d-]+))"
     r"(?:, hints (?P<hints>\d))?(?P<asked>, solution asked for)?(?P<now>, now)?"
@@ -56,8 +57,8 @@ class Folder:
     def open(cls, path: Path) -> "Folder":
         """The folder with its progress; one that does not exist is empty."""
         folder = cls(path)
-        with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
-            for line in (path / PROGRESS).read_text("utf-8").splitlines():
+        with contextlib.suppress(FileNotFoundError):
+            for line in (path / PROGRESS).read_text("utf-8", _KEEP).splitlines():
                 folder._read(line)
         return folder
 
@@ -140,7 +141,7 @@ class Folder:
         self.path.mkdir(parents=True, exist_ok=True)
         lines = [*self._lines(), *self.other_lines]
         handle, name = tempfile.mkstemp(prefix=f".{PROGRESS}-", dir=self.path)
-        with open(handle, "w", encoding="utf-8") as file:
+        with open(handle, "w", encoding="utf-8", errors=_KEEP) as file:
             file.write(TOP + "".join(f"{line}\n" for line in lines))
         os.replace(name, self.path / PROGRESS)
 
@@ -162,8 +163,8 @@ def _key(exercise: Exercise) -> str:
 
 
 def _is_progress(path: Path) -> bool:
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        return path.read_text("utf-8").startswith(TOP.splitlines()[0])
+    with contextlib.suppress(OSError):
+        return path.read_text("utf-8", _KEEP).startswith(TOP.splitlines()[0])
     return False
 
 

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, set_start_method
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -181,6 +181,7 @@ def _wait_and_judge(answers: Connection) -> None:
     except (EOFError, OSError):  # the other side has ended
         os._exit(0)
     os.chdir(folder)
+    set_start_method(None, force=True)  # the file may choose its own
     sys.stdin = io.StringIO()
     sys.stdout = sys.stderr = _Printed(answers, own)
     exercise = find(name)[0]

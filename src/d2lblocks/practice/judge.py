@@ -20,6 +20,10 @@ from .exercise import Exercise
 __all__ = ["Verdict", "judge"]
 
 
+_PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python", "yaml": "pyyaml"}
+_LONGEST = 300  # characters of an error message
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What is said about a file.
@@ -108,12 +112,10 @@ def _defaults() -> None:
 
 
 def _not_python(error: SyntaxError | ValueError, source: str) -> Verdict:
-    if not isinstance(error, SyntaxError):
-        return Verdict("wrong", f"This is not Python: {error}.")
+    message, line = (error.msg, error.lineno) if isinstance(error, SyntaxError) else (error, None)
     lines = source.splitlines()
-    line = error.lineno or 1
-    text = lines[line - 1].strip() if line <= len(lines) else ""
-    return Verdict("wrong", f"This is not valid Python yet: {error.msg}.", line=line, code=text)
+    code = lines[line - 1].strip() if line and line <= len(lines) else ""
+    return Verdict("wrong", f"This is not valid Python yet: {message}.", line=line, code=code)
 
 
 def _wrong(wrong: Wrong, answer: Answer) -> Verdict:
@@ -140,11 +142,19 @@ def _failed(error: BaseException, answer: Answer, path: Path) -> Verdict:
     message = " ".join(str(error).split())
     name = type(error).__name__
     came = f"{name}: {message}" if message else name
-    if len(came) > 300:
-        came = f"{came[:297]}..."
+    if len(came) > _LONGEST:
+        came = f"{came[:_LONGEST]}..."
     explained = explain(error) if isinstance(error, Exception) else ()
     if isinstance(error, EOFError):
         why = "The file waits for `input()`, but nobody types while it is checked. Write the value instead."
+    elif isinstance(error, ModuleNotFoundError) and error.name:
+        module = error.name.partition(".")[0]
+        package = _PACKAGES.get(module, module)
+        why = f"There is no module `{module}` here: is it misspelled? To install it: `pip install {package}`."
+    elif isinstance(error, MemoryError) or "can't allocate memory" in message:
+        why = (
+            "Your code needs too much memory: is there a loop that collects more and more, or a huge tensor?"
+        )
     elif isinstance(error, NotImplementedError) and not message:
         why = "Something is not written yet."
     elif explained and explained[0].cause:
