@@ -32,7 +32,7 @@ VENV_PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "pytho
 LOG = os.path.join(VENV, "install.log")
 GROUPS = {
     "docs": ("the site needs (no torch)", ["--group", "docs"]),
-    "test": ("the tests need (torch: some 1.2 GB)", ["--group", "test", "--editable", "."]),
+    "test": ("the tests need (torch: some 1.2 GB)", ["--group", "test", "--editable", ".[practice]"]),
     "bench": ("the benchmarks need (torch: some 1.2 GB)", ["--group", "bench", "--editable", "."]),
     "zensical": ("Zensical needs", ["--group", "zensical"]),
     "real-nets": (

@@ -8,6 +8,7 @@ layers.py       layers with parameters of their own
 serialization/  files: tensors, the parameters of a net, checkpoints
 devices.py      devices by number
 diagnosis/      mistakes in a net named, error messages explained
+practice/       exercises that are checked as the reader saves them
 
 Used by all of them:
 _arguments.py  arguments of the wrong kind, refused with a hint

@@ -12,7 +12,7 @@ from tools.pages import ROOT, project
 
 DOCS = ROOT / "docs" / "en"
 MODULES = [module.name for module in pkgutil.iter_modules([str(ROOT / "src" / "d2lblocks")])]
-TOPICS = sorted(name for name in MODULES if not name.startswith("_"))
+TOPICS = sorted(name for name in MODULES if not name.startswith("_") and name != "practice")
 
 # The names that readers of the chapter look for, and the number of its exercises.
 CHAPTER = {

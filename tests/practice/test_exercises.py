@@ -6,12 +6,24 @@ import re
 import pytest
 
 from d2lblocks.practice.exercise import Exercise, all_exercises, wrapped
+from d2lblocks.practice.exercises import TOPICS
 from tests.practice.conftest import Marker
 from tools.pages import ROOT, project
 
 EXERCISES = all_exercises()
+FOLDER = ROOT / "src/d2lblocks/practice/exercises"
 LEVELS = ("easy", "medium", "hard")
 every_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=[each.file for each in EXERCISES])
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_every_file_is_an_exercise(topic: str) -> None:
+    """A topic lists each of its files once, and there are five or more; two of the projects."""
+    names = [each.name for each in EXERCISES if each.topic == topic]
+    files = {path.stem for path in (FOLDER / topic).glob("*.py")} - {"__init__"}
+    assert sorted(names) == sorted(files)
+    assert len(names) >= (2 if topic == "projects" else 5)
+    assert {path.name for path in FOLDER.iterdir() if path.is_dir()} - {"__pycache__"} == {*TOPICS}
 
 
 @every_exercise
