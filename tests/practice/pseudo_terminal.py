@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-import pexpect
+import pexpect  # type: ignore[import-untyped]
 import pyte
 
 SECONDS = 60  # to wait for a text on a busy machine
@@ -27,7 +27,7 @@ class Terminal:
     def wait(self, text: str) -> str:
         """Wait until it prints the text, and return everything that came before."""
         self.child.expect_exact(text.encode())
-        came = self.child.before + self.child.after
+        came: bytes = self.child.before + self.child.after
         self.raw += came
         self.stream.feed(came)
         return came.decode()
@@ -41,7 +41,8 @@ class Terminal:
         self.raw += self.child.before
         self.stream.feed(self.child.before)
         self.child.close()
-        return self.child.exitstatus if self.child.signalstatus is None else -self.child.signalstatus
+        status: int = -self.child.signalstatus if self.child.signalstatus else self.child.exitstatus
+        return status
 
     def lines(self) -> list[str]:
         """All lines that were shown, without trailing blanks."""

@@ -10,7 +10,8 @@ mistakes.py    the list of all entries, by symptom and by message
 messages.py    the messages that the package explains; wordings.toml holds what is written by hand
 findings.py    the table of what `diagnose` finds
 glossary.py    the sentences that define a term
-practice.py    the exercises of a page: tasks, commands, solutions
+practice.py    the exercises of a page: tasks, commands, solutions; and the table of all
+terminal.py    the picture of a terminal in which somebody practices
 scales.py      the tables behind the picture with sliders
 proof.py       how much was run, and on what, for the home page
 gpu_record.py  the record of GPU runs: results, dates and GPUs

@@ -13,10 +13,11 @@ from .gpu_record import TESTED, Record
 from .messages import MESSAGES, messages
 from .mistakes import MISTAKES, mistakes
 from .notebook import NOTEBOOKS, notebook
-from .practice import PRACTICE, practice
+from .practice import PAGE, PRACTICE, exercise_table, practice
 from .proof import HOME, proof
 from .scales import INIT, scale_tables
 from .script import SCRIPTS, script
+from .terminal import PICTURE, picture
 
 
 def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFile]:
@@ -30,6 +31,7 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
         (INIT, "tables of scales", scale_tables(pages)),
         (GLOSSARY, "glossary", glossary(pages, root)),
         (DIAGNOSIS, "table of findings", findings(pages)),
+        (PAGE, "table of exercises", exercise_table()),
     ):
         if has_place(root / place, name):
             made.append(GeneratedPart(root, place, name, lines))
@@ -37,12 +39,17 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
         made.append(GeneratedFile(root, MESSAGES, partial(messages, pages, root)))
     for page in topics(pages, root):
         if not page.problems and all(map(parses, page.snippets)):
-            if (root / PRACTICE).is_dir():
-                made.append(GeneratedFile(root, page.name, partial(practice, page)))
             stem = page.path.stem
             cells = partial(notebook, page, topics(pages, root), root)
             made.append(GeneratedFile(root, f"{NOTEBOOKS}/{stem}.ipynb", cells))
             made.append(GeneratedFile(root, f"{SCRIPTS}/{stem}.py", partial(script, page)))
+    if (root / PRACTICE).is_dir():
+        made.append(GeneratedFile(root, PICTURE, picture))
+        made += [
+            GeneratedFile(root, page.name, partial(practice, page))
+            for page in pages
+            if page.name == PAGE or page in topics(pages, root)
+        ]
     return made
 
 

@@ -3,10 +3,12 @@
 import ast
 import re
 import textwrap
+from collections.abc import Iterator
 
 from tests.page_runner import Page
 
 PRACTICE = "src/d2lblocks/practice"
+PAGE = "docs/en/practice.md"
 COMMAND = "python -m d2lblocks practice start"
 ITEM = re.compile(r"^(\d+)\. ", re.M)
 COMMAND_LINE = re.compile(r"^    To practice \(\w+\): `.*`\n\n", re.M)
@@ -37,6 +39,17 @@ def practice(page: Page) -> str:
         body = with_solution(body, page, exercise.file, exercise.solution)
         text = text[:start] + "\n\n".join([*parts, body]) + text[end:]
     return text
+
+
+def exercise_table() -> Iterator[str]:
+    """Yield the lines of the table of all exercises, by topic."""
+    from d2lblocks.practice.exercise import all_exercises
+
+    yield "| Exercise | Level | What it is about |"
+    yield "|---|---|---|"
+    for exercise in all_exercises():
+        place = "#projects" if exercise.topic == "projects" else f"{exercise.topic}.md#exercises"
+        yield f"| [`{exercise.id}`]({place}) | {exercise.level} | {exercise.title} |"
 
 
 def item(text: str, page: str, number: int) -> tuple[int, int]:

@@ -106,12 +106,13 @@ class Exercise:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The lines of a text of sentences, wrapped; paragraphs stay apart."""
+    """The lines of a text of sentences, wrapped; paragraphs stay apart, and code is not broken."""
+    whole = re.sub(r"`[^`\n]+`", lambda code: code[0].replace(" ", "\0"), text.strip())
     paragraphs = [
         textwrap.wrap(" ".join(each.split()), width, break_long_words=False, break_on_hyphens=False)
-        for each in text.strip().split("\n\n")
+        for each in whole.split("\n\n")
     ]
-    return "\n\n".join("\n".join(lines) for lines in paragraphs).split("\n")
+    return "\n\n".join("\n".join(lines) for lines in paragraphs).replace("\0", " ").split("\n")
 
 
 def find(words: str) -> list[Exercise]:

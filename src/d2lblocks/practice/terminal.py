@@ -26,7 +26,7 @@ THEME = Theme(
 )
 MENU = """\
 Waiting for you to save the file.
-h hint   n next   p back   l list   s solution   r start again   q quit"""
+h hint  n next  p back  l list  s solution  r reset  q quit"""
 BAR = 40  # columns
 GONE_AFTER = 0.4  # seconds: editors remove a file for a moment while they save it
 LATEST = 100  # milliseconds without another change after which a file counts as saved
@@ -179,7 +179,7 @@ class Session:
             return
         if verdict.status == "right":
             self.folder.answered(exercise)
-        self.say(about_verdict(verdict, exercise, self.folder))
+        self.say([("", ""), *about_verdict(verdict, exercise, self.folder)])
         if verdict.status == "right":
             self.progress()
 
