@@ -6,7 +6,12 @@ import pytest
 
 from tools.generate.gpu_record import this_machine
 
-pytest_plugins = ["tests.temporary_folder", "tests.workers", "tests.run_when_changed", "tests.practice.edits_report"]
+pytest_plugins = [
+    "tests.temporary_folder",
+    "tests.workers",
+    "tests.run_when_changed",
+    "tests.practice.edits_report",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

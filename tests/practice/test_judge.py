@@ -4,10 +4,12 @@ import contextlib
 import os
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
+from d2lblocks.practice import isolated
 from d2lblocks.practice.exercise import find
 from d2lblocks.practice.isolated import Judges
 from tests.practice.conftest import Marker
@@ -190,3 +192,15 @@ def test_a_verdict_can_be_stopped(tmp_path: Path) -> None:
         assert time.monotonic() - begin < 4.5
         path.write_text(TOWER.solution)
         assert judges.verdict(TOWER, path).status == "right"
+
+
+def test_it_works_without_forking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows and macOS, each judge can be a new process; it still waits with torch imported."""
+    monkeypatch.setattr(isolated, "_CONTEXT", get_context("spawn"))
+    path = tmp_path / "tower.py"
+    path.write_text("print('mine')\n" + TOWER.solution)
+    with Judges() as judges:
+        verdict = judges.verdict(TOWER, path)
+        assert (verdict.status, verdict.printed) == ("right", "mine\n")
+        path.write_text("import os\nos._exit(7)\n")
+        assert "status 7" in judges.verdict(TOWER, path).why

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -176,6 +177,18 @@ def test_a_file_that_is_removed_or_renamed(start: Start, tmp_path: Path) -> None
     terminal.press("r")
     terminal.wait(MENU)
     assert file(tmp_path).read_text() == FIRST.text
+
+
+def test_a_folder_that_is_removed(start: Start, tmp_path: Path) -> None:
+    """The program goes on, and r makes the folder again, whose files are watched."""
+    terminal = start()
+    terminal.wait(MENU)
+    shutil.rmtree(tmp_path / "builders-practice")
+    assert "There is no file" in terminal.wait(MENU)
+    terminal.press("r")
+    terminal.wait(MENU)
+    save(tmp_path, FIRST.solution)
+    assert "Right" in terminal.wait(MENU)
 
 
 def test_a_file_that_is_saved_half(start: Start, tmp_path: Path) -> None:

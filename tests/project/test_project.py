@@ -20,6 +20,7 @@ def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)  # type: ignore[call-overload]
 
 
+EXERCISES = ROOT / "src/d2lblocks/practice/exercises"
 LINTERS = ["ruff check", "ruff format --check", "mypy"]
 
 
@@ -91,7 +92,8 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
     run(sys.executable, "-m", "flit_core.wheel", "--outdir", tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"d2lblocks/py.typed", "d2lblocks/diagnosis/messages.json"} <= {*names}
+    exercises = {path.relative_to(ROOT / "src").as_posix() for path in EXERCISES.rglob("*.py")}
+    assert {"d2lblocks/py.typed", "d2lblocks/diagnosis/messages.json", *exercises} <= {*names}
     (scripts,) = [name for name in names if name.endswith("entry_points.txt")]
     assert "d2lblocks=d2lblocks._command:main" in zipfile.ZipFile(wheel).read(scripts).decode()
     script = f"import sys; sys.path.insert(0, {str(wheel)!r}); import d2lblocks; print(d2lblocks.__file__)"

@@ -60,6 +60,7 @@ class Exercise:
         page: where it is taught, such as `"modules.md#parameters"`.
         check: raises `Wrong` if an answer is wrong.
         seconds: the time limit for running the file and checking it.
+        modules: names of modules that the answer imports and that take long to import.
     """
 
     topic: str
@@ -76,6 +77,7 @@ class Exercise:
     page: str
     check: Callable[[Answer], None]
     seconds: float = _SECONDS
+    modules: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -159,4 +161,5 @@ def _exercise(topic: str, number: int, name: str) -> Exercise:
         page=module.PAGE,
         check=module.check,
         seconds=getattr(module, "SECONDS", _SECONDS),
+        modules=getattr(module, "MODULES", ()),
     )

@@ -7,6 +7,7 @@ one is started while the last one works.
 
 import contextlib
 import faulthandler
+import importlib
 import io
 import os
 import re
@@ -46,9 +47,6 @@ _STARTS_PROCESSES = (
 class Judges:
     """Judges of files; one that is not busy is always ready. `close` ends them.
 
-    Args:
-        *modules: names of modules to import before a file comes, besides torch and the exercises.
-
     Examples:
         ```python
         from d2lblocks.practice.exercise import find
@@ -63,15 +61,21 @@ class Judges:
         ```
     """
 
-    def __init__(self, *modules: str) -> None:
+    def __init__(self) -> None:
         if sys.platform == "linux":
-            _CONTEXT.set_forkserver_preload([f"{__package__}.warm", *modules])
+            _CONTEXT.set_forkserver_preload([f"{__package__}.warm"])
         self._busy: _Judge | None = None
-        self._ready = _Judge()
+        self._ready = _Judge(())
+
+    def prepare(self, exercise: Exercise) -> None:
+        """Import what the answers of an exercise need while nobody waits."""
+        if self._ready.modules != exercise.modules:
+            self._ready.end()
+            self._ready = _Judge(exercise.modules)
 
     def verdict(self, exercise: Exercise, path: str | Path) -> Verdict:
         """Judge a file. One call at a time; `stop` ends it from another thread."""
-        self._busy, self._ready = self._ready, _Judge()
+        self._busy, self._ready = self._ready, _Judge(exercise.modules)
         return self._busy.verdict(exercise, Path(path).resolve())
 
     def stop(self) -> None:
@@ -96,10 +100,11 @@ class Judges:
 class _Judge:
     """A process that judges one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: tuple[str, ...]) -> None:
+        self.modules = modules
         self.connection, other = _CONTEXT.Pipe()
         # Not a daemon: those may not have children, and a DataLoader with workers has some.
-        self.process = _CONTEXT.Process(target=_wait_and_judge, args=(other,), daemon=False)
+        self.process = _CONTEXT.Process(target=_wait_and_judge, args=(other, modules), daemon=False)
         self.process.start()
         other.close()
 
@@ -165,7 +170,7 @@ def _died(exercise: Exercise, path: Path, stopped: Path, status: int | None) -> 
     return Verdict("wrong", f"Your code ended Python {how}, so it could not be checked.", page=exercise.page)
 
 
-def _wait_and_judge(answers: Connection) -> None:
+def _wait_and_judge(answers: Connection, modules: tuple[str, ...]) -> None:
     """Judge the one file that comes, in this process, and send what it prints and the verdict."""
     if hasattr(os, "setsid"):
         os.setsid()  # a group of its own, to be killed as one, which Ctrl-C in the terminal does not reach
@@ -175,6 +180,9 @@ def _wait_and_judge(answers: Connection) -> None:
     import torch  # already imported, unless this process was not forked
 
     torch.set_num_threads(1)
+    for module in modules:
+        with contextlib.suppress(ImportError):  # if the file needs it, it is told
+            importlib.import_module(module)
     own = os.getpid()
     try:
         name, path, folder, stopped = answers.recv()

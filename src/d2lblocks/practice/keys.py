@@ -1,6 +1,7 @@
 """Single keys from the terminal, without Enter."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,10 +28,16 @@ else:
     def single_keys() -> Iterator[None]:
         """Let the terminal send each key at once and not show it; afterward it is as it was."""
         before = termios.tcgetattr(sys.stdin)
-        try:
+
+        def begin(*_: object) -> None:
             tty.setcbreak(sys.stdin)
+
+        signal.signal(signal.SIGCONT, begin)  # after Ctrl-Z and fg
+        try:
+            begin()
             yield
         finally:
+            signal.signal(signal.SIGCONT, signal.SIG_DFL)
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
     def keys() -> str:

@@ -30,7 +30,6 @@ h hint  n next  p back  l list  s solution  r reset  q quit"""
 BAR = 40  # columns
 GONE_AFTER = 0.4  # seconds: editors remove a file for a moment while they save it
 LATEST = 100  # milliseconds without another change after which a file counts as saved
-PRELOAD = "sklearn.datasets"  # takes longer to import than torch; an exercise uses it
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ Event: TypeAlias = Keys | Saved | Gone | Judged
 
 def practice(folder: Folder, exercise: Exercise) -> int:
     """Go through the exercises from this one on until the reader quits; return the exit status."""
-    with single_keys(), Judges(PRELOAD) as judges:
+    with single_keys(), Judges() as judges:
         Session(folder, judges).run(exercise)
     return 0
 
@@ -77,7 +76,7 @@ class Session:
         self.judges = judges
         self.console = Console(theme=THEME, highlight=False, soft_wrap=True)
         self.events: SimpleQueue[Event] = SimpleQueue()
-        self.jobs: SimpleQueue[tuple[int, Exercise] | None] = SimpleQueue()
+        self.jobs: SimpleQueue[Exercise | tuple[int, Exercise] | None] = SimpleQueue()
         self.number = 0  # of the last check; verdicts of others come too late
         self.written: dict[str, int] = {}  # when files were written here, not by the reader
         self.leave = threading.Event()
@@ -106,13 +105,19 @@ class Session:
     # Threads: each only puts events into the queue.
 
     def watch(self) -> None:
-        files = {str(self.folder.file(each).resolve()): each for each in self.folder.exercises}
-        changes = watchfiles.watch(
-            self.folder.path.resolve(), step=LATEST, stop_event=self.leave, raise_interrupt=False
-        )
-        for changed in changes:
-            for path in {path for _, path in changed} & set(files):
-                self.events.put(Saved(files[path]))
+        """Report changed files; if the whole folder is removed and made again, watch the new one."""
+        root = self.folder.path.resolve()
+        files = {str(root / each.file): each for each in self.folder.exercises}
+        while not self.leave.is_set():
+            for changed in watchfiles.watch(root, step=LATEST, stop_event=self.leave, raise_interrupt=False):
+                paths = {path for _, path in changed}
+                for path in paths & set(files):
+                    self.events.put(Saved(files[path]))
+                if str(root) in paths and not self.leave.wait(GONE_AFTER):
+                    break
+            while not root.is_dir() and not self.leave.wait(GONE_AFTER):
+                pass
+            self.events.put(Saved(self.exercise))  # it may have been saved in between
 
     def read_keys(self) -> None:
         while not self.leave.is_set():
@@ -123,6 +128,9 @@ class Session:
 
     def judge(self) -> None:
         while (job := self.jobs.get()) is not None:
+            if isinstance(job, Exercise):
+                self.judges.prepare(job)
+                continue
             number, exercise = job
             if number == self.number:
                 verdict = self.judges.verdict(exercise, self.folder.file(exercise))
@@ -197,6 +205,7 @@ class Session:
         if self.folder.write(exercise):
             self.note_time(exercise)
         self.folder.save(now=exercise)
+        self.jobs.put(exercise)
         self.say([("", ""), *about_exercise(exercise, self.folder)])
         if menu:
             self.progress()
