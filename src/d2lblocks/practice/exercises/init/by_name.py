@@ -16,9 +16,8 @@ LEVEL = "hard"
 PAGE = "init.md#reproducibility"
 TASK = """
 A colleague adds a layer at the front of the net, and all your seeded results change.
-Write `init_by_name(net, seed)`, in which the values of a parameter depend only on `seed` and on the parameter's name and shape, also in another run of Python.
-Fill parameters with two or more dimensions with `kaiming_normal_` and all others with 0, and return the net.
-Two names or two seeds have to give different values.
+Write `init_by_name(net, seed)`, which fills parameters with two or more dimensions with `kaiming_normal_` and all others with 0, and returns the net.
+The random values depend only on the seed and on the name of the parameter: another seed or name gives other values, another run of Python gives the same.
 Leave PyTorch's default generator as it was.
 """
 STUB = """\

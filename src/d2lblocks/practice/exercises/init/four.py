@@ -1,4 +1,4 @@
-"""Four functions, each with a property."""
+"""Four functions of `torch.nn.init`."""
 
 import torch
 from torch import Tensor
@@ -10,11 +10,10 @@ from ...exercise import WrongAnswer
 LEVEL = "easy"
 PAGE = "init.md#initialize-one-tensor-the-functions-of-torchnninit"
 TASK = """
-Look up four functions of `torch.nn.init` and write `four(size)`, which returns a dict of four tensors.
-Each key is the name of the function that fills its tensor.
+Write `four(size)`, which returns a dict of four tensors, each filled by the function of `torch.nn.init` that is its key.
 `"orthogonal_"`: a matrix of shape `(size, size)` that doubles the length of every vector.
-`"trunc_normal_"`: 1,000 values, drawn with standard deviation 0.02 and drawn again if they are more than two standard deviations away from 0.
-`"dirac_"`: the weight of a 2d convolution with `size` input channels, `size` output channels and a kernel of size 3, which returns its input.
+`"trunc_normal_"`: 1,000 values from N(0, 0.02²); those beyond two standard deviations are drawn again.
+`"dirac_"`: the weight of a 2d convolution with `size` channels in and out and a kernel of size 3, which returns its input.
 `"sparse_"`: a matrix of shape `(10, size)` with eight zeros in every column.
 """
 STUB = """\

@@ -10,11 +10,11 @@ LEVEL = "hard"
 PAGE = "init.md#in-the-library"
 TASK = """
 Write `init_gpt2(net)`, which initializes a transformer the way GPT-2 does and returns it.
-`net` is an `nn.Sequential` of blocks of `nn.TransformerEncoderLayer`, just built.
+`net` is an `nn.Sequential` of new `nn.TransformerEncoderLayer` blocks.
 Draw the weights of all linear layers, and those for query, key and value, from N(0, 0.02²), and set their biases to 0.
-Each block has two residual branches, `X + f(X)`: attention, and two linear layers.
-For the weight of the last linear layer of each branch, divide the standard deviation by √N, where N is the number of branches in the net.
-The normalization layers keep their default values.
+Each block has two residual branches: attention, and two linear layers.
+For the weight of the last layer of each branch, divide the standard deviation by √N, where N is the number of branches in the net.
+The normalization layers keep their values.
 """
 STUB = """\
 from torch import nn

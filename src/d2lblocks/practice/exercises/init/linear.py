@@ -9,7 +9,7 @@ LEVEL = "easy"
 PAGE = "init.md#netapplyf-runs-but-the-weights-do-not-change"
 TASK = """
 `net.apply(init_linear)` should fill the weight of every linear layer with `xavier_uniform_` and its bias, if it has one, with 0.
-It silently skips `out_proj`, the linear layer inside `nn.MultiheadAttention`, and it fails for a layer built with `bias=False`.
+But it silently skips `out_proj`, the linear layer in `nn.MultiheadAttention`, because it checks `type(module) == nn.Linear`, and it fails for a layer built with `bias=False`.
 Repair `init_linear`.
 """
 STUB = """\

@@ -13,8 +13,7 @@ LEVEL = "medium"
 PAGE = "init.md#initialize-one-tensor-the-functions-of-torchnninit"
 TASK = """
 A residual block computes `X + f(X)`; here, `f` is two linear layers with a ReLU between them.
-Complete `__init__` so that a new block returns exactly its input and can still learn: a few training steps have to change all of its parameters.
-Change only the starting values.
+Change only the starting values, so that a new block returns exactly its input and can still learn: a few steps of training change all of its parameters.
 """
 STUB = """\
 from torch import nn
