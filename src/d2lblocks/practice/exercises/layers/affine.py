@@ -59,13 +59,14 @@ def check(answer: Answer) -> None:
     for features in 1, 3:
         answer.given = f"Affine({features})"
         layer = make(features)
-        gamma, beta = parameter(answer, layer, "gamma"), parameter(answer, layer, "beta")
+        gamma, beta = parameter(layer, "gamma"), parameter(layer, "beta")
         for name, value, start in ("gamma", gamma, torch.ones), ("beta", beta, torch.zeros):
             if value.shape != (features,):
                 raise Wrong(
                     f"`{name}` needs one value for each feature, so the shape `(features,)`.",
                     came=tuple(value.shape),
                     expected=(features,),
+                    at=init(layer),
                 )
             expected = start(features)
             answer.same(value, expected, name, f"`{name}` starts at other values.", 0)
@@ -97,25 +98,34 @@ def check(answer: Answer) -> None:
         answer.given = f"Affine(3, {kind}={str(wanted) if kind == 'dtype' else repr(str(wanted))})"
         layer = make(3, **options)
         for name in "gamma", "beta":
-            value = parameter(answer, layer, name)
+            value = parameter(layer, name)
             if getattr(value, kind) != wanted:
                 raise Wrong(
                     f"`{name}` does not get the `{kind}` that the user asks for: pass `{kind}={kind}` to the "
                     "function that creates its tensor.",
                     came=str(getattr(value, kind)),
                     expected=str(wanted),
+                    at=init(layer),
                     page="layers.md#initial-values-reset_parameters",
                 )
 
 
-def parameter(answer: Answer, layer: nn.Module, name: str) -> nn.Parameter:
+def init(layer: nn.Module) -> Any:
+    """The reader's `__init__`."""
+    return vars(type(layer)).get("__init__")
+
+
+def parameter(layer: nn.Module, name: str) -> nn.Parameter:
     """The parameter of this name; raise `Wrong` with the reason why it is none."""
     value: Any = getattr(layer, name, None)
-    if isinstance(value, nn.Parameter):
+    if isinstance(value, nn.Parameter) and value.requires_grad:
         return value
     page = "layers.md#parameter-buffer-attribute"
     if value is None:
         why = f"The layer has no `{name}` yet: assign an `nn.Parameter` to `self.{name}` in `__init__`."
+    elif isinstance(value, nn.Parameter):
+        why = f"`{name}` is frozen, but it has to be trained: leave `requires_grad` at its default."
+        page = "parameters.md#freezing-parameters"
     elif name in dict(layer.named_buffers()):
         why = f"`{name}` is a buffer, which no optimizer changes: use `nn.Parameter` instead."
     elif isinstance(value, Tensor) and value.grad_fn is not None:
@@ -129,7 +139,7 @@ def parameter(answer: Answer, layer: nn.Module, name: str) -> nn.Parameter:
             f"`{name}` is not a parameter, so no optimizer gets it, and it is not saved: put "
             "`nn.Parameter(...)` around the tensor."
         )
-    raise Wrong(why, came=value, expected="an nn.Parameter", given=answer.given, page=page)
+    raise Wrong(why, came=value, expected="an nn.Parameter", at=init(layer), page=page)
 
 
 WRONG = (
@@ -146,5 +156,5 @@ WRONG = (
     WrongAnswer("does not get the `dtype`", changes={", device=device, dtype=dtype)": ")"}),
     WrongAnswer("`gamma` starts at other values", changes={"torch.ones(": "torch.randn("}),
     WrongAnswer("one value for each feature", changes={"features, device": "1, features, device"}),
-    WrongAnswer("`.data`", changes={"self.gamma * X": "self.gamma.data * X"}),
+    WrongAnswer("with the .data of this parameter", changes={"self.gamma * X": "self.gamma.data * X"}),
 )

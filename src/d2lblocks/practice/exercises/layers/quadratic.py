@@ -122,6 +122,7 @@ def made(make: Callable[..., nn.Module], inputs: int, outputs: int) -> nn.Module
 def parameter(layer: nn.Module) -> nn.Parameter:
     """The weight, which has to be the only parameter."""
     weight = getattr(layer, "weight", None)
+    init = vars(type(layer)).get("__init__")
     if isinstance(weight, Tensor) and not isinstance(weight, nn.Parameter):
         if weight.grad_fn is None:
             why = (
@@ -137,7 +138,7 @@ def parameter(layer: nn.Module) -> nn.Parameter:
         )
     names = [name for name, _ in layer.named_parameters()]
     if names != ["weight"]:
-        raise Wrong("The layer needs one parameter, `self.weight`.", came=names, expected=["weight"])
+        raise Wrong("The layer needs one parameter, `self.weight`.", came=names, expected=["weight"], at=init)
     assert isinstance(weight, nn.Parameter)
     return weight
 

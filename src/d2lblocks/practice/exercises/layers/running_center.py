@@ -119,7 +119,12 @@ def buffer_of(layer: Any, features: int) -> torch.Tensor:
     else:
         found: torch.Tensor = value
         return found
-    raise Wrong(why, came=value, expected="a buffer of zeros with one value for each feature")
+    raise Wrong(
+        why,
+        came=value,
+        expected="a buffer of zeros with one value for each feature",
+        at=vars(type(layer)).get("__init__"),
+    )
 
 
 def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, step: int) -> None:
@@ -128,7 +133,16 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
     assert norm.running_mean is not None
     answer.given = f"training mode, batch {step}, X of shape {tuple(X.shape)}"
     old, before, values = state.clone(), norm.running_mean.clone(), X.detach().clone()
-    came = answer.tensor(layer(X), "layer(X)")
+    try:
+        came = answer.tensor(layer(X), "layer(X)")
+    except RuntimeError as error:
+        if "shape" not in str(error) and "size" not in str(error):
+            raise
+        raise Wrong(
+            "The mean has another shape than `running_mean`: a mean of each feature is one over the examples, `dim=0`.",
+            came=f"RuntimeError: {error}",
+            expected=f"a mean of shape {tuple(state.shape)}",
+        ) from error
     norm(X)
     mean = values.mean(dim=0)
     if not torch.equal(X, values):
@@ -148,7 +162,11 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
             "`running_mean` does not change in training mode, so there is nothing to subtract in evaluation."
         )
     elif torch.allclose(layer.running_mean, back):
-        why = "`momentum` is the fraction on the wrong side: the old value is kept by 1 - `momentum`."
+        why = "`momentum` is on the wrong side: it is the share of the new mean, and 1 - `momentum` that of the old one."
+    elif torch.allclose(layer.running_mean, old + 0.25 * mean):
+        why = (
+            "The update only adds: the old value has to shrink to 1 - `momentum` of itself, as `lerp_` does."
+        )
     else:
         why = "`running_mean` does not move a fraction `momentum` of the way to the mean of the batch."
     answer.same(layer.running_mean, norm.running_mean, "layer.running_mean", why)
