@@ -1,4 +1,4 @@
 """Exercises of the topic "Initialization"."""
 
 TITLE = "Initialization"
-EXERCISES: tuple[str, ...] = ()
+EXERCISES: tuple[str, ...] = ("linear", "four", "gain", "residual", "gpt2", "by_name")

@@ -1,4 +1,4 @@
 """Exercises of the topic "Layers and modules"."""
 
 TITLE = "Layers and modules"
-EXERCISES: tuple[str, ...] = ("tower",)
+EXERCISES: tuple[str, ...] = ("tower", "constant", "both", "chain", "shapes", "no_loop")

@@ -1,5 +1,7 @@
 """Blocks in a list."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -11,7 +13,7 @@ PAGE = "modules.md#optimizer-got-an-empty-parameter-list-layers-in-a-python-list
 TASK = """
 A net keeps its blocks in a Python list, `self.blocks = blocks`.
 You can call the net, but training it, casting it (for example with `.double()`) and saving it do not work.
-Repair the net by changing one line.
+Repair the net by changing one line; the names of its parameters then begin with `blocks.0`, `blocks.1` and so on.
 """
 STUB = """\
 from torch import nn
@@ -58,7 +60,7 @@ def check(answer: Answer) -> None:
     for count in 1, 3:
         blocks: list[nn.Module] = [nn.Linear(2, 2) for _ in range(count)]
         answer.given = f"Tower(blocks) with {count} x nn.Linear(2, 2)"
-        tower = answer.module(make(blocks), "Tower(blocks)")
+        tower = answer.module(_made(make, blocks), "Tower(blocks)")
         X = torch.rand(3, 2)
         answer.same(
             tower(X), nn.Sequential(*blocks)(X), "tower(X)", "The blocks do not run one after the other."
@@ -87,6 +89,25 @@ def check(answer: Answer) -> None:
         "A block that is in the list twice runs only once: `children()` gives each module once, so loop over "
         "the container itself.",
     )
+
+
+def _made(make: Any, blocks: list[nn.Module]) -> Any:
+    try:
+        return make(blocks)
+    except TypeError as error:
+        if "is not a Module subclass" in str(error):
+            raise Wrong(
+                "`nn.Sequential` takes the blocks one by one, not in a list: write `nn.Sequential(*blocks)`.",
+                came=str(error),
+                at=make.__init__,
+            ) from None
+        if "iterable" in str(error):
+            raise Wrong(
+                "`nn.ModuleList` takes the blocks in a list, not one by one: write `nn.ModuleList(blocks)`.",
+                came=str(error),
+                at=make.__init__,
+            ) from None
+        raise
 
 
 WRONG = (

@@ -1,4 +1,4 @@
 """Exercises of the topic "File I/O"."""
 
 TITLE = "File I/O"
-EXERCISES: tuple[str, ...] = ()
+EXERCISES: tuple[str, ...] = ("save_net", "best", "transfer", "data_parallel", "rebuild")

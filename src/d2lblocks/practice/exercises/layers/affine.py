@@ -1,0 +1,160 @@
+"""A layer from a formula."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "easy"
+PAGE = "layers.md#a-layer-with-parameters"
+TASK = """
+Write the layer `Affine`, which computes `gamma * X + beta` from an input `X` whose last dimension has size `features`.
+`gamma` and `beta` are trained and have the shape `(features,)`.
+Every value of `gamma` starts at 1, every value of `beta` at 0.
+Both are created on `device` with `dtype`.
+"""
+STUB = """\
+import torch
+from torch import nn
+
+
+class Affine(nn.Module):
+    def __init__(self, features, *, device=None, dtype=None):
+        super().__init__()
+        ...
+
+    def forward(self, X): ...
+"""
+SOLUTION = """\
+import torch
+from torch import nn
+
+
+class Affine(nn.Module):
+    def __init__(self, features, *, device=None, dtype=None):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(features, device=device, dtype=dtype))
+        self.beta = nn.Parameter(torch.zeros(features, device=device, dtype=dtype))
+
+    def forward(self, X):
+        return self.gamma * X + self.beta
+"""
+HINTS = (
+    "Which tensors should an optimizer change, and how does a module know that?",
+    "Read layers.md#a-layer-with-parameters for the parameters, and layers.md#initial-values-reset_parameters for `device` and `dtype`.",
+    "In `__init__`, `self.gamma = nn.Parameter(torch.ones(...))` with `device=device, dtype=dtype` for `torch.ones`, and the same with zeros for `beta`.",
+)
+AFTER = """
+`nn.Parameter` goes around the finished tensor, and broadcasting repeats `gamma` and `beta` along the other dimensions of `X`.
+`torch.addcmul(self.beta, self.gamma, X)` computes the same in a single operation.
+"""
+
+
+def check(answer: Answer) -> None:
+    """Both are parameters with the right values, shape, device and dtype, and the formula holds."""
+    make = answer.module_class("Affine")
+    for features in 1, 3:
+        answer.given = f"Affine({features})"
+        layer = make(features)
+        gamma, beta = parameter(layer, "gamma"), parameter(layer, "beta")
+        for name, value, start in ("gamma", gamma, torch.ones), ("beta", beta, torch.zeros):
+            if value.shape != (features,):
+                raise Wrong(
+                    f"`{name}` needs one value for each feature, so the shape `(features,)`.",
+                    came=tuple(value.shape),
+                    expected=(features,),
+                    at=init(layer),
+                )
+            expected = start(features)
+            answer.same(value, expected, name, f"`{name}` starts at other values.", 0)
+        if len(list(layer.parameters())) > 2:
+            raise Wrong(
+                "The layer has more parameters than `gamma` and `beta`.",
+                came=[name for name, _ in layer.named_parameters()],
+                expected=["gamma", "beta"],
+            )
+        with torch.no_grad():
+            gamma.copy_(torch.rand(features) + 1)
+            beta.copy_(torch.rand(features))
+        for shape in (features,), (2, features), (2, 4, features):
+            X = torch.rand(shape)
+            before = X.clone()
+            answer.given = f"X of shape {shape}"
+            came = layer(X)
+            expected = torch.addcmul(beta, gamma, before)
+            answer.same(came, expected, "layer(X)")
+            if not torch.equal(X, before):
+                raise Wrong(
+                    "The layer changes its input: an operation such as `*=` writes into `X`, which its owner "
+                    "still needs.",
+                    page="modules.md#the-net-changes-its-input-tensor",
+                )
+        answer.without_mistakes(layer, X)
+    for options in {"dtype": torch.float64}, {"device": torch.device("meta")}:
+        [(kind, wanted)] = options.items()
+        answer.given = f"Affine(3, {kind}={str(wanted) if kind == 'dtype' else repr(str(wanted))})"
+        layer = make(3, **options)
+        for name in "gamma", "beta":
+            value = parameter(layer, name)
+            if getattr(value, kind) != wanted:
+                raise Wrong(
+                    f"`{name}` does not get the `{kind}` that the user asks for: pass `{kind}={kind}` to the "
+                    "function that creates its tensor.",
+                    came=str(getattr(value, kind)),
+                    expected=str(wanted),
+                    at=init(layer),
+                    page="layers.md#initial-values-reset_parameters",
+                )
+
+
+def init(layer: nn.Module) -> Any:
+    """The reader's `__init__`."""
+    return vars(type(layer)).get("__init__")
+
+
+def parameter(layer: nn.Module, name: str) -> nn.Parameter:
+    """The parameter of this name; raise `Wrong` with the reason why it is none."""
+    value: Any = getattr(layer, name, None)
+    if isinstance(value, nn.Parameter) and value.requires_grad:
+        return value
+    page = "layers.md#parameter-buffer-attribute"
+    if value is None:
+        why = f"The layer has no `{name}` yet: assign an `nn.Parameter` to `self.{name}` in `__init__`."
+    elif isinstance(value, nn.Parameter):
+        why = f"`{name}` is frozen, but it has to be trained: leave `requires_grad` at its default."
+        page = "parameters.md#freezing-parameters"
+    elif name in dict(layer.named_buffers()):
+        why = f"`{name}` is a buffer, which no optimizer changes: use `nn.Parameter` instead."
+    elif isinstance(value, Tensor) and value.grad_fn is not None:
+        why = (
+            f"`{name}` is the result of an operation on a parameter, such as `.to(...)`, and so a plain tensor: "
+            "create the tensor as it should be, and call `nn.Parameter` last."
+        )
+        page = "layers.md#nnparametert-001-is-not-a-parameter"
+    else:
+        why = (
+            f"`{name}` is not a parameter, so no optimizer gets it, and it is not saved: put "
+            "`nn.Parameter(...)` around the tensor."
+        )
+    raise Wrong(why, came=value, expected="an nn.Parameter", at=init(layer), page=page)
+
+
+WRONG = (
+    WrongAnswer(
+        "is not a parameter, so",
+        changes={"nn.Parameter(torch.ones(features, device=device, dtype=dtype))": "torch.ones(features)"},
+    ),
+    WrongAnswer(
+        "result of an operation",
+        changes={
+            "torch.ones(features, device=device, dtype=dtype))": "torch.ones(features)).to(\n            device=device, dtype=dtype\n        )"
+        },
+    ),
+    WrongAnswer("does not get the `dtype`", changes={", device=device, dtype=dtype)": ")"}),
+    WrongAnswer("`gamma` starts at other values", changes={"torch.ones(": "torch.randn("}),
+    WrongAnswer("one value for each feature", changes={"features, device": "1, features, device"}),
+    WrongAnswer("with the .data of this parameter", changes={"self.gamma * X": "self.gamma.data * X"}),
+)

@@ -1,0 +1,225 @@
+"""Old checkpoints, new layout."""
+
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "hard"
+PAGE = "layers.md#the-shape-of-the-weight-outputs-first"
+TASK = """
+`OldLinear` stores its weight as `(in_features, out_features)`, and you have checkpoints in this layout.
+`NewLinear` stores it as `(out_features, in_features)`.
+Change `NewLinear` so that it loads the state dict of either class, also inside another module and also if the weight is square.
+A state dict without a version counts as an old one.
+A state dict without the weight is reported as incomplete, as before.
+Loading does not change the tensors of the state dict.
+"""
+STUB = """\
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class OldLinear(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(in_features, out_features))
+
+    def forward(self, X):
+        return X @ self.weight
+
+
+class NewLinear(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(out_features, in_features))
+
+    def forward(self, X):
+        return F.linear(X, self.weight)
+"""
+SOLUTION = """\
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class OldLinear(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(in_features, out_features))
+
+    def forward(self, X):
+        return X @ self.weight
+
+
+class NewLinear(nn.Module):
+    _version = 2
+
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(out_features, in_features))
+
+    def forward(self, X):
+        return F.linear(X, self.weight)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *rest):
+        key = f"{prefix}weight"
+        if (local_metadata.get("version") or 1) < 2 and key in state_dict:
+            state_dict = state_dict | {key: state_dict[key].T}
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+"""
+HINTS = (
+    "What does `OldLinear(5, 3).state_dict()._metadata` hold, and which number does a class give with `_version = 2`?",
+    "Read layers.md#the-shape-of-the-weight-outputs-first for the two layouts, and the source of `nn.BatchNorm2d`, whose method `_load_from_state_dict` uses the version.",
+    'Set `_version = 2` in the class, and override `_load_from_state_dict(self, state_dict, prefix, local_metadata, *rest)`: if the version is below 2, transpose the entry `prefix + "weight"` in a copy, then call the method of `super()`.',
+)
+AFTER = """
+The version in the metadata tells the layouts apart where the shape cannot, and `_load_from_state_dict` is called for each module with its own prefix.
+A function that is registered with `register_load_state_dict_pre_hook` gets the same arguments and can do the same.
+"""
+
+
+def check(answer: Answer) -> None:
+    """States of both classes, alone and nested, with and without a version, give the old outputs."""
+    old_class, new_class = answer.module_class("OldLinear"), answer.module_class("NewLinear")
+    for inputs, outputs in (1, 2), (3, 3):
+        X = torch.rand(2, inputs)
+        answer.given = f"the state dict of OldLinear({inputs}, {outputs})"
+        old: Any = old_class(inputs, outputs)
+        values = old.weight.detach().clone()
+        answer.same(
+            tuple(values.shape),
+            (inputs, outputs),
+            "tuple(old.weight.shape)",
+            "`OldLinear` has another layout than its checkpoints: change `NewLinear` only.",
+        )
+        new: Any = new_class(inputs, outputs)
+        answer.same(
+            tuple(new.weight.shape),
+            (outputs, inputs),
+            "tuple(new.weight.shape)",
+            "The weight of `NewLinear` has to keep the shape `(out_features, in_features)`.",
+        )
+        weight = new.weight
+        state: Any = old.state_dict()
+        loaded(answer, new, state, "an old state dict")
+        if state.keys() != {"weight"} or not torch.equal(state["weight"], values):
+            raise Wrong(
+                "Loading changes the tensor in the state dict, so loading the same dict again goes wrong: put `.T`, "
+                "a transposed view, into a copy of the dict.",
+                came=state.get("weight"),
+                expected=values,
+            )
+        square = (
+            "A square weight is not transposed: its shape is the same in both layouts, so only the version tells "
+            "them apart."
+            if inputs == outputs
+            else ""
+        )
+        answer.same(new(X), X @ values, "new(X)", square)
+        answer.same(old(X), X @ values, "old(X)", "`OldLinear` computes something else now.")
+        if new.weight is not weight:
+            raise Wrong(
+                "Loading replaces the parameter, and an optimizer still has the old one: load into it."
+            )
+        answer.given = f"the state dict of NewLinear({inputs}, {outputs})"
+        state = new.state_dict()
+        answer.same(
+            tuple(state["weight"].shape),
+            (outputs, inputs),
+            "tuple(state['weight'].shape)",
+            "A new state dict has the old layout.",
+        )
+        again = new_class(inputs, outputs)
+        loaded(answer, again, state, "a new state dict")
+        why = "A new state dict is transposed too: load it as it is. A class says with `_version = 2` that what it saves has the new layout."
+        answer.same(again(X), X @ values, "again(X)", why)
+        answer.given = f"a plain dict with the weight of OldLinear({inputs}, {outputs}), without a version"
+        again = new_class(inputs, outputs)
+        loaded(answer, again, {"weight": values}, "one without a version")
+        answer.same(
+            again(X),
+            X @ values,
+            "again(X)",
+            "A state dict without a version is not transposed: it counts as an old one.",
+        )
+        answer.given = f"nn.Sequential(OldLinear({inputs}, {outputs}), nn.Tanh())"
+        nested = nn.Sequential(nn.Sequential(new_class(inputs, outputs)), nn.Tanh())
+        loaded(answer, nested, nn.Sequential(nn.Sequential(old), nn.Tanh()).state_dict(), "")
+        why = (
+            "Inside another module, the weight is not transposed: its key begins with `prefix`, and the method "
+            "`load_state_dict` of a child is not called."
+        )
+        answer.same(nested(X), (X @ values).tanh(), "nested(X)", why)
+    for missing in OrderedDict(), old_class(1, 2).state_dict():
+        missing.pop("weight", None)
+        version = "version 1" if hasattr(missing, "_metadata") else "no version"
+        answer.given = f"a state dict with {version} and without the weight"
+        try:
+            came = new_class(1, 2).load_state_dict(missing, strict=False).missing_keys
+        except KeyError as error:
+            raise Wrong(
+                "A state dict without the weight raises a `KeyError`: look first whether the key is there, so that "
+                "PyTorch reports it as missing.",
+                came=f"KeyError: {error}",
+                expected='Missing key(s) in state_dict: "weight"',
+                page="serialization.md#strict-loading-names-and-shapes-must-match",
+            ) from error
+        answer.same(
+            came,
+            ["weight"],
+            "new.load_state_dict(state, strict=False).missing_keys",
+            "A missing weight is not reported.",
+        )
+
+
+def loaded(answer: Answer, net: nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
+    """Load the state; raise `Wrong` if that fails."""
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        text = str(error)
+        nested = "." in next(iter(state))
+        if "size mismatch" not in text:
+            raise
+        if nested:
+            why = (
+                "The layer is inside another module, and its weight is not transposed: its key begins with `prefix`, "
+                "and the method `load_state_dict` of a child is not called."
+            )
+        elif "version" in what:
+            why = "A state dict without a version is not transposed: it counts as an old one."
+        elif "new" in what:
+            why = "A new state dict is transposed too: a class says with `_version = 2` that what it saves has the new layout, and `local_metadata` tells the version of what is loaded."
+        else:
+            why = (
+                "An old state dict cannot be loaded yet: its weight has to be transposed before it is copied."
+            )
+        raise Wrong(
+            why, came=text.split("\t")[-1].strip(), expected="<All keys matched successfully>"
+        ) from error
+
+
+WRONG = (
+    WrongAnswer(
+        "its shape is the same in both layouts",
+        changes={
+            '(local_metadata.get("version") or 1) < 2 and key in state_dict': "key in state_dict and state_dict[key].shape != self.weight.shape"
+        },
+    ),
+    WrongAnswer("says with `_version = 2`", changes={"    _version = 2\n\n": ""}),
+    WrongAnswer("begins with `prefix`", changes={'f"{prefix}weight"': '"weight"'}),
+    WrongAnswer(
+        "changes the tensor in the state dict",
+        changes={
+            "            state_dict = state_dict | {key: state_dict[key].T}": "            state_dict[key].t_()"
+        },
+    ),
+    WrongAnswer("without a version", changes={" or 1) < 2": " or 2) < 2"}),
+    WrongAnswer("raises a `KeyError`", changes={" and key in state_dict": ""}),
+)

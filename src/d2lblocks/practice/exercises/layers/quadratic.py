@@ -1,0 +1,187 @@
+"""A quadratic layer."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "medium"
+PAGE = "layers.md#a-layer-with-parameters"
+TASK = """
+Write the layer `QuadraticForm`, which computes y_k = sum over i and j of W_kij x_i x_j.
+Its parameter `weight` has the shape `(out_features, in_features, in_features)`.
+The initial values are drawn from a normal distribution with mean 0 and standard deviation 1 / `in_features`.
+An input of shape `(*, in_features)` gives an output of shape `(*, out_features)`, where `*` is any number of dimensions, including none.
+"""
+STUB = """\
+import torch
+from torch import nn
+
+
+class QuadraticForm(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        ...
+
+    def forward(self, X): ...
+"""
+SOLUTION = """\
+import torch
+from torch import nn
+
+
+class QuadraticForm(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = nn.Parameter(
+            torch.empty(out_features, in_features, in_features)
+        )
+        nn.init.normal_(self.weight, std=1 / in_features)
+
+    def forward(self, X):
+        return torch.einsum("...i,kij,...j->...k", X, self.weight, X)
+"""
+HINTS = (
+    "Which indices of the formula does the output keep, and over which does it sum?",
+    "Read layers.md#a-layer-with-parameters for the parameter, and layers.md#inputs-of-any-batch-shape for the dots in the formula of `torch.einsum`.",
+    'In `forward`, `torch.einsum("...i,kij,...j->...k", ...)` with three tensors; in `__init__`, `nn.init.normal_(self.weight, std=...)`.',
+)
+AFTER = """
+`torch.einsum` multiplies values with the same index and sums over every index that is missing after the arrow.
+`F.bilinear(X, X, self.weight)` computes the same: the layer is an `nn.Bilinear` without a bias that gets its input twice.
+"""
+
+
+def check(answer: Answer) -> None:
+    """The weight has shape and spread of the task; values are those of `F.bilinear`."""
+    make = answer.module_class("QuadraticForm")
+    for inputs, outputs in (3, 1), (2, 4):
+        answer.given = f"QuadraticForm({inputs}, {outputs})"
+        layer = made(make, inputs, outputs)
+        weight = parameter(layer)
+        answer.same(tuple(weight.shape), (outputs, inputs, inputs), "tuple(layer.weight.shape)", "The weight has another shape: k, i and j of W_kij count outputs, inputs and inputs.")  # fmt: skip
+        with torch.no_grad():
+            weight.copy_(torch.rand(weight.shape))
+        values = weight.detach().clone()
+        for shape in (2, inputs), (inputs,), (2, 3, inputs):
+            X = torch.rand(shape)
+            before = X.clone()
+            answer.given = f"QuadraticForm({inputs}, {outputs}) and X of shape {shape}"
+            expected = F.bilinear(X, X, values)
+            try:
+                came = answer.tensor(layer(X), "layer(X)")
+            except (IndexError, RuntimeError) as error:
+                if len(shape) == 2:
+                    raise
+                raise Wrong(
+                    "The layer works for a batch of shape `(n, in_features)` only: write `...` for the dimensions "
+                    "before the last one.",
+                    came=f"{type(error).__name__}: {error}",
+                    expected="a tensor of shape " + str(tuple(expected.shape)),
+                    page="layers.md#inputs-of-any-batch-shape",
+                ) from error
+            if not torch.equal(X, before):
+                raise Wrong(
+                    "The layer changes its input `X`.", page="modules.md#the-net-changes-its-input-tensor"
+                )
+            answer.same(came, expected, "layer(X)", mistake(came, X, values))
+        answer.without_mistakes(layer, X)
+    answer.given = "QuadraticForm(20, 50)"
+    values = parameter(made(make, 20, 50)).detach()
+    if not values.isfinite().all() or values.std() == 0:
+        raise Wrong(
+            "The weight was never filled: `torch.empty` reserves memory and leaves in it what was there.",
+            came=values,
+            expected="a standard deviation of 0.05",
+            page="layers.md#the-loss-is-nan-from-the-first-step-a-weight-that-was-never-filled",
+        )
+    mean, std = float(values.mean()), float(values.std())
+    if not (abs(mean) < 0.005 and 0.047 < std < 0.053 and values.abs().max() > 0.15):
+        raise Wrong(
+            "The initial values have another distribution: normal, with mean 0 and standard deviation "
+            "1 / `in_features`.",
+            came=f"mean {mean:.3f}, standard deviation {std:.3f}, largest value {float(values.max()):.3f}",
+            expected="mean 0, standard deviation 0.05, largest value about 0.2",
+            page="layers.md#initial-values-reset_parameters",
+        )
+
+
+def made(make: Callable[..., nn.Module], inputs: int, outputs: int) -> nn.Module:
+    """A layer; memory that it does not fill is filled with nan."""
+    torch.set_deterministic_debug_mode(1)
+    try:
+        return make(inputs, outputs)
+    finally:
+        torch.set_deterministic_debug_mode(0)
+
+
+def parameter(layer: nn.Module) -> nn.Parameter:
+    """The weight, which has to be the only parameter."""
+    weight = getattr(layer, "weight", None)
+    init = vars(type(layer)).get("__init__")
+    if isinstance(weight, Tensor) and not isinstance(weight, nn.Parameter):
+        if weight.grad_fn is None:
+            why = (
+                "`self.weight` is a plain tensor, so no optimizer gets it: put `nn.Parameter(...)` around it."
+            )
+        else:
+            why = (
+                "`self.weight` is the result of an operation on a parameter, which is a plain tensor: do the "
+                "arithmetic first, and call `nn.Parameter` on the result."
+            )
+        raise Wrong(
+            why, came=weight, expected="an nn.Parameter", page="layers.md#nnparametert-001-is-not-a-parameter"
+        )
+    names = [name for name, _ in layer.named_parameters()]
+    if names != ["weight"]:
+        raise Wrong("The layer needs one parameter, `self.weight`.", came=names, expected=["weight"], at=init)
+    assert isinstance(weight, nn.Parameter)
+    return weight
+
+
+def mistake(came: Tensor, X: Tensor, weight: Tensor) -> str:
+    """A sentence on the mistake that leads to these values; empty if it is none of the usual ones."""
+    outputs, inputs, _ = weight.shape
+    same_index = X.square() @ weight.sum(dim=2).T, X.square() @ weight.sum(dim=1).T
+    if any(came.shape == other.shape and torch.allclose(came, other, atol=1e-5) for other in same_index):
+        return "The second factor has the index of the first: that is W_kij x_i x_i."
+    diagonal = X.square() @ weight.diagonal(dim1=1, dim2=2).T
+    if came.shape == diagonal.shape and torch.allclose(came, diagonal, atol=1e-5):
+        return "Only the terms with i = j are in the sum: i and j take all values independently."
+    if came.shape == (*X.shape[:-1], outputs, inputs):
+        return "One of the two sums is missing: multiply by `x` on both sides of the matrix."
+    if X.dim() == 2 and came.shape in ((outputs, len(X), len(X)), (len(X), len(X), outputs)):
+        return "Each example is multiplied with each other one: both factors have to be the same example."
+    if came.shape in ((outputs, *X.shape[:-1]), (outputs, *X.shape[-2::-1])):
+        return "The outputs are in the first dimension: they have to be in the last one."
+    if came.shape == X.shape[:-1]:
+        return "The outputs are summed up: the index k has to stay."
+    return ""
+
+
+WRONG = (
+    WrongAnswer("`(n, in_features)` only", changes={"...i,kij,...j->...k": "ni,kij,nj->nk"}),
+    WrongAnswer("has the index of the first", changes={"...j->": "...i->"}),
+    WrongAnswer(
+        "each other one",
+        changes={'torch.einsum("...i,kij,...j->...k", X, self.weight, X)': "X @ self.weight @ X.mT"},
+    ),
+    WrongAnswer(
+        "never filled",
+        changes={"nn.init.normal_(self.weight, std=1 / in_features)": "self.inputs = in_features"},
+    ),
+    WrongAnswer(
+        "result of an operation",
+        changes={
+            "        )\n        nn.init.normal_(self.weight, std=1 / in_features)": "        ) / in_features",
+            "torch.empty": "torch.randn",
+        },
+    ),
+    WrongAnswer(
+        "One of the two sums", changes={"...i,kij,...j->...k": "...i,kij->...kj", "weight, X)": "weight)"}
+    ),
+)

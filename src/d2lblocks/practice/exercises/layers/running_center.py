@@ -1,0 +1,228 @@
+"""A running mean."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "medium"
+PAGE = "layers.md#parameter-buffer-attribute"
+TASK = """
+Write the layer `RunningCenter`, which subtracts the mean of each feature from an input of shape `(n, features)`.
+In training mode, this is the mean of the batch, and gradients flow through it.
+The layer also moves `running_mean`, a tensor of shape `(features,)` that starts at 0, a fraction `momentum` of the way to the mean of the batch.
+In evaluation mode, it subtracts `running_mean` and does not change it, so that each prediction depends only on its own input.
+`running_mean` is saved with the net and not trained; it is updated in place, without keeping a graph.
+It is created on `device` with `dtype`.
+"""
+STUB = """\
+import torch
+from torch import nn
+
+
+class RunningCenter(nn.Module):
+    def __init__(self, features, momentum=0.1, *, device=None, dtype=None):
+        super().__init__()
+        ...
+
+    def forward(self, X): ...
+"""
+SOLUTION = """\
+import torch
+from torch import nn
+
+
+class RunningCenter(nn.Module):
+    def __init__(self, features, momentum=0.1, *, device=None, dtype=None):
+        super().__init__()
+        self.momentum = momentum
+        self.running_mean = nn.Buffer(torch.zeros(features, device=device, dtype=dtype))
+
+    def forward(self, X):
+        if not self.training:
+            return X - self.running_mean
+        mean = X.mean(dim=0)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+        return X - mean
+"""
+HINTS = (
+    "Which of parameter, buffer and plain attribute is saved and moved, but not trained?",
+    "Read layers.md#parameter-buffer-attribute for the kinds of tensors, and layers.md#trying-to-backward-through-the-graph-a-second-time-a-state-that-is-kept for the update.",
+    "In training mode, `mean = X.mean(dim=0)`; under `torch.no_grad()`, `self.running_mean.lerp_(mean, self.momentum)`; then return `X - mean`.",
+)
+AFTER = """
+An `nn.Buffer` is saved and moved but not trained, and `lerp_` under `torch.no_grad()` writes into it without keeping a graph.
+`self.running_mean += self.momentum * (mean.detach() - self.running_mean)` is the same update.
+"""
+
+
+def check(answer: Answer) -> None:
+    """The state is a buffer; both modes, its update and the gradients are those of a batch norm."""
+    make = answer.module_class("RunningCenter")
+    answer.given = "RunningCenter(2)"
+    buffer_of(make(2), 2)
+    for features, n in (2, 3), (4, 5):
+        answer.given = f"RunningCenter({features}, momentum=0.25)"
+        layer: Any = make(features, momentum=0.25)
+        norm = nn.BatchNorm1d(features, momentum=0.25, affine=False)
+        for step in range(1, 3):
+            X = torch.rand(n, features, requires_grad=True)
+            training(answer, layer, X, norm, step)
+        layer.eval()
+        state = layer.running_mean.clone()
+        X = torch.rand(n, features)
+        answer.given = f"net.eval() and X of shape {(n, features)}"
+        why = "In evaluation mode, the layer does not subtract `running_mean`: ask `self.training`."
+        answer.same(layer(X), X - state, "layer(X)", why)
+        why = "An evaluation changes `running_mean`, so the predictions depend on those before: update it in training mode only."
+        answer.same(layer.running_mean, state, "layer.running_mean", why, 0)
+    answer.given = "RunningCenter(2) and ten batches"
+    layer, norm = make(2), nn.BatchNorm1d(2, momentum=0.1)
+    for _ in range(10):
+        X = torch.rand(3, 2)
+        layer(X), norm(X)
+    why = "The default of `momentum` is not 0.1."
+    answer.same(layer.running_mean, norm.running_mean, "layer.running_mean", why)
+    for options in {"dtype": torch.float64}, {"device": torch.device("meta")}:
+        [(kind, wanted)] = options.items()
+        answer.given = f"RunningCenter(2, {kind}={wanted})"
+        came = getattr(buffer_of(make(2, **options), 2), kind)
+        if came != wanted:
+            raise Wrong(
+                f"`running_mean` does not get the `{kind}` that the user asks for: pass `{kind}={kind}` to the "
+                "function that creates it.",
+                came=str(came),
+                expected=str(wanted),
+                page="layers.md#initial-values-reset_parameters",
+            )
+
+
+def buffer_of(layer: Any, features: int) -> torch.Tensor:
+    """The running mean; raise `Wrong` unless it is a buffer that is saved and starts at 0."""
+    value = getattr(layer, "running_mean", None)
+    if value is None:
+        why = "The layer has no `running_mean` yet: assign an `nn.Buffer` to it in `__init__`."
+    elif isinstance(value, nn.Parameter):
+        why = "`running_mean` is a parameter, so an optimizer changes it, for example by weight decay: make it a buffer."
+    elif "running_mean" not in dict(layer.named_buffers()):
+        why = "`running_mean` is a plain attribute, which is neither saved nor moved with the net: make it a buffer."
+    elif "running_mean" not in layer.state_dict():
+        why = "The state dict does not contain `running_mean`, and evaluation needs it after loading: leave out `persistent=False`."
+    elif tuple(value.shape) != (features,):
+        why = "`running_mean` needs one value for each feature, so the shape `(features,)`."
+    elif not value.is_meta and value.count_nonzero():
+        why = "`running_mean` does not start at 0."
+    else:
+        found: torch.Tensor = value
+        return found
+    raise Wrong(
+        why,
+        came=value,
+        expected="a buffer of zeros with one value for each feature",
+        at=vars(type(layer)).get("__init__"),
+    )
+
+
+def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, step: int) -> None:
+    """Check one call in training mode."""
+    state = layer.running_mean
+    assert norm.running_mean is not None
+    answer.given = f"training mode, batch {step}, X of shape {tuple(X.shape)}"
+    old, before, values = state.clone(), norm.running_mean.clone(), X.detach().clone()
+    try:
+        came = answer.tensor(layer(X), "layer(X)")
+    except RuntimeError as error:
+        if "shape" not in str(error) and "size" not in str(error):
+            raise
+        raise Wrong(
+            "The mean has another shape than `running_mean`: a mean of each feature is one over the examples, `dim=0`.",
+            came=f"RuntimeError: {error}",
+            expected=f"a mean of shape {tuple(state.shape)}",
+        ) from error
+    norm(X)
+    mean = values.mean(dim=0)
+    if not torch.equal(X, values):
+        raise Wrong("The layer changes its input `X`.", page="modules.md#the-net-changes-its-input-tensor")
+    answer.same(came, values - mean, "layer(X)", wrong_mean(came, values, old))
+    if layer.running_mean.requires_grad:
+        raise Wrong(
+            "`running_mean` keeps the graph of the batch, and the next backward pass goes through it a second "
+            "time: update it under `torch.no_grad()`.",
+            came="running_mean.requires_grad is True",
+            expected="False",
+            page="layers.md#trying-to-backward-through-the-graph-a-second-time-a-state-that-is-kept",
+        )
+    back = before.lerp(mean, 0.75)
+    if torch.equal(layer.running_mean, old):
+        why = (
+            "`running_mean` does not change in training mode, so there is nothing to subtract in evaluation."
+        )
+    elif torch.allclose(layer.running_mean, back):
+        why = "`momentum` is on the wrong side: it is the share of the new mean, and 1 - `momentum` that of the old one."
+    elif torch.allclose(layer.running_mean, old + 0.25 * mean):
+        why = (
+            "The update only adds: the old value has to shrink to 1 - `momentum` of itself, as `lerp_` does."
+        )
+    else:
+        why = "`running_mean` does not move a fraction `momentum` of the way to the mean of the batch."
+    answer.same(layer.running_mean, norm.running_mean, "layer.running_mean", why)
+    if layer.running_mean is not state:
+        raise Wrong(
+            "`running_mean` is another tensor now: whoever holds the old one does not see the update. Use an "
+            "operation that ends in `_`, such as `lerp_`.",
+            came="a new tensor",
+            expected="the same tensor with other values",
+        )
+    came.sum().backward()  # type: ignore[no-untyped-call]
+    if X.grad is None or X.grad.abs().max() > 1e-4:
+        raise Wrong(
+            "No gradient flows through the mean of the batch: compute it outside of `torch.no_grad()`, and "
+            "without `detach`.",
+            came="X.grad" if X.grad is None else X.grad,
+            expected="a gradient of 0 for layer(X).sum(), which is 0 for each X",
+        )
+
+
+def wrong_mean(came: torch.Tensor, X: torch.Tensor, state: torch.Tensor) -> str:
+    """A sentence on what was subtracted instead of the mean of the batch; empty if it is something else."""
+    if came.shape != X.shape:
+        return ""
+    if torch.allclose(came, X - X.mean(), atol=1e-5):
+        return "One mean of all values is subtracted: each feature has its own, over the first dimension."
+    if torch.allclose(came, X - X.mean(dim=1, keepdim=True), atol=1e-5):
+        return "The mean of each example is subtracted: that of a feature goes over the examples, `dim=0`."
+    if torch.allclose(came, X - state, atol=1e-5) or torch.allclose(came, X - state.lerp(X.mean(0), 0.25)):
+        return "In training mode, `running_mean` is subtracted: it has to be the mean of the batch."
+    return ""
+
+
+WRONG = (
+    WrongAnswer(
+        "is a plain attribute",
+        changes={
+            "nn.Buffer(torch.zeros(features, device=device, dtype=dtype))": "torch.zeros(features, device=device, dtype=dtype)"
+        },
+    ),
+    WrongAnswer("is a parameter", changes={"nn.Buffer": "nn.Parameter"}),
+    WrongAnswer(
+        "keeps the graph",
+        changes={"        with torch.no_grad():\n            self": "        self"},
+    ),
+    WrongAnswer(
+        "is another tensor now",
+        changes={
+            "            self.running_mean.lerp_": "            self.running_mean = self.running_mean.lerp"
+        },
+    ),
+    WrongAnswer(
+        "through the mean of the batch",
+        changes={
+            "        mean = X.mean(dim=0)\n        with torch.no_grad():": "        with torch.no_grad():\n            mean = X.mean(dim=0)"
+        },
+    ),
+    WrongAnswer("on the wrong side", changes={"mean, self.momentum": "mean, 1 - self.momentum"}),
+)

@@ -1,0 +1,195 @@
+"""A loop as one multiplication."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from d2lblocks.modules import FixedHiddenMLP
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "hard"
+PAGE = "modules.md#constants-reused-layers-and-loops-in-forward"
+TASK = """
+`FixedHiddenMLP` cannot be compiled as a whole because of its loop.
+Write `NoLoop`, whose `forward` computes the same number with the same gradients for finite values, also where the sum of the absolute values is a power of two.
+It multiplies once instead of halving in a loop, and Python does not read a value of a tensor, as in `while`, `if` or `.item()`.
+`torch.frexp` tells you how many times to halve the sum.
+"""
+STUB = """\
+import torch
+from torch.nn import functional as F
+
+from d2lblocks import FixedHiddenMLP
+
+
+class NoLoop(FixedHiddenMLP):
+    def forward(self, X):
+        Y = self.linear(F.relu(self.linear(X) @ self.rand_weight + 1))
+        while Y.abs().sum() > 1:
+            Y = Y / 2
+        return Y.sum()
+"""
+SOLUTION = """\
+import torch
+from torch.nn import functional as F
+
+from d2lblocks import FixedHiddenMLP
+
+
+class NoLoop(FixedHiddenMLP):
+    def forward(self, X):
+        Y = self.linear(F.relu(self.linear(X) @ self.rand_weight + 1))
+        mantissa, exponent = torch.frexp(Y.detach().abs().sum())
+        halvings = (exponent - (mantissa == 0.5).int()).clamp(min=0)
+        return (Y * torch.ldexp(torch.ones_like(mantissa), -halvings)).sum()
+"""
+HINTS = (
+    "What are mantissa and exponent of a sum of 6, of 1 and of 0.2, and how many times does the loop halve each?",
+    "Read modules.md#constants-reused-layers-and-loops-in-forward: the loop ends when the sum is at most 1, so a sum of exactly 1 is not halved.",
+    "The exponent is the number of halvings, less one if the mantissa is 0.5, and at least 0; multiply `Y` by two to the power of minus this number.",
+)
+AFTER = """
+The exponent of the sum is the number of halvings, except for a power of two and for a sum of at most 1, and a product with a power of two is exact.
+Another factor is `torch.exp2(-halvings)`; `torch.ldexp(Y, -halvings)` itself would have a gradient of zero in PyTorch 2.13.
+"""
+OPERATIONS = 60  # of a forward pass; a loop that is written out needs more than a hundred
+
+
+class _Counter(torch.overrides.TorchFunctionMode):
+    """Counts the operations of PyTorch."""
+
+    calls = 0
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        return function(*args, **(kwargs or {}))
+
+
+def check(answer: Answer) -> None:
+    """Sums below 1, powers of two, the numbers next to them, and random nets, against the block with the loop."""
+    make = answer.module_class("NoLoop")
+    _reads_nothing(answer, make)
+    for total in (4.5, 0.3, 1.0, 2.0, 8.0, 1e20, 2.0**-3, -3.0):
+        _compare(answer, make, *_net(total), f"{total:g}, the one value to be halved", total)
+    for power in 0, 1, 24:
+        total = float(torch.nextafter(torch.tensor(2.0**power), torch.tensor(math.inf)))
+        _compare(answer, make, *_net(total), f"a value slightly above 2**{power}, to be halved", total)
+    _compare(answer, make, *_net(5.0, -4.0), "5 and -4, the values to be halved", -9.0)
+    for size, shape in ((3, (2, 3)), (20, (4, 20)), (20, (2, 3, 20))):
+        looped, X = FixedHiddenMLP(size), torch.randn(shape)
+        _compare(answer, make, looped, X, f"NoLoop({size}), X of shape {shape}", float("nan"))
+
+
+def _net(*values: float) -> tuple[FixedHiddenMLP, Tensor]:
+    """A net and an input for which these are the values to be halved."""
+    looped = FixedHiddenMLP(len(values))
+    nn.init.zeros_(looped.linear.weight)
+    with torch.no_grad():
+        looped.linear.bias.copy_(torch.tensor(values))
+    return looped, torch.rand(1, len(values))
+
+
+def _reads_nothing(answer: Answer, make: Any) -> None:
+    """Refuse a loop: a tensor without values has none that Python could read."""
+    answer.given = "NoLoop(3), X of shape (2, 3)"
+    net, X = answer.module(make(3), "NoLoop(3)"), torch.rand(2, 3)
+    answer.tensor(net(X), "net(X)")
+    try:
+        net.to("meta")(X.to("meta"))
+    except (RuntimeError, NotImplementedError, ValueError) as error:
+        text = str(error)
+        if "meta" not in text and "data" not in text:
+            raise
+        raise Wrong(
+            "Python still reads a value of a tensor: a loop, an `if` or `.item()` waits for the sum.",
+            came=text.splitlines()[0],
+            expected="a tensor computed from tensors",
+        ) from None
+
+
+def _compare(answer: Answer, make: Any, looped: FixedHiddenMLP, X: Tensor, given: str, total: float) -> None:
+    answer.given = given
+    net = make(looped.linear.in_features)
+    net.load_state_dict(looped.state_dict())
+    expected = looped(X)
+    with _Counter() as counter:
+        came = answer.tensor(net(X), "net(X)")
+    answer.same(came, expected, "net(X)", _story(came, expected, total))
+    if counter.calls > OPERATIONS:
+        raise Wrong(
+            "The halvings are written out one by one: one multiplication by a power of two is enough.",
+            came=f"{counter.calls} operations",
+            expected=f"at most {OPERATIONS}",
+        )
+    torch.autograd.backward(expected)
+    if not came.requires_grad:
+        raise Wrong(
+            "The result has no gradient: `Y` itself must not be detached.", came="requires_grad False"
+        )
+    torch.autograd.backward(came)
+    for name, parameter in looped.named_parameters():
+        gradient = net.get_parameter(name).grad
+        if gradient is None or (parameter.grad is not None and parameter.grad.any() and not gradient.any()):
+            why = (
+                "The number is right, but its gradient is zero. In PyTorch 2.13, `torch.ldexp` loses the gradient of "
+                "its first argument: apply it to a tensor of ones, and multiply `Y` by the result."
+            )
+        else:
+            why = "The number is right, but the gradient is not: the factor has to be a constant, so detach the sum."
+        answer.same(gradient, parameter.grad, f"net.{name}.grad", why)
+
+
+def _story(came: Tensor, expected: Tensor, total: float) -> str:
+    """What the wrong number probably comes from."""
+    if came.dim():
+        return "The result has to be one number: sum up `Y` at the end."
+    ratio = abs(float(came.detach() / expected.detach()))
+    power = math.frexp(total)[0] in (0.5, -0.5)
+    if total < 0:
+        return "Some values are negative: the loop ends when the sum of the absolute values, `Y.abs().sum()`, is at most 1."
+    if abs(total) < 1 and ratio > 1:
+        return "A sum of at most 1 must not be halved or doubled: the number of halvings is at least 0."
+    if power and ratio < 1:
+        return "The sum is a power of two, and it is halved once too often: the loop ends when the sum is exactly 1."
+    if total > 1 and float(came.detach()) > total:
+        return "The value grows: multiply by two to the power of minus the number of halvings."
+    if total > 1 and ratio > 1 and math.log2(total) % 1 > 0.1 and float(came.detach()) > 1:
+        return "The value is halved too few times: the sum has to be at most 1."
+    if total > 1 and ratio == 2.0 and not power:
+        return (
+            "The sum is halved once too few: `torch.log2` rounds the logarithm of a number close to a power of two, "
+            "and `torch.frexp` does not round."
+        )
+    if total > 1 and ratio > 1 and abs(float(came.detach())) == 1:
+        return "The sum is divided by itself: halve it until it is at most 1, which keeps its digits."
+    return ""
+
+
+WRONG = (
+    WrongAnswer(
+        "Python still reads a value",
+        changes={
+            "clamp(min=0)": "clamp(min=0).item()",
+            "torch.ldexp(torch.ones_like(mantissa), -halvings)": "2.0**-halvings",
+        },
+    ),
+    WrongAnswer("halved once too often", changes={"(exponent - (mantissa == 0.5).int())": "exponent"}),
+    WrongAnswer("at least 0", changes={".clamp(min=0)": ""}),
+    WrongAnswer("sum of the absolute values", changes={".abs()": ""}),
+    WrongAnswer(
+        "gradient is zero",
+        changes={"(Y * torch.ldexp(torch.ones_like(mantissa), -halvings))": "torch.ldexp(Y, -halvings)"},
+    ),
+    WrongAnswer(
+        "once too few",
+        changes={
+            "mantissa, exponent = torch.frexp(Y.detach().abs().sum())": "total = Y.detach().abs().sum()",
+            "(exponent - (mantissa == 0.5).int()).clamp": "torch.ceil(torch.log2(total)).clamp",
+            "torch.ldexp(torch.ones_like(mantissa), -halvings)": "torch.exp2(-halvings)",
+        },
+    ),
+)

@@ -1,0 +1,151 @@
+"""Save a net and load it."""
+
+import pickle
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from d2lblocks._arguments import kind_of
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "easy"
+PAGE = "serialization.md#saving-a-net-state_dict"
+TASK = """
+Write `save_net(net, path)`, which saves the state dict of a trained net in a file.
+Write `load_net(make, path)`, which builds a new net with `make()`, loads the file into it and returns it in evaluation mode.
+"""
+STUB = """\
+import torch
+
+
+def save_net(net, path):
+    ...
+
+
+def load_net(make, path):
+    ...
+"""
+SOLUTION = """\
+import torch
+
+
+def save_net(net, path):
+    torch.save(net.state_dict(), path)
+
+
+def load_net(make, path):
+    net = make()
+    net.load_state_dict(torch.load(path))
+    return net.eval()
+"""
+HINTS = (
+    "Which objects does the loading program have already, and what has to come from the file?",
+    "Read serialization.md#saving-a-net-state_dict: it saves the state dict of an MLP, loads it into a second one and calls `eval()`.",
+    "`torch.save(net.state_dict(), path)` writes the file; `net.load_state_dict(torch.load(path))` copies it into "
+    "a net that `make()` has built. Return the net, not what `load_state_dict` returns.",
+)
+AFTER = """
+The file holds only tensors and their names, so it can be opened without danger and is independent of your class.
+`save_parameters(net, path)` and `load_parameters(make(), path)` of this library do the same, and find damaged files.
+"""
+
+
+def check(answer: Answer) -> None:
+    """The file holds a state dict; what is loaded is another net with all its values, in evaluation mode."""
+    save, load = answer.function("save_net"), answer.function("load_net")
+    for number, make in enumerate((small, larger)):
+        net, other = make(), make()
+        path = f"net{number}.pt"
+        kind = "nn.Linear(1, 1)" if make is small else "a net with batch normalization and dropout"
+        net(torch.rand(4, len(next(net.parameters())[0])))  # changes the running statistics
+        saved = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+        answer.given = f"save_net(net, {path!r}), where net is {kind}"
+        answer.last = save
+        save(net, path)
+        save(other, "other.pt")
+        _look_into(path)
+        with torch.no_grad():
+            for tensor in net.state_dict().values():
+                tensor.add_(1)  # the program goes on
+        answer.given = f"load_net(make, {path!r}), where make() builds {kind}"
+        answer.last = load
+        loaded = load(make, path)
+        if hasattr(loaded, "missing_keys"):
+            raise Wrong(
+                "`load_state_dict` changes the net and returns the names that did not fit, not the net: "
+                "return the net itself.",
+                came=loaded,
+                expected="a net",
+            )
+        answer.module(loaded, "load_net(make, path)")
+        _compare(answer, loaded, saved)
+        if any(module.training for module in loaded.modules()):
+            raise Wrong(
+                "The net is not in evaluation mode, so dropout and batch normalization would act as in training.",
+                came="net.training is True",
+                expected="net.training is False",
+            )
+
+
+def small() -> nn.Module:
+    """The smallest net."""
+    return nn.Linear(1, 1)
+
+
+def larger() -> nn.Module:
+    """A net with buffers, and with layers for which the mode matters."""
+    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 2))
+
+
+def _look_into(path: str) -> None:
+    """Raise `Wrong` if a file of `torch.save` holds more than tensors; other formats are fine."""
+    if not Path(path).exists():
+        raise Wrong("`save_net` writes no file at `path`.", came="no file", expected=f"a file {path}")
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        torch.load(path)
+    except pickle.UnpicklingError:
+        content = torch.load(path, weights_only=False)
+        if isinstance(content, nn.Module):
+            why = "The file holds the whole net, so only a program with the same class can open it, and opening it may run code: save its state dict."
+        else:
+            why = (
+                "The file holds a method and not the tensors: the parentheses after `state_dict` are missing."
+            )
+        raise Wrong(why, came=kind_of(content), expected="a dict of tensors") from None
+
+
+def _compare(answer: Answer, loaded: nn.Module, saved: dict[str, torch.Tensor]) -> None:
+    """Raise `Wrong` unless a net has the saved values."""
+    buffers = {name for name, _ in loaded.named_buffers()}
+    for name, tensor in loaded.state_dict().items():
+        why = "The net does not have the values from the file: it has those of a new net, or of another one."
+        if name in buffers:
+            why = "The net has the parameters from the file but not the buffers, such as the running mean."
+        answer.same(tensor, saved[name], f"net.state_dict()[{name!r}]", why, tolerance=0)
+
+
+WRONG = (
+    WrongAnswer(
+        "holds the whole net",
+        changes={
+            "net.state_dict(), path": "net, path",
+            "    net = make()\n    net.load_state_dict(torch.load(path))\n": "    net = torch.load(path, weights_only=False)\n",
+        },
+    ),
+    WrongAnswer("parentheses", changes={"torch.save(net.state_dict()": "torch.save(net.state_dict"}),
+    WrongAnswer(
+        "return the net itself",
+        changes={
+            "    net = make()\n    net.load_state_dict(torch.load(path))\n    return net.eval()": "    return make().eval().load_state_dict(torch.load(path))"
+        },
+    ),
+    WrongAnswer("the name of a file", changes={"torch.load(path)": "path"}),
+    WrongAnswer("those of a new net", changes={"net.load_state_dict(torch.load(path))": "torch.load(path)"}),
+    WrongAnswer("not in evaluation mode", changes={"net.eval()": "net"}),
+)
