@@ -53,5 +53,5 @@ def picture() -> str:
     shown = terminal.raw.decode().replace("\r\n", "\n")
     shown = shown[: shown.rindex("q quit") + len("q quit")]
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
-    console.print(Text.from_ansi(f"$ python -m d2lblocks practice\n{shown}"))
+    console.print(Text.from_ansi(f"$ python -m d2lblocks practice start {exercise.id}\n{shown}"))
     return console.export_svg(title="builders-practice", code_format=FORMAT, unique_id="practice")

@@ -146,7 +146,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # |---|---|---|---|
 # | `uniform_`<br>`normal_` | U(a, b), by default U(0, 1)<br>N(mean, std²), by default N(0, 1) | weights whose scale you choose | |
 # | `trunc_normal_` | N(mean, std²); values outside [a, b] are drawn again | embeddings, transformers | |
-# | `zeros_`, `ones_`<br>`constant_` | one value | biases; normalization scales; the last layer of a residual block `X + f(X)` (exercise 3) | |
+# | `zeros_`, `ones_`<br>`constant_` | one value | biases; normalization scales; the last layer of a residual block `X + f(X)` (exercise 4) | |
 # | `xavier_uniform_` | U(-a, a), a = gain · √(6 / (fan_in + fan_out)) | tanh; attention | [Glorot and Bengio, 2010](https://proceedings.mlr.press/v9/glorot10a.html) |
 # | `xavier_normal_` | N(0, std²), std = gain · √(2 / (fan_in + fan_out)) | same as `xavier_uniform_` | the same paper |
 # | `kaiming_uniform_` | U(-a, a), a = gain · √(3 / fan) | ReLU and similar | [He et al., 2015](https://arxiv.org/abs/1502.01852) |
@@ -1164,103 +1164,112 @@ print(bool(embedding(torch.tensor([0])).any()))
 # %% [markdown]
 # ### Exercise 1
 #
-# Look up the other initialization functions.
-# For each of `orthogonal_`, `trunc_normal_`, `dirac_` and `sparse_`, show one property that you can check.
+# `net.apply(init_linear)` should fill the weight of every linear layer with `xavier_uniform_` and its bias, if it has one, with 0.
+# But it silently skips `out_proj`, the linear layer in `nn.MultiheadAttention`, because it checks `type(module) == nn.Linear`, and it fails for a layer built with `bias=False`.
+# Repair `init_linear`.
+#
+# To practice (easy): `python -m d2lblocks practice start init/1`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# - An orthogonal matrix does not change the length of a vector.
-# - A truncated normal distribution has no values outside its limits.
-# - A convolution with a Dirac kernel returns its input.
-# - A sparse weight has as many zeros in every column as you asked for.
+# `type(module) == nn.Linear` is false for a class derived from `nn.Linear`; `isinstance` is true for it.
+# A layer built with `bias=False` has the attribute `bias` too, but its value is `None`.
+#
+# *init/1_linear.py*
 
 # %%
-w = nn.init.orthogonal_(torch.empty(8, 8))
-x = torch.rand(8)
-print(torch.allclose((w @ x).norm(), x.norm()))
-#> True
-
-values = nn.init.trunc_normal_(torch.empty(1000), std=2, a=-1, b=1)
-print(bool((values.abs() <= 1).all()))
-#> True
-
-convolution = nn.Conv2d(3, 3, kernel_size=5, padding=2, bias=False)
-nn.init.dirac_(convolution.weight)
-images = torch.rand(2, 3, 8, 8)
-print(torch.equal(convolution(images), images))
-#> True
-
-print((nn.init.sparse_(torch.empty(10, 3), sparsity=0.8) == 0).sum(dim=0))
-#> tensor([8, 8, 8])
+def init_linear(module):
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 # %% [markdown]
 # ### Exercise 2
 #
-# Your net uses GELU, which `calculate_gain` does not know.
-# Compute the gain and check how well it keeps the size of the activations through 20 layers.
+# Write `four(size)`, which returns a dict of four tensors, each filled by the function of `torch.nn.init` that is its key.
+# `"orthogonal_"`: a matrix of shape `(size, size)` that doubles the length of every vector.
+# `"trunc_normal_"`: 1,000 values from N(0, 0.02²); those beyond two standard deviations are drawn again.
+# `"dirac_"`: the weight of a 2d convolution with `size` channels in and out and a kernel of size 3, which returns its input.
+# `"sparse_"`: a matrix of shape `(10, size)` with eight zeros in every column.
+#
+# To practice (easy): `python -m d2lblocks practice start init/2`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# A layer with fan-in n keeps the mean square of its input if its weights have variance 1 / n.
-# If the mean square of the input is 1, the outputs z of the layer are approximately distributed as N(0, 1).
-# The activation function f then changes the mean square from 1 to E[f(z)²], the mean of f(z)² over all z.
-# The gain has to undo that, so it is 1 / √E[f(z)²].
+# The limits of `trunc_normal_` are plain numbers, so two standard deviations are 0.04; `sparsity` is the fraction of zeros.
+#
+# *init/2_four.py*
 
 # %%
-def gain(activation):
-    torch.manual_seed(0)
-    z = torch.randn(1_000_000)
-    return activation(z).square().mean().rsqrt().item()
-
-
-print(f"{gain(torch.relu):.2f} {nn.init.calculate_gain('relu'):.2f}")
-#> 1.42 1.41
-print(f"{gain(nn.functional.gelu):.2f}")
-#> 1.54
-
-# %% [markdown]
-# For ReLU, the measured gain is close to the exact one.
-# Now send values through 20 layers with three different gains:
+def four(size):
+    values = torch.empty(1000)
+    return {
+        "orthogonal_": nn.init.orthogonal_(torch.empty(size, size), gain=2),
+        "trunc_normal_": nn.init.trunc_normal_(values, std=0.02, a=-0.04, b=0.04),
+        "dirac_": nn.init.dirac_(torch.empty(size, size, 3, 3)),
+        "sparse_": nn.init.sparse_(torch.empty(10, size), sparsity=0.8),
+    }
 
 # %%
-def last_scale(gain):
-    torch.manual_seed(0)
-    X = torch.randn(256, 256)
-    for _ in range(20):
-        layer = nn.Linear(256, 256, bias=False)
-        nn.init.normal_(layer.weight, std=gain / 256**0.5)
-        X = nn.functional.gelu(layer(X)).detach()
-    return X.square().mean().sqrt().item()
-
-
-for each in (gain(nn.functional.gelu), 2**0.5, 1.0):
-    print(f"{each:.2f} {last_scale(each):.0e}")
-#> 1.54 3e+00
-#> 1.41 7e-02
-#> 1.00 2e-06
-
-# %% [markdown]
-# With the gain of GELU, the activations grow to three times their size over 20 layers.
-# With the gain of ReLU, they shrink to 7%, and with a gain of 1 they vanish.
-# Even the gain of GELU does not keep the size exactly: GELU(2x) is not 2 · GELU(x), so the right gain depends on the size of the values, and ours is right for size 1.
+print((four(3)["sparse_"] == 0).sum(dim=0))
+#> tensor([8, 8, 8])
 
 # %% [markdown]
 # ### Exercise 3
 #
-# A residual block computes `X + f(X)`.
-# Initialize the last layer of `f` so that a net of ten blocks starts as the identity, and show that the net can still learn: not all of its gradients are 0.
+# Your net uses GELU, which `nn.init.calculate_gain` does not know.
+# Write `gain(activation)`, which returns the gain of any elementwise activation function as a number, with an error of less than 1%.
+# If z is drawn from N(0, 1), the gain times `activation(z)` has a mean square of 1.
+#
+# To practice (medium): `python -m d2lblocks practice start init/3`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# If the last layer of `f` has a weight and a bias of 0, its output is 0, and the block passes `X` on unchanged.
-# The gradient of that layer's weight is not 0: it is the product of the layer's input and the gradient from the later blocks, which the sum `X + f(X)` passes back unchanged.
-# After the first step, that layer is no longer 0, and then the gradient of the other layer of `f` is not 0 either.
+# The activation function f changes the mean square from 1 to the mean of f(z)².
+# The gain undoes that, so it is 1 divided by the root of this mean.
+#
+# *init/3_gain.py*
+
+# %%
+def gain(activation):
+    z = torch.randn(1_000_000)
+    return activation(z).square().mean().rsqrt().item()
+
+# %%
+torch.manual_seed(0)
+for each in (gain(nn.functional.gelu), gain(torch.relu)):
+    print(f"{each:.2f} {wide_scales(nn.functional.gelu, each, 20)[0][-1]:.0e}")
+#> 1.54 4e+00
+#> 1.41 4e-02
+
+# %% [markdown]
+# In 20 very wide layers with GELU, the values grow to four times their size with the gain of GELU, but shrink to 4% with that of ReLU.
+# They do grow because the right gain depends on the size of the values, and ours is right for size 1.
+
+# %% [markdown]
+# ### Exercise 4
+#
+# A residual block computes `X + f(X)`; here, `f` is two linear layers with a ReLU between them.
+# Change only the starting values, so that a new block returns exactly its input and can still learn: a few steps of training change all of its parameters.
+#
+# To practice (medium): `python -m d2lblocks practice start init/4`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# If the last layer of `f` has a weight and a bias of 0, the block passes `X` on unchanged.
+# The gradient of that weight is not 0: it is the product of the layer's input and the gradient from the later blocks, which the sum `X + f(X)` passes back.
+# After the first step, that layer is no longer 0, and then the other layer of `f` gets a gradient too.
+#
+# *init/4_residual.py*
 
 # %%
 class Residual(nn.Module):
@@ -1274,83 +1283,77 @@ class Residual(nn.Module):
     def forward(self, X):
         return X + self.f(X)
 
-
-torch.manual_seed(0)
+# %%
 net = nn.Sequential(*(Residual(4) for _ in range(10)))
 print(torch.equal(net(X), X))
 #> True
-
 net(X).sum().backward()
 print(bool(net[0].f[2].weight.grad.any()), bool(net[0].f[0].weight.grad.any()))
 #> True False
 
 # %% [markdown]
-# If both layers of `f` started at 0, the gradients of both weights would be 0, and the weights would never change.
-
-# %% [markdown]
-# ### Exercise 4
-#
-# Initialize a transformer the way [GPT-2](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf) does.
-# Draw the weights of all linear layers from N(0, 0.02²) and set their biases to 0.
-# Each block has two residual branches, each like `f` in exercise 3.
-# For the last layer of each branch, divide the standard deviation by √N, where N is the number of branches in the net.
-# Do this for blocks of `nn.TransformerEncoderLayer`, and make sure that no parameter was missed.
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# The branches end in `self_attn.out_proj` and in `linear2`.
-# Only the names tell you this, so initialize by type first and by name afterward.
-# The weights for query, key and value are parameters of `nn.MultiheadAttention` itself and need a rule of their own.
-# The normalization layers keep their default values.
-
-# %%
-from functools import partial
-
-blocks = 4
-net = nn.Sequential(
-    *(nn.TransformerEncoderLayer(32, 4, 64) for _ in range(blocks))
-)
-small = partial(nn.init.normal_, std=0.02)
-rules = {
-    nn.Linear: {"weight": small, "bias": nn.init.zeros_},
-    nn.MultiheadAttention: {
-        "in_proj_weight": small,
-        "in_proj_bias": nn.init.zeros_,
-    },
-}
-report = init_by_type(net, rules)
-ends = [
-    name for name in report if name.endswith(("out_proj.weight", "linear2.weight"))
-]
-for name in ends:
-    nn.init.normal_(net.get_parameter(name), std=0.02 / (2 * blocks) ** 0.5)
-
-print(
-    len(ends),
-    [name for name in report if report[name] is None and "norm" not in name],
-)
-#> 8 []
-ratio = net[0].linear1.weight.std() / net[0].linear2.weight.std()
-print(f"{ratio.item():.0f} {(2 * blocks) ** 0.5:.0f}")
-#> 3 3
+# If both layers of `f` started at 0, the gradients of both weights would stay 0.
 
 # %% [markdown]
 # ### Exercise 5
 #
-# A colleague adds a layer at the front of the net, and all your seeded results change.
-# Write an initialization in which the values of a parameter depend only on the seed and on the name of the parameter.
+# Write `init_gpt2(net)`, which initializes a transformer the way GPT-2 does and returns it.
+# `net` is an `nn.Sequential` of new `nn.TransformerEncoderLayer` blocks.
+# Draw the weights of all linear layers, and those for query, key and value, from N(0, 0.02²), and set their biases to 0.
+# Each block has two residual branches: attention, and two linear layers.
+# For the weight of the last layer of each branch, divide the standard deviation by √N, where N is the number of branches in the net.
+# The normalization layers keep their values.
+#
+# To practice (hard): `python -m d2lblocks practice start init/5`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Give each parameter its own generator, with a seed made from your seed and the name.
+# The branches end in `self_attn.out_proj` and `linear2`; only the names tell you this.
+# The weights for query, key and value are parameters of `nn.MultiheadAttention` itself, so a rule for linear layers misses them.
+#
+# *init/5_gpt2.py*
+
+# %%
+def init_gpt2(net):
+    for name, parameter in net.named_parameters():
+        if name.endswith(("out_proj.weight", "linear2.weight")):
+            nn.init.normal_(parameter, std=0.02 / (2 * len(net)) ** 0.5)
+        elif parameter.dim() == 2:
+            nn.init.normal_(parameter, std=0.02)
+        elif name.endswith("bias"):
+            nn.init.zeros_(parameter)
+    return net
+
+# %%
+net = nn.Sequential(*(nn.TransformerEncoderLayer(32, 4, 64) for _ in range(8)))
+block = init_gpt2(net)[0]
+print(f"{(block.linear1.weight.std() / block.linear2.weight.std()).item():.0f}")
+#> 4
+
+# %% [markdown]
+# ### Exercise 6
+#
+# A colleague adds a layer at the front of the net, and all your seeded results change.
+# Write `init_by_name(net, seed)`, which fills parameters with two or more dimensions with `kaiming_normal_` and all others with 0, and returns the net.
+# The random values depend only on the seed and on the name of the parameter: another seed or name gives other values, another run of Python gives the same.
+# Leave PyTorch's default generator as it was.
+#
+# To practice (hard): `python -m d2lblocks practice start init/6`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Each parameter gets a generator of its own, with a seed made from your seed and the name.
 # `zlib.crc32` returns the same number in every process; Python's `hash` of a string does not.
+#
+# *init/6_by_name.py*
 
 # %%
 import zlib
+
 
 
 def init_by_name(net, seed):
@@ -1363,19 +1366,14 @@ def init_by_name(net, seed):
             nn.init.zeros_(parameter)
     return net
 
-
-short = nn.ModuleDict({"out": nn.Linear(4, 2)})
+# %%
+short = init_by_name(nn.ModuleDict({"out": nn.Linear(4, 2)}), seed=0)
 long = nn.ModuleDict({"new": nn.Linear(4, 4), "out": nn.Linear(4, 2)})
-init_by_name(short, seed=0)
-init_by_name(long, seed=0)
-print(torch.equal(short["out"].weight, long["out"].weight))
+for seed in (0, 1):
+    long = init_by_name(long, seed)
+    print(torch.equal(short["out"].weight, long["out"].weight))
 #> True
-init_by_name(long, seed=1)
-print(torch.equal(short["out"].weight, long["out"].weight))
 #> False
-
-# %% [markdown]
-# **Limitation.** Vectors that should not start at 0, such as the scales of normalization layers, need a rule of their own.
 
 # %% [markdown]
 # ## In short

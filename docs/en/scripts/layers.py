@@ -1272,19 +1272,105 @@ print(nn.Buffer(torch.tensor([0, 1])))
 # %% [markdown]
 # ### Exercise 1
 #
-# Write a layer that takes x and computes one quadratic form for each output k: the sum of `W[k, i, j] * x[i] * x[j]` over all i and j.
-# What shape do its weights have, and which layer of PyTorch computes the same forms?
+# Write the layer `Affine`, which computes `gamma * X + beta` from an input `X` whose last dimension has size `features`.
+# `gamma` and `beta` are trained and have the shape `(features,)`.
+# Every value of `gamma` starts at 1, every value of `beta` at 0.
+# Both are created on `device` with `dtype`.
+#
+# To practice (easy): `python -m d2lblocks practice start layers/1`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# W has one square matrix for each output, so its shape is `(out_features, in_features, in_features)`.
+# `nn.Parameter` goes around the finished tensor, so `device` and `dtype` go to the function that creates this tensor.
+# Broadcasting repeats `gamma` and `beta` along the other dimensions of the input.
+#
+# *layers/1_affine.py*
+
+# %%
+class Affine(nn.Module):
+    def __init__(self, features, *, device=None, dtype=None):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(features, device=device, dtype=dtype))
+        self.beta = nn.Parameter(torch.zeros(features, device=device, dtype=dtype))
+
+    def forward(self, X):
+        return self.gamma * X + self.beta
+
+# %% [markdown]
+# Layer normalization and batch normalization end with such a layer.
+# At first, it returns its input, and each parameter gets a gradient:
+
+# %%
+affine = Affine(5)
+print(torch.equal(affine(X), X), affine(X[0]).shape)
+#> True torch.Size([5])
+affine(X).sum().backward()
+print(torch.allclose(affine.gamma.grad, X.sum(dim=0)), affine.beta.grad)
+#> True tensor([2., 2., 2., 2., 2.])
+print(Affine(5, device="meta", dtype=torch.float64).gamma.dtype)
+#> torch.float64
+
+# %% [markdown]
+# ### Exercise 2
+#
+# Write the layer `HalfFourier`, which returns only those Fourier coefficients that are needed for a real input.
+# For n values along the last dimension of `X`, it returns the coefficients 0 to n // 2 along this dimension, as complex numbers.
+# The other dimensions of `X` are separate examples, and there can be any number of them, including none.
+#
+# To practice (easy): `python -m d2lblocks practice start layers/2`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# If the n input values are real, coefficient n - k is the complex conjugate of coefficient k.
+# So the coefficients from 0 to n // 2 contain all the information, and `torch.fft.rfft` computes only those.
+#
+# *layers/2_half_fourier.py*
+
+# %%
+class HalfFourier(nn.Module):
+    def forward(self, X):
+        return torch.fft.rfft(X)
+
+# %% [markdown]
+# `torch.fft.irfft` turns the coefficients back into the input.
+# It needs `n=5` because 3 coefficients can come from 4 values or from 5.
+
+# %%
+half, full = HalfFourier()(X), torch.fft.fft(X)
+print(half.shape, torch.allclose(half, full[:, :3], atol=1e-6))
+#> torch.Size([2, 3]) True
+print(torch.allclose(full[:, 3:], half[:, 1:].flip(-1).conj(), atol=1e-6))
+#> True
+print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
+#> True
+
+# %% [markdown]
+# If the next layer needs real numbers, use `torch.view_as_real`, which puts the real and imaginary parts into a last dimension of size 2.
+
+# %% [markdown]
+# ### Exercise 3
+#
+# Write the layer `QuadraticForm`, which computes y_k = sum over i and j of W_kij x_i x_j.
+# Its parameter `weight` has the shape `(out_features, in_features, in_features)`.
+# The initial values are drawn from a normal distribution with mean 0 and standard deviation 1 / `in_features`.
+# An input of shape `(*, in_features)` gives an output of shape `(*, out_features)`, where `*` is any number of dimensions, including none.
+#
+# To practice (medium): `python -m d2lblocks practice start layers/3`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
 # In the formula for `einsum`, `...` stands for all dimensions before the last, so the layer accepts any batch shape.
 # Each output is a sum of n² products, where n is `in_features`.
 # For inputs with mean 0 and variance 1, the variance of this sum is about n² times the variance of one weight.
 # So weights with a standard deviation of 1/n keep the scale of the values.
-# `nn.Bilinear` takes two inputs and computes the same forms if you pass the same tensor twice.
+#
+# *layers/3_quadratic.py*
 
 # %%
 class QuadraticForm(nn.Module):
@@ -1298,7 +1384,11 @@ class QuadraticForm(nn.Module):
     def forward(self, X):
         return torch.einsum("...i,kij,...j->...k", X, self.weight, X)
 
+# %% [markdown]
+# A loop over i and j gives the same outputs.
+# So does `nn.Bilinear`, which takes two inputs, if you pass the same tensor twice:
 
+# %%
 quadratic = QuadraticForm(5, 3)
 print(quadratic(X).shape, quadratic(X[0]).shape)
 #> torch.Size([2, 3]) torch.Size([3])
@@ -1317,43 +1407,16 @@ print(torch.allclose(bilinear(X, X), quadratic(X)))
 #> True
 
 # %% [markdown]
-# ### Exercise 2
+# ### Exercise 4
 #
-# Write a layer that returns only those Fourier coefficients that are needed for a real input.
-# Why are about half of all coefficients enough?
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# If the n input values are real, coefficient n - k is the complex conjugate of coefficient k.
-# So the coefficients from 0 to n // 2 contain all the information, and `torch.fft.rfft` computes only those.
-# `torch.fft.irfft` turns them back into the input.
-# It needs `n=5` because 3 coefficients can come from 4 values or from 5.
-
-# %%
-class HalfFourier(nn.Module):
-    def forward(self, X):
-        return torch.fft.rfft(X)
-
-
-half, full = HalfFourier()(X), torch.fft.fft(X)
-print(half.shape, torch.allclose(half, full[:, :3], atol=1e-6))
-#> torch.Size([2, 3]) True
-print(torch.allclose(full[:, 3:], half[:, 1:].flip(-1).conj(), atol=1e-6))
-#> True
-print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
-#> True
-
-# %% [markdown]
-# The result is complex.
-# If the next layer needs real numbers, use `torch.view_as_real`, which puts the real and imaginary parts into a last dimension of size 2.
-
-# %% [markdown]
-# ### Exercise 3
+# Write the layer `RunningCenter`, which subtracts the mean of each feature from an input of shape `(n, features)`.
+# In training mode, this is the mean of the batch, and gradients flow through it.
+# The layer also moves `running_mean`, a tensor of shape `(features,)` that starts at 0, a fraction `momentum` of the way to the mean of the batch.
+# In evaluation mode, it subtracts `running_mean` and does not change it, so that each prediction depends only on its own input.
+# `running_mean` is saved with the net and not trained; it is updated in place, without keeping a graph.
+# It is created on `device` with `dtype`.
 #
-# Write a layer that subtracts the mean of each feature.
-# In training, use the mean of the batch; in evaluation, use a running mean, so that each prediction depends only on its own input.
+# To practice (medium): `python -m d2lblocks practice start layers/4`
 
 # %% [markdown]
 # #### Solution
@@ -1363,15 +1426,15 @@ print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
 # `lerp_` moves the running mean a fraction `momentum` of the way to the mean of the batch.
 # It works in place, so the running mean remains the registered buffer.
 # `no_grad` keeps the update out of autograd.
+#
+# *layers/4_running_center.py*
 
 # %%
 class RunningCenter(nn.Module):
     def __init__(self, features, momentum=0.1, *, device=None, dtype=None):
         super().__init__()
         self.momentum = momentum
-        self.running_mean = nn.Buffer(
-            torch.zeros(features, device=device, dtype=dtype)
-        )
+        self.running_mean = nn.Buffer(torch.zeros(features, device=device, dtype=dtype))
 
     def forward(self, X):
         if not self.training:
@@ -1381,7 +1444,10 @@ class RunningCenter(nn.Module):
             self.running_mean.lerp_(mean, self.momentum)
         return X - mean
 
+# %% [markdown]
+# After 200 batches of numbers between 0 and 1, the running mean is 0.5, and the prediction for one example is the same alone and in a batch:
 
+# %%
 center = RunningCenter(5)
 for _ in range(200):
     Y = center(torch.rand(64, 5))
@@ -1393,10 +1459,34 @@ print(
 #> True tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.5000])
 
 # %% [markdown]
-# ### Exercise 4
+# ### Exercise 5
 #
-# Your layer used to store its weight as `(in, out)`, and you have checkpoints in this layout.
-# Change the shape to `(out, in)` so that the old checkpoints still load.
+# `OldLinear` stores its weight as `(in_features, out_features)`, and you have checkpoints in this layout.
+# `NewLinear` stores it as `(out_features, in_features)`.
+# Change `NewLinear` so that it loads the state dict of either class, also inside another module and also if the weight is square.
+# A state dict without a version counts as an old one.
+# A state dict without the weight is reported as incomplete, as before.
+# Loading does not change the tensors of the state dict.
+#
+# To practice (hard): `python -m d2lblocks practice start layers/5`
+
+# %%
+class OldLinear(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(in_features, out_features))
+
+    def forward(self, X):
+        return X @ self.weight
+
+
+class NewLinear(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(out_features, in_features))
+
+    def forward(self, X):
+        return F.linear(X, self.weight)
 
 # %% [markdown]
 # #### Solution
@@ -1406,6 +1496,8 @@ print(
 # Some of PyTorch's own layers, such as `nn.BatchNorm2d`, use their version in the same way.
 # Here the method replaces the entry in a copy, so the caller's dictionary does not change.
 # A state dict without a version counts as version 1.
+#
+# *layers/5_old_layout.py*
 
 # %%
 class OldLinear(nn.Module):
@@ -1433,7 +1525,7 @@ class NewLinear(nn.Module):
             state_dict = state_dict | {key: state_dict[key].T}
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
-
+# %%
 old = nn.Sequential(OldLinear(5, 3))
 new = nn.Sequential(NewLinear(5, 3))
 new.load_state_dict(old.state_dict())
@@ -1451,9 +1543,14 @@ print(torch.equal(again(X), new(X)))
 # It is safer to give the new layout a new name, such as `weight_out_in`.
 
 # %% [markdown]
-# ### Exercise 5
+# ### Exercise 6
 #
-# Without a loop, compute a separate gradient for each example of a batch instead of the sum of these gradients.
+# Write `per_example(layer, X)`, which computes a separate gradient for each example of a batch `X` of shape `(n, features)`, without a loop.
+# The loss of one example `x` is `layer(x).square().sum()`.
+# The function returns a dictionary that has, for the name of each parameter, a tensor of n gradients: its shape is `(n, *parameter.shape)`.
+# It does not change the layer, and it leaves the `.grad` of its parameters alone.
+#
+# To practice (hard): `python -m d2lblocks practice start layers/6`
 
 # %% [markdown]
 # #### Solution
@@ -1461,21 +1558,29 @@ print(torch.equal(again(X), new(X)))
 # %% [markdown]
 # A layer that keeps no state between calls is a function of its parameters and its input.
 # `grad` computes the gradient of the loss for one example, and `vmap` does this for all examples of the batch at once.
+#
+# *layers/6_per_example.py*
 
 # %%
 from torch.func import functional_call, grad, vmap
 
+
+def per_example(layer, X):
+    parameters = {
+        name: parameter.detach() for name, parameter in layer.named_parameters()
+    }
+
+    def loss(parameters, x):
+        return functional_call(layer, parameters, (x,)).square().sum()
+
+    return vmap(grad(loss), in_dims=(None, 0))(parameters, X)
+
+# %% [markdown]
+# The gradient of a batch is the sum of these gradients:
+
+# %%
 layer = MyLinear(5, 3)
-parameters = {
-    name: parameter.detach() for name, parameter in layer.named_parameters()
-}
-
-
-def loss(parameters, x):
-    return functional_call(layer, parameters, (x,)).square().sum()
-
-
-each = vmap(grad(loss), in_dims=(None, 0))(parameters, X)
+each = per_example(layer, X)
 print(each["weight"].shape)
 #> torch.Size([2, 3, 5])
 

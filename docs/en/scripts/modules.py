@@ -328,7 +328,7 @@ print(list(fixed.state_dict()))
 # **Limitation.** The number of iterations depends on the values in the input.
 # But `torch.compile`, which makes a net faster, and `torch.export`, which lets it run without its Python code, need a fixed list of operations, so they cannot translate this block as a whole.
 # Python normally does not wait for a GPU, but here it must wait for the sum in every iteration, because the loop condition needs it.
-# Exercise 5 replaces the loop.
+# Exercise 6 replaces the loop.
 
 # %% [markdown]
 # ## Nested modules
@@ -399,7 +399,7 @@ print(MLP(20)(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# From here on, these names mean the library's classes; exercise 2 introduces `Parallel`.
+# From here on, these names mean the library's classes; exercise 3 introduces `Parallel`.
 # The rest of this section shows how the classes differ from the short versions above, called sketches here.
 # The collapsed source blocks show the package's code without its docstrings.
 
@@ -1505,17 +1505,12 @@ print(wrapped.module.body)
 #
 # A net keeps its blocks in a Python list, `self.blocks = blocks`.
 # You can call the net, but training it, casting it (for example with `.double()`) and saving it do not work.
-# Show this, and repair the net by changing one line.
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# The blocks in the list are not registered, so only `forward` finds them.
-# The optimizer, `.to()` and `state_dict()` do not.
+# Repair the net by changing one line; the names of its parameters then begin with `blocks.0`, `blocks.1` and so on.
+#
+# To practice (easy): `python -m d2lblocks practice start modules/1`
 
 # %%
-class Tower(nn.Module):
+class Broken(nn.Module):
     def __init__(self, blocks):
         super().__init__()
         self.blocks = blocks
@@ -1525,21 +1520,40 @@ class Tower(nn.Module):
             X = block(X)
         return X
 
+# %% [markdown]
+# #### Solution
 
-tower = Tower([MLP(20, 64, 20), MLP(20, 64, 10)])
-print("parameters", len(list(tower.parameters())))
+# %% [markdown]
+# The blocks in the list are not registered, so only `forward` finds them.
+# The optimizer, `.to()` and `state_dict()` do not.
+
+# %%
+broken = Broken([MLP(20, 64, 20), MLP(20, 64, 10)])
+print("parameters", len(list(broken.parameters())))
 #> parameters 0
-print("cast", {block.out.weight.dtype for block in tower.double().blocks})
+print("cast", {block.out.weight.dtype for block in broken.double().blocks})
 #> cast {torch.float32}
-print("saved", list(tower.state_dict()))
+print("saved", list(broken.state_dict()))
 #> saved []
 
 # %% [markdown]
-# To repair the net, pass the list to `nn.ModuleList`.
-# In the class, the line becomes `self.blocks = nn.ModuleList(blocks)`.
+# To repair the net, pass the list to `nn.ModuleList`:
+#
+# *modules/1_tower.py*
 
 # %%
-tower.blocks = nn.ModuleList(tower.blocks)
+class Tower(nn.Module):
+    def __init__(self, blocks):
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, X):
+        for block in self.blocks:
+            X = block(X)
+        return X
+
+# %%
+tower = Tower(broken.blocks)
 print("parameters", len(list(tower.parameters())))
 #> parameters 8
 print("cast", {block.out.weight.dtype for block in tower.double().blocks})
@@ -1550,16 +1564,101 @@ print("saved", list(tower.state_dict())[:2], "and so on")
 # %% [markdown]
 # ### Exercise 2
 #
-# Write a block that takes two nets, gives the same input to both and concatenates their outputs.
-# Which sizes must be equal?
+# The first layer of a net standardizes its input: it subtracts the tensor `mean` and divides by the tensor `std`.
+# The two tensors are not saved, cast or moved with the net.
+# Repair the class so that they are.
+# They must not be parameters, and they keep their names: the names in `net.state_dict()` are `mean` and `std`.
+#
+# To practice (easy): `python -m d2lblocks practice start modules/2`
+
+# %%
+class Plain(nn.Module):
+    def __init__(self, mean, std):
+        super().__init__()
+        self.mean = mean
+        self.std = std
+
+    def forward(self, X):
+        return (X - self.mean) / self.std
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Both nets must accept the same input.
+# Plain tensors in attributes are not registered, so the cast and `state_dict()` do not find them.
+# The cast itself is silent: the subtraction then mixes two dtypes and returns the larger one, and the error comes from the next layer.
+
+# %%
+mean, std = X.mean(dim=0), X.std(dim=0)
+plain = Plain(mean, std).bfloat16()
+print("cast", plain(X.bfloat16()).dtype)
+#> cast torch.float32
+print("saved", list(plain.state_dict()))
+#> saved []
+
+# %% [markdown]
+# To repair the class, make buffers of them.
+# A parameter would be saved and moved too, but training would change it.
+#
+# *modules/2_constant.py*
+
+# %%
+class Standardize(nn.Module):
+    def __init__(self, mean, std):
+        super().__init__()
+        self.mean = nn.Buffer(mean)
+        self.std = nn.Buffer(std)
+
+    def forward(self, X):
+        return (X - self.mean) / self.std
+
+# %%
+standardize = Standardize(mean, std).bfloat16()
+print("cast", standardize(X.bfloat16()).dtype)
+#> cast torch.bfloat16
+print("saved", list(standardize.state_dict()))
+#> saved ['mean', 'std']
+print("trained", list(standardize.parameters()))
+#> trained []
+
+# %% [markdown]
+# ### Exercise 3
+#
+# Write a block that takes two or more nets, as in `SideBySide(left, right)`.
+# Each net gets the same input, and the block returns their outputs, concatenated along the last dimension in the order of the nets.
+# The nets are trained, saved and moved with the block.
+# Which sizes must be equal so that this works?
+#
+# To practice (medium): `python -m d2lblocks practice start modules/3`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# All nets must accept the same input.
 # Their outputs must have equal sizes in every dimension except the one along which they are concatenated.
-# The library has this block, for any number of nets; for images, `dim=1` concatenates the channels.
+#
+# *modules/3_both.py*
+
+# %%
+class SideBySide(nn.Module):
+    def __init__(self, *nets):
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+    def forward(self, X):
+        return torch.cat([net(X) for net in self.nets], dim=-1)
+
+# %%
+left, right = nn.Linear(20, 8), MLP(20, 64, 4)
+both = SideBySide(left, right)
+print(both(X).shape)
+#> torch.Size([2, 12])
+print(torch.equal(both(X), torch.cat([left(X), right(X)], dim=1)))
+#> True
+
+# %% [markdown]
+# The library's `Parallel` also takes the dimension as an argument; for images, `dim=1` concatenates the channels.
 #
 # *The library's own source, from `d2lblocks/modules.py`:*
 
@@ -1579,19 +1678,21 @@ class Parallel(nn.Module):
         return f"dim={self.dim}"
 
 # %%
-left, right = nn.Linear(20, 8), MLP(20, 64, 4)
-both = Parallel(left, right)
-print(both(X).shape)
-#> torch.Size([2, 12])
-print(torch.equal(both(X), torch.cat([left(X), right(X)], dim=1)))
-#> True
+images = torch.rand(2, 3, 8, 8)
+small, large = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 6, 5, padding=2)
+print(Parallel(small, large, dim=1)(images).shape)
+#> torch.Size([2, 10, 8, 8])
 
 # %% [markdown]
-# ### Exercise 3
+# ### Exercise 4
 #
-# Write a function that creates `n` blocks of the same kind and chains them.
-# Its first argument is a function that creates a block.
+# Write a function `chain(make_block, n)` that returns a net of `n` blocks, which run one after the other.
+# `make_block` is a function: each call without arguments, `make_block()`, returns a new block.
+# The blocks do not share weights or start with equal weights, and they run in the order in which they are made.
+# For `n = 0`, the net returns its input.
 # What would go wrong if the first argument were a block?
+#
+# To practice (medium): `python -m d2lblocks practice start modules/4`
 
 # %% [markdown]
 # #### Solution
@@ -1600,12 +1701,14 @@ print(torch.equal(both(X), torch.cat([left(X), right(X)], dim=1)))
 # If you pass one block and repeat it, all places in the chain share its weights.
 # If you pass a function and call it `n` times, you get `n` blocks with separate weights.
 # (`copy.deepcopy` creates separate weights too, but all copies start with the same values.)
+#
+# *modules/4_chain.py*
 
 # %%
 def chain(make_block, n):
     return nn.Sequential(*(make_block() for _ in range(n)))
 
-
+# %%
 net = chain(lambda: MLP(20, 64, 20), 3)
 print(net(X).shape, len(list(net.parameters())))
 #> torch.Size([2, 20]) 12
@@ -1615,29 +1718,47 @@ print(shared(X).shape, len(list(shared.parameters())))
 #> torch.Size([2, 20]) 4
 
 # %% [markdown]
-# ### Exercise 4
+# ### Exercise 5
 #
-# Print the shape of the output of every layer in `chimera`, without changing its classes.
+# Write a function `shapes(net, X)` that calls the net once and returns the shape of the output of every layer.
+# The result is a list of pairs `(name, shape)`, in the order in which the layers run, such as `[("0", (2, 64)), ("1", (2, 64))]`.
+# The layers are the modules without children; each of them returns one tensor.
+# The name is the one that `net.named_modules()` gives to the layer, and a layer that runs twice is in the list twice.
+# The net stays as it was: no hook of `shapes` may stay behind, not even if the call raises an error, which `shapes` lets through.
+#
+# To practice (medium): `python -m d2lblocks practice start modules/5`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# A forward hook gets every output of its module.
-# The layers are the modules that have no children.
-# The layer that `FixedHiddenMLP` uses twice therefore appears on two lines.
+# A forward hook gets every output of its module, so the classes of the net need not change.
+# The layer that `FixedHiddenMLP` uses twice appears on two lines.
+#
+# *modules/5_shapes.py*
 
 # %%
-def report(name):
-    return lambda module, inputs, output: print(f"{name:9} {tuple(output.shape)}")
+def shapes(net, X):
+    found = []
 
+    def record(name):
+        return lambda module, inputs, output: found.append((name, tuple(output.shape)))
 
-handles = [
-    module.register_forward_hook(report(name))
-    for name, module in chimera.named_modules()
-    if not list(module.children())
-]
-Y = chimera(X)
+    handles = [
+        module.register_forward_hook(record(name))
+        for name, module in net.named_modules()
+        if not list(module.children())
+    ]
+    try:
+        net(X)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+# %%
+for name, shape in shapes(chimera, X):
+    print(f"{name:9} {shape}")
 #> 0.net.0   (2, 64)
 #> 0.net.1   (2, 64)
 #> 0.net.2   (2, 32)
@@ -1646,15 +1767,30 @@ Y = chimera(X)
 #> 1         (2, 20)
 #> 2.linear  (2, 20)
 #> 2.linear  (2, 20)
-for handle in handles:
-    handle.remove()
 
 # %% [markdown]
-# ### Exercise 5
+# The function `record` is needed.
+# A lambda that the loop itself creates would look up `name` only when it runs, and then `name` is the last name of the loop.
+# `finally` removes the hooks even if the net raises an error:
+
+# %%
+try:
+    shapes(chimera, torch.rand(2, 3))
+except RuntimeError as error:
+    print(error)
+#> mat1 and mat2 shapes cannot be multiplied (2x3 and 20x64)
+print([name for name, module in chimera.named_modules() if module._forward_hooks])
+#> []
+
+# %% [markdown]
+# ### Exercise 6
 #
 # `FixedHiddenMLP` cannot be compiled as a whole because of its loop.
-# Write the same function without a loop; `torch.frexp` tells you how many times to halve the sum.
-# Show that the two versions give the same number and the same gradients.
+# Write `NoLoop`, whose `forward` computes the same number with the same gradients for finite values, also where the sum of the absolute values is a power of two.
+# It multiplies once instead of halving in a loop, and Python does not read a value of a tensor, as in `while`, `if` or `.item()`.
+# `torch.frexp` tells you how many times to halve the sum.
+#
+# To practice (hard): `python -m d2lblocks practice start modules/6`
 
 # %% [markdown]
 # #### Solution
@@ -1665,6 +1801,8 @@ for handle in handles:
 # If the mantissa is exactly 0.5, one fewer halving is enough.
 # Multiplying by a power of two changes only the exponent of a floating-point number.
 # One multiplication therefore gives exactly the same result as the halvings, unless a value becomes too small for its dtype.
+#
+# *modules/6_no_loop.py*
 
 # %%
 class NoLoop(FixedHiddenMLP):
@@ -1674,7 +1812,7 @@ class NoLoop(FixedHiddenMLP):
         halvings = (exponent - (mantissa == 0.5).int()).clamp(min=0)
         return (Y * torch.ldexp(torch.ones_like(mantissa), -halvings)).sum()
 
-
+# %%
 looped, straight = FixedHiddenMLP(), NoLoop()
 straight.load_state_dict(looped.state_dict())
 print(torch.equal(looped(X), straight(X)))

@@ -1678,57 +1678,126 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 # %% [markdown]
 # ### Exercise 1
 #
-# Your net is trained, and you will use it only on this machine.
-# Why should you save its parameters anyway?
+# Write `save_net(net, path)`, which saves the state dict of a trained net in a file.
+# Write `load_net(make, path)`, which builds a new net with `make()`, loads the file into it and returns it in evaluation mode.
+#
+# To practice (easy): `python -m d2lblocks practice start serialization/1`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Everything in memory is lost when the process ends or crashes.
-# You can also compare a file with another one, send it to somebody, check an old result with it or start from it with other data.
-# Saving costs little, and the file is only slightly larger than its values:
+# Even if you use the net only on this machine, everything in memory is lost when the process ends.
+#
+# *serialization/1_save_net.py*
 
 # %%
-numbers = sum(parameter.numel() * 4 for parameter in net.parameters())
-print(0 < os.path.getsize("mlp.safetensors") - numbers < 1_000)
+def save_net(net, path):
+    torch.save(net.state_dict(), path)
+
+
+def load_net(make, path):
+    net = make()
+    net.load_state_dict(torch.load(path))
+    return net.eval()
+
+# %%
+save_net(net, "trained.pt")
+print(torch.equal(load_net(MLP, "trained.pt")(X), net(X)))
 #> True
 
 # %% [markdown]
 # ### Exercise 2
 #
-# Copy the hidden layer of a saved MLP into a net with a different output layer, and train only the new layer.
+# In each epoch, `best_state` calls `train(net)`, which changes `net`, and `loss(net)`, which returns a number.
+# It should return the state dict after the epoch with the smallest loss, but it returns the last one.
+# Repair it.
+#
+# To practice (easy): `python -m d2lblocks practice start serialization/2`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Pick the entries of the layer by their prefix, load them into the new net and freeze the layer.
+# `net.state_dict()` holds the tensors of the net itself, so the kept state must be a copy.
+#
+# *serialization/2_best.py*
 
 # %%
-state = load_file("mlp.safetensors")
-new = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 2))
-new[0].load_state_dict(
-    {"weight": state["hidden.weight"], "bias": state["hidden.bias"]}
-)
-new[0].requires_grad_(False)
-print(
-    [name for name, parameter in new.named_parameters() if parameter.requires_grad]
-)
-#> ['2.weight', '2.bias']
+def best_state(net, train, loss, epochs):
+    best, least = None, float("inf")
+    for _ in range(epochs):
+        train(net)
+        if (now := loss(net)) < least:
+            best, least = copy.deepcopy(net.state_dict()), now
+    return best
 
 # %% [markdown]
 # ### Exercise 3
 #
-# Keep the architecture and the parameters in one file, so that `rebuild(path)` needs nothing else.
-# What do you have to restrict?
+# Reuse one layer of a saved net in another net, and train only the new layers.
+# Write `transfer(path, name, layer)`: in the state dict in the file `path`, the names of the layer's entries begin with `name` and a dot.
+# Load these entries into `layer`, which may have layers inside, freeze all its parameters and return it.
+# If the file lacks an entry, raise an error.
+#
+# To practice (medium): `python -m d2lblocks practice start serialization/3`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The file contains the names of the layer classes and their arguments, and your program has a list of the classes that it accepts.
-# Without this list, a file could name any class or function, and loading it could run anything.
+# Inside the layer, the names do not have the prefix; in an optimizer for the whole net, a frozen parameter has no gradient and is skipped.
+#
+# *serialization/3_transfer.py*
+
+# %%
+def transfer(path, name, layer):
+    state = torch.load(path)
+    part = {key: state[f"{name}.{key}"] for key in layer.state_dict()}
+    layer.load_state_dict(part)
+    return layer.requires_grad_(False)
+
+# %% [markdown]
+# ### Exercise 4
+#
+# A file was saved from a net in `nn.DataParallel`, so all its names begin with `module.`.
+# Write `load_wrapped(net, path)`, which loads the file into `net`, your own net without the wrapper.
+# Your net may itself have an attribute named `module`; if the file lacks a name, raise an error.
+# Can you do it without changing the names in the state dict?
+#
+# To practice (medium): `python -m d2lblocks practice start serialization/4`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# In a module that has your net as its attribute `module`, the names are those in the file.
+#
+# *serialization/4_data_parallel.py*
+
+# %%
+def load_wrapped(net, path):
+    wrapper = nn.Module()
+    wrapper.module = net
+    wrapper.load_state_dict(torch.load(path))
+
+# %% [markdown]
+# ### Exercise 5
+#
+# A plan such as `[("Linear", [20, 8]), ("ReLU", [])]` lists the classes of layers and their arguments.
+# The function `keep` saves a plan and the state dict of its net in one file.
+# Write `rebuild(path)`, which needs only that file and returns the net, an `nn.Sequential` with the saved values.
+# The file may come from anybody: run no code from it, and raise an error if it names a class that is not in `KNOWN`.
+#
+# To practice (hard): `python -m d2lblocks practice start serialization/5`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Restrict the classes: otherwise, a file could name any class or function, and loading it could run anything.
+#
+# *serialization/5_rebuild.py*
 
 # %%
 KNOWN = {"Linear": nn.Linear, "ReLU": nn.ReLU}
@@ -1738,84 +1807,12 @@ def keep(net, plan, path):
     torch.save({"plan": plan, "state": net.state_dict()}, path)
 
 
-def build(plan):
-    return nn.Sequential(*(KNOWN[name](*arguments) for name, arguments in plan))
-
-
 def rebuild(path):
     file = torch.load(path)
-    net = build(file["plan"])
+    layers = [KNOWN[name](*arguments) for name, arguments in file["plan"]]
+    net = nn.Sequential(*layers)
     net.load_state_dict(file["state"])
     return net
-
-
-plan = [("Linear", [20, 8]), ("ReLU", []), ("Linear", [8, 2])]
-original = build(plan)
-keep(original, plan, "both.pt")
-print(torch.equal(rebuild("both.pt")(X), original(X)))
-#> True
-
-# %% [markdown]
-# ### Exercise 4
-#
-# A file was saved from a net in `DataParallel`.
-# Load it into your own net without changing the names in the state dict.
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# Build a module that has your net as its attribute `module`.
-# Its names are then the same as those in the file.
-
-# %%
-torch.save(
-    {f"module.{name}": t for name, t in net.state_dict().items()}, "parallel.pt"
-)
-
-bare = MLP()
-wrapper = nn.Module()
-wrapper.module = bare
-print(wrapper.load_state_dict(torch.load("parallel.pt")))
-#> <All keys matched successfully>
-print(torch.equal(bare(X), net(X)))
-#> True
-
-# %% [markdown]
-# ### Exercise 5
-#
-# Average the parameters of three checkpoints of one run.
-# What must you not average?
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# An integer, such as the number of batches that a batch normalization layer has counted, has no meaningful average.
-# Take the integers from the last checkpoint.
-
-# %%
-def average(states):
-    return {
-        name: torch.stack([state[name] for state in states]).mean(dim=0)
-        if last.is_floating_point()
-        else last
-        for name, last in states[-1].items()
-    }
-
-
-states = [
-    nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).state_dict()
-    for _ in range(3)
-]
-mean = average(states)
-third = sum(state["0.weight"] for state in states) / 3
-print(torch.allclose(mean["0.weight"], third), mean["1.num_batches_tracked"].dtype)
-#> True torch.int64
-
-# %% [markdown]
-# The averaged running statistics do not fit the averaged weights, because with these weights each batch normalization layer gets different inputs.
-# `torch.optim.swa_utils.update_bn` computes the statistics again from data.
 
 # %% [markdown]
 # ## In short
