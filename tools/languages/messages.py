@@ -1,0 +1,69 @@
+"""Bring the catalogs in step with the pages: `make messages`.
+
+New blocks are empty, changed ones are fuzzy, with the old text beside them; those that are gone are dropped.
+A message that several pages have is in the catalog of the first one.
+"""
+
+import sys
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po, write_po
+
+from .blocks import Block, blocks
+from .catalogs import LANGUAGES, ROOT, Translations
+
+PAGES = [
+    "index", "modules", "parameters", "init", "lazy", "layers", "serialization", "devices", "diagnosis",
+    "practice", "mistakes", "cheatsheet", "glossary", "tested",
+]  # fmt: skip
+
+
+def template(page: str, taken: set[str], root: Path = ROOT) -> Catalog:
+    """The messages of a page that no earlier page has, in the order of the page."""
+    catalog = Catalog()
+    heading = ""
+    lines = (root / "docs/en" / f"{page}.md").read_text("utf-8").split("\n")
+    for block in blocks(lines):
+        if not isinstance(block, Block):
+            continue
+        heading = block.text if block.kind == "heading" else heading
+        if block.text not in taken:
+            taken.add(block.text)
+            catalog.add(block.text, locations=[(f"{page}.md", block.line)], auto_comments=[f"{block.kind}: {heading}"])
+    return catalog
+
+
+def update(language: str, root: Path = ROOT) -> list[str]:
+    """Write the catalogs of a language, and return a line about each that changed."""
+    folder = root / "docs" / language
+    folder.mkdir(exist_ok=True)
+    known = Translations(folder).texts
+    taken: set[str] = set()
+    changed = []
+    for page in PAGES:
+        path = folder / f"{page}.po"
+        catalog = Catalog(locale=LANGUAGES[language])
+        if path.is_file():
+            with path.open("rb") as file:
+                catalog = read_po(file, locale=LANGUAGES[language])
+        before = path.read_bytes() if path.is_file() else b""
+        catalog.update(template(page, taken, root))
+        for message in catalog:
+            if message.id in known:  # it may have moved here from another page
+                message.string = known[message.id]
+                message.flags.discard("fuzzy")
+        catalog.header_comment = f"# {page}.md in {language}. `make messages` keeps it in step with the page."
+        with path.open("wb") as file:
+            write_po(file, catalog, width=0, sort_output=False, ignore_obsolete=True, include_lineno=False, omit_header=False)
+        if path.read_bytes() != before:
+            empty = sum(not each.string for each in catalog if each.id)
+            fuzzy = sum(each.fuzzy for each in catalog if each.id)
+            changed.append(f"{language}/{page}.po: {len(catalog)} messages, {empty} empty, {fuzzy} fuzzy")
+    return changed
+
+
+if __name__ == "__main__":
+    for language in LANGUAGES:
+        print("\n".join(update(language)))
+    sys.exit()

@@ -1,0 +1,76 @@
+"""A Python-Markdown extension: the prose of a page in another language, from the catalogs of tools/languages/.
+
+It runs after snippets are included and before fences are taken out, so it sees the page as it is written.
+Code, outputs, anchors and all else come from the English page. A block without a translation stays English,
+and is marked as such. A page without any translated block is English as a whole, and says so at its top.
+"""
+
+from pathlib import Path
+
+from markdown.extensions import Extension
+from markdown.preprocessors import Preprocessor
+
+from tools.languages.blocks import Block, blocks
+from tools.languages.catalogs import Translations, anchors
+
+
+class Translate(Extension):
+    def __init__(self, **options):
+        self.config = {
+            "catalogs": ["", "the folder with the PO files"],
+            "note": ["", "the words above a page that is only in English"],
+            "title": ["", "the words that appear over a block that is not translated"],
+        }
+        super().__init__(**options)
+
+    def extendMarkdown(self, md):  # noqa: N802 (Python-Markdown calls it so)
+        md.preprocessors.register(Page(md, self.getConfigs()), "translate", 28)  # snippets: 32, fences: 25
+
+
+class Page(Preprocessor):
+    def __init__(self, md, options):
+        super().__init__(md)
+        self.options = options
+        self.translations = translations(options["catalogs"])
+
+    def run(self, lines):
+        page = list(blocks(lines))
+        prose = [each for each in page if isinstance(each, Block)]
+        headings = [each for each in prose if each.kind == "heading"]
+        if not headings or headings[0].before != "# ":  # a docstring, not a page
+            return lines
+        ids = dict(zip(headings, anchors([each.text for each in headings]), strict=True))
+        found = {each: self.translations.find(each.text) for each in prose}
+        if not any(found.values()):
+            return [*lines[: headings[0].line], "", f'<p class="english">{self.options["note"]}</p>', "", *lines[headings[0].line :]]
+        return [each if isinstance(each, str) else self.shown(each, found[each], ids.get(each)) for each in page]
+
+    def shown(self, block, translation, anchor):
+        text = translation or self.marked(block)
+        return block.shown(f"{text} {{#{anchor}}}" if anchor else text)
+
+    def marked(self, block):
+        """The English text of a block, marked; captions are attributes and cannot be."""
+        if block.kind == "caption":
+            return block.text
+        begin, end = f'<span class="english" lang="en" title="{self.options["title"]}">', "</span>"
+        if block.kind != "row":
+            return f"{begin}{block.text}{end}"
+        cells = block.text.strip("|").split("|")
+        return "|" + "|".join(f" {begin}{cell.strip()}{end} " if cell.strip() else cell for cell in cells) + "|"
+
+
+_READ = {}
+
+
+def translations(folder):
+    """The translations of a folder, read again if a file has changed: `make serve` shows it."""
+    path = Path(folder)
+    state = tuple(sorted((file, file.stat().st_mtime_ns) for file in path.glob("*.po")))
+    if _READ.get(folder, (None,))[0] != state:
+        _READ[folder] = state, Translations(path)
+    return _READ[folder][1]
+
+
+def makeExtension(**options):  # noqa: N802 (Python-Markdown looks for this name)
+    return Translate(**options)
