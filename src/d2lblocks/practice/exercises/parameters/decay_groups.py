@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from d2lblocks._tensors import named_tensors
 
@@ -57,7 +57,7 @@ class _Scale(nn.Module):
 
 
 def check(answer: Answer) -> None:
-    """A layer, normalization, convolution, other names, two names, frozen layers; through an optimizer."""
+    """A layer, normalization, convolution, other names, two names, frozen layers; as an optimizer sees them."""
     answer.function("decay_groups")
     shared = nn.Linear(2, 2)
     cases: list[tuple[str, nn.Module]] = [
@@ -93,43 +93,47 @@ def _compare(answer: Answer, net: nn.Module, decay: float) -> None:
                 )
         if group["params"] is ...:
             raise Wrong('`"params"` is still `...`: write which parameters are in the group.', came="...")
-    try:
-        optimizer = torch.optim.SGD(list(groups), lr=0.1)
-    except TypeError as error:
-        if "but one of the params is str" not in str(error):
-            raise
-        raise Wrong(
-            "A group contains the names of parameters: an optimizer gets the parameters themselves.",
-            came=str(error),
-        ) from None
-    except ValueError as error:
-        if "more than one" not in str(error):
-            raise
-        raise Wrong("A parameter is in two groups.", came=str(error)) from None
-    _groups(net, optimizer.param_groups, decay)
+    _groups(net, [(_parameters(group["params"]), group["weight_decay"]) for group in groups], decay)
 
 
-def _groups(net: nn.Module, groups: list[Any], decay: float) -> None:
+def _parameters(params: Any) -> list[Any]:
+    """The parameters of a group, of which an optimizer also takes one alone, and pairs of a name and a parameter."""
+    found = [params] if isinstance(params, Tensor) else list(params)
+    found = [each[1] if isinstance(each, tuple) and len(each) == 2 else each for each in found]
+    for each in found:
+        if isinstance(each, str):
+            raise Wrong(
+                "A group contains the names of parameters: an optimizer gets the parameters themselves.",
+                came=each,
+                expected="nn.Parameter",
+            )
+    return found
+
+
+def _groups(net: nn.Module, groups: list[tuple[list[Any], float]], decay: float) -> None:
     names = {id(tensor): name for name, tensor in reversed(list(named_tensors(net)))}
     came: dict[str, float] = {}
-    for group in groups:
-        for parameter in group["params"]:
+    for parameters, own in groups:
+        before = set(came)
+        for parameter in parameters:
             name = names.get(id(parameter), "a tensor that is not in the net")
+            if name in before:
+                raise Wrong(f"`{name}` is in both groups.", came="both", expected="one of them")
             if name in came:
                 raise Wrong(
-                    f"`{name}` is in the groups twice: a parameter with two names is listed once by `parameters()`.",
+                    f"`{name}` is in its group twice: `parameters()` lists a parameter with two names once.",
                     came=f"{name} twice",
                     expected=f"{name} once",
                 )
-            came[name] = group["weight_decay"]
+            came[name] = own
     trainable = [(name, each) for name, each in net.named_parameters() if each.requires_grad]
     expected = {name: decay if each.dim() >= 2 else 0.0 for name, each in trainable}
     if came != expected:
         raise Wrong(_story(net, came, expected), came=came, expected=expected)
-    if len(groups) != 2 or groups[0]["weight_decay"] != decay:
+    if len(groups) != 2 or groups[0][1] != decay:
         raise Wrong(
             "There have to be two groups, first the one with weight decay.",
-            came=[group["weight_decay"] for group in groups],
+            came=[own for _, own in groups],
             expected=[decay, 0.0],
         )
 
@@ -182,11 +186,9 @@ def decay_groups(net, decay):
     WrongAnswer(
         "has no weight decay", changes={"p.dim() >= 2": "p.dim() > 2", "p.dim() < 2": "p.dim() <= 2"}
     ),
+    WrongAnswer("is in both groups", changes={"[p for p in parameters if p.dim() < 2]": "parameters"}),
     WrongAnswer(
-        "A parameter is in two groups", changes={"[p for p in parameters if p.dim() < 2]": "parameters"}
-    ),
-    WrongAnswer(
-        "in the groups twice",
+        "in its group twice",
         changes={
             "in net.parameters() if": "in (p for _, p in net.named_parameters(remove_duplicate=False)) if"
         },
