@@ -80,6 +80,8 @@ def _call(net: nn.Module, X: Tensor) -> object:
         message = f"RuntimeError: {error}"
         if "mat1 and mat2" in message:
             why = "The linear layer gets a number of values that depends on the size of the image: fix the size before it."
+        elif "Expected 3D or 4D" in message:
+            why = "The pooling comes after `nn.Flatten`, but it needs the height and the width of the images."
         elif "Output size is too small" in message:
             why = "An image of 3 x 3 pixels has one value for each channel after the convolution, too few for this pooling."
         else:

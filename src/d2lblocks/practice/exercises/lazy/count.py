@@ -10,6 +10,7 @@ from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
 LEVEL = "medium"
+SECONDS = 10.0  # the first call on the meta device imports much of PyTorch
 PAGE = "lazy.md#meta-device-and-skip_init"
 TASK = """
 How many parameters would a lazy net have for larger images?
@@ -42,7 +43,7 @@ HINTS = (
 )
 AFTER = """
 On the meta device, tensors have shapes but no memory, and a dry run needs nothing but shapes.
-`apply_init(net, X)` and `parameter_table(net).values` of the package would do as well.
+`apply_init(net, X)` and `parameter_table(net).trainable_values` of the package would do as well.
 """
 
 

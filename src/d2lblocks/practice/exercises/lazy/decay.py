@@ -64,7 +64,8 @@ def check(answer: Answer) -> None:
                 raise Wrong("A group has no `params`.", came=list(group), expected="params")
             for parameter in group["params"]:
                 if id(parameter) in decays:
-                    raise Wrong("A parameter is in two groups.", came=parameter)
+                    name = next(name for name, each in net.named_parameters() if each is parameter)
+                    raise Wrong(f"`{name}` is in two groups.", came="two groups", expected="one group")
                 decays[id(parameter)] = group.get("weight_decay", DEFAULT)
         for name, parameter in net.named_parameters():
             _check_group(name, parameter, decays.get(id(parameter)))

@@ -123,7 +123,11 @@ def _compare(
             if same
             else "The values differ from call to call: set the seed before the layers draw."
         )
-    raise Wrong(why, came=came[wrong[0]], expected=theirs[wrong[0]])
+    raise Wrong(
+        why,
+        came=f"{wrong[0]} begins with {came[wrong[0]].flatten()[0]:.4f}",
+        expected=f"{theirs[wrong[0]].flatten()[0]:.4f}",
+    )
 
 
 WRONG = (

@@ -50,15 +50,22 @@ In evaluation mode, batch norm and dropout are quiet, so the pass only sets shap
 """
 
 
+class _Calls:
+    """Whether gradients were on in each call; an object of its own, because `apply_init` restores lists."""
+
+    def __init__(self) -> None:
+        self.gradients: list[bool] = []
+
+
 class _Probe(nn.Module):
     """Records how it is called."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: _Calls) -> None:
         super().__init__()
-        self.gradients: list[bool] = []
+        self.calls = calls
 
     def forward(self, X: Tensor) -> Tensor:
-        self.gradients.append(torch.is_grad_enabled())
+        self.calls.gradients.append(torch.is_grad_enabled())
         return X
 
 
@@ -72,9 +79,9 @@ def check(answer: Answer) -> None:
         ("in training mode, but its batch norm in evaluation mode", 4, True, False),
     ):
         answer.given = f"a net {text}, and X with {batch} example{'s' * (batch > 1)}"
-        probe = _Probe()
+        calls = _Calls()
         batch_norm, sized = nn.LazyBatchNorm1d(), nn.Linear(4, 3)
-        net = nn.Sequential(nn.LazyLinear(4), batch_norm, probe, sized, nn.LazyLinear(2))
+        net = nn.Sequential(nn.LazyLinear(4), batch_norm, _Probe(calls), sized, nn.LazyLinear(2))
         net.train(first)
         batch_norm.train(norm)
         modes = {name: module.training for name, module in net.named_modules()}
@@ -88,7 +95,7 @@ def check(answer: Answer) -> None:
             raise Wrong(f"`{names[0]}` is still uninitialized.", came=names, expected=[])
         _check_statistics(batch_norm)
         _check_modes(net, modes)
-        _check_gradients(net, probe)
+        _check_gradients(net, calls)
         answer.same(
             sized.weight, weight, "net[3].weight", "A weight that had values has changed.", tolerance=0
         )
@@ -118,18 +125,18 @@ def _check_modes(net: nn.Module, modes: dict[str, bool]) -> None:
     raise Wrong(why, came=f"training: {now}", expected=f"training: {modes}")
 
 
-def _check_gradients(net: nn.Module, probe: _Probe) -> None:
+def _check_gradients(net: nn.Module, calls: _Calls) -> None:
     if any(parameter.is_inference() for parameter in net.parameters()):
         raise Wrong(
             "The parameters were created in inference mode, so the net often cannot be trained: use `torch.no_grad()`.",
             came="parameters from inference mode",
             expected="parameters that can be trained",
         )
-    if len(probe.gradients) != 1:
+    if len(calls.gradients) != 1:
         raise Wrong(
-            "The net is called more than once.", came=f"{len(probe.gradients)} calls", expected="1 call"
+            "The net is called more than once.", came=f"{len(calls.gradients)} calls", expected="1 call"
         )
-    if probe.gradients[0]:
+    if calls.gradients[0]:
         why = "The forward pass runs with gradients: `torch.no_grad()` turns them off."
         raise Wrong(why, came="torch.is_grad_enabled() is True", expected="False")
     if not torch.is_grad_enabled():

@@ -69,7 +69,11 @@ def check(answer: Answer) -> None:
 
 def _compare(answer: Answer, came: object, expected: bool) -> None:
     answer.kind(came, "fits(net, X)", bool, "`True` or `False`")
-    why = "The batch fits." if expected else "The batch does not fit: the forward pass raises an error."
+    why = (
+        "The batch fits: `net(X)` raises no error."
+        if expected
+        else "The batch does not fit: `net(X)` stops at the mismatch with an error."
+    )
     answer.same(came, expected, "fits(net, X)", why)
 
 
@@ -87,7 +91,7 @@ def _check_refused(answer: Answer, came: object, net: nn.Sequential, names: list
     left = uninitialized_names(net)
     if left != names:
         raise Wrong(
-            "The batch does not fit, but the layers before the mismatch are not lazy anymore: the call stops only at the mismatch.",
+            "The batch does not fit, but the layers before the mismatch are not lazy anymore: the call has already initialized them.",
             came=f"uninitialized: {left}",
             expected=f"uninitialized: {names}",
         )
@@ -97,7 +101,7 @@ def _check_refused(answer: Answer, came: object, net: nn.Sequential, names: list
 
 WRONG = (
     WrongAnswer(
-        "the call stops only at the mismatch",
+        "already initialized them",
         changes={"apply_init(net, X)": "net(X)", "from d2lblocks import apply_init\n\n\n": ""},
     ),
     WrongAnswer(
@@ -109,7 +113,7 @@ WRONG = (
     ),
     WrongAnswer("`fits(net, X)` is `None`", changes={"return True": "return None"}),
     WrongAnswer(
-        "raises an error",
+        "with an error",
         changes={"        return False": "        return True"},
     ),
 )

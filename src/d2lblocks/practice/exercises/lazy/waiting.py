@@ -55,7 +55,9 @@ def check(answer: Answer) -> None:
 
 
 def _compare(answer: Answer, name: str, expected: list[str]) -> None:
-    came = answer.kind(answer[name], name, list | tuple | set, "a list")
+    came, at = answer[name], _line(answer.file, name)
+    if not isinstance(came, list | tuple | set):
+        raise Wrong(f"`{name}` is not a list of names.", came=came, expected="a list", at=at)
     if sorted(map(str, came)) == sorted(expected):
         return
     wrong = [each for each in came if not isinstance(each, str)]
@@ -71,14 +73,13 @@ def _compare(answer: Answer, name: str, expected: list[str]) -> None:
     elif extra and name == "called":
         why = "`net(X)` reaches every layer, so nothing is uninitialized anymore."
     elif extra:
-        why = f"`{name}` has a name that is none of a parameter of the net."
+        why = f"`{next(each for each in came if each not in expected)}` is not the name of a parameter; such a name is `2.weight`."
     elif name == "built" and not any(each[0] == "3" for each in came):
         why = "A layer sees only its own input: it cannot compute its input size from the layer before it, so layer 3 waits too."
     elif name == "half" and not came:
         why = "`net[:3]` consists of the layers 0, 1 and 2: layer 3 has not been called yet."
     else:
         why = f"`{name}` is not complete: each lazy layer has a weight and a bias."
-    at = _line(answer.file, name)
     raise Wrong(why, came=list(came), expected=f"{len(expected)} names" if wrong else expected, at=at)
 
 
