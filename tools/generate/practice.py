@@ -26,7 +26,7 @@ def practice(page: Page) -> str:
     # Import it only here: other projects whose pages are tested do not have it.
     from d2lblocks.practice.exercise import find
 
-    text = "\n".join(page.text_lines())
+    text = page.path.read_text("utf-8")  # another part of it may have been written since the page was read
     topic = "projects" if page.path.stem == "practice" else page.path.stem
     for exercise in find(topic):
         start, end = item(text, page.name, exercise.number)

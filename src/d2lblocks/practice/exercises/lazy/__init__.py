@@ -1,4 +1,4 @@
 """Exercises of the topic "Lazy initialization"."""
 
 TITLE = "Lazy initialization"
-EXERCISES: tuple[str, ...] = ()
+EXERCISES: tuple[str, ...] = ("waiting", "decay", "fits", "any_size", "count", "dry_run", "draw_again")

@@ -1,0 +1,130 @@
+"""Images of any size."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "medium"
+PAGE = "lazy.md#lazy-convolutions-and-normalization-layers"
+TASK = """
+After its first batch, the net that `convnet(classes)` returns accepts only images of the size in that batch.
+Repair it by changing one line: the linear layer should get a height and a width of 4 for each of the 16 channels, whatever the size of the images, from 3 pixels up.
+The net takes a batch of images and returns a tensor of shape `(batch, classes)`.
+"""
+STUB = """\
+from torch import nn
+
+
+def convnet(classes):
+    return nn.Sequential(
+        nn.LazyConv2d(16, kernel_size=3),
+        nn.ReLU(),
+        nn.MaxPool2d(4),
+        nn.Flatten(),
+        nn.LazyLinear(classes),
+    )
+"""
+SOLUTION = """\
+from torch import nn
+
+
+def convnet(classes):
+    return nn.Sequential(
+        nn.LazyConv2d(16, kernel_size=3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.LazyLinear(classes),
+    )
+"""
+HINTS = (
+    "Which of the layers cannot handle an input of another size, and which layer decides how many values it gets?",
+    "Read the end of lazy.md#lazy-convolutions-and-normalization-layers: what the convolution and the linear layer accept after the first batch. Then look for a pooling layer in PyTorch's list whose argument is the size of its output.",
+    "Replace `nn.MaxPool2d(4)`, which divides the size by 4, by `nn.AdaptiveAvgPool2d(4)`, whose result has a height and a width of 4.",
+)
+AFTER = """
+A convolution needs a fixed number of channels but no fixed height or width; a linear layer needs a fixed number of values.
+`nn.AdaptiveMaxPool2d(4)` would do as well.
+"""
+
+
+def check(answer: Answer) -> None:
+    """After a first batch of one size, batches of other sizes run, and give what the layers compute."""
+    make = answer.function("convnet")
+    for classes, channels in (2, 1), (10, 3):
+        answer.given = f"net = convnet({classes})"
+        net = answer.module(make(classes), f"convnet({classes})")
+        results: list[tuple[str, Tensor, Tensor]] = []
+        for batch, height, width in (2, 32, 32), (5, 64, 48), (1, 20, 21), (2, 3, 3):
+            X = torch.rand(batch, channels, height, width)
+            size = f"{height} x {width}"
+            answer.given = f"net = convnet({classes}) and images of {size} pixels" + (
+                "" if height == 32 else ", after a first batch of 32 x 32 pixels"
+            )
+            came = answer.tensor(_call(net, X), "net(X)")
+            if came.shape != (batch, classes):
+                why = "The result does not have one row for each image and one column for each class."
+                raise Wrong(why, came=tuple(came.shape), expected=(batch, classes))
+            results.append((answer.given, X, came))
+        for answer.given, X, came in results:
+            _check_values(net, X, came, classes)
+
+
+def _call(net: nn.Module, X: Tensor) -> object:
+    try:
+        return net(X)
+    except RuntimeError as error:
+        message = f"RuntimeError: {error}"
+        if "mat1 and mat2" in message:
+            why = "The linear layer gets a number of values that depends on the size of the image: fix the size before it."
+        elif "Expected 3D or 4D" in message:
+            why = "The pooling comes after `nn.Flatten`, but it needs the height and the width of the images."
+        elif "Output size is too small" in message:
+            why = "An image of 3 x 3 pixels has one value for each channel after the convolution, too few for this pooling."
+        else:
+            raise
+        raise Wrong(why, came=message[:120], expected="any size is accepted") from error
+
+
+def _check_values(net: nn.Module, X: Tensor, came: Tensor, classes: int) -> None:
+    """The net still is a convolution, a pooling and a linear layer, as in the stub."""
+    shapes = [tuple(each.shape) for each in net.parameters()]
+    expected = [(16, X.shape[1], 3, 3), (16,), (classes, 256), (classes,)]
+    if shapes[-2:] != expected[-2:] and shapes[:2] == expected[:2]:
+        why = "The linear layer does not get 4 x 4 values for each of the 16 channels."
+        raise Wrong(why, came=f"weight of shape {shapes[-2]}", expected=f"weight of shape {expected[-2]}")
+    if shapes != expected:
+        raise Wrong(
+            "The convolution or the linear layer is not as it was: change only the line of the pooling.",
+            came=shapes,
+            expected=expected,
+        )
+    weight, bias, last_weight, last_bias = net.parameters()
+    features = F.conv2d(X, weight, bias).relu()
+    results = [
+        F.linear(each.flatten(1), last_weight, last_bias)
+        for each in (F.adaptive_avg_pool2d(features, 4), F.adaptive_max_pool2d(features, 4))
+    ]
+    if not any(torch.allclose(came, each, atol=1e-5) for each in results):
+        raise Wrong(
+            "The linear layer gets 16 x 4 x 4 values, but they do not come from the whole image after the ReLU: an adaptive pooling does this.",
+            came=came,
+            expected=results[0],
+        )
+
+
+WRONG = (
+    WrongAnswer("fix the size before it", changes={"AdaptiveAvgPool2d": "MaxPool2d"}),
+    WrongAnswer("does not get 4 x 4 values", changes={"Pool2d(4)": "Pool2d(1)"}),
+    WrongAnswer("one row for each image", changes={"        nn.Flatten(),\n": ""}),
+    WrongAnswer("change only the line of the pooling", changes={"LazyConv2d(16": "LazyConv2d(8"}),
+    WrongAnswer(
+        "an adaptive pooling does this",
+        changes={
+            "nn.ReLU(),\n        nn.AdaptiveAvgPool2d(4)": "nn.AdaptiveAvgPool2d(4),\n        nn.ReLU()"
+        },
+    ),
+)

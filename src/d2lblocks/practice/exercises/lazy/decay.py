@@ -1,0 +1,116 @@
+"""Weight decay for a lazy net."""
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "easy"
+PAGE = "lazy.md#optimizers-and-copies-before-the-first-batch"
+TASK = """
+`groups(net, X)` returns parameter groups for an optimizer: weight decay applies to the parameters with two or more dimensions and to no others.
+But for a lazy net before its first batch, it silently leaves out the weights of all lazy layers.
+Repair the function; `X` is a batch for the net.
+"""
+STUB = """\
+def groups(net, X):
+    decay = [p for p in net.parameters() if p.ndim >= 2]
+    rest = [p for p in net.parameters() if p.ndim < 2]
+    return [{"params": decay}, {"params": rest, "weight_decay": 0}]
+"""
+SOLUTION = """\
+from d2lblocks import apply_init
+
+
+def groups(net, X):
+    apply_init(net, X)
+    decay = [p for p in net.parameters() if p.ndim >= 2]
+    rest = [p for p in net.parameters() if p.ndim < 2]
+    return [{"params": decay}, {"params": rest, "weight_decay": 0}]
+"""
+HINTS = (
+    "What is `nn.LazyLinear(3).weight.ndim` before the first batch, and what is it afterward?",
+    "Read lazy.md#what-works-before-the-first-batch, where `ndim` silently returns a wrong answer, and then lazy.md#apply_init.",
+    "Do a dry run in the first line of the function: `apply_init(net, X)`.",
+)
+AFTER = """
+Before the first batch, every uninitialized parameter has `ndim` 1, so the function took all of them for biases.
+`net(X)` in the first line would do for this net, but it would also change the running statistics of a batch norm.
+"""
+DEFAULT = 0.1  # the weight decay of an optimizer, for groups without their own
+
+
+def check(answer: Answer) -> None:
+    """Each parameter is in the group that its number of dimensions asks for, for three nets."""
+    groups = answer.function("groups")
+    for text, net in {
+        "nn.LazyLinear(3)": nn.Sequential(nn.LazyLinear(3)),
+        "nn.LazyLinear(8), nn.LayerNorm(8), nn.LazyLinear(3, bias=False)": nn.Sequential(
+            nn.LazyLinear(8), nn.LayerNorm(8), nn.LazyLinear(3, bias=False)
+        ),
+        "nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)": nn.Sequential(
+            nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)
+        ),
+    }.items():
+        answer.given = f"net = nn.Sequential({text}) and X of shape (2, 4)"
+        X = torch.rand(2, 4)
+        came = answer.kind(groups(net, X), "groups(net, X)", list | tuple, "a list")
+        decays: dict[int, float] = {}
+        for group in came:
+            answer.kind(group, "each group", dict, "a dict")
+            if "params" not in group:
+                raise Wrong("A group has no `params`.", came=list(group), expected="params")
+            for parameter in group["params"]:
+                if id(parameter) in decays:
+                    name = next(name for name, each in net.named_parameters() if each is parameter)
+                    raise Wrong(f"`{name}` is in two groups.", came="two groups", expected="one group")
+                decays[id(parameter)] = group.get("weight_decay", DEFAULT)
+        for name, parameter in net.named_parameters():
+            _check_group(name, parameter, decays.get(id(parameter)))
+        if len(decays) != len(list(net.parameters())):
+            why = "The groups have parameters that the net does not have."
+            raise Wrong(why, came=len(decays), expected=len(list(net.parameters())))
+
+
+def _check_group(name: str, parameter: nn.Parameter, decay: float | None) -> None:
+    lazy = is_lazy(parameter)
+    expected = DEFAULT if name in ("0.weight", "2.weight") else 0
+    if decay == expected:
+        return
+    if decay is None:
+        why = f"`{name}` of the net is in no group, so the optimizer would not train it."
+    elif lazy:
+        why = f"`{name}` is still uninitialized, so its `ndim` is 1, whatever it will be: do a dry run with `X` first."
+    elif expected and decay == 0:
+        why = f"`{name}` has its shape now, but it had none when the groups were made: do the dry run before that."
+    elif not expected:
+        why = f"`{name}` has one dimension, so weight decay must not apply to it."
+    else:
+        why = f"The weight decay for `{name}` is not that of the optimizer: its group has no `weight_decay` of its own."
+    raise Wrong(
+        why,
+        came="no such parameter" if decay is None else f"weight_decay={decay}",
+        expected=f"weight_decay={expected}",
+    )
+
+
+WRONG = (
+    WrongAnswer("is still uninitialized", changes={"    apply_init(net, X)\n": ""}),
+    WrongAnswer(
+        "do the dry run before that",
+        changes={"    apply_init(net, X)\n": "", "    return": "    apply_init(net, X)\n    return"},
+    ),
+    WrongAnswer("must not apply to it", changes={"p.ndim >= 2": "p.ndim >= 1", "p.ndim < 2": "p.ndim < 1"}),
+    WrongAnswer(
+        "is in no group",
+        changes={
+            "    apply_init(net, X)": "    net = apply_init(copy.deepcopy(net), X)",
+            "from d2l": "import copy\n\nfrom d2l",
+        },
+    ),
+    WrongAnswer(
+        "not that of the optimizer", changes={'"params": decay': '"params": decay, "weight_decay": 0.01'}
+    ),
+)

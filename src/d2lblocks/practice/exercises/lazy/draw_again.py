@@ -1,0 +1,153 @@
+"""The weights of a net that is not lazy."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import nn
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "hard"
+PAGE = "lazy.md#seeds-and-partly-lazy-nets"
+TASK = """
+A colleague's net has all sizes given, and yours is the same net but partly lazy, so the same seed gives you other weights.
+Write `draw_again(net, seed)` for your net, which has had its dry run: it gives new values to every layer that has a method `reset_parameters`, and returns the net.
+Afterward, the parameters are those that your colleague gets from building the net right after `torch.manual_seed(seed)`.
+Both nets define their layers in the order of `net.modules()`.
+"""
+STUB = """\
+import torch
+
+
+def draw_again(net, seed): ...
+"""
+SOLUTION = """\
+import torch
+
+
+def draw_again(net, seed):
+    torch.manual_seed(seed)
+    for module in net.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    return net
+"""
+HINTS = (
+    "When does each layer of your colleague's net draw its values, and in which order?",
+    "Read lazy.md#seeds-and-partly-lazy-nets; the method that draws the default values again is in init.md#default-initialization-of-each-layer.",
+    'Set the seed once; then loop over `net.modules()`, and call `module.reset_parameters()` if `hasattr(module, "reset_parameters")`.',
+)
+AFTER = """
+A layer with its size given draws in its `__init__` by calling `reset_parameters`, so calling it in the same order after the same seed gives the same values.
+The loop leaves out modules that have parameters of their own but no such method, and it overwrites values that a net sets in its `__init__`.
+"""
+
+
+def _short(lazy: bool) -> nn.Module:
+    return nn.Sequential(nn.LazyLinear(4) if lazy else nn.Linear(6, 4))
+
+
+def _chain(lazy: bool) -> nn.Module:
+    return nn.Sequential(nn.LazyLinear(6) if lazy else nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6))
+
+
+def _nested(lazy: bool) -> nn.Module:
+    block = nn.Sequential(nn.LazyLinear(8) if lazy else nn.Linear(6, 8), nn.ReLU())
+    return nn.Sequential(block, nn.Linear(8, 3))
+
+
+def _images(lazy: bool) -> nn.Module:
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 2, 3)),
+        nn.LazyConv2d(4, 2) if lazy else nn.Conv2d(1, 4, 2),
+        nn.BatchNorm2d(4),
+        nn.Flatten(),
+        nn.Linear(8, 3),
+    )
+
+
+def check(answer: Answer) -> None:
+    """The parameters equal those of the same net with sizes, for chains, nested nets and convolutions."""
+    draw_again = answer.function("draw_again")
+    for text, build in {
+        "nn.LazyLinear(4)": _short,
+        "nn.LazyLinear(6), nn.ReLU(), nn.Linear(6, 6)": _chain,
+        "nn.Sequential(nn.LazyLinear(8), nn.ReLU()), nn.Linear(8, 3)": _nested,
+        "..., nn.LazyConv2d(4, 2), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(8, 3)": _images,
+    }.items():
+        for seed in 0, 7:
+            answer.given = f"net = nn.Sequential({text}) and seed={seed}"
+            torch.manual_seed(100 + seed)
+            mine = build(True)
+            mine(torch.rand(2, 6))
+            before = {name: parameter.detach().clone() for name, parameter in mine.named_parameters()}
+            torch.manual_seed(seed)
+            theirs = dict(build(False).named_parameters())
+            torch.rand(1)
+            if answer.module(draw_again(mine, seed), "draw_again(net, seed)") is not mine:
+                raise Wrong(
+                    "`draw_again` returns another net: fill the one that it gets.", came="another net"
+                )
+            _compare(mine, before, theirs, partial(draw_again, mine, seed))
+
+
+def _compare(
+    mine: nn.Module,
+    before: dict[str, torch.Tensor],
+    theirs: dict[str, nn.Parameter],
+    again: Callable[[], object],
+) -> None:
+    came = {name: parameter.detach().clone() for name, parameter in mine.named_parameters()}
+    drawn = [name for name in before if (before[name] != before[name].flatten()[0]).any()]  # not constants
+    kept = [name for name in drawn if torch.equal(came[name], before[name])]
+    wrong = [name for name in came if not torch.equal(came[name], theirs[name])]
+    if not wrong:
+        return
+    if len(kept) == len(drawn):
+        why = "The layers keep their values: `reset_parameters()` draws new ones."
+    elif kept and type(mine.get_submodule(kept[0].rpartition(".")[0])) is nn.Linear:
+        why = f"`{kept[0]}` keeps its values: `net.modules()` also gives the layers inside blocks, unlike `children()`."
+    elif kept:
+        why = f"`{kept[0]}` keeps its values: not only linear layers have `reset_parameters`."
+    elif torch.equal(
+        came.get("2.weight", torch.zeros(1)), came["0.weight"] if "0.weight" in came else came["1.weight"]
+    ):
+        why = "Layers of the same shape get the same values: set the seed once, before the loop."
+    else:
+        again()
+        same = all(torch.equal(parameter, came[name]) for name, parameter in mine.named_parameters())
+        why = (
+            f"`{wrong[0]}` differs from your colleague's: the layers have to draw their default values, in the order of `net.modules()`, with nothing drawn in between."
+            if same
+            else "The values differ from call to call: set the seed before the layers draw."
+        )
+    raise Wrong(
+        why,
+        came=f"{wrong[0]} begins with {came[wrong[0]].flatten()[0]:.4f}",
+        expected=f"{theirs[wrong[0]].flatten()[0]:.4f}",
+    )
+
+
+WRONG = (
+    WrongAnswer("differ from call to call", changes={"    torch.manual_seed(seed)\n": ""}),
+    WrongAnswer(
+        "set the seed once",
+        changes={
+            "    torch.manual_seed(seed)\n": "",
+            "            module.reset": "            torch.manual_seed(seed)\n            module.reset",
+        },
+    ),
+    WrongAnswer("unlike `children()`", changes={"net.modules()": "net.children()"}),
+    WrongAnswer(
+        "not only linear layers",
+        changes={'hasattr(module, "reset_parameters")': "isinstance(module, torch.nn.Linear)"},
+    ),
+    WrongAnswer(
+        "in the order of `net.modules()`", changes={"in net.modules()": "in reversed(list(net.modules()))"}
+    ),
+    WrongAnswer(
+        "The layers keep their values", changes={"module.reset_parameters()": "module.reset_parameters"}
+    ),
+)

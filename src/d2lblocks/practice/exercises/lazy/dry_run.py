@@ -1,0 +1,170 @@
+"""A dry run by hand."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from d2lblocks.lazy import uninitialized_names
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "hard"
+PAGE = "lazy.md#the-dry-run"
+TASK = """
+Write `dry_run(net, X)`, which gives a lazy net its shapes with one forward pass and returns the net.
+One example in `X` has to be enough, and nothing but the uninitialized tensors may change:
+running statistics keep their values, and each module keeps its training mode, even if the mode differs from module to module.
+The forward pass runs without gradients, but the net can be trained afterward.
+"""
+STUB = """\
+import torch
+
+
+def dry_run(net, X):
+    net(X)
+    return net
+"""
+SOLUTION = """\
+import torch
+
+
+def dry_run(net, X):
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    with torch.no_grad():
+        net(X)
+    for module, training in modes:
+        module.training = training
+    return net
+"""
+HINTS = (
+    "What does a forward pass in training mode change, apart from shapes?",
+    "Read the end of lazy.md#the-dry-run: what to do before and after a dry run by hand.",
+    "Keep `module.training` of each module in a list; call `net.eval()`, then the net under `torch.no_grad()`; then put each mode back.",
+)
+AFTER = """
+In evaluation mode, batch norm and dropout are quiet, so the pass only sets shapes; `net.train()` afterward would put every module into training mode.
+`apply_init(net, X)` does all of this, and also undoes everything if the pass fails.
+"""
+
+
+class _Calls:
+    """Whether gradients were on in each call; an object of its own, because `apply_init` restores lists."""
+
+    def __init__(self) -> None:
+        self.gradients: list[bool] = []
+
+
+class _Probe(nn.Module):
+    """Records how it is called."""
+
+    def __init__(self, calls: _Calls) -> None:
+        super().__init__()
+        self.calls = calls
+
+    def forward(self, X: Tensor) -> Tensor:
+        self.calls.gradients.append(torch.is_grad_enabled())
+        return X
+
+
+def check(answer: Answer) -> None:
+    """Shapes come, and modes, statistics and gradients stay, for training, mixed and evaluation mode."""
+    dry_run = answer.function("dry_run")
+    for text, batch, first, norm in (
+        ("in training mode", 4, True, True),
+        ("in training mode", 1, True, True),
+        ("in evaluation mode", 4, False, False),
+        ("in training mode, but its batch norm in evaluation mode", 4, True, False),
+    ):
+        answer.given = f"a net {text}, and X with {batch} example{'s' * (batch > 1)}"
+        calls = _Calls()
+        batch_norm, sized = nn.LazyBatchNorm1d(), nn.Linear(4, 3)
+        net = nn.Sequential(nn.LazyLinear(4), batch_norm, _Probe(calls), sized, nn.LazyLinear(2))
+        net.train(first)
+        batch_norm.train(norm)
+        modes = {name: module.training for name, module in net.named_modules()}
+        weight = sized.weight.detach().clone()
+        came = answer.module(dry_run(net, torch.rand(batch, 5)), "dry_run(net, X)")
+        if came is not net:
+            raise Wrong(
+                "`dry_run` returns another net: give shapes to the one that it gets.", came="another net"
+            )
+        if names := uninitialized_names(net):
+            raise Wrong(f"`{names[0]}` is still uninitialized.", came=names, expected=[])
+        _check_statistics(batch_norm)
+        _check_modes(net, modes)
+        _check_gradients(net, calls)
+        answer.same(
+            sized.weight, weight, "net[3].weight", "A weight that had values has changed.", tolerance=0
+        )
+
+
+def _check_statistics(norm: nn.LazyBatchNorm1d) -> None:
+    if norm.num_batches_tracked != 0 or cast(Tensor, norm.running_mean).any():
+        raise Wrong(
+            "The batch norm has counted the batch and changed its running mean: use evaluation mode for the dry run.",
+            came=f"num_batches_tracked = {norm.num_batches_tracked}, running_mean = {norm.running_mean}",
+            expected="num_batches_tracked = 0, running_mean = zeros",
+        )
+
+
+def _check_modes(net: nn.Module, modes: dict[str, bool]) -> None:
+    now = {name: module.training for name, module in net.named_modules()}
+    if now == modes:
+        return
+    if all(now.values()) and not any(modes.values()):
+        why = "The net was in evaluation mode and is in training mode now: put back the mode that it had."
+    elif all(now.values()):
+        why = "`net.train()` puts every module into training mode, also one that was in evaluation mode on purpose."
+    elif not any(now.values()):
+        why = "The net is in evaluation mode now: put back the training mode of each module."
+    else:
+        why = "Some modules are not in the training mode in which they were."
+    raise Wrong(why, came=f"training: {now}", expected=f"training: {modes}")
+
+
+def _check_gradients(net: nn.Module, calls: _Calls) -> None:
+    if any(parameter.is_inference() for parameter in net.parameters()):
+        raise Wrong(
+            "The parameters were created in inference mode, so the net often cannot be trained: use `torch.no_grad()`.",
+            came="parameters from inference mode",
+            expected="parameters that can be trained",
+        )
+    if len(calls.gradients) != 1:
+        raise Wrong(
+            "The net is called more than once.", came=f"{len(calls.gradients)} calls", expected="1 call"
+        )
+    if calls.gradients[0]:
+        why = "The forward pass runs with gradients: `torch.no_grad()` turns them off."
+        raise Wrong(why, came="torch.is_grad_enabled() is True", expected="False")
+    if not torch.is_grad_enabled():
+        torch.set_grad_enabled(True)
+        raise Wrong("Gradients are still off after the dry run.", came="torch.is_grad_enabled() is False")
+    if not all(parameter.requires_grad for parameter in net.parameters()):
+        raise Wrong("Some parameters do not require a gradient anymore, so the net cannot be trained.")
+
+
+WRONG = (
+    WrongAnswer("use evaluation mode", changes={"    net.eval()\n": ""}),
+    WrongAnswer(
+        "is in evaluation mode now",
+        changes={"    for module, training in modes:\n        module.training = training\n": ""},
+    ),
+    WrongAnswer(
+        "put back the mode that it had",
+        changes={
+            "    for module, training in modes:\n        module.training = training\n": "    net.train()\n"
+        },
+    ),
+    WrongAnswer(
+        "on purpose",
+        changes={
+            "    modes = [(module, module.training) for module in net.modules()]": "    training = net.training",
+            "    for module, training in modes:\n        module.training = training": "    net.train(training)",
+        },
+    ),
+    WrongAnswer("were created in inference mode", changes={"no_grad()": "inference_mode()"}),
+    WrongAnswer("runs with gradients", changes={"no_grad()": "enable_grad()"}),
+)
