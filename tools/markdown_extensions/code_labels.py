@@ -7,6 +7,7 @@ that the snippet raises, that it needs a GPU, that it is the library's own sourc
 
 import ast
 import re
+from functools import partial
 from html import escape
 
 from markdown.extensions import Extension
@@ -19,10 +20,19 @@ KEYS = {"title", "hl_lines", "linenums", "gpu", "raises"}
 
 
 class Fences(Extension):
+    def __init__(self, **options):
+        self.config = {
+            "source": ["the library's source: {}", "above source of the library; the names follow"],
+            "raises": ["raises {}", "above a snippet that ends with an exception"],
+            "gpu": ["needs a GPU", "above a snippet that needs one"],
+            "gpus": ["needs {} GPUs", "above a snippet that needs more"],
+        }
+        super().__init__(**options)
+
     def extendMarkdown(self, md):  # noqa: N802 (Python-Markdown calls it so)
         loaded = md.registeredExtensions
         (superfences,) = (each for each in loaded if isinstance(each, SuperFencesCodeExtension))
-        superfences.extend_super_fences("python", highlight, validate, None)
+        superfences.extend_super_fences("python", partial(highlight, self.getConfigs()), validate, None)
 
 
 def validate(language, inputs, options, attrs, md):
@@ -32,16 +42,16 @@ def validate(language, inputs, options, attrs, md):
     return KEYS.issuperset(inputs)
 
 
-def highlight(src, language, options, md, **kwargs):
+def highlight(words, src, language, options, md, **kwargs):
     """The colored code, with a caption if there are labels."""
     title, raises, gpu = (options.pop(key, "") for key in ("title", "raises", "gpu"))
     labels = [escape(title)]
     if title.startswith("d2lblocks/"):
-        labels.append(f"the library's source: {', '.join(definitions(title, src))}")
+        labels.append(words["source"].format(", ".join(definitions(title, src))))
     if raises:
-        labels.append(f"raises <code>{escape(raises)}</code>")
+        labels.append(words["raises"].format(f"<code>{escape(raises)}</code>"))
     if gpu:
-        labels.append("needs a GPU" if gpu == "1" else f"needs {escape(gpu)} GPUs")
+        labels.append(words["gpu"] if gpu == "1" else words["gpus"].format(escape(gpu)))
     caption = "".join(f"<span>{label}</span>" for label in labels if label)
     options |= {"title": caption, "title_mode": "html"} if caption else {}
     fences = md.preprocessors["fenced_code_block"]
