@@ -19,18 +19,26 @@ PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.\w+")
 SAME = re.compile(r"(`+).+?\1|\$[^$\n]+\$|\]\([^)\s]*\)|</?\w[^>]*>|\{[ ]?[.#:][^}]*\}|https?://\S+")
 
 
+CELLS = re.compile(r"((?<!\\)\|)(?=(?:[^`]*`[^`]*`)*[^`]*$)")  # bars that are not in code and not escaped
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
 @dataclass(frozen=True)
 class Block:
-    """Prose on one or more lines; they are joined by blanks, because a source line is a sentence."""
+    """Prose on one or more lines; they are joined by blanks, because a source line is a sentence.
 
-    kind: str  # "heading", "paragraph", "item", "row", "summary" or "caption"
+    A cell of a table is a block, too: its row goes on if `ends_line` is false.
+    """
+
+    kind: str  # "heading", "paragraph", "item", "cell", "summary" or "caption"
     text: str
-    before: str = ""  # on its first line: indentation and marks
+    before: str = ""  # indentation, marks, and in a row what is left of the cell
     after: str = ""
     line: int = 0  # its first line, counted from 1
+    ends_line: bool = True
 
     def shown(self, text: str) -> str:
-        """The line with another text."""
+        """The part of the line with another text."""
         return f"{self.before}{text}{self.after}"
 
 
@@ -40,8 +48,9 @@ def blocks(lines: list[str]) -> Iterator[Block | str]:
     comment = False
     prose: Block | None = None
     for number, line in enumerate(lines, 1):
-        started = None
         rest = line.strip()
+        found: list[Block | str] = [line]
+        started = None
         if fence:
             fence = "" if rest == fence else fence
         elif comment or rest.startswith("<!--"):
@@ -49,19 +58,13 @@ def blocks(lines: list[str]) -> Iterator[Block | str]:
         elif opened := FENCE.match(line):
             fence = opened[1]
             if (caption := CAPTION.match(line)) and not PATH.fullmatch(caption["text"]):
-                yield from [prose] if prose else []
-                prose = None
-                yield Block("caption", **caption.groupdict(), line=number)
-                continue
-        elif not rest or HTML.match(line) or RULER.match(line) or DIRECTIVE.match(line) or FORMULA.match(line):
-            if summary := SUMMARY.match(line):
-                yield from [prose] if prose else []
-                prose = None
-                yield Block("summary", **summary.groupdict(), line=number)
-                continue
+                found = [Block("caption", **caption.groupdict(), line=number)]
+        elif summary := SUMMARY.match(line):
+            found = [Block("summary", **summary.groupdict(), line=number)]
+        elif not rest or any(each.match(line) for each in (HTML, RULER, DIRECTIVE, FORMULA)):
+            pass
         elif ROW.match(line):
-            indent = line[: len(line) - len(line.lstrip())]
-            started = Block("row", rest, indent, line=number)
+            found = list(row(line, number))
         elif heading := HEADING.match(line):
             started = Block("heading", **heading.groupdict(), line=number)
         elif item := ITEM.match(line):
@@ -70,15 +73,32 @@ def blocks(lines: list[str]) -> Iterator[Block | str]:
             prose = replace(prose, text=f"{prose.text} {rest}")
             continue
         else:
-            indent = line[: len(line) - len(line.lstrip())]
-            started = Block("paragraph", rest, indent, line=number)
+            started = Block("paragraph", rest, line[: len(line) - len(line.lstrip())], line=number)
         if prose:
             yield prose if is_prose(prose.text) else prose.shown(prose.text)
         prose = started
         if started is None:
-            yield line
+            yield from found
     if prose:
         yield prose if is_prose(prose.text) else prose.shown(prose.text)
+
+
+def row(line: str, number: int) -> Iterator[Block | str]:
+    """Yield the cells of a row that are prose, each with what is left of it; or the row, if none is."""
+    before = ""
+    cells = []
+    for part in CELLS.split(line):
+        if is_prose(part):
+            gap = len(part) - len(part.lstrip())
+            cells.append(Block("cell", part.strip(), before + part[:gap], line=number, ends_line=False))
+            before = part[gap + len(part.strip()) :]
+        else:
+            before += part
+    if not cells:
+        yield line
+        return
+    yield from cells[:-1]
+    yield replace(cells[-1], after=before, ends_line=True)
 
 
 def is_prose(text: str) -> bool:
@@ -90,8 +110,14 @@ def is_prose(text: str) -> bool:
 def fixed(text: str) -> list[str]:
     """The parts of a text that every translation has to keep, sorted: code, targets of links, tags, numbers."""
     found = [match[0] for match in SAME.finditer(text)]
-    rest = SAME.sub(" ", text)
-    return sorted([*found, *NUMBER.findall(rest)])
+    return sorted([*found, *NUMBER.findall(SAME.sub(" ", text))])
 
 
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+def joined(parts: list[tuple[str, bool]]) -> list[str]:
+    """The lines of a page from its parts; a part that does not end its line is followed by the rest of it."""
+    lines = [""]
+    for text, ends_line in parts:
+        lines[-1] += text
+        if ends_line:
+            lines.append("")
+    return lines[:-1]

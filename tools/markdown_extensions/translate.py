@@ -10,7 +10,7 @@ from pathlib import Path
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
-from tools.languages.blocks import Block, blocks
+from tools.languages.blocks import Block, blocks, joined
 from tools.languages.catalogs import Translations, anchors
 
 
@@ -43,21 +43,22 @@ class Page(Preprocessor):
         found = {each: self.translations.find(each.text) for each in prose}
         if not any(found.values()):
             return [*lines[: headings[0].line], "", f'<p class="english">{self.options["note"]}</p>', "", *lines[headings[0].line :]]
-        return [each if isinstance(each, str) else self.shown(each, found[each], ids.get(each)) for each in page]
+        return joined(
+            [
+                (each, True) if isinstance(each, str) else (self.shown(each, found[each], ids.get(each)), each.ends_line)
+                for each in page
+            ]
+        )
 
     def shown(self, block, translation, anchor):
         text = translation or self.marked(block)
         return block.shown(f"{text} {{#{anchor}}}" if anchor else text)
 
     def marked(self, block):
-        """The English text of a block, marked; captions are attributes and cannot be."""
+        """The English text of a block, marked; a caption is an attribute and cannot be."""
         if block.kind == "caption":
             return block.text
-        begin, end = f'<span class="english" lang="en" title="{self.options["title"]}">', "</span>"
-        if block.kind != "row":
-            return f"{begin}{block.text}{end}"
-        cells = block.text.strip("|").split("|")
-        return "|" + "|".join(f" {begin}{cell.strip()}{end} " if cell.strip() else cell for cell in cells) + "|"
+        return f'<span class="english" lang="en" title="{self.options["title"]}">{block.text}</span>'
 
 
 _READ = {}
