@@ -66,7 +66,7 @@ def check(answer: Answer) -> None:
         if not torch.equal(came, X):
             raise Wrong(_not_the_identity(came, X), came=came[0], expected=X[0])
         _check_formula(answer, make(width), X)
-        _check_training(answer, make, X)
+    _check_training(answer, make, X)  # in the wider one, in which hardly ever all units are dead
 
 
 def _not_the_identity(came: Tensor, X: Tensor) -> str:
@@ -115,7 +115,7 @@ def _check_training(answer: Answer, make: Callable[..., nn.Module], X: Tensor) -
         gradients = torch.autograd.grad(F.mse_loss(net(X), target), parameters)
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.sub_(0.5 * gradient)
+                parameter.sub_(0.1 * gradient)
     still = [name for name, parameter in net.named_parameters() if torch.equal(parameter, before[name])]
     if still:
         raise Wrong(
