@@ -35,7 +35,7 @@ HINTS = (
     "Draw a million values `z` with `torch.randn`; the gain is 1 divided by the root of the mean of `activation(z)` squared.",
 )
 AFTER = """
-With the mean square m of the outputs, weights times 1 / √m bring the mean square back to 1.
+If the outputs have the mean square m, weights scaled by 1 / √m bring the mean square back to 1.
 Instead of drawing, you can add up a fine grid of values times their probabilities, as the page does for its picture.
 """
 CASES: dict[str, Callable[[Tensor], Tensor]] = {

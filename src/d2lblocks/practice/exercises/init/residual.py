@@ -44,7 +44,7 @@ class Residual(nn.Module):
         return X + self.f(X)
 """
 HINTS = (
-    "What must `f(X)` be for every `X`, and which layer of `f` can see to that alone?",
+    "What must `f(X)` be for every `X`, and which layer of `f` decides that alone?",
     "Read init.md#initialize-one-tensor-the-functions-of-torchnninit: the row of `zeros_` in the table names the layer. Then think of the gradient of each weight.",
     "Fill the weight and the bias of `last` with `nn.init.zeros_`, and leave `first` as it is.",
 )
@@ -119,7 +119,7 @@ def _check_training(answer: Answer, make: Callable[..., nn.Module], X: Tensor) -
     still = [name for name, parameter in net.named_parameters() if torch.equal(parameter, before[name])]
     if still:
         raise Wrong(
-            f"Training does not change `{still[0]}`: where both layers start at 0, each makes the other's gradient 0.",
+            f"Training does not change `{still[0]}`: if both layers start at 0, each makes the other's gradient 0.",
             came=f"no change in {len(still)} of {len(before)} parameters",
             expected="all of them change",
         )

@@ -41,7 +41,7 @@ def convnet(classes):
     )
 """
 HINTS = (
-    "Which of the layers cannot handle an input of another size, and which layer decides how many values it gets?",
+    "Which layer cannot handle an input of another size, and which layer before it decides how many values it gets?",
     "Read the end of lazy.md#lazy-convolutions-and-normalization-layers: what the convolution and the linear layer accept after the first batch. Then look for a pooling layer in PyTorch's list whose argument is the size of its output.",
     "Replace `nn.MaxPool2d(4)`, which divides the size by 4, by `nn.AdaptiveAvgPool2d(4)`, whose result has a height and a width of 4.",
 )
