@@ -125,7 +125,10 @@ WRONG = (
         },
     ),
     WrongAnswer(
-        "build of PyTorch",
-        changes={"X.new_ones(*X.shape[:-1], 1)": 'torch.ones(*X.shape[:-1], 1, device="cuda")'},
+        "leave `X` where it is",
+        changes={
+            "X.new_ones(*X.shape[:-1], 1)": "torch.ones(*X.shape[:-1], 1)",
+            "[X, ones]": "[X.cpu(), ones]",
+        },
     ),
 )

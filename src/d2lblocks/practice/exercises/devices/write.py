@@ -148,5 +148,8 @@ WRONG = (
             "    with torch.no_grad():\n        parameter.copy_(parameter.new_tensor(values))": "    module, _, last = name.rpartition('.')\n    new = torch.nn.Parameter(parameter.new_tensor(values))\n    setattr(net.get_submodule(module), last, new)"
         },
     ),
-    WrongAnswer("a leaf", changes={"    with torch.no_grad():\n        parameter": "    parameter"}),
+    WrongAnswer(
+        "changed in place while autograd",
+        changes={"    with torch.no_grad():\n        parameter": "    parameter"},
+    ),
 )
