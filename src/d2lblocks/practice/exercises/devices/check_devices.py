@@ -15,7 +15,8 @@ PAGE = "devices.md#the-meta-device"
 TASK = """
 Write `check_devices(make, *shape)`, a test that needs no GPU.
 `make()` builds a module as usual, on the CPU; its input has the shape `shape`, and its output is one tensor.
-The test raises an error if the module would mix devices on a GPU: because `forward` creates a tensor on the CPU and computes with it, because it returns such a tensor, or because the module keeps a constant as a plain attribute, which does not move with it.
+The test raises an error if the module would mix devices on a GPU.
+There are three cases: `forward` creates a tensor on the CPU and computes with it, `forward` returns such a tensor, or the module keeps a constant as a plain attribute, which does not move with it.
 Otherwise, it returns `None`; a number such as `torch.tensor(2.0)` may be on the CPU.
 """
 STUB = """\
@@ -138,8 +139,7 @@ def check(answer: Answer) -> None:
                 )
             if came is not None:
                 raise Wrong(
-                    "The test returns something: a test says nothing if all is right, and raises an error otherwise, "
-                    "for example by `assert`.",
+                    "The test returns something: a test passes silently and fails with an error, for example from `assert`.",
                     came=came,
                     expected="None",
                 )

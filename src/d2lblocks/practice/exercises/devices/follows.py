@@ -75,7 +75,7 @@ def check(answer: Answer) -> None:
                 "them from `X` in `forward`."
             )
         elif isinstance(error, NotImplementedError):
-            why = "`forward` moves `X` to another device or reads its values, and a GPU would wait: leave `X` where it is."
+            why = "`forward` moves `X` to another device or reads its values. Leave `X` where it is."
         else:
             why = "The ones are created on the CPU, and `X` is on another device: take the device from `X`."
         raise Wrong(
@@ -125,7 +125,7 @@ WRONG = (
         },
     ),
     WrongAnswer(
-        "leave `X` where it is",
+        "Leave `X` where it is",
         changes={
             "X.new_ones(*X.shape[:-1], 1)": "torch.ones(*X.shape[:-1], 1)",
             "[X, ones]": "[X.cpu(), ones]",

@@ -16,7 +16,7 @@ TASK = """
 You train n nets, and each one needs a device.
 Write `spread(n)`, which returns a list of n devices, each a `torch.device`: GPU number 0, number 1 and so on, and after the last GPU number 0 again.
 If there is no GPU, every device is the CPU.
-It works for each brand of GPU that `torch.accelerator` knows.
+It works for every type of GPU that `torch.accelerator` knows.
 """
 STUB = """\
 import torch
@@ -32,16 +32,16 @@ def spread(n):
     count = torch.accelerator.device_count()
     if count == 0:
         return [torch.device("cpu")] * n
-    brand = torch.accelerator.current_accelerator().type
-    return [torch.device(brand, i % count) for i in range(n)]
+    kind = torch.accelerator.current_accelerator().type
+    return [torch.device(kind, i % count) for i in range(n)]
 """
 HINTS = (
     "How many GPUs are there, and which number does net number 5 get if there are two?",
     "Read devices.md#device-names-and-indices: `torch.accelerator` knows the type and the number of devices.",
-    "With `count = torch.accelerator.device_count()`, net `i` gets `torch.device(brand, i % count)`; `brand` is the `type` of `torch.accelerator.current_accelerator()`.",
+    "With `count = torch.accelerator.device_count()`, net `i` gets `torch.device(kind, i % count)`; `kind` is the `type` of `torch.accelerator.current_accelerator()`.",
 )
 AFTER = """
-`i % count` begins again at 0 after the last GPU, and a count of 0 is treated first because nothing can be divided by it.
+`i % count` begins again at 0 after the last GPU, and a count of 0 is handled first because nothing can be divided by it.
 With the library, `devices = try_all_gpus()` and `[devices[i % len(devices)] for i in range(n)]` do the same.
 """
 
@@ -60,8 +60,7 @@ def check(answer: Answer) -> None:
                     if count or "argument" in str(error):
                         raise
                     raise Wrong(
-                        "Without a GPU, there is no accelerator or its count is 0: return CPUs before you ask for "
-                        "more.",
+                        "Without a GPU, `current_accelerator()` can be `None`, and the count is 0: handle this case first.",
                         came=f"{type(error).__name__}: {error}",
                         expected=[torch.device("cpu")] * n,
                     ) from error
@@ -145,11 +144,12 @@ WRONG = (
         },
     ),
     WrongAnswer(
-        "return CPUs before", changes={'    if count == 0:\n        return [torch.device("cpu")] * n\n': ""}
+        "handle this case first",
+        changes={'    if count == 0:\n        return [torch.device("cpu")] * n\n': ""},
     ),
     WrongAnswer(
-        "is not always `cuda`", changes={"torch.device(brand, i % count)": 'torch.device("cuda", i % count)'}
+        "is not always `cuda`", changes={"torch.device(kind, i % count)": 'torch.device("cuda", i % count)'}
     ),
-    WrongAnswer("without a number", changes={"torch.device(brand, i % count)": "torch.device(brand)"}),
-    WrongAnswer("These are strings", changes={"torch.device(brand, i % count)": 'f"{brand}:{i % count}"'}),
+    WrongAnswer("without a number", changes={"torch.device(kind, i % count)": "torch.device(kind)"}),
+    WrongAnswer("These are strings", changes={"torch.device(kind, i % count)": 'f"{kind}:{i % count}"'}),
 )

@@ -133,9 +133,9 @@ def mistake(came: Any, sizes: list[tuple[int, int, bool]], net: nn.Module) -> st
     if trained and came == total:
         return "Only the parameters are counted: a trained one also has a gradient and two moments."
     if came in (values, sum(number for number, _, _ in sizes)):
-        return "These are values, not bytes: `element_size()` is the number of bytes of one value."
+        return "This is a number of values, not of bytes: `element_size()` is the number of bytes per value."
     if came == 4 * values:
-        return "Not every value has 4 bytes: `element_size()` tells how many it has in its dtype."
+        return "Not every value has 4 bytes: `element_size()` tells how many it has."
     if doubled != total and came == 4 * doubled:
         return "A tied parameter counts twice here, but it is in memory once: `parameters()` gives it once."
     if state != total and came in (4 * state, state + 3 * trained):

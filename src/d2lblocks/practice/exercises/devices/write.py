@@ -45,7 +45,7 @@ HINTS = (
 )
 AFTER = """
 `tolist` copies the values to the CPU, and `copy_` writes into the memory of the parameter, on whatever device that is.
-`parameter[...] = torch.tensor(values, dtype=parameter.dtype)` does the same: an assignment to an index copies the values to the right device, too.
+`parameter[...] = torch.tensor(values, dtype=parameter.dtype)` does the same under `torch.no_grad()`: an assignment to an index copies the values to the right device, too.
 """
 
 
@@ -66,7 +66,7 @@ def check(answer: Answer) -> None:
             if "." not in name:
                 raise
             raise Wrong(
-                "A name with dots leads through blocks, and is not the name of an attribute: `get_parameter` follows it.",
+                "A name with dots is a path through nested modules, not the name of an attribute: `get_parameter` follows it.",
                 came=f"AttributeError: {error}",
                 expected=net.get_parameter(name).tolist(),
                 page="parameters.md#parameters-of-nested-modules",
@@ -86,10 +86,7 @@ def check(answer: Answer) -> None:
         expected = torch.tensor(values, dtype=parameter.dtype)
         why = "The parameter has other values than those that were written."
         if torch.allclose(parameter.double(), expected.double()):
-            why = (
-                "The values went through `float32`, which has 7 digits, before they came into a `float64` parameter: "
-                "`torch.tensor(values)` is `float32` unless you pass a `dtype`."
-            )
+            why = "The values went through `float32`, which keeps about 7 digits, and the parameter is `float64`: `torch.tensor(values)` is `float32` unless you pass a `dtype`."
         answer.same(parameter.tolist(), expected.tolist(), name, why)
 
 
@@ -109,8 +106,7 @@ def written(write: Any, net: nn.Module, name: str, values: list[Any]) -> None:
         )
     if before != (parameter.dtype, str(parameter.device), parameter.data_ptr()):
         raise Wrong(
-            "`.data = ...` puts another tensor into the parameter, with a device, a dtype and a shape of its own: "
-            "`copy_` writes into the tensor that is there.",
+            "`.data = ...` puts another tensor into the parameter, with its own device, dtype and shape: write into the existing memory with `copy_`.",
             came=f"{parameter.dtype} on {parameter.device}, in new memory",
             expected=f"{before[0]} on {before[1]}, in the same memory",
             page="parameters.md#assigning-to-data-hides-a-wrong-shape",
