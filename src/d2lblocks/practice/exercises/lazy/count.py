@@ -79,7 +79,7 @@ def check(answer: Answer) -> None:
             raise
         if torch.empty(0).is_meta:
             torch.set_default_device("cpu")
-            why = 'The default device is still the meta device: use `with torch.device("meta"):`, which ends.'
+            why = 'The default device is still the meta device: use `with torch.device("meta"):`, which ends with its block.'
             raise Wrong(why, came="meta", expected="cpu")
         seen.check()
         if isinstance(came, Tensor):
