@@ -108,8 +108,8 @@ class Exercise:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The lines of a text of sentences, wrapped; paragraphs stay apart, and code is not broken."""
-    whole = re.sub(r"`[^`\n]+`", lambda code: code[0].replace(" ", "\0"), text.strip())
+    """The lines of a text of sentences, wrapped; paragraphs stay apart, and short code is not broken."""
+    whole = re.sub(r"`[^`\n]{1,40}`", lambda code: code[0].replace(" ", "\0"), text.strip())
     paragraphs = [
         textwrap.wrap(" ".join(each.split()), width, break_long_words=False, break_on_hyphens=False)
         for each in whole.split("\n\n")

@@ -10,7 +10,6 @@ from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
 LEVEL = "hard"
-SECONDS = 20.0  # the first operation on the meta device imports much
 PAGE = "devices.md#the-meta-device"
 TASK = """
 Write `check_devices(make, *shape)`, a test that needs no GPU.

@@ -7,7 +7,6 @@ from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
 LEVEL = "easy"
-SECONDS = 20.0  # the first operation on the meta device imports much
 PAGE = "devices.md#expected-all-tensors-to-be-on-the-same-device"
 TASK = """
 `AppendOne` appends a feature with the value 1 to every example: an input of shape `(*, features)` gives an output of shape `(*, features + 1)`.

@@ -10,7 +10,6 @@ from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
 LEVEL = "medium"
-SECONDS = 20.0  # the first operation on the meta device imports much
 PAGE = "devices.md#the-meta-device"
 TASK = """
 Write `training_bytes(make)`, which returns how many bytes it takes to train the net that `make()` returns, as an `int`.

@@ -13,7 +13,6 @@ from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
 LEVEL = "medium"
-SECONDS = 15.0  # the first optimizer imports much
 PAGE = "diagnosis.md#with-a-loss-and-an-optimizer"
 TASK = """
 `Classifier` is a net for ten classes; `start` gives it a last layer for three, and returns it with an optimizer.

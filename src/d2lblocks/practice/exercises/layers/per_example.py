@@ -9,7 +9,6 @@ from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
 LEVEL = "hard"
-SECONDS = 20.0  # the first use of torch.func imports much
 PAGE = "layers.md#check-the-gradients-gradcheck"
 TASK = """
 Write `per_example(layer, X)`, which computes a separate gradient for each example of a batch `X` of shape `(n, features)`, without a loop.

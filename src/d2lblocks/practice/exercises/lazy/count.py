@@ -10,7 +10,6 @@ from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
 LEVEL = "medium"
-SECONDS = 10.0  # the first call on the meta device imports much of PyTorch
 PAGE = "lazy.md#meta-device-and-skip_init"
 TASK = """
 How many parameters would a lazy net have for larger images?
