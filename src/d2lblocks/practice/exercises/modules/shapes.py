@@ -31,7 +31,10 @@ def shapes(net, X):
     found = []
 
     def record(name):
-        return lambda module, inputs, output: found.append((name, tuple(output.shape)))
+        def hook(module, inputs, output):
+            found.append((name, tuple(output.shape)))
+
+        return hook
 
     handles = [
         module.register_forward_hook(record(name))
@@ -52,7 +55,8 @@ HINTS = (
 )
 AFTER = """
 A forward hook gets every output, also that of a layer which runs twice, and `finally` runs with and without an error.
-The function `record` is needed because a lambda in the loop would look up `name` only when it runs, after the loop has ended; `functools.partial` or `name=name` would do as well.
+`record` makes a hook for one name: a hook defined in the loop would look up `name` only when it runs, after the loop has ended.
+`functools.partial` or a default value, `name=name`, would do as well.
 """
 
 
