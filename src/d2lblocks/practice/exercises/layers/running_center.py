@@ -39,7 +39,9 @@ class RunningCenter(nn.Module):
     def __init__(self, features, momentum=0.1, *, device=None, dtype=None):
         super().__init__()
         self.momentum = momentum
-        self.running_mean = nn.Buffer(torch.zeros(features, device=device, dtype=dtype))
+        self.running_mean = nn.Buffer(
+            torch.zeros(features, device=device, dtype=dtype)
+        )
 
     def forward(self, X):
         if not self.training:
@@ -204,7 +206,7 @@ WRONG = (
     WrongAnswer(
         "is a plain attribute",
         changes={
-            "nn.Buffer(torch.zeros(features, device=device, dtype=dtype))": "torch.zeros(features, device=device, dtype=dtype)"
+            "nn.Buffer(\n            torch.zeros(features, device=device, dtype=dtype)\n        )": "torch.zeros(features, device=device, dtype=dtype)"
         },
     ),
     WrongAnswer("is a parameter", changes={"nn.Buffer": "nn.Parameter"}),
