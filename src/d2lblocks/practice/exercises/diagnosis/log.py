@@ -151,6 +151,7 @@ def _letters(text: str) -> str:
 
 
 WRONG = (
+    WrongAnswer("returns an object", changes={'f"{explain(error)}\\n"': "explain(error)"}),
     WrongAnswer("was swallowed", changes={"        raise\n": ""}),
     WrongAnswer("What the file held is gone", changes={'"a"': '"w"'}),
     WrongAnswer("but not its explanation", changes={"{explain(error)}": "{error}"}),

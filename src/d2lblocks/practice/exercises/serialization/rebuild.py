@@ -126,7 +126,7 @@ def check(answer: Answer) -> None:
     except Exception:
         return
     if isinstance(net, nn.Sequential) and len(net) == 1:
-        why = "A layer whose class is not known was left out, so the net is another one: raise an error."
+        why = "A layer whose class is not known was left out, so the net is not that of the plan: raise an error."
     else:
         why = "The file chose a class that is not in `KNOWN`: with `getattr(nn, name)` or `eval`, it can choose any."
     raise Wrong(why, came=net, expected="an error")
