@@ -1,8 +1,9 @@
-"""What a training loop does at each step, observed from outside, and files that run again as a new process."""
+"""What nets and training loops do, observed from outside, and files that run again as a new process."""
 
 import contextlib
 import copy
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -52,6 +53,7 @@ class Watch:
         self.full = full
         self.stop = stop
         self.steps: list[Step] = []
+        self.net: nn.Module | None = None  # called last
         self._call: tuple[nn.Module, Tensor, dict[str, Tensor], bool] | None = None
 
     def __enter__(self) -> Self:
@@ -76,6 +78,7 @@ class Watch:
             state = module.state_dict().items() if self._in_full() else ()
             before = {name: each.clone() for name, each in state}
             training = all(each.training for each in module.modules())
+            self.net = module
             self._call = module, args[0].detach().clone(), before, training
 
     def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -94,6 +97,25 @@ class Watch:
                 moments.append(copy.deepcopy(optimizer.state.get(each, {})))
         self.steps.append(Step(training, X, rate, before, gradients, moments))
         self._call = None
+
+
+def calls_of(net: nn.Module, X: Tensor, blocks: Sequence[nn.Module]) -> tuple[Tensor, list[nn.Module]]:
+    """The output of the net, and the blocks in the order in which it calls them."""
+    called: list[nn.Module] = []
+    hooks = [block.register_forward_pre_hook(lambda block, args: called.append(block)) for block in blocks]
+    Y: Tensor = net(X)
+    for hook in hooks:
+        hook.remove()
+    return Y, called
+
+
+def with_graph(measure: Callable[..., Any], net: nn.Module, X: Tensor, y: Tensor) -> tuple[Any, bool]:
+    """What the function returns, and whether it calls the net with gradients."""
+    graphs: list[bool] = []
+    hook = net.register_forward_hook(lambda net, args, Y: graphs.append(Y.requires_grad))
+    came = measure(net, X, y)
+    hook.remove()
+    return came, any(graphs)
 
 
 def run_again(file: str) -> dict[str, Any]:
