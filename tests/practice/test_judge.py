@@ -133,7 +133,7 @@ def test_a_gigabyte_of_output_is_cut(program: str, mark: Marker) -> None:
 @on_linux
 def test_too_much_memory_is_refused(mark: Marker) -> None:
     """A file cannot take all memory of the machine."""
-    verdict = mark(TOWER, "kept = []\nwhile True:\n    kept.append(bytearray(10**8))\n")
+    verdict = mark(TOWER, "kept = []\nwhile True:\n    kept.append(bytearray(10**9))\n")
     assert verdict.why.startswith("Your code needs too much memory")
     assert verdict.line == 3
     assert "memory" in mark(TOWER, "import torch\nX = torch.ones(10**5, 10**6)\n").why
