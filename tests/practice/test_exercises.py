@@ -20,7 +20,7 @@ every_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=[each.file f
 def test_every_file_is_an_exercise(topic: str) -> None:
     """A topic lists each of its files once, and there are five or more; two of the projects."""
     names = [each.name for each in EXERCISES if each.topic == topic]
-    files = {path.stem for path in (FOLDER / topic).glob("*.py")} - {"__init__"}
+    files = {path.stem for path in (FOLDER / topic).glob("[!_]*.py")}
     assert sorted(names) == sorted(files)
     assert len(names) >= (2 if topic == "projects" else 5)
     assert {path.name for path in FOLDER.iterdir() if path.is_dir()} - {"__pycache__"} == {*TOPICS}

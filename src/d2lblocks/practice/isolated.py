@@ -33,7 +33,7 @@ __all__ = ["Judges"]
 _CONTEXT: Any = get_context("forkserver" if sys.platform == "linux" else "spawn")
 _MOST_PRINTED = 4000  # characters that are shown of what a file prints
 _MOST_PROCESSES = 8  # that a file may start
-_MOST_MEMORY = 4 << 30  # bytes that a file may use
+_MOST_MEMORY = 2 << 30  # bytes that a file may use
 _START = 60  # seconds for starting a process on a busy machine
 _STARTS_PROCESSES = (
     "os.exec",

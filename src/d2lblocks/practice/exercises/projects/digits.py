@@ -13,6 +13,7 @@ from ._watch import calls_of, same_values, with_graph
 
 LEVEL = "hard"
 SECONDS = 30
+MODULES = ("sklearn.datasets",)
 PAGE = "serialization.md#checkpoints"
 TASK = """
 Train a small residual net on scikit-learn's images of digits so that a run that is stopped and started again ends with the same net, to the bit, as a run that is never stopped.
