@@ -317,18 +317,20 @@ def _check_accuracy(answer: Answer) -> None:
         with torch.no_grad():
             y = net.eval()(X).argmax(dim=1)
         y[:wrong] = (y[:wrong] + 1) % 3
-        answer.given = (
-            f"a net in training mode and {n} points, of which it gets {n - wrong} right without dropout"
-        )
-        came, recorded = with_graph(measure, net.train(), X, y)
-        answer.kind(came, "accuracy(net, X, y)", float, "a float")
-        if abs(came - (n - wrong) / n) > 1e-6:
-            raise Wrong(
-                "The accuracy is measured in training mode, in which dropout sets values to 0 at random.",
-                came=round(came, 4),
-                expected=(n - wrong) / n,
-                page=_IN_EVALUATION,
-            )
+        right = (n - wrong) / n
+        for training in False, True:
+            mode = "training" if training else "evaluation"
+            answer.given = f"a net in {mode} mode and {n} points, of which it gets {right:.0%} right"
+            came, recorded = with_graph(measure, net.train(training), X, y)
+            answer.kind(came, "accuracy(net, X, y)", float, "a float")
+            if abs(came - right) > 1e-6:
+                why = (
+                    "The accuracy is measured in training mode, in which dropout sets values to 0 at random."
+                )
+                if not training:
+                    why = "This is not the share of right predictions, which `accuracy` returned before."
+                page = _IN_EVALUATION if training else ""
+                raise Wrong(why, came=round(came, 4), expected=right, page=page)
         if recorded:
             raise Wrong("Keep `torch.no_grad()`, which saves memory while you measure.")
 
