@@ -40,8 +40,8 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="these limits exis
         ("import torch\ntorch.rand(2, 3) @ torch.rand(2, 3)\n", "mat1 and mat2 shapes", 2),
         (TOWER.solution.replace("super().__init__()", "pass"), "super().__init__()", 7),
         (TOWER.solution.replace("X = block(X)", "X = block(X)\n            raise ValueError('no')"), "Your code raised a `ValueError`.", 12),
-        (TOWER.solution.replace("return X", "pass"), "`tower(X)` is `None`: is there a `return` in each case?", 9),
-        (TOWER.solution.replace("return X", "return X.tolist()"), "`tower(X)` is not a tensor.", 9),
+        (TOWER.solution.replace("return X", "pass"), "`tower(X)` is `None`: is a `return` missing?", 12),
+        (TOWER.solution.replace("return X", "return X.tolist()"), "`tower(X)` is not a tensor.", 12),
     ],
 )  # fmt: skip
 def test_what_is_wrong(program: str, why: str, line: int | None, mark: Marker) -> None:

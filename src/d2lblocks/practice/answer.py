@@ -89,7 +89,7 @@ class Answer:
         if isinstance(value, kind):
             return value
         if value is None:
-            why = f"`{what}` is `None`: is there a `return` in each case?"
+            why = f"`{what}` is `None`: is a `return` missing?"
         else:
             why = f"`{what}` is not {name}."
         raise Wrong(why, came=kind_of(value), expected=name, given=self.given)

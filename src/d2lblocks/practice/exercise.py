@@ -92,8 +92,13 @@ class Exercise:
     @property
     def heading(self) -> str:
         """Its place, its level and its title in one line."""
-        topic = _topic(self.topic)
-        return f"{topic.TITLE} {self.number} of {len(topic.EXERCISES)} ({self.level}): {self.title}"
+        number = f"{self.number} of {len(_topic(self.topic).EXERCISES)}"
+        return f"{self.topic_title} {number} ({self.level}): {self.title}"
+
+    @property
+    def topic_title(self) -> str:
+        """The title of its topic."""
+        return str(_topic(self.topic).TITLE)
 
     @property
     def plain_task(self) -> str:

@@ -139,5 +139,5 @@ WRONG = (
     WrongAnswer("it can choose any", changes={"KNOWN[name](": "getattr(nn, name)("}),
     WrongAnswer("was left out", changes={'in file["plan"]]': 'in file["plan"] if name in KNOWN]'}),
     WrongAnswer("random values", changes={'    net.load_state_dict(file["state"])\n': ""}),
-    WrongAnswer("`TypeError`", changes={"(*arguments)": "(arguments)"}),
+    WrongAnswer("is called without", changes={"(*arguments)": "(arguments)"}),
 )
