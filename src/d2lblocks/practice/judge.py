@@ -204,7 +204,10 @@ def _failed(error: BaseException, answer: Answer, path: Path) -> Verdict:
         why = f"Your code raised {_article(name)} `{name}`."
     page = explained[0].link if explained else ""
     verdict = _at(Verdict("wrong", why, came, given=answer.given, page=page), error, path)
-    return verdict if verdict.line else replace(verdict, line=_Returned(str(path)).line(answer.last))
+    definition = answer.last
+    if isinstance(definition, type) and ".__init__()" in message:
+        definition = definition.__init__  # type: ignore[misc]
+    return verdict if verdict.line else replace(verdict, line=_Returned(str(path)).line(definition))
 
 
 # Errors of Python that beginners meet, and what they mean here; {0}, {1} ... are the parts of the message.
