@@ -11,5 +11,6 @@ machinery/    tests of that library, of the files generated from pages, and of t
 
 workers.py           tests in several processes: which stay together, and what is made once for all of them
 temporary_folder.py  a temporary folder for each run
+edits_report.py      the sum of the random edits of solutions, at the end of a run
 run_when_changed.py  when the tests in machinery/ run
 """

@@ -10,7 +10,7 @@ pytest_plugins = [
     "tests.temporary_folder",
     "tests.workers",
     "tests.run_when_changed",
-    "tests.practice.edits_report",
+    "tests.edits_report",
 ]
 
 

@@ -90,6 +90,7 @@ def check(
 DOC_TESTS = (
     "tests/__init__.py",
     "tests/conftest.py",
+    "tests/edits_report.py",
     "tests/workers.py",
     "tests/run_when_changed.py",
     "tests/temporary_folder.py",

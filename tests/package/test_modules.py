@@ -453,7 +453,7 @@ def test_all_names_are_exported() -> None:
     topics = [
         importlib.import_module(f"d2lblocks.{topic.name}")
         for topic in pkgutil.iter_modules(d2lblocks.__path__)
-        if not topic.name.startswith("_")
+        if not topic.name.startswith("_") and topic.name != "practice"
     ]
     for topic in topics:
         files = [

@@ -7,6 +7,7 @@ test_glossary.py   terms and the sentences that define them
 test_mistakes.py   problems that people search for are in the list of mistakes
 test_messages.py   every message on the pages is explained by its entry
 test_findings.py   entries name the findings of `diagnose`, and findings link to entries
+test_practice.py   exercises, their commands and their solutions are those of practice
 test_notebooks.py  the notebook of every topic, run by a Jupyter kernel
 test_scripts.py    the script of every topic
 doc_tests.py       one run of the doc tests: it tests or rewrites pages, and records GPU runs

@@ -2,7 +2,6 @@
 
 test_exercises.py   stub, solution and wrong answers of every exercise
 test_edits.py       random edits of every solution; equivalent/ lists those that change nothing, and why
-edits_report.py     the sum of these edits, at the end of a run
 test_judge.py       files that do anything: loops, crashes, a gigabyte of output
 test_command.py     the subcommands, the folder and its progress
 test_terminal.py    the program in a terminal

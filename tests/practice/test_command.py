@@ -137,8 +137,8 @@ def test_the_list_shows_what_is_done(folder: Folder, capsys: pytest.CaptureFixtu
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if len(line) > 80] == []
     assert f"1 of {len(EXERCISES)} are done." in lines
-    done = next(line for line in lines if FIRST.id in line)
-    assert done.split()[:3] == ["done", FIRST.id, FIRST.level]
+    done = next(line for line in lines if f" {FIRST.id} " in line)
+    assert done.split()[:4] == [">", "done", FIRST.id, FIRST.level]
     assert all(any(f" {each.id} " in line for line in lines) for each in EXERCISES)
 
 

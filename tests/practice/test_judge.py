@@ -38,10 +38,17 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="these limits exis
         ("import torhc\n", "There is no module `torhc` here", 1),
         ("import no_such_package.part\n", "`pip install no_such_package`", 1),
         ("import torch\ntorch.rand(2, 3) @ torch.rand(2, 3)\n", "mat1 and mat2 shapes", 2),
+        (TOWER.solution.replace("def forward(self, X)", "def forward(X)"), "the first one is `self`, and it counts", 9),
+        (TOWER.solution.replace("def forward(self, X)", "def forward(self, X, y)"), "is called without 'y'", 9),
+        (TOWER.solution.replace("__init__(self, blocks)", "__init__(self)").replace("(blocks)", "([])"), "is called with 2 arguments and takes 1", 5),
+        (TOWER.solution.replace("in self.blocks", "in blocks"), "There is nothing called `blocks` here", 10),
+        (TOWER.solution.replace("self.blocks = nn.ModuleList(blocks)", "pass"), "This Tower has no `blocks`", 10),
+        (TOWER.solution.replace("X = block(X)", "X += block(X) if X.any() else X; y = y + 1"), "`y` is used before it gets a value", 11),
+        (TOWER.solution.replace("super().__init__()", "super().__init__(); self.a = 1; self.register_buffer('a', None)"), "`a` is already an attribute", 6),
         (TOWER.solution.replace("super().__init__()", "pass"), "super().__init__()", 7),
         (TOWER.solution.replace("X = block(X)", "X = block(X)\n            raise ValueError('no')"), "Your code raised a `ValueError`.", 12),
-        (TOWER.solution.replace("return X", "pass"), "`tower(X)` is `None`: is there a `return` in each case?", 9),
-        (TOWER.solution.replace("return X", "return X.tolist()"), "`tower(X)` is not a tensor.", 9),
+        (TOWER.solution.replace("return X", "pass"), "`tower(X)` is `None`: is a `return` missing?", 12),
+        (TOWER.solution.replace("return X", "return X.tolist()"), "`tower(X)` is not a tensor.", 12),
     ],
 )  # fmt: skip
 def test_what_is_wrong(program: str, why: str, line: int | None, mark: Marker) -> None:
@@ -133,7 +140,7 @@ def test_a_gigabyte_of_output_is_cut(program: str, mark: Marker) -> None:
 @on_linux
 def test_too_much_memory_is_refused(mark: Marker) -> None:
     """A file cannot take all memory of the machine."""
-    verdict = mark(TOWER, "kept = []\nwhile True:\n    kept.append(bytearray(10**8))\n")
+    verdict = mark(TOWER, "kept = []\nwhile True:\n    kept.append(bytearray(10**9))\n")
     assert verdict.why.startswith("Your code needs too much memory")
     assert verdict.line == 3
     assert "memory" in mark(TOWER, "import torch\nX = torch.ones(10**5, 10**6)\n").why

@@ -84,7 +84,7 @@ def without_known_imports(solution: str, page: Page, file: str) -> str:
     for statement in reversed(ast.parse(solution).body):
         if (names := imports(statement)) and names <= known:
             del lines[statement.lineno - 1 : statement.end_lineno]
-    return "".join(lines).strip("\n") + "\n"
+    return re.sub(r"\n{4,}", "\n\n\n", "".join(lines).strip("\n")) + "\n"
 
 
 def imports(statement: ast.stmt) -> set[str]:

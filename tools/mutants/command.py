@@ -36,6 +36,7 @@ MORE_TESTS = {
     **{name: ["snapshot"] for name in ("_memory", "_random", "_snapshot", "_tensors")},
     "diagnosis": ["diagnosis", "diagnose_command", "explain"],
     "_command": ["diagnose_command", "explain"],
+    "practice": ["command", "exercises", "judge", "terminal"],
     "layers": ["contract"],
     "modules": ["contract"],
     **{name: ["contract"] for name in ("init", "lazy", "parameters")},

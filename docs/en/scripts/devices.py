@@ -706,6 +706,265 @@ print(total.requires_grad)
 # %% [markdown]
 # ### Exercise 1
 #
+# Read and write a parameter of a net, wherever the net is and whatever its dtype.
+# `read(net, name)` returns the values of the parameter with this name, such as `"0.weight"`, as a nested list of numbers.
+# `write(net, name, values)` writes such a list into the parameter, as exactly as its dtype allows.
+# The parameter remains the same object on the same device, and autograd notices the write.
+#
+# To practice (easy): `python -m d2lblocks practice start devices/1`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# The code is the same on each device: `tolist` copies the values to the CPU, and Python waits for the copy.
+# `copy_` writes into the memory of the parameter, so an optimizer still has the right object.
+# `new_tensor` creates the values with the dtype of the parameter, so a `float64` parameter gets all digits.
+#
+# *devices/1_write.py*
+
+# %%
+def read(net, name):
+    return net.get_parameter(name).tolist()
+
+
+def write(net, name, values):
+    parameter = net.get_parameter(name)
+    with torch.no_grad():
+        parameter.copy_(parameter.new_tensor(values))
+
+# %%
+net = nn.Linear(3, 1).to(try_gpu())
+weight = net.weight
+write(net, "weight", [[2.0, 5.0, 2.0]])
+print(read(net, "weight"), net.weight is weight)
+#> [[2.0, 5.0, 2.0]] True
+print(net.weight.device == net.bias.device)
+#> True
+
+# %% [markdown]
+# A fixed value needs no list: under `torch.no_grad()`, write `net.weight.fill_(2.0)` or `net.weight[0, 1] = 5.0`.
+
+# %% [markdown]
+# ### Exercise 2
+#
+# `AppendOne` appends a feature with the value 1 to every example: an input of shape `(*, features)` gives an output of shape `(*, features + 1)`.
+# It works only for inputs on the CPU in `float32`.
+# Change one line so that the output has the device and the dtype of the input, whatever they are.
+#
+# To practice (easy): `python -m d2lblocks practice start devices/2`
+
+# %%
+class AppendOne(nn.Module):
+    def forward(self, X):
+        ones = torch.ones(*X.shape[:-1], 1)
+        return torch.cat([X, ones], dim=-1)
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# `torch.ones` creates its tensor on the CPU in `float32`; `X.new_ones` creates it where `X` is.
+# On the CPU in `float32`, both do the same, so the mistake shows only after the first move or cast.
+#
+# *devices/2_follows.py*
+
+# %%
+class AppendOne(nn.Module):
+    def forward(self, X):
+        ones = X.new_ones(*X.shape[:-1], 1)
+        return torch.cat([X, ones], dim=-1)
+
+# %%
+for X in (torch.empty(2, 3, device="meta"), torch.ones(2, 3).bfloat16()):
+    Y = AppendOne()(X)
+    print(tuple(Y.shape), Y.device, Y.dtype)
+#> (2, 4) meta torch.float32
+#> (2, 4) cpu torch.bfloat16
+
+# %% [markdown]
+# ### Exercise 3
+#
+# You train n nets, and each one needs a device.
+# Write `spread(n)`, which returns a list of n devices, each a `torch.device`: GPU number 0, number 1 and so on, and after the last GPU number 0 again.
+# If there is no GPU, every device is the CPU.
+# It works for every type of GPU that `torch.accelerator` knows.
+#
+# To practice (medium): `python -m d2lblocks practice start devices/3`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# `i % count` begins again at 0 after the last GPU.
+# A count of 0 comes first, because nothing can be divided by 0.
+# Do not ask whether `current_accelerator()` is `None` instead: a CUDA build of PyTorch answers `cuda` on a machine without a GPU.
+#
+# *devices/3_spread.py*
+
+# %%
+def spread(n):
+    count = torch.accelerator.device_count()
+    if count == 0:
+        return [torch.device("cpu")] * n
+    kind = torch.accelerator.current_accelerator().type
+    return [torch.device(kind, i % count) for i in range(n)]
+
+# %% [markdown]
+# With one device, all nets are on it:
+
+# %%
+print(len(spread(3)), len(set(spread(3))) == min(3, max(num_gpus(), 1)))
+#> 3 True
+
+# %% [markdown]
+# ### Exercise 4
+#
+# `norms(matrices)` takes a list of square matrices of the same size and returns `(X @ X).norm()` for each matrix `X`, as a list of Python numbers.
+# It reads a value after each product, so Python waits for the GPU as often as there are products.
+# Change it so that it reads all values together, after the last product.
+#
+# To practice (medium): `python -m d2lblocks practice start devices/4`
+
+# %%
+def norms(matrices):
+    result = []
+    for X in matrices:
+        result.append((X @ X).norm().item())
+    return result
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# If you read 1,000 times, Python waits 1,000 times.
+# If you read once at the end, it waits once.
+#
+# `torch.stack` joins the norms on the GPU; `tolist` then copies all of them at once.
+#
+# *devices/4_norms.py*
+
+# %%
+def norms(matrices):
+    result = []
+    for X in matrices:
+        result.append((X @ X).norm())
+    return torch.stack(result).tolist()
+
+# %%
+print(norms([torch.eye(4), 2 * torch.eye(4)]))
+#> [2.0, 8.0]
+
+# %% [markdown]
+# With 1,000 products, the difference can be measured:
+#
+# *Needs a CUDA GPU.*
+
+# %%
+if torch.cuda.device_count() >= 1:
+    X = torch.rand(256, 256, device=gpu())
+
+
+    def each_time():
+        return [(X @ X).norm().item() for _ in range(1000)]
+
+
+    def at_the_end():
+        return torch.stack([(X @ X).norm() for _ in range(1000)]).tolist()
+
+
+    slow = min(seconds(each_time, wait=True) for _ in range(5))
+    fast = min(seconds(at_the_end, wait=True) for _ in range(5))
+    print(fast < slow)
+    #> True
+    print(torch.allclose(torch.tensor(each_time()), torch.tensor(at_the_end())))
+    #> True
+else:
+    print("skipped: this needs a CUDA GPU")
+
+# %% [markdown]
+# ### Exercise 5
+#
+# Write `training_bytes(make)`, which returns how many bytes it takes to train the net that `make()` returns, as an `int`.
+# Count every parameter, and for every one that is trained also its gradient and the two moments of Adam, which have its size and dtype.
+# A tied parameter counts once; buffers and the outputs of the layers are not counted.
+# The net may be too large for your computer, so it must not be built in memory.
+#
+# To practice (medium): `python -m d2lblocks practice start devices/5`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# The gradients and both moments are each as large as the trained parameters, so training needs four times the memory of these parameters.
+# Frozen parameters count once.
+# Training also needs memory for the outputs of all layers (the activations), which grows with the batch.
+#
+# *devices/5_training_bytes.py*
+
+# %%
+def training_bytes(make):
+    with torch.device("meta"):
+        net = make()
+    total = 0
+    for parameter in net.parameters():
+        tensors = 4 if parameter.requires_grad else 1
+        total += tensors * parameter.numel() * parameter.element_size()
+    return total
+
+# %%
+def model():
+    blocks = (nn.TransformerEncoderLayer(1024, 16, 4096) for _ in range(24))
+    return nn.Sequential(
+        nn.Embedding(50_000, 1024), *blocks, nn.Linear(1024, 50_000)
+    )
+
+
+print(f"{training_bytes(model) / 2**30:.1f} GiB")
+#> 6.0 GiB
+
+# %% [markdown]
+# ### Exercise 6
+#
+# Write `check_devices(make, *shape)`, a test that needs no GPU.
+# `make()` builds a module as usual, on the CPU; its input has the shape `shape`, and its output is one tensor.
+# The test raises an error if the module would mix devices on a GPU.
+# There are three cases: `forward` creates a tensor on the CPU and computes with it, `forward` returns such a tensor, or the module keeps a constant as a plain attribute, which does not move with it.
+# Otherwise, it returns `None`; a number such as `torch.tensor(2.0)` may be on the CPU.
+#
+# To practice (hard): `python -m d2lblocks practice start devices/6`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Build the module, move it to the meta device as you would move it to a GPU, and call it with a meta input.
+# A constant in a plain attribute stays on the CPU, and so does a tensor that `forward` creates there.
+# An operation on a CPU tensor and a meta tensor usually raises an error; if the CPU tensor is the output itself, the check of its device finds it.
+#
+# *devices/6_check_devices.py*
+
+# %%
+def check_devices(make, *shape):
+    net = make().to("meta")
+    Y = net(torch.empty(*shape, device="meta"))
+    assert Y.is_meta, f"the output is on {Y.device}"
+
+# %%
+check_devices(lambda: nn.Sequential(nn.Linear(3, 4), Follows()), 2, 3)
+try:
+    check_devices(lambda: nn.Sequential(nn.Linear(3, 4), Noisy()), 2, 3)
+except RuntimeError:
+    print("caught")
+#> caught
+
+# %% [markdown]
+# **Limitation.** This test does not work for a module that reads values, because a meta tensor has none.
+# It also misses a CPU tensor in some matrix products and convolutions, because the result is then on the meta device.
+
+# %% [markdown]
+# ### Exercise 7
+#
 # Is a GPU faster than a CPU for a large matrix product and for a small one?
 
 # %% [markdown]
@@ -735,64 +994,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# ### Exercise 2
-#
-# Read and write the parameters of a net that is on the GPU.
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# The code is the same as on the CPU: the parameters are on the GPU, and so is every tensor computed from them.
-# Reading a value copies it to the CPU, and Python waits for the copy.
-
-# %%
-net = nn.Linear(3, 1).to(try_gpu())
-with torch.no_grad():
-    net.weight.fill_(2.0)
-    net.weight[0, 1] = 5.0
-print(net.weight.tolist(), net.weight.device == net.bias.device)
-#> [[2.0, 5.0, 2.0]] True
-
-# %% [markdown]
-# ### Exercise 3
-#
-# Compute 1,000 matrix products and read the norm of each.
-# Compare two ways: read each norm after its product, or keep all norms on the GPU and read them at the end.
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# If you read 1,000 times, Python waits 1,000 times.
-# If you read once at the end, it waits once.
-#
-# *Needs a CUDA GPU.*
-
-# %%
-if torch.cuda.device_count() >= 1:
-    X = torch.rand(256, 256, device=gpu())
-
-
-    def each_time():
-        return [(X @ X).norm().item() for _ in range(1000)]
-
-
-    def at_the_end():
-        return torch.stack([(X @ X).norm() for _ in range(1000)]).tolist()
-
-
-    slow = min(seconds(each_time, wait=True) for _ in range(5))
-    fast = min(seconds(at_the_end, wait=True) for _ in range(5))
-    print(fast < slow)
-    #> True
-    print(torch.allclose(torch.tensor(each_time()), torch.tensor(at_the_end())))
-    #> True
-else:
-    print("skipped: this needs a CUDA GPU")
-
-# %% [markdown]
-# ### Exercise 4
+# ### Exercise 8
 #
 # Compute two products on two identical GPUs at the same time, and compare the time with that of two such products on one GPU.
 
@@ -829,77 +1031,6 @@ if torch.cuda.device_count() >= 2:
     #> True
 else:
     print("skipped: this needs 2 CUDA GPUs")
-
-# %% [markdown]
-# ### Exercise 5
-#
-# Will a net fit into memory for training?
-# Compute how much memory training needs for parameters, gradients and the moments of Adam (two tensors for each parameter), without using that memory.
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# The gradients and both moments are each as large as the trained parameters, so training needs four times the memory of these parameters.
-# Frozen parameters count once.
-# Training also needs memory for the outputs of all layers (the activations), which grows with the batch.
-
-# %%
-def training_bytes(make):
-    with torch.device("meta"):
-        net = make()
-    trained = sum(
-        p.numel() * p.element_size() for p in net.parameters() if p.requires_grad
-    )
-    frozen = sum(
-        p.numel() * p.element_size()
-        for p in net.parameters()
-        if not p.requires_grad
-    )
-    return 4 * trained + frozen
-
-
-def model():
-    blocks = (nn.TransformerEncoderLayer(1024, 16, 4096) for _ in range(24))
-    return nn.Sequential(
-        nn.Embedding(50_000, 1024), *blocks, nn.Linear(1024, 50_000)
-    )
-
-
-print(f"{training_bytes(model) / 2**30:.1f} GiB")
-#> 6.0 GiB
-
-# %% [markdown]
-# ### Exercise 6
-#
-# Write a test that fails if a module of yours creates a tensor on the wrong device.
-# The test must not need a GPU.
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# Build the module on the meta device, call it with a meta input and check the device of the output.
-# An operation on a CPU tensor and a meta tensor usually raises an error; if the CPU tensor is the output itself, the check finds it.
-
-# %%
-def check_devices(make, *shape):
-    with torch.device("meta"):
-        net = make()
-    Y = net(torch.empty(*shape, device="meta"))
-    assert Y.is_meta, f"the output is on {Y.device}"
-
-
-check_devices(lambda: nn.Sequential(nn.Linear(3, 4), Follows()), 2, 3)
-try:
-    check_devices(lambda: nn.Sequential(nn.Linear(3, 4), Noisy()), 2, 3)
-except RuntimeError:
-    print("caught")
-#> caught
-
-# %% [markdown]
-# **Limitation.** This test does not work for a module that reads values, because a meta tensor has none.
-# It also misses a CPU tensor in some matrix products and convolutions, because the result is then on the meta device.
 
 # %% [markdown]
 # ## In short

@@ -814,7 +814,10 @@ print(diagnose(net, torch.rand(2, 4)))
 # ### Exercise 1
 #
 # This net has three heads, and only one of them learns.
-# Find out why, and fix the net.
+# Find out why with `diagnose(Heads(), torch.rand(2, 4))`, and repair the net by changing one line.
+# The output must stay the same, and the names of the attributes too: the head of `size` has the weight `others.size.weight`.
+#
+# To practice (easy): `python -m d2lblocks practice start diagnosis/1`
 
 # %%
 class Heads(nn.Module):
@@ -833,7 +836,7 @@ class Heads(nn.Module):
 # #### Solution
 
 # %% [markdown]
-# The other two heads are in a plain dictionary, so they are not registered.
+# The other two heads are in a plain dictionary, so they are not registered:
 
 # %%
 report = diagnose(Heads(), torch.rand(2, 4))
@@ -842,28 +845,48 @@ print(*report[0].names)
 print(report[0].fix)
 #> Write self.others = nn.ModuleDict({...}).
 
+# %% [markdown]
+# *diagnosis/1_heads.py*
 
-class FixedHeads(Heads):
+# %%
+class Heads(nn.Module):
     def __init__(self):
         super().__init__()
-        self.others = nn.ModuleDict(self.others)
+        self.body = nn.Linear(4, 8)
+        self.main = nn.Linear(8, 2)
+        self.others = nn.ModuleDict({"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)})
 
+    def forward(self, X):
+        H = self.body(X).relu()
+        extra = [head(H) for head in self.others.values()]
+        return torch.cat([self.main(H), *extra], dim=-1)
 
-print(diagnose(FixedHeads(), torch.rand(2, 4)))
-#> FixedHeads, called with (2, 4): nothing found
+# %%
+print(diagnose(Heads(), torch.rand(2, 4)))
+#> Heads, called with (2, 4): nothing found
 
 # %% [markdown]
 # ### Exercise 2
 #
-# A teacher net is used without gradients, and must not be trained or saved with the student.
-# Its author keeps it in a tuple on purpose.
-# Which finding does this give, at which level, and how do you say that it is intended?
+# A net uses a teacher, a net that must be neither trained nor saved with it.
+# So its author keeps the teacher in a tuple on purpose: `self.teacher = (teacher,)`.
+# Write `examine(net, X)`, which returns the report of `diagnose(net, X)` without the question about `self.teacher[0]`.
+# Everything else must still be found, for example other layers in a tuple or a list.
+#
+# To practice (medium): `python -m d2lblocks practice start diagnosis/2`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# It is a question, because the teacher runs under `torch.no_grad()`, so it cannot be intended to learn.
+# The finding has the level `question`, because the teacher runs under `torch.no_grad()`, so it cannot be intended to learn.
+# Name the place too, so that the same mistake elsewhere is still found:
+#
+# *diagnosis/2_intended.py*
+
+# %%
+def examine(net, X):
+    return diagnose(net, X, silence=["unregistered:self.teacher[0]"])
 
 # %%
 class Student(nn.Module):
@@ -882,13 +905,205 @@ X = torch.rand(2, 4)
 report = diagnose(Student(), X)
 print(report[0].level, report[0].code, *report[0].names)
 #> question unregistered self.teacher[0]
-print(diagnose(Student(), X, silence=["unregistered:self.teacher[0]"]))
+print(examine(Student(), X))
 #> Student, called with (2, 4): nothing found
 
 # %% [markdown]
 # ### Exercise 3
 #
-# Extend `Strangers` so that it also finds constants: plain tensors that existed before the call and take part in it.
+# A script may fail after hours, and its log should then explain the error.
+# Write `logged(main, path)`, which calls `main()` and returns its result.
+# If `main` raises an exception, append `str(explain(error))` to the text file `path`, and let the same exception go on.
+# Keep what the file holds already.
+#
+# To practice (medium): `python -m d2lblocks practice start diagnosis/3`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Catch the exception, write the explanation, and raise the exception again:
+#
+# *diagnosis/3_log.py*
+
+# %%
+def logged(main, path):
+    try:
+        return main()
+    except Exception as error:
+        with open(path, "a") as log:
+            log.write(f"{explain(error)}\n")
+        raise
+
+# %%
+def main():
+    return nn.Linear(20, 10)(torch.rand(56, 28))
+
+
+try:
+    logged(main, "log.txt")
+except RuntimeError:
+    print(Path("log.txt").read_text().partition("\n")[0])
+#> mat1 and mat2 shapes cannot be multiplied
+
+# %% [markdown]
+# To print the explanation below the traceback instead, call `explain_errors()` in the first lines of the script.
+
+# %% [markdown]
+# ### Exercise 4
+#
+# `Classifier` is a net for ten classes; `start` gives it a last layer for three, and returns it with an optimizer.
+# The function `train` is right, but the loss that it returns stays high, because of three mistakes in `Classifier` and `start`.
+# Find them with `diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y), optimizer=optimizer)`, for example for `X = torch.rand(6, 2)` and `y = torch.arange(6) % 3`.
+# Repair them, and leave everything else as it is.
+#
+# To practice (medium): `python -m d2lblocks practice start diagnosis/4`
+
+# %%
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = [nn.Linear(2, 16), nn.Linear(16, 16)]
+        self.out = nn.Linear(16, 10)
+
+    def forward(self, X):
+        for layer in self.hidden:
+            X = layer(X).relu()
+        return self.out(X).softmax(dim=-1)
+
+
+def start():
+    net = Classifier()
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    net.out = nn.Linear(16, 3)
+    return net, optimizer
+
+
+def train(net, optimizer, X, y, steps):
+    for _ in range(steps):
+        loss = F.cross_entropy(net(X), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Two mistakes are errors, and one is a question:
+
+# %%
+net, optimizer = start()
+X, y = torch.rand(6, 2), torch.arange(6) % 3
+report = diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y), optimizer=optimizer)
+for finding in report:
+    print(finding.level, finding.code, *finding.names)
+#> error unregistered self.hidden[0] self.hidden[1]
+#> error optimizer out
+#> question softmax-twice output
+
+# %% [markdown]
+# Register the hidden layers, return the scores, and build the optimizer last:
+#
+# *diagnosis/4_learn.py*
+
+# %%
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.ModuleList([nn.Linear(2, 16), nn.Linear(16, 16)])
+        self.out = nn.Linear(16, 10)
+
+    def forward(self, X):
+        for layer in self.hidden:
+            X = layer(X).relu()
+        return self.out(X)
+
+
+def start():
+    net = Classifier()
+    net.out = nn.Linear(16, 3)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    return net, optimizer
+
+
+def train(net, optimizer, X, y, steps):
+    for _ in range(steps):
+        loss = F.cross_entropy(net(X), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+# %%
+net, optimizer = start()
+X = torch.tensor([[2.0, 0.0], [0.0, 2.0], [-2.0, -2.0]])[y]
+print(train(net, optimizer, X, y, steps=200) < 0.1)
+#> True
+
+# %% [markdown]
+# ### Exercise 5
+#
+# Does a call in the middle of training, such as `diagnose(net, X)`, change the run?
+# Write `same_run(train, call)`, where `train(f)` builds a net, trains it, calls `f(net)` before each step and returns the state dict.
+# Run `train` twice from one seed of `torch.manual_seed`, once with `call` and once with a function that does nothing.
+# Return `True` if both state dicts have the same names and the same values to the last bit, and `False` if not.
+#
+# To practice (hard): `python -m d2lblocks practice start diagnosis/5`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# Every difference shows: a random number that was drawn, a parameter or a buffer.
+#
+# *diagnosis/5_same_run.py*
+
+# %%
+def same_run(train, call):
+    torch.manual_seed(0)
+    with_it = train(call)
+    torch.manual_seed(0)
+    without = train(lambda net: None)
+    return with_it.keys() == without.keys() and all(
+        torch.equal(with_it[name], without[name]) for name in without
+    )
+
+# %% [markdown]
+# With it, you can show that `diagnose` does not change a training run, while a call of the net in training mode does:
+
+# %%
+def short_run(f):
+    net = nn.Sequential(
+        nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 3)
+    )
+    optimizer = torch.optim.Adam(net.parameters())
+    for _ in range(5):
+        f(net)
+        X, y = torch.rand(6, 4), torch.arange(6) % 3
+        optimizer.zero_grad()
+        F.cross_entropy(net(X), y).backward()
+        optimizer.step()
+    return net.state_dict()
+
+
+X = torch.ones(6, 4)
+print(same_run(short_run, lambda net: diagnose(net, X)))
+#> True
+print(same_run(short_run, lambda net: net(X)))
+#> False
+
+# %% [markdown]
+# ### Exercise 6
+#
+# The class `Strangers` in How it works watches operations to find parameters in lists.
+# Write `Constants(net)`, which finds constants: plain tensors in attributes of the modules of `net` that existed before the call and take part in it.
+# After `with Constants(net) as watch: net(X)`, the set `watch.found` holds their paths, such as `"scale"` for one of the net and `"body.scale"` for one of its child `body`.
+# To take part means to be a positional or a named argument of an operation.
+# The call must return what it returns without the `with` block.
+#
+# To practice (hard): `python -m d2lblocks practice start diagnosis/6`
 
 # %% [markdown]
 # #### Solution
@@ -896,6 +1111,8 @@ print(diagnose(Student(), X, silence=["unregistered:self.teacher[0]"]))
 # %% [markdown]
 # Collect the tensors in the attributes of all modules first.
 # Registered tensors are not among them, because a module keeps those in tables of its own.
+#
+# *diagnosis/6_constants.py*
 
 # %%
 class Constants(TorchFunctionMode):
@@ -910,79 +1127,18 @@ class Constants(TorchFunctionMode):
         self.found = set()
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        known = [id(each) for each in args if id(each) in self.held]
-        self.found |= {self.held[each] for each in known}
-        return function(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        for value in [*args, *kwargs.values()]:
+            if id(value) in self.held:
+                self.found.add(self.held[id(value)])
+        return function(*args, **kwargs)
 
-
+# %%
 net = Net()
 with Constants(net) as watch:
     net(torch.rand(8, 20))
 print(watch.found)
 #> {'scale'}
-
-# %% [markdown]
-# ### Exercise 4
-#
-# Show that `diagnose` does not change a training run.
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# Train twice from the same seed, once with a diagnosis before every step, and compare the parameters bit for bit.
-
-# %%
-def train(examine):
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 3)
-    )
-    optimizer = torch.optim.Adam(net.parameters())
-    for _ in range(5):
-        X, y = torch.rand(6, 4), torch.arange(6) % 3
-        if examine:
-            diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y))
-        optimizer.zero_grad()
-        F.cross_entropy(net(X), y).backward()
-        optimizer.step()
-    return net.state_dict()
-
-
-with_it, without = train(True), train(False)
-print(all(torch.equal(with_it[name], without[name]) for name in without))
-#> True
-
-# %% [markdown]
-# ### Exercise 5
-#
-# A script may fail after hours.
-# Let it print the explanation of its error, and still fail with the traceback.
-
-# %% [markdown]
-# #### Solution
-
-# %% [markdown]
-# Call `explain_errors()` in its first lines.
-# If you want the explanation in a log instead, catch the error, write the explanation, and raise the error again:
-
-# %%
-log = []
-
-
-def main():
-    return nn.Linear(20, 10)(torch.rand(56, 28))
-
-
-try:
-    try:
-        main()
-    except Exception as error:
-        log += [mistake.fix for mistake in explain(error)]
-        raise
-except RuntimeError:
-    print(log[0])
-#> Build the layer for the size that arrives, or use `nn.LazyLinear`; between convolutions and linear layers, put `nn.Flatten()` directly before the first linear layer.
 
 # %% [markdown]
 # ## In short

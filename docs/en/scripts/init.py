@@ -1174,8 +1174,7 @@ print(bool(embedding(torch.tensor([0])).any()))
 # #### Solution
 
 # %% [markdown]
-# `type(module) == nn.Linear` is false for a class derived from `nn.Linear`; `isinstance` is true for it.
-# A layer built with `bias=False` has the attribute `bias` too, but its value is `None`.
+# `isinstance` is also true for a class derived from `nn.Linear`, and the bias of a layer without one is `None`.
 #
 # *init/1_linear.py*
 
@@ -1189,7 +1188,7 @@ def init_linear(module):
 # %% [markdown]
 # ### Exercise 2
 #
-# Write `four(size)`, which returns a dict of four tensors, each filled by the function of `torch.nn.init` that is its key.
+# Write `four(size)`, which returns a dict of four tensors, each filled by the function of `torch.nn.init` whose name is its key.
 # `"orthogonal_"`: a matrix of shape `(size, size)` that doubles the length of every vector.
 # `"trunc_normal_"`: 1,000 values from N(0, 0.02²); those beyond two standard deviations are drawn again.
 # `"dirac_"`: the weight of a 2d convolution with `size` channels in and out and a kernel of size 3, which returns its input.
@@ -1214,10 +1213,6 @@ def four(size):
         "dirac_": nn.init.dirac_(torch.empty(size, size, 3, 3)),
         "sparse_": nn.init.sparse_(torch.empty(10, size), sparsity=0.8),
     }
-
-# %%
-print((four(3)["sparse_"] == 0).sum(dim=0))
-#> tensor([8, 8, 8])
 
 # %% [markdown]
 # ### Exercise 3
@@ -1337,7 +1332,7 @@ print(f"{(block.linear1.weight.std() / block.linear2.weight.std()).item():.0f}")
 #
 # A colleague adds a layer at the front of the net, and all your seeded results change.
 # Write `init_by_name(net, seed)`, which fills parameters with two or more dimensions with `kaiming_normal_` and all others with 0, and returns the net.
-# The random values depend only on the seed and on the name of the parameter: another seed or name gives other values, another run of Python gives the same.
+# The random values depend only on the seed and on the name of the parameter: another seed or name gives other values, and another run of Python gives the same values.
 # Leave PyTorch's default generator as it was.
 #
 # To practice (hard): `python -m d2lblocks practice start init/6`
@@ -1353,7 +1348,6 @@ print(f"{(block.linear1.weight.std() / block.linear2.weight.std()).item():.0f}")
 
 # %%
 import zlib
-
 
 
 def init_by_name(net, seed):

@@ -667,7 +667,7 @@ except Exception as error:
 # A <dfn>graph break</dfn> is a place where `torch.compile` ends one graph, lets Python run the code that it cannot record, and begins another graph.
 # Branching on a tensor's value, printing a tensor and calling `.tolist()` on a floating-point tensor also cause graph breaks.
 # Code that depends only on *shapes* causes none.
-# You can often replace a loop such as that of `FixedHiddenMLP` with arithmetic, as exercise 5 of "Layers and modules" does.
+# You can often replace a loop such as that of `FixedHiddenMLP` with arithmetic, as exercise 6 of "Layers and modules" does.
 
 # %% [markdown]
 # ## When it goes wrong
@@ -1354,8 +1354,8 @@ print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
 # %% [markdown]
 # ### Exercise 3
 #
-# Write the layer `QuadraticForm`, which computes y_k = sum over i and j of W_kij x_i x_j.
-# Its parameter `weight` has the shape `(out_features, in_features, in_features)`.
+# Write the layer `QuadraticForm`, which computes one number for each output k: the sum of `W[k, i, j] * x[i] * x[j]` over all i and j.
+# `W` is its parameter `weight`, which has the shape `(out_features, in_features, in_features)`.
 # The initial values are drawn from a normal distribution with mean 0 and standard deviation 1 / `in_features`.
 # An input of shape `(*, in_features)` gives an output of shape `(*, out_features)`, where `*` is any number of dimensions, including none.
 #
@@ -1434,7 +1434,9 @@ class RunningCenter(nn.Module):
     def __init__(self, features, momentum=0.1, *, device=None, dtype=None):
         super().__init__()
         self.momentum = momentum
-        self.running_mean = nn.Buffer(torch.zeros(features, device=device, dtype=dtype))
+        self.running_mean = nn.Buffer(
+            torch.zeros(features, device=device, dtype=dtype)
+        )
 
     def forward(self, X):
         if not self.training:
@@ -1547,7 +1549,7 @@ print(torch.equal(again(X), new(X)))
 #
 # Write `per_example(layer, X)`, which computes a separate gradient for each example of a batch `X` of shape `(n, features)`, without a loop.
 # The loss of one example `x` is `layer(x).square().sum()`.
-# The function returns a dictionary that has, for the name of each parameter, a tensor of n gradients: its shape is `(n, *parameter.shape)`.
+# It returns a dictionary that maps the name of each parameter to its n gradients, a tensor of shape `(n, *parameter.shape)`.
 # It does not change the layer, and it leaves the `.grad` of its parameters alone.
 #
 # To practice (hard): `python -m d2lblocks practice start layers/6`

@@ -379,7 +379,7 @@ print(torch.equal(half_lazy[1].weight, sized[1].weight))
 
 # %% [markdown]
 # There is no error or warning: the values are different, but equally good.
-# Exercise 5 makes the weights of two such nets equal.
+# Exercise 7 makes the weights of two such nets equal.
 
 # %% [markdown]
 # ## Saving and loading
@@ -1174,43 +1174,105 @@ dist.destroy_process_group()
 # %% [markdown]
 # ### Exercise 1
 #
-# You give the first layer its input size and leave all other layers lazy.
-# Which parameters are initialized, and when?
+# You give the first layer its input size and leave the others lazy: `net = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.LazyLinear(32), nn.LazyLinear(10))`.
+# Predict which of its parameters are uninitialized, as lists of names such as `"0.weight"`:
+# `built` is the list for the new net, `half` that after the call `net[:3](X)`, and `called` that after the next call, `net(X)`.
+# `X` has the shape `(2, 20)`.
+#
+# To practice (easy): `python -m d2lblocks practice start lazy/1`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The first layer is initialized when you build it, and the others at the first batch.
+# The first layer is initialized when you build it, and each other layer when it is called for the first time.
 # A layer sees only its own input, so it cannot compute its input size from the layers before it.
+#
+# *lazy/1_waiting.py*
+
+# %%
+built = ["2.weight", "2.bias", "3.weight", "3.bias"]
+half = ["3.weight", "3.bias"]
+called = []
 
 # %%
 net = nn.Sequential(
     nn.Linear(20, 64), nn.ReLU(), nn.LazyLinear(32), nn.LazyLinear(10)
 )
-print(uninitialized_names(net))
-#> ['2.weight', '2.bias', '3.weight', '3.bias']
+print(uninitialized_names(net) == built)
+#> True
+net[:3](X)
+print(uninitialized_names(net) == half)
+#> True
 net(X)
-print(uninitialized_names(net))
-#> []
+print(uninitialized_names(net) == called)
+#> True
 
 # %% [markdown]
 # ### Exercise 2
 #
-# You give a layer an input size that does not match the layer before it.
-# What happens to the layers before the mismatch?
+# `groups(net, X)` returns parameter groups for an optimizer: weight decay applies to the parameters with two or more dimensions and to no others.
+# But for a lazy net before its first batch, it silently leaves out the weights of all lazy layers.
+# Repair the function; `X` is a batch for the net.
+#
+# To practice (easy): `python -m d2lblocks practice start lazy/2`
+
+# %%
+def groups(net, X):
+    decay = [p for p in net.parameters() if p.ndim >= 2]
+    rest = [p for p in net.parameters() if p.ndim < 2]
+    return [{"params": decay}, {"params": rest, "weight_decay": 0}]
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The forward pass stops at the mismatch.
+# Before the first batch, the `ndim` of every uninitialized parameter is 1, so the function takes all of them for biases.
+# A dry run in its first line is enough:
+#
+# *lazy/2_decay.py*
+
+# %%
+def groups(net, X):
+    apply_init(net, X)
+    decay = [p for p in net.parameters() if p.ndim >= 2]
+    rest = [p for p in net.parameters() if p.ndim < 2]
+    return [{"params": decay}, {"params": rest, "weight_decay": 0}]
+
+# %%
+net = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(3))
+decay, rest = groups(net, X)
+print(len(decay["params"]), len(rest["params"]))
+#> 2 2
+
+# %% [markdown]
+# Without the dry run, the two groups would have 0 and 4 parameters.
+
+# %% [markdown]
+# ### Exercise 3
+#
+# In a net that is partly lazy, the input size that you gave one layer may not match the layer before it.
+# Write `fits(net, X)`, which returns `True` if the net accepts the batch `X`, and `False` if the forward pass raises an error.
+# If the batch fits, the net has all its shapes afterward.
+# If it does not, every layer that was lazy is still lazy.
+#
+# To practice (medium): `python -m d2lblocks practice start lazy/3`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# A plain call stops at the mismatch.
 # By then, the layers before it already have their shapes:
 
 # %%
-net = nn.Sequential(
-    nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10)
-)
+def mismatched():
+    return nn.Sequential(
+        nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10)
+    )
+
+
+net = mismatched()
 try:
     net(X)
 except RuntimeError:
@@ -1218,13 +1280,41 @@ except RuntimeError:
 #> Linear(in_features=20, out_features=64, bias=True) ['3.weight', '3.bias']
 
 # %% [markdown]
-# After an error in `apply_init`, all lazy layers are still lazy, and the error names the layer that failed.
+# After an error in `apply_init`, all lazy layers are still lazy:
+#
+# *lazy/3_fits.py*
+
+# %%
+def fits(net, X):
+    try:
+        apply_init(net, X)
+    except RuntimeError:
+        return False
+    return True
+
+# %%
+net = mismatched()
+print(fits(net, X), uninitialized_names(net))
+#> False ['0.weight', '0.bias', '3.weight', '3.bias']
 
 # %% [markdown]
-# ### Exercise 3
+# ### Exercise 4
 #
-# Your inputs vary in size.
-# Which layers cannot handle that, and what can you do?
+# After its first batch, the net that `convnet(classes)` returns accepts only images of the size in that batch.
+# Repair it by changing one line: the pooling should return channels of height and width 4, whatever the height and width of the images (3 pixels or more).
+# The net takes a batch of images and returns a tensor of shape `(batch, classes)`.
+#
+# To practice (medium): `python -m d2lblocks practice start lazy/4`
+
+# %%
+def convnet(classes):
+    return nn.Sequential(
+        nn.LazyConv2d(16, kernel_size=3),
+        nn.ReLU(),
+        nn.MaxPool2d(4),
+        nn.Flatten(),
+        nn.LazyLinear(classes),
+    )
 
 # %% [markdown]
 # #### Solution
@@ -1233,16 +1323,21 @@ except RuntimeError:
 # A linear layer needs inputs whose last dimension has a fixed size, and a convolution needs a fixed number of channels.
 # For a convolution, the batch size, height and width may vary.
 # Before a linear layer, `nn.AdaptiveAvgPool2d` turns images of any size into images of one size.
+#
+# *lazy/4_any_size.py*
 
 # %%
-net = nn.Sequential(
-    nn.LazyConv2d(16, kernel_size=3),
-    nn.ReLU(),
-    nn.AdaptiveAvgPool2d(4),
-    nn.Flatten(),
-    nn.LazyLinear(10),
-)
-apply_init(net, torch.rand(1, 3, 32, 32))
+def convnet(classes):
+    return nn.Sequential(
+        nn.LazyConv2d(16, kernel_size=3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.LazyLinear(classes),
+    )
+
+# %%
+net = apply_init(convnet(10), torch.rand(1, 3, 32, 32))
 print(net(torch.rand(8, 3, 64, 48)).shape)
 #> torch.Size([8, 10])
 
@@ -1250,41 +1345,94 @@ print(net(torch.rand(8, 3, 64, 48)).shape)
 # Pad sequences of different lengths at the end until all have the same length.
 
 # %% [markdown]
-# ### Exercise 4
+# ### Exercise 5
 #
-# How many parameters would `small_convnet` have for images of 32 × 32, 64 × 64 and 224 × 224 pixels?
-# Find out without using memory for the parameters; `parameter_table(net).trainable_values` gives the number.
+# How many parameters would a lazy net have for larger images?
+# Write `count(make, size)`: `make()` builds a lazy net for images with 3 channels, and the result is the number of values in all its parameters for images with height and width `size`.
+# Use no memory for the parameters or the images: do everything on the meta device, and leave the default device as it is.
+#
+# To practice (medium): `python -m d2lblocks practice start lazy/5`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Do the dry run on the meta device: it uses no memory for the parameters, but the sizes are the real ones.
+# On the meta device, the dry run uses no memory for the parameters, but the sizes are the real ones.
+#
+# *lazy/5_count.py*
 
 # %%
-from d2lblocks import parameter_table
-
-for size in (32, 64, 224):
+def count(make, size):
     with torch.device("meta"):
-        net = apply_init(small_convnet(), torch.empty(1, 3, size, size))
-    print(size, net[5].in_features, parameter_table(net).trainable_values)
-#> 32 784 9098
-#> 64 3600 37258
-#> 224 48400 485258
+        net = make()
+        net(torch.empty(2, 3, size, size))
+    return sum(parameter.numel() for parameter in net.parameters())
+
+# %%
+for size in (32, 64, 224):
+    print(size, count(small_convnet, size))
+#> 32 9098
+#> 64 37258
+#> 224 485258
 
 # %% [markdown]
-# ### Exercise 5
+# ### Exercise 6
 #
-# A colleague's net has all sizes given, and yours is partly lazy; both of you set the same seed.
-# Make the weights equal without changing the code of the nets.
+# Write `dry_run(net, X)`, which gives a lazy net its shapes with one forward pass and returns the net.
+# One example in `X` has to be enough, and nothing but the uninitialized tensors may change:
+# running statistics keep their values, and each module keeps its training mode, even if the mode differs from module to module.
+# The forward pass runs without gradients, but the net can be trained afterward.
+#
+# To practice (hard): `python -m d2lblocks practice start lazy/6`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# In evaluation mode, a batch norm keeps its running statistics and accepts a single example.
+# `net.train()` would put every module into training mode, so remember the mode of each one.
+#
+# *lazy/6_dry_run.py*
+
+# %%
+def dry_run(net, X):
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    with torch.no_grad():
+        net(X)
+    for module, training in modes:
+        module.training = training
+    return net
+
+# %%
+net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.LazyLinear(3))
+net[1].eval()
+dry_run(net, X[:1])
+print([module.training for module in net], net[1].num_batches_tracked)
+#> [True, False, True] tensor(0)
+
+# %% [markdown]
+# `apply_init` does this too, and after an error it restores the net.
+
+# %% [markdown]
+# ### Exercise 7
+#
+# A colleague's net has all sizes given, and yours is the same net but partly lazy, so the same seed gives you other weights.
+# Write `draw_again(net, seed)` for your net after its dry run: it gives new values to every layer that has a method `reset_parameters`, and returns the net.
+# Afterward, its parameters equal those of your colleague's net, which is built right after `torch.manual_seed(seed)`.
+# Both nets define their layers in the order of `net.modules()`.
+#
+# To practice (hard): `python -m d2lblocks practice start lazy/7`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # After the dry run, both nets have the same layers.
-# Set the seed again and let all layers of your net draw their values again, in the order of the modules.
-# A chain with all sizes given draws its values in the same order when you build it.
+# A chain with all sizes given draws its values when you build it, in the order of the modules.
+# So set the seed again and let all layers of your net draw their values again in this order.
+#
+# *lazy/7_draw_again.py*
 
 # %%
 def draw_again(net, seed):
@@ -1294,7 +1442,7 @@ def draw_again(net, seed):
             module.reset_parameters()
     return net
 
-
+# %%
 torch.manual_seed(0)
 theirs = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3))
 mine = apply_init(nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 3)), X)

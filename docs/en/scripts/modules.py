@@ -1687,8 +1687,8 @@ print(Parallel(small, large, dim=1)(images).shape)
 # ### Exercise 4
 #
 # Write a function `chain(make_block, n)` that returns a net of `n` blocks, which run one after the other.
-# `make_block` is a function: each call without arguments, `make_block()`, returns a new block.
-# The blocks do not share weights or start with equal weights, and they run in the order in which they are made.
+# `make_block` is a function: each call, `make_block()`, returns a new block, and `chain` calls it once for each block.
+# The blocks run in the order in which they are made, and they do not share weights or start with equal weights.
 # For `n = 0`, the net returns its input.
 # What would go wrong if the first argument were a block?
 #
@@ -1724,7 +1724,7 @@ print(shared(X).shape, len(list(shared.parameters())))
 # The result is a list of pairs `(name, shape)`, in the order in which the layers run, such as `[("0", (2, 64)), ("1", (2, 64))]`.
 # The layers are the modules without children; each of them returns one tensor.
 # The name is the one that `net.named_modules()` gives to the layer, and a layer that runs twice is in the list twice.
-# The net stays as it was: no hook of `shapes` may stay behind, not even if the call raises an error, which `shapes` lets through.
+# No hook of `shapes` stays behind, not even if the call raises an error, and `shapes` does not catch this error.
 #
 # To practice (medium): `python -m d2lblocks practice start modules/5`
 
@@ -1742,7 +1742,10 @@ def shapes(net, X):
     found = []
 
     def record(name):
-        return lambda module, inputs, output: found.append((name, tuple(output.shape)))
+        def hook(module, inputs, output):
+            found.append((name, tuple(output.shape)))
+
+        return hook
 
     handles = [
         module.register_forward_hook(record(name))
@@ -1769,25 +1772,23 @@ for name, shape in shapes(chimera, X):
 #> 2.linear  (2, 20)
 
 # %% [markdown]
-# The function `record` is needed.
-# A lambda that the loop itself creates would look up `name` only when it runs, and then `name` is the last name of the loop.
+# `record` makes a hook for one name.
+# A hook that is defined in the loop itself would look up `name` only when it runs, and by then `name` is the last name of the loop.
 # `finally` removes the hooks even if the net raises an error:
 
 # %%
 try:
     shapes(chimera, torch.rand(2, 3))
-except RuntimeError as error:
-    print(error)
-#> mat1 and mat2 shapes cannot be multiplied (2x3 and 20x64)
-print([name for name, module in chimera.named_modules() if module._forward_hooks])
+except RuntimeError:
+    print([module for module in chimera.modules() if module._forward_hooks])
 #> []
 
 # %% [markdown]
 # ### Exercise 6
 #
 # `FixedHiddenMLP` cannot be compiled as a whole because of its loop.
-# Write `NoLoop`, whose `forward` computes the same number with the same gradients for finite values, also where the sum of the absolute values is a power of two.
-# It multiplies once instead of halving in a loop, and Python does not read a value of a tensor, as in `while`, `if` or `.item()`.
+# Write `NoLoop`, whose `forward` computes the same number and the same gradients whenever the sum of the absolute values is finite, even if it is a power of two.
+# It multiplies once instead of halving in a loop, and it does not read the value of a tensor in Python, as `while`, `if` and `.item()` do.
 # `torch.frexp` tells you how many times to halve the sum.
 #
 # To practice (hard): `python -m d2lblocks practice start modules/6`

@@ -1166,19 +1166,34 @@ print(len(list(net.parameters())), shared_names(net))
 # %% [markdown]
 # ### Exercise 1
 #
-# Access every parameter of `NestMLP` in three ways: by attributes and indices, by its path and in a loop.
+# Write a function `part(net, path)` that returns the part of a net at a dotted path, for example the weight at `"net.0.weight"`.
+# The part can be a parameter, a buffer or a module, such as `"net.0"`, and the function returns the object itself, not a copy.
+# It follows the path name by name, as you would write it with attributes and indices.
+#
+# To practice (easy): `python -m d2lblocks practice start parameters/1`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# The path of a parameter tells you which attributes and indices to follow.
+# The path of a part tells you which attributes and indices to follow.
+# The weight at `net.0.weight` is `net.net[0].weight`: the name `0` is an attribute too, but `net.net.0` is not valid Python, so `getattr` reads it.
+#
+# *parameters/1_by_path.py*
+
+# %%
+def part(net, path):
+    for name in path.split("."):
+        net = getattr(net, name)
+    return net
+
+# %% [markdown]
+# The snippet reaches every parameter of `NestMLP` in three ways: in a loop, by hand and by its path.
 
 # %%
 from d2lblocks import NestMLP
 
 net = NestMLP()
-paths = {name: parameter for name, parameter in net.named_parameters()}
 by_hand = [
     net.net[0].weight,
     net.net[0].bias,
@@ -1187,64 +1202,135 @@ by_hand = [
     net.linear.weight,
     net.linear.bias,
 ]
-for (path, parameter), mine in zip(paths.items(), by_hand):
-    print(
-        path,
-        tuple(parameter.shape),
-        parameter is mine and mine is net.get_parameter(path),
-    )
-#> net.0.weight (64, 20) True
-#> net.0.bias (64,) True
-#> net.2.weight (32, 64) True
-#> net.2.bias (32,) True
-#> linear.weight (16, 32) True
-#> linear.bias (16,) True
+for (path, parameter), mine in zip(net.named_parameters(), by_hand):
+    print(path, parameter is mine and mine is part(net, path))
+#> net.0.weight True
+#> net.0.bias True
+#> net.2.weight True
+#> net.2.bias True
+#> linear.weight True
+#> linear.bias True
 
 # %% [markdown]
 # ### Exercise 2
 #
-# Train an MLP in which one hidden layer is used twice.
-# Compare the weight and the gradient of the layer in its two places.
+# Complete an MLP that uses one hidden layer twice.
+# `SharedMLP(4, 8, 1)` has three linear layers: `first` from 4 to 8 numbers, `hidden` from 8 to 8, and `last` from 8 to 1.
+# In `forward`, the input goes through `first`, `hidden`, the same `hidden` again, and `last`.
+# After each layer except the last, `F.relu` is applied.
+#
+# To practice (easy): `python -m d2lblocks practice start parameters/2`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
-# Nothing has to be copied from one place to the other, because both names refer to the same object.
+# The layer is created once and called twice.
+# Nothing has to be copied from one place to the other, because both calls use the same parameters.
+#
+# *parameters/2_shared.py*
+
+# %%
+from torch.nn import functional as F
+
+
+class SharedMLP(nn.Module):
+    def __init__(self, in_features, hidden_features, out_features):
+        super().__init__()
+        self.first = nn.Linear(in_features, hidden_features)
+        self.hidden = nn.Linear(hidden_features, hidden_features)
+        self.last = nn.Linear(hidden_features, out_features)
+
+    def forward(self, X):
+        X = F.relu(self.first(X))
+        X = F.relu(self.hidden(X))
+        X = F.relu(self.hidden(X))
+        return self.last(X)
+
+# %% [markdown]
+# The net trains, and the gradient of the shared weight is the sum of the gradients from its two places.
+# To get the two gradients separately, the snippet puts a copy of `hidden` into the second place and runs the net again:
 
 # %%
 torch.manual_seed(0)
-hidden = nn.Linear(8, 8)
-net = nn.Sequential(
-    nn.Linear(4, 8),
-    nn.ReLU(),
-    hidden,
-    nn.ReLU(),
-    hidden,
-    nn.ReLU(),
-    nn.Linear(8, 1),
-)
+net = SharedMLP(4, 8, 1)
 X = torch.rand(64, 4)
 Y = X.sum(dim=1, keepdim=True)
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 losses = []
 for _ in range(200):
     optimizer.zero_grad()
-    loss = nn.functional.mse_loss(net(X), Y)
+    loss = F.mse_loss(net(X), Y)
     loss.backward()
     optimizer.step()
     losses.append(loss.item())
-
 print(losses[-1] < losses[0] / 10)
 #> True
-print(net[2].weight is net[4].weight, net[2].weight.grad is net[4].weight.grad)
-#> True True
+
+optimizer.zero_grad()
+second = copy.deepcopy(net.hidden)
+F.mse_loss(net(X), Y).backward()
+total = net.hidden.weight.grad
+
+untied = nn.Sequential(
+    net.first, nn.ReLU(), net.hidden, nn.ReLU(), second, nn.ReLU(), net.last
+)
+optimizer.zero_grad()
+F.mse_loss(untied(X), Y).backward()
+separate = net.hidden.weight.grad + second.weight.grad
+print(torch.allclose(total, separate, atol=1e-6))
+#> True
 
 # %% [markdown]
 # ### Exercise 3
 #
-# Why is it useful to share parameters?
-# Compute the memory, with and without sharing, for an embedding of 50,000 words with 512 numbers per word and a linear layer that scores the words.
+# The function `freeze(net, name)` is meant to freeze the module with this name, such as `"1"` or `"net.0"`, but it has several mistakes.
+# Repair it: after the call, no parameter of this module requires a gradient, and the `.grad` of each is `None`, so that no optimizer changes them.
+# All other parameters stay as they are, with their gradients: `freeze(net, "1")` does not freeze the module `10`.
+# A module that is in the net under two names can be frozen under each of them.
+# If there is no module with this name, the function raises an error.
+#
+# To practice (medium): `python -m d2lblocks practice start parameters/3`
+
+# %% [markdown]
+# #### Solution
+
+# %% [markdown]
+# The function has five mistakes.
+# `require_grad` is misspelled, so it is a new attribute, and nothing is frozen.
+# The prefix `1` also matches the names of the module `10`.
+# A parameter with two names is listed under its first name only.
+# An old gradient stays, and the next step of the optimizer uses it.
+# If no module has the name, nothing happens, and there is no error.
+# It is easier to get the module and to let its own methods do the rest:
+#
+# *parameters/3_freeze.py*
+
+# %%
+def freeze(net, name):
+    module = net.get_submodule(name)
+    module.requires_grad_(False)
+    module.zero_grad()
+
+# %%
+net = nn.Sequential(*(nn.Linear(2, 2) for _ in range(11)))
+net(torch.ones(1, 2)).sum().backward()
+freeze(net, "1")
+print([name for name, each in net.named_parameters() if not each.requires_grad])
+#> ['1.weight', '1.bias']
+print(net[1].weight.grad, net[10].weight.grad is None)
+#> None False
+
+# %% [markdown]
+# ### Exercise 4
+#
+# Write two functions, to see how much memory a model saves by sharing one matrix.
+# `language_model(words, features)` returns an `nn.Sequential` of an `nn.Embedding(words, features)` and an `nn.Linear(features, words, bias=False)` with tied weights.
+# `size(net)` returns how many bytes the parameters and buffers of any net take, with each tensor counted once.
+# Different tensors of a net can have different dtypes.
+# `size` also works for a net on the meta device, where a tensor has a shape and a dtype but no memory.
+#
+# To practice (medium): `python -m d2lblocks practice start parameters/4`
 
 # %% [markdown]
 # #### Solution
@@ -1252,24 +1338,47 @@ print(net[2].weight is net[4].weight, net[2].weight.grad is net[4].weight.grad)
 # %% [markdown]
 # Both layers have a matrix with one row per word, so they can share one matrix.
 # A second matrix costs memory, and it has to be learned too.
-# On the meta device, you can count the parameters of a net without allocating memory for them.
+#
+# *parameters/4_tied.py*
+
+# %%
+def language_model(words, features):
+    table = nn.Embedding(words, features)
+    scores = nn.Linear(features, words, bias=False)
+    scores.weight = table.weight
+    return nn.Sequential(table, scores)
+
+
+def size(net):
+    tensors = [*net.parameters(), *net.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+# %% [markdown]
+# On the meta device, you can compute the memory of a large model without allocating it, here for 50,000 words with 512 numbers per word.
+# The second model has the same two layers without the tie.
 
 # %%
 with torch.device("meta"):
-    words, scores = nn.Embedding(50_000, 512), nn.Linear(512, 50_000, bias=False)
-    model = nn.Sequential(words, scores)
-print(f"{parameter_table(model).bytes / 2**20:.0f} MiB")
-#> 195 MiB
-
-scores.weight = words.weight
-print(f"{parameter_table(model).bytes / 2**20:.0f} MiB")
-#> 98 MiB
+    tied = language_model(50_000, 512)
+    untied = nn.Sequential(
+        nn.Embedding(50_000, 512), nn.Linear(512, 50_000, bias=False)
+    )
+for model in (tied, untied):
+    equal = size(model) == parameter_table(model).bytes
+    print(f"{size(model) / 2**20:.0f} MiB", equal)
+#> 98 MiB True
+#> 195 MiB True
 
 # %% [markdown]
-# ### Exercise 4
+# ### Exercise 5
 #
 # Weight decay is intended for weight matrices, not for biases or the scales of normalization layers.
-# Split the parameters of a net with linear, convolution and normalization layers into two groups accordingly.
+# Write a function `decay_groups(net, decay)` that returns a list of two parameter groups for an optimizer, as in `torch.optim.AdamW(decay_groups(net, 0.01))`.
+# The first group holds the parameters with two or more dimensions, with `decay` as its `"weight_decay"`.
+# The second group holds all others, with a weight decay of 0.
+# A frozen parameter is in neither group, and a parameter with two names is in its group once.
+#
+# To practice (medium): `python -m d2lblocks practice start parameters/5`
 
 # %% [markdown]
 # #### Solution
@@ -1277,6 +1386,8 @@ print(f"{parameter_table(model).bytes / 2**20:.0f} MiB")
 # %% [markdown]
 # The weight of a linear or convolution layer has two or more dimensions.
 # A bias has one dimension, and so does the scale of most normalization layers.
+#
+# *parameters/5_decay_groups.py*
 
 # %%
 def decay_groups(net, decay):
@@ -1288,7 +1399,7 @@ def decay_groups(net, decay):
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
 
-
+# %%
 net = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 1))
 optimizer = torch.optim.AdamW(decay_groups(net, 0.01), lr=1e-3)
 print(
@@ -1304,17 +1415,23 @@ print(
 # A lazy net needs its dry run first.
 
 # %% [markdown]
-# ### Exercise 5
+# ### Exercise 6
 #
-# Loading can untie the tied weights of a model.
-# Write a check that a training script can run before its first step.
+# Loading can untie the tied weights of a model, so a training script checks them before its first step.
+# Write `ties(net)`, which returns the names of the tied parameters: one list of names for each parameter that has two or more names.
+# Two parameters that use the same memory are not tied, because each has its own gradient.
+# Write `tie(net, groups)`, which ties the weights again: afterward, all names of a list in `groups` refer to the parameter of the first name.
+#
+# To practice (hard): `python -m d2lblocks practice start parameters/6`
 
 # %% [markdown]
 # #### Solution
 
 # %% [markdown]
 # Tied weights are one `nn.Parameter` object, so the check groups the names by object.
-# `shared_names` cannot find this problem: after `load_state_dict(torch.load(path), assign=True)`, the two parameters still use the same memory, even though they are two objects.
+# To tie a name, set it on the module that holds it, which is at the path before the last dot.
+#
+# *parameters/6_ties.py*
 
 # %%
 def ties(net):
@@ -1324,20 +1441,34 @@ def ties(net):
     return [group for group in names.values() if len(group) > 1]
 
 
+def tie(net, groups):
+    for first, *others in groups:
+        for path in others:
+            owner, _, name = path.rpartition(".")
+            setattr(net.get_submodule(owner), name, net.get_parameter(first))
+
+# %% [markdown]
+# A training script keeps the groups before it loads, and ties the weights again afterward:
+
+# %%
 table, scores = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
 scores.weight = table.weight
 model = nn.Sequential(table, scores)
 torch.save(model.state_dict(), "model.pt")
-print(ties(model))
+groups = ties(model)
+print(groups)
 #> [['0.weight', '1.weight']]
 
 model.load_state_dict(torch.load("model.pt"), assign=True)
 print(ties(model), shared_names(model))
 #> [] [['0.weight', '1.weight']]
 
-scores.weight = table.weight
+tie(model, groups)
 print(ties(model))
 #> [['0.weight', '1.weight']]
+
+# %% [markdown]
+# `shared_names` cannot find this problem: after `load_state_dict(torch.load(path), assign=True)`, the two parameters still use the same memory, even though they are two objects.
 
 # %% [markdown]
 # ## In short

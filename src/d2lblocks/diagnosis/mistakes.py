@@ -160,14 +160,15 @@ def _silenced(silence: Iterable[str]) -> set[tuple[str, str]]:
 
 
 def _without(found: Sequence[Finding], silenced: set[tuple[str, str]]) -> tuple[Finding, ...]:
-    """The findings that are not silenced, errors first."""
-    left = [
-        each
-        for each in found
-        if not any(
-            code == each.code and all(_is_at(name, place) for name in each.names) for code, place in silenced
+    """The findings that are not silenced, errors first; one is silenced if each of its places is."""
+
+    def is_silenced(finding: Finding) -> bool:
+        places = [place for code, place in silenced if code == finding.code]
+        return bool(places) and all(
+            any(_is_at(name, place) for place in places) for name in finding.names or ("",)
         )
-    ]
+
+    left = [each for each in found if not is_silenced(each)]
     return tuple(sorted(left, key=lambda each: each.level != "error"))
 
 

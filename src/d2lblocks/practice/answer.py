@@ -88,10 +88,8 @@ class Answer:
         """The value, which has to be of a kind; `name` is what people call that kind, such as `a list`."""
         if isinstance(value, kind):
             return value
-        if value is None:
-            why = f"`{what}` is `None`: is there a `return` in each case?"
-        else:
-            why = f"`{what}` is not {name}."
+        nothing = f"`{what}` is `None`: is a `return` missing?"
+        why = nothing if value is None else f"`{what}` is not {name}."
         raise Wrong(why, came=kind_of(value), expected=name, given=self.given)
 
     def same(self, came: Any, expected: Any, what: str, why: str = "", tolerance: float = 1e-5) -> None:

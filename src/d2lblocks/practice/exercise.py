@@ -92,8 +92,13 @@ class Exercise:
     @property
     def heading(self) -> str:
         """Its place, its level and its title in one line."""
-        topic = _topic(self.topic)
-        return f"{topic.TITLE} {self.number} of {len(topic.EXERCISES)} ({self.level}): {self.title}"
+        number = f"{self.number} of {len(_topic(self.topic).EXERCISES)}"
+        return f"{self.topic_title} {number} ({self.level}): {self.title}"
+
+    @property
+    def topic_title(self) -> str:
+        """The title of its topic."""
+        return str(_topic(self.topic).TITLE)
 
     @property
     def plain_task(self) -> str:
@@ -108,8 +113,8 @@ class Exercise:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The lines of a text of sentences, wrapped; paragraphs stay apart, and code is not broken."""
-    whole = re.sub(r"`[^`\n]+`", lambda code: code[0].replace(" ", "\0"), text.strip())
+    """The lines of a text of sentences, wrapped; paragraphs stay apart, and short code is not broken."""
+    whole = re.sub(r"`[^`\n]{1,40}`", lambda code: code[0].replace(" ", "\0"), text.strip())
     paragraphs = [
         textwrap.wrap(" ".join(each.split()), width, break_long_words=False, break_on_hyphens=False)
         for each in whole.split("\n\n")

@@ -21,7 +21,7 @@ TOP = f"""\
 """
 _KEEP = "surrogateescape"  # of bytes that are not UTF-8: they are written again as they were
 LINE = re.compile(
-    r"(?P<name>\w+/\w+) +(?P<state>open|done (?P<day>[\d-]+))"
+    r"(?P<topic>\w+)/(?:\d+_)?(?P<name>\w+) +(?P<state>open|done (?P<day>[\d-]+))"
     r"(?:, hints (?P<hints>\d))?(?P<asked>, solution asked for)?(?P<now>, now)?"
 )
 
@@ -68,9 +68,10 @@ class Folder:
             if line and line not in TOP.splitlines():
                 self.other_lines.append(line)
             return
-        self.states[match["name"]] = State(match["day"] or "", int(match["hints"] or 0), bool(match["asked"]))
+        key = f"{match['topic']}/{match['name']}"
+        self.states[key] = State(match["day"] or "", int(match["hints"] or 0), bool(match["asked"]))
         if match["now"]:
-            self.now = match["name"]
+            self.now = key
 
     def make(self) -> int:
         """Write the files that are missing, and return how many these were."""
@@ -90,7 +91,7 @@ class Folder:
     def reset(self, exercise: Exercise) -> Path | None:
         """Start an exercise again; return where the file that was there is now."""
         path, kept = self.file(exercise), None
-        if path.exists():
+        if path.exists() and path.read_bytes() != exercise.text.encode():
             kept = next(each for each in _free_names(path) if not each.exists())
             path.rename(kept)
         self.write(exercise)
@@ -120,11 +121,12 @@ class Folder:
         self.save()
 
     def next_hint(self, exercise: Exercise) -> int:
-        """Note that one more hint is shown, and return its number; after the last one it stays the last."""
+        """Note that one more hint is shown, and return its number; it goes one beyond the last."""
         state = self.state(exercise)
-        state.hints = min(state.hints + 1, len(exercise.hints))
+        number = state.hints + 1
+        state.hints = min(number, len(exercise.hints))
         self.save()
-        return state.hints
+        return number
 
     def may_see_solution(self, exercise: Exercise) -> bool:
         """Whether the exercise is done, or its solution is asked for a second time."""
@@ -151,7 +153,7 @@ class Folder:
             state = self.states.get(key, State())
             if state == State() and key != self.now:
                 continue
-            words = [f"{key:<24} {f'done {state.done}' if state.done else 'open'}"]
+            words = [f"{_shown(key, self.exercises):<32} {f'done {state.done}' if state.done else 'open'}"]
             words += [f"hints {state.hints}"] if state.hints else []
             words += ["solution asked for"] if state.asked else []
             words += ["now"] if key == self.now else []
@@ -160,6 +162,11 @@ class Folder:
 
 def _key(exercise: Exercise) -> str:
     return f"{exercise.topic}/{exercise.name}"
+
+
+def _shown(key: str, exercises: list[Exercise]) -> str:
+    """The name of an exercise as its file has it; one that is gone has no number."""
+    return next((each.file.removesuffix(".py") for each in exercises if _key(each) == key), key)
 
 
 def _is_progress(path: Path) -> bool:

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import torch
+
 from d2lblocks._arguments import kind_of
 
 from .exercise import Exercise, find
@@ -31,7 +33,7 @@ __all__ = ["Judges"]
 _CONTEXT: Any = get_context("forkserver" if sys.platform == "linux" else "spawn")
 _MOST_PRINTED = 4000  # characters that are shown of what a file prints
 _MOST_PROCESSES = 8  # that a file may start
-_MOST_MEMORY = 4 << 30  # bytes that a file may use
+_MOST_MEMORY = 2 << 30  # bytes that a file may use
 _START = 60  # seconds for starting a process on a busy machine
 _STARTS_PROCESSES = (
     "os.exec",
@@ -177,12 +179,10 @@ def _wait_and_judge(answers: Connection, modules: tuple[str, ...]) -> None:
     silent = os.open(os.devnull, os.O_RDWR)
     for stream in 0, 1, 2:
         os.dup2(silent, stream)
-    import torch  # already imported, unless this process was not forked
-
-    torch.set_num_threads(1)
-    for module in modules:
+    for module in (f"{__package__}.warm", *modules):  # the first is there already if this process was forked
         with contextlib.suppress(ImportError):  # if the file needs it, it is told
             importlib.import_module(module)
+    torch.set_num_threads(1)
     own = os.getpid()
     try:
         name, path, folder, stopped = answers.recv()

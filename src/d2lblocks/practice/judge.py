@@ -3,11 +3,12 @@
 import ast
 import inspect
 import linecache
+import re
 import sys
 import traceback
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, Literal
 
 import torch
@@ -21,6 +22,7 @@ __all__ = ["Verdict", "judge"]
 
 
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python", "yaml": "pyyaml"}
+_UNCHANGED = "Nothing has changed yet. The task is at the top of the file; h shows a hint."
 _LONGEST = 300  # characters of an error message
 
 
@@ -70,15 +72,18 @@ def judge(exercise: Exercise, path: Path) -> Verdict:
         return _not_python(error, source)
     if not tree.body:
         return Verdict(
-            "wrong", "The file has no code. To get the exercise back, start it again: the file is kept."
+            "wrong",
+            "The file has no code. To get the exercise back, reset it (r): your file is kept beside it.",
         )
     answer = Answer({}, str(path))
+    returned = _Returned(str(path))
     try:
         answer.names = _run(code, path)
         _defaults()
-        exercise.check(answer)
+        with returned:
+            exercise.check(answer)
     except Wrong as wrong:
-        verdict = _wrong(wrong, answer)
+        verdict = _wrong(wrong, answer, returned)
     except SystemExit as error:
         verdict = _at(Verdict("wrong", "The file ends Python, with `sys.exit()` or `quit()`."), error, path)
     except BaseException as error:  # a KeyboardInterrupt that the file raises, too
@@ -86,7 +91,7 @@ def judge(exercise: Exercise, path: Path) -> Verdict:
     else:
         return Verdict("right", exercise.after)
     if ast.dump(tree) == ast.dump(ast.parse(exercise.stub)):
-        verdict = replace(verdict, why=f"Nothing has changed yet. {verdict.why}")
+        verdict = replace(verdict, why=_UNCHANGED)
     verdict = verdict if verdict.page else replace(verdict, page=exercise.page)
     return replace(verdict, code=linecache.getline(str(path), verdict.line or 0).strip())
 
@@ -106,7 +111,7 @@ def _run(code: Any, path: Path) -> dict[str, Any]:
 def _defaults() -> None:
     """Undo what a file may have set for all of PyTorch, and draw the inputs of the check from a seed."""
     torch.set_default_dtype(torch.float32)
-    torch.set_default_device("cpu")
+    torch.set_default_device(None)
     torch.set_grad_enabled(True)
     torch.manual_seed(1)
 
@@ -118,23 +123,55 @@ def _not_python(error: SyntaxError | ValueError, source: str) -> Verdict:
     return Verdict("wrong", f"This is not valid Python yet: {message}.", line=line, code=code)
 
 
-def _wrong(wrong: Wrong, answer: Answer) -> Verdict:
-    line = wrong.at if isinstance(wrong.at, int) else _line_of(wrong.at or answer.last, answer.file)
+class _Returned:
+    """While entered, it notes the line in which each function of a file returns."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines: dict[CodeType, int] = {}  # the latest at the end
+
+    def __enter__(self) -> None:
+        sys.settrace(self._call)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _call(self, frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code.co_filename != self.file:
+            return None
+        frame.f_trace_lines = False
+        return self._event
+
+    def _event(self, frame: FrameType, event: str, argument: object) -> Any:
+        if event == "return":
+            self.lines.pop(frame.f_code, None)
+            self.lines[frame.f_code] = frame.f_lineno
+        return self._event
+
+    def line(self, at: Any) -> int | None:
+        """The line for a definition: where it returned last; for a class, where its `forward` did.
+
+        Without a definition, it is that of the function that returned last.
+        """
+        if at is None:
+            return next(reversed(self.lines.values()), None)
+        if isinstance(at, type):
+            at = vars(at).get("forward", at)
+        code = getattr(at, "__code__", None)
+        if code in self.lines and at.__name__ != "__init__":
+            return self.lines[code]
+        try:
+            return inspect.getsourcelines(at)[1] if inspect.getsourcefile(at) == self.file else None
+        except (OSError, TypeError):
+            return None
+
+
+def _wrong(wrong: Wrong, answer: Answer, returned: _Returned) -> Verdict:
+    places = (wrong.at, None, answer.last)
+    line = wrong.at if isinstance(wrong.at, int) else next(filter(None, map(returned.line, places)), None)
     return Verdict(
         "wrong", wrong.why, wrong.came, wrong.expected, wrong.given or answer.given, line, page=wrong.page
     )
-
-
-def _line_of(definition: Any, file: str) -> int | None:
-    """The line of a function, or of `forward` in a class, if it is in the file."""
-    if isinstance(definition, type):
-        definition = vars(definition).get("forward", definition)
-    try:
-        if inspect.getsourcefile(definition) == file:
-            return inspect.getsourcelines(definition)[1]
-    except (OSError, TypeError):
-        pass
-    return None
 
 
 def _failed(error: BaseException, answer: Answer, path: Path) -> Verdict:
@@ -157,6 +194,8 @@ def _failed(error: BaseException, answer: Answer, path: Path) -> Verdict:
         )
     elif isinstance(error, NotImplementedError) and not message:
         why = "Something is not written yet."
+    elif plain := _plain(error, message):
+        why = plain
     elif explained and explained[0].cause:
         why = f"{explained[0].cause} {explained[0].fix}"
     elif _in_check(error):
@@ -164,8 +203,58 @@ def _failed(error: BaseException, answer: Answer, path: Path) -> Verdict:
     else:
         why = f"Your code raised {_article(name)} `{name}`."
     page = explained[0].link if explained else ""
-    verdict = Verdict("wrong", why, came, given=answer.given, page=page)
-    return _at(verdict, error, path)
+    verdict = _at(Verdict("wrong", why, came, given=answer.given, page=page), error, path)
+    definition = answer.last
+    if isinstance(definition, type) and ".__init__()" in message:
+        definition = definition.__init__  # type: ignore[misc]
+    return verdict if verdict.line else replace(verdict, line=_Returned(str(path)).line(definition))
+
+
+# Errors of Python that beginners meet, and what they mean here; {0}, {1} ... are the parts of the message.
+_PLAIN = [
+    (
+        r"TypeError: (\S+)\(\) takes (?:from \d+ to )?(\d+) positional arguments? but (\d+) w\w+ given",
+        "`{0}` is called with {2} arguments and takes {1}. Compare its parameters with the task; "
+        "in a class, the first one is `self`, and it counts.",
+    ),
+    (
+        r"TypeError: (\S+)\(\) missing (\d+) required (?:positional|keyword-only) arguments?: (.+)",
+        "`{0}` is called without {2}: compare its parameters with the task.",
+    ),
+    (
+        r"TypeError: (\S+)\(\) got an unexpected keyword argument '(\w+)'",
+        "`{0}` has no parameter `{1}`: compare its parameters with the task.",
+    ),
+    (
+        r"TypeError: (list|tuple|dict|generator|set) is not a Module subclass",
+        "A container got a {0} where it needs a module. `nn.ModuleList` takes one list of modules; "
+        "`nn.Sequential` takes the modules one by one, as in `nn.Sequential(*modules)`.",
+    ),
+    (
+        r"NameError: name '(\w+)' is not defined.*",
+        "There is nothing called `{0}` here: is it misspelled, not imported, or an attribute (`self.{0}`)?",
+    ),
+    (
+        r"AttributeError: '(\w+)' object has no attribute '(\w+)'.*",
+        "This {0} has no `{1}`: is it misspelled, or never assigned?",
+    ),
+    (
+        r"KeyError: \"attribute '(\w+)' already exists\"",
+        "`{0}` is already an attribute: registering it takes the place of `self.{0} = ...`, so remove that.",
+    ),
+    (
+        r"UnboundLocalError: .*'(\w+)'.*",
+        "`{0}` is used before it gets a value: in a function, a name that is assigned anywhere is its own.",
+    ),
+]
+
+
+def _plain(error: BaseException, message: str) -> str:
+    """The meaning of an error that comes from Python rather than from PyTorch; empty if it is another one."""
+    for pattern, meaning in _PLAIN:
+        if match := re.fullmatch(pattern, f"{type(error).__name__}: {message}"):
+            return meaning.format(*match.groups())
+    return ""
 
 
 def _in_check(error: BaseException) -> bool:

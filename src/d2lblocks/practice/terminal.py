@@ -27,6 +27,8 @@ THEME = Theme(
 MENU = """\
 Waiting for you to save the file.
 h hint  n next  p back  l list  s solution  r reset  q quit"""
+NEXT = "Press n for the next exercise."
+ALL_DONE = "That was the last one: all exercises are done."
 BAR = 40  # columns
 GONE_AFTER = 0.4  # seconds: editors remove a file for a moment while they save it
 LATEST = 100  # milliseconds without another change after which a file counts as saved
@@ -100,7 +102,8 @@ class Session:
         finally:
             self.leave.set()
             self.jobs.put(None)
-        self.say([("", f"{self.folder.done()} of {len(self.folder.exercises)} are done. See you.")])
+            done = f"{self.folder.done()} of {len(self.folder.exercises)} are done."
+            self.say([("", f"{done} The next time, you continue with {self.exercise.id}.")])
 
     # Threads: each only puts events into the queue.
 
@@ -145,8 +148,10 @@ class Session:
                     if key in ("q", "\x03", "\x04"):
                         self.leave.set()
                         return
-                    if action := self.actions.get(key):
+                    action = self.actions.get(key)
+                    if action:
                         action()
+                    if action or key in "?\r\n ":
                         self.menu()
             case Saved(exercise) if (time := self.changed(exercise)) is not None:
                 if time == self.written.get(exercise.id):
@@ -190,6 +195,7 @@ class Session:
         self.say([("", ""), *about_verdict(verdict, exercise, self.folder)])
         if verdict.status == "right":
             self.progress()
+            self.say([("title", NEXT if self.folder.done() < len(self.folder.exercises) else ALL_DONE)])
 
     def gone(self, exercise: Exercise) -> None:
         file = shortest(self.folder.file(exercise))
@@ -207,8 +213,8 @@ class Session:
         self.folder.save(now=exercise)
         self.jobs.put(exercise)
         self.say([("", ""), *about_exercise(exercise, self.folder)])
+        self.progress()
         if menu:
-            self.progress()
             self.menu()
 
     def next(self) -> None:
@@ -241,7 +247,7 @@ class Session:
         self.say(text(f"{shortest(self.folder.file(self.exercise))} is as it was at the beginning.{where}"))
 
     def list(self) -> None:
-        self.say(about_list(self.folder, self.exercise))
+        self.say(about_list(self.folder, self.exercise, only_now=True))
 
     def menu(self) -> None:
         self.say(("faint", line) for line in MENU.splitlines())

@@ -12,6 +12,7 @@ __all__ = ["Line", "about_exercise", "about_hint", "about_list", "about_solution
 
 Line = tuple[str, str]  # the style and the text
 WIDEST = 80
+MOST_PRINTED = 20  # lines of what a file prints
 
 
 def width() -> int:
@@ -38,8 +39,11 @@ def about_verdict(verdict: Verdict, exercise: Exercise, folder: Folder) -> Itera
     file = shortest(folder.file(exercise))
     if verdict.printed:
         yield "faint", f"{exercise.file} printed:"
-        for line in verdict.printed.splitlines():
+        lines = verdict.printed.splitlines()
+        for line in lines[:MOST_PRINTED]:
             yield "", f"  {line}"
+        if len(lines) > MOST_PRINTED:
+            yield "faint", f"  ... and {len(lines) - MOST_PRINTED} more lines"
     yield (verdict.status, f"{'Right' if verdict.status == 'right' else 'Not yet'}: {file}")
     yield from text(verdict.why)
     rows = [("came", verdict.came), ("expected", verdict.expected), ("for", verdict.given)]
@@ -56,8 +60,11 @@ def about_verdict(verdict: Verdict, exercise: Exercise, folder: Folder) -> Itera
 
 def about_hint(exercise: Exercise, number: int) -> Iterator[Line]:
     """One hint, counted from 1."""
-    yield "title", f"Hint {number} of {len(exercise.hints)} for {exercise.id}"
-    yield from text(exercise.hints[number - 1])
+    last = len(exercise.hints)
+    yield "title", f"Hint {min(number, last)} of {last} for {exercise.id}"
+    yield from text(exercise.hints[min(number, last) - 1])
+    if number > last:
+        yield "", "  This was the last one. The next step is the solution."
 
 
 def about_solution(exercise: Exercise) -> Iterator[Line]:
@@ -69,17 +76,24 @@ def about_solution(exercise: Exercise) -> Iterator[Line]:
     yield from text(exercise.after)
 
 
-def about_list(folder: Folder, now: Exercise | None = None) -> Iterator[Line]:
-    """All exercises by topic: what is done, how hard each is."""
+def about_list(folder: Folder, now: Exercise, only_now: bool = False) -> Iterator[Line]:
+    """The exercises by topic, with what is done and how hard each is; or only those of the topic of one."""
     topic = ""
     for exercise in folder.exercises:
         if exercise.topic != topic:
             topic = exercise.topic
-            yield "title", exercise.heading.partition(f" {exercise.number} of")[0]
+            all_of_it = [each for each in folder.exercises if each.topic == topic]
+            done = sum(bool(folder.state(each).done) for each in all_of_it)
+            yield "title", f"{exercise.topic_title:<22}{done} of {len(all_of_it)} done"
+        if only_now and topic != now.topic:
+            continue
         state = folder.state(exercise)
-        mark = "done" if state.done else "now" if exercise == now else ""
-        style = "right" if state.done else "now" if exercise == now else ""
-        yield style, f"  {mark:<5} {exercise.id:<17} {exercise.level:<7} {exercise.title}"
+        mark = "done" if state.done else ""
+        here = ">" if exercise == now else " "
+        yield (
+            "right" if state.done else "",
+            f"{here} {mark:<5} {exercise.id:<17} {exercise.level:<7} {exercise.title}",
+        )
     yield "", ""
     yield "", f"{folder.done()} of {len(folder.exercises)} are done."
 

@@ -1,4 +1,4 @@
 """Exercises of the topic "Devices"."""
 
 TITLE = "Devices"
-EXERCISES: tuple[str, ...] = ()
+EXERCISES: tuple[str, ...] = ("write", "follows", "spread", "norms", "training_bytes", "check_devices")

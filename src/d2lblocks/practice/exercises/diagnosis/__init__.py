@@ -1,4 +1,4 @@
 """Exercises of the topic "Diagnosis"."""
 
 TITLE = "Diagnosis"
-EXERCISES: tuple[str, ...] = ()
+EXERCISES: tuple[str, ...] = ("heads", "intended", "log", "learn", "same_run", "constants")

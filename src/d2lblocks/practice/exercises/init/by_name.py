@@ -17,7 +17,7 @@ PAGE = "init.md#reproducibility"
 TASK = """
 A colleague adds a layer at the front of the net, and all your seeded results change.
 Write `init_by_name(net, seed)`, which fills parameters with two or more dimensions with `kaiming_normal_` and all others with 0, and returns the net.
-The random values depend only on the seed and on the name of the parameter: another seed or name gives other values, another run of Python gives the same.
+The random values depend only on the seed and on the name of the parameter: another seed or name gives other values, and another run of Python gives the same values.
 Leave PyTorch's default generator as it was.
 """
 STUB = """\

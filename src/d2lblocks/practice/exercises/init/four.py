@@ -10,7 +10,7 @@ from ...exercise import WrongAnswer
 LEVEL = "easy"
 PAGE = "init.md#initialize-one-tensor-the-functions-of-torchnninit"
 TASK = """
-Write `four(size)`, which returns a dict of four tensors, each filled by the function of `torch.nn.init` that is its key.
+Write `four(size)`, which returns a dict of four tensors, each filled by the function of `torch.nn.init` whose name is its key.
 `"orthogonal_"`: a matrix of shape `(size, size)` that doubles the length of every vector.
 `"trunc_normal_"`: 1,000 values from N(0, 0.02²); those beyond two standard deviations are drawn again.
 `"dirac_"`: the weight of a 2d convolution with `size` channels in and out and a kernel of size 3, which returns its input.
@@ -49,7 +49,7 @@ HINTS = (
     "The arguments are `gain=2`, `std=0.02, a=-0.04, b=0.04` and `sparsity=0.8`; a weight of a convolution has the shape `(outputs, inputs, height, width)`.",
 )
 AFTER = """
-Each function overwrites its tensor and returns it, so the call can stand in the dict.
+Each function overwrites its tensor and returns it, so you can write the call inside the dict.
 You could also build `nn.Conv2d(size, size, 3, padding=1)` and pass its weight to `dirac_`.
 """
 LIMIT = 0.04
@@ -127,7 +127,7 @@ def _dirac(weight: Tensor) -> None:
 def _sparse(matrix: Tensor) -> None:
     zeros = (matrix == 0).sum(dim=0).tolist()
     if zeros == [2] * len(zeros):
-        why = "`sparsity` is the fraction of zeros in a column, not the fraction of what is left."
+        why = "`sparsity` is the fraction of zeros in a column, not of the other values."
     elif zeros != [8] * len(zeros):
         why = "The matrix of `sparse_` does not have eight zeros in every column."
     else:
@@ -145,6 +145,6 @@ WRONG = (
         },
     ),
     WrongAnswer("has another shape", changes={"size, size, 3, 3": "3, 3, size, size"}),
-    WrongAnswer("not the fraction of what is left", changes={"sparsity=0.8": "sparsity=0.2"}),
+    WrongAnswer("not of the other values", changes={"sparsity=0.8": "sparsity=0.2"}),
     WrongAnswer("does not have eight zeros", changes={"sparsity=0.8": "sparsity=8 / 12"}),
 )

@@ -35,7 +35,7 @@ HINTS = (
     "Draw a million values `z` with `torch.randn`; the gain is 1 divided by the root of the mean of `activation(z)` squared.",
 )
 AFTER = """
-With the mean square m of the outputs, weights times 1 / √m bring the mean square back to 1.
+If the outputs have the mean square m, weights scaled by 1 / √m bring the mean square back to 1.
 Instead of drawing, you can add up a fine grid of values times their probabilities, as the page does for its picture.
 """
 CASES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -71,11 +71,11 @@ def check(answer: Answer) -> None:
         if isinstance(came, Tensor) and came.numel() == 1:
             raise Wrong(f"`{answer.given}` is a tensor: end with `.item()`.", came=came, expected="a number")
         came = float(answer.kind(came, answer.given, int | float, "a number"))
-        again = float(gain(function))
         y = function(z)
         expected = ((p @ y.square()) ** -0.5).item()
         if abs(came / expected - 1) < 0.01:
             continue
+        again = float(gain(function))
         whys = [why for why, wrong in MISTAKES.items() if abs(came / wrong(y, p).item() - 1) < 0.01]
         raise Wrong(
             whys[0] if whys else _why(came, expected, text, again),

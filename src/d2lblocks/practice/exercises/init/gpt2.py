@@ -42,7 +42,7 @@ HINTS = (
     "The branches end in `self_attn.out_proj` and `linear2`; the weights for query, key and value are in `self_attn.in_proj_weight`, and N is `2 * len(net)`.",
 )
 AFTER = """
-Only the names tell which layers end a branch, so choose these by name; all other matrices can be chosen by their two dimensions.
+Only the names say which layers end a branch, so choose these by name; all other matrices can be chosen by their two dimensions.
 With `init_by_type`, one rule for `nn.Linear` and one for `nn.MultiheadAttention` fill everything else.
 """
 STD = 0.02
@@ -98,7 +98,7 @@ def _check_weight(name: str, weight: Tensor, before: Tensor, blocks: int) -> Non
     elif ends and _near(came, STD / (2 * blocks)):
         why = "The standard deviation is divided by N, not by √N."
     elif not ends and _near(came, STD / (2 * blocks) ** 0.5):
-        why = f"`{name}` is not the last weight of a branch, so its standard deviation is not divided."
+        why = f"`{name}` is not the last weight of a branch, so its standard deviation must not be divided."
     else:
         why = f"The standard deviation of `{name}` is not right."
     raise Wrong(why, came=f"standard deviation {came:.4f}", expected=f"{expected:.4f}")

@@ -34,7 +34,7 @@ def init_linear(module):
 HINTS = (
     "What is `type(nn.MultiheadAttention(4, 2).out_proj)`, and what is its base class?",
     "Read init.md#netapplyf-runs-but-the-weights-do-not-change for the type, and init.md#initialize-a-whole-net-netapply for the bias.",
-    "Ask `isinstance(module, nn.Linear)`, and fill the bias only under `if module.bias is not None:`.",
+    "Check `isinstance(module, nn.Linear)`, and fill the bias only under `if module.bias is not None:`.",
 )
 AFTER = """
 `isinstance` is true for a class and for everything derived from it, such as `out_proj` and a lazy layer.

@@ -69,7 +69,7 @@ def check(answer: Answer) -> None:
                     at=init(layer),
                 )
             expected = start(features)
-            answer.same(value, expected, name, f"`{name}` starts at other values.", 0)
+            answer.same(value, expected, name, f"`{name}` does not start at {int(expected[0])}.", 0)
         if len(list(layer.parameters())) > 2:
             raise Wrong(
                 "The layer has more parameters than `gamma` and `beta`.",
@@ -88,8 +88,7 @@ def check(answer: Answer) -> None:
             answer.same(came, expected, "layer(X)")
             if not torch.equal(X, before):
                 raise Wrong(
-                    "The layer changes its input: an operation such as `*=` writes into `X`, which its owner "
-                    "still needs.",
+                    "The layer changes its input: an operation such as `*=` writes into `X`. Use `*`, which creates a new tensor.",
                     page="modules.md#the-net-changes-its-input-tensor",
                 )
         answer.without_mistakes(layer, X)
@@ -129,10 +128,7 @@ def parameter(layer: nn.Module, name: str) -> nn.Parameter:
     elif name in dict(layer.named_buffers()):
         why = f"`{name}` is a buffer, which no optimizer changes: use `nn.Parameter` instead."
     elif isinstance(value, Tensor) and value.grad_fn is not None:
-        why = (
-            f"`{name}` is the result of an operation on a parameter, such as `.to(...)`, and so a plain tensor: "
-            "create the tensor as it should be, and call `nn.Parameter` last."
-        )
+        why = f"`{name}` is a plain tensor: an operation on a parameter, such as `.to(...)`, returns one. Create the tensor with the right device and dtype, and call `nn.Parameter` last."
         page = "layers.md#nnparametert-001-is-not-a-parameter"
     else:
         why = (
@@ -148,13 +144,13 @@ WRONG = (
         changes={"nn.Parameter(torch.ones(features, device=device, dtype=dtype))": "torch.ones(features)"},
     ),
     WrongAnswer(
-        "result of an operation",
+        "an operation on a parameter, such as",
         changes={
             "torch.ones(features, device=device, dtype=dtype))": "torch.ones(features)).to(\n            device=device, dtype=dtype\n        )"
         },
     ),
     WrongAnswer("does not get the `dtype`", changes={", device=device, dtype=dtype)": ")"}),
-    WrongAnswer("`gamma` starts at other values", changes={"torch.ones(": "torch.randn("}),
+    WrongAnswer("`gamma` does not start at 1", changes={"torch.ones(": "torch.randn("}),
     WrongAnswer("one value for each feature", changes={"features, device": "1, features, device"}),
     WrongAnswer("with the .data of this parameter", changes={"self.gamma * X": "self.gamma.data * X"}),
 )

@@ -54,8 +54,7 @@ def check(answer: Answer) -> None:
             came = answer.tensor(layer(X), "layer(X)")
         except (IndexError, RuntimeError) as error:
             raise Wrong(
-                "The layer fails for this number of dimensions: it has to transform, and to cut, the last one, "
-                "which has the number -1 and is last in `[..., :k]`.",
+                "The layer fails for this number of dimensions. Transform and slice the last dimension: it is `dim=-1`, and the last place in `[..., :k]`.",
                 came=f"{type(error).__name__}: {error}",
                 expected="a tensor of shape " + str(tuple(expected.shape)),
                 page="layers.md#inputs-of-any-batch-shape",
@@ -68,7 +67,7 @@ def check(answer: Answer) -> None:
             if came.shape == (*expected.shape, 2):
                 why = "`view_as_real` splits each coefficient into two numbers: return the complex numbers."
             else:
-                why = "A coefficient is a complex number: its size or its real part alone is not enough to get `X` back."
+                why = "A coefficient is a complex number: its absolute value or its real part alone is not enough to get `X` back."
             raise Wrong(why, came=came, expected=expected)
         answer.same(came, expected, "layer(X)", mistake(came, X, full))
     X.requires_grad_()
@@ -94,10 +93,10 @@ def mistake(came: torch.Tensor, X: torch.Tensor, full: torch.Tensor) -> str:
     n = X.shape[-1]
     half = full[..., : n // 2 + 1]
     if equal(full):
-        return "These are all n coefficients: the second half of the last dimension is the conjugate of the first, so leave it out."
+        return "These are all n coefficients. Leave out the second half of the last dimension: it holds the conjugates of the first half."
     if equal(full[..., : n // 2]):
         if n % 2 == 0:  # it is right for an odd n, which comes first
-            return "For an even n, coefficient n // 2 is missing: no other one has its information."
+            return "For an even n, coefficient n // 2 is missing, and it cannot be computed from the others."
         return "The last coefficient is missing: 0 to n // 2 are n // 2 + 1 numbers."
     if equal(full[..., 1 : n // 2 + 1]):
         return "Coefficient 0, the sum of the values, is missing."

@@ -74,7 +74,7 @@ class NewLinear(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 """
 HINTS = (
-    "What does `OldLinear(5, 3).state_dict()._metadata` hold, and which number does a class give with `_version = 2`?",
+    "What does `OldLinear(5, 3).state_dict()._metadata` contain, and how does it change if the class has a line `_version = 2`?",
     "Read layers.md#the-shape-of-the-weight-outputs-first for the two layouts, and the source of `nn.BatchNorm2d`, whose method `_load_from_state_dict` uses the version.",
     'Set `_version = 2` in the class, and override `_load_from_state_dict(self, state_dict, prefix, local_metadata, *rest)`: if the version is below 2, transpose the entry `prefix + "weight"` in a copy, then call the method of `super()`.',
 )
@@ -137,7 +137,7 @@ def check(answer: Answer) -> None:
         )
         again = new_class(inputs, outputs)
         loaded(answer, again, state, "a new state dict")
-        why = "A new state dict is transposed too: load it as it is. A class says with `_version = 2` that what it saves has the new layout."
+        why = "A new state dict is transposed, too. With `_version = 2`, the class marks what it saves as the new layout; `local_metadata` has the version of what is loaded."
         answer.same(again(X), X @ values, "again(X)", why)
         answer.given = f"a plain dict with the weight of OldLinear({inputs}, {outputs}), without a version"
         again = new_class(inputs, outputs)
@@ -195,7 +195,7 @@ def loaded(answer: Answer, net: nn.Module, state: dict[str, torch.Tensor], what:
         elif "version" in what:
             why = "A state dict without a version is not transposed: it counts as an old one."
         elif "new" in what:
-            why = "A new state dict is transposed too: a class says with `_version = 2` that what it saves has the new layout, and `local_metadata` tells the version of what is loaded."
+            why = "A new state dict is transposed, too. With `_version = 2`, the class marks what it saves as the new layout; `local_metadata` has the version of what is loaded."
         else:
             why = (
                 "An old state dict cannot be loaded yet: its weight has to be transposed before it is copied."
@@ -212,7 +212,7 @@ WRONG = (
             '(local_metadata.get("version") or 1) < 2 and key in state_dict': "key in state_dict and state_dict[key].shape != self.weight.shape"
         },
     ),
-    WrongAnswer("says with `_version = 2`", changes={"    _version = 2\n\n": ""}),
+    WrongAnswer("With `_version = 2`", changes={"    _version = 2\n\n": ""}),
     WrongAnswer("begins with `prefix`", changes={'f"{prefix}weight"': '"weight"'}),
     WrongAnswer(
         "changes the tensor in the state dict",

@@ -9,12 +9,11 @@ from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
 LEVEL = "hard"
-SECONDS = 20.0  # the first use of torch.func imports much
 PAGE = "layers.md#check-the-gradients-gradcheck"
 TASK = """
 Write `per_example(layer, X)`, which computes a separate gradient for each example of a batch `X` of shape `(n, features)`, without a loop.
 The loss of one example `x` is `layer(x).square().sum()`.
-The function returns a dictionary that has, for the name of each parameter, a tensor of n gradients: its shape is `(n, *parameter.shape)`.
+It returns a dictionary that maps the name of each parameter to its n gradients, a tensor of shape `(n, *parameter.shape)`.
 It does not change the layer, and it leaves the `.grad` of its parameters alone.
 """
 STUB = """\
@@ -39,11 +38,11 @@ def per_example(layer, X):
 """
 HINTS = (
     "How do you write the loss of one example as a function of the parameters and of this example?",
-    "Read layers.md#check-the-gradients-gradcheck for `functional_call`; `torch.func.grad` makes from a function one that computes its gradient, and `torch.func.vmap` one for all examples.",
+    "Read layers.md#check-the-gradients-gradcheck for `functional_call`; `torch.func.grad` turns a function into one that computes its gradient, and `torch.func.vmap` turns a function of one example into one of a batch.",
     "Define `loss(parameters, x)` with `functional_call(layer, parameters, (x,))`, and return `vmap(grad(loss), in_dims=(None, 0))(parameters, X)`.",
 )
 AFTER = """
-`grad` computes the gradient for one example, and `vmap` does it for all at once: `in_dims=(None, 0)` says that the parameters are the same for all, and that the examples are in dimension 0 of `X`.
+`grad` computes the gradient for one example, and `vmap` does it for all at once: `in_dims=(None, 0)` says that every example gets the same parameters, and that the examples are in dimension 0 of `X`.
 `torch.autograd.grad` with `is_grads_batched=True` gets the same from the losses of all examples.
 """
 
@@ -97,15 +96,13 @@ def call(answer: Answer, function: Any, layer: nn.Module, X: torch.Tensor) -> di
         if "vmap" not in str(error):
             raise
         raise Wrong(
-            "`vmap` splits each argument along dimension 0, so the parameters too: `in_dims` says which arguments "
-            "are split, and `None` stands for one that is not.",
+            "`vmap` splits every argument along dimension 0, the parameters too. `in_dims` gives the dimension for each argument; `None` means that it is not split.",
             came=f"ValueError: {str(error).splitlines()[0]}",
             expected="in_dims=(None, 0) for the parameters and X",
         ) from error
     if isinstance(came, torch.Tensor) and came.shape == X.shape:
         raise Wrong(
-            "These are the gradients for `X`: `grad` computes that for the first argument, which has to be the "
-            "parameters.",
+            "These are the gradients with respect to `X`. `grad` differentiates with respect to the first argument, so this has to be the parameters.",
             came=came,
             expected="a dictionary",
         )
@@ -165,8 +162,8 @@ def reference(layer: nn.Module, X: torch.Tensor) -> dict[str, torch.Tensor]:
 
 WRONG = (
     WrongAnswer("for the whole batch", changes={"vmap(grad(loss), in_dims=(None, 0))": "grad(loss)"}),
-    WrongAnswer("splits each argument", changes={", in_dims=(None, 0)": ""}),
-    WrongAnswer("gradients for `X`", changes={"grad(loss)": "grad(loss, argnums=1)"}),
+    WrongAnswer("splits every argument", changes={", in_dims=(None, 0)": ""}),
+    WrongAnswer("with respect to `X`", changes={"grad(loss)": "grad(loss, argnums=1)"}),
     WrongAnswer(
         "one after the other",
         code="""\

@@ -12,8 +12,8 @@ from ...exercise import WrongAnswer
 LEVEL = "medium"
 PAGE = "layers.md#a-layer-with-parameters"
 TASK = """
-Write the layer `QuadraticForm`, which computes y_k = sum over i and j of W_kij x_i x_j.
-Its parameter `weight` has the shape `(out_features, in_features, in_features)`.
+Write the layer `QuadraticForm`, which computes one number for each output k: the sum of `W[k, i, j] * x[i] * x[j]` over all i and j.
+`W` is its parameter `weight`, which has the shape `(out_features, in_features, in_features)`.
 The initial values are drawn from a normal distribution with mean 0 and standard deviation 1 / `in_features`.
 An input of shape `(*, in_features)` gives an output of shape `(*, out_features)`, where `*` is any number of dimensions, including none.
 """
@@ -63,7 +63,12 @@ def check(answer: Answer) -> None:
         answer.given = f"QuadraticForm({inputs}, {outputs})"
         layer = made(make, inputs, outputs)
         weight = parameter(layer)
-        answer.same(tuple(weight.shape), (outputs, inputs, inputs), "tuple(layer.weight.shape)", "The weight has another shape: k, i and j of W_kij count outputs, inputs and inputs.")  # fmt: skip
+        answer.same(
+            tuple(weight.shape),
+            (outputs, inputs, inputs),
+            "tuple(layer.weight.shape)",
+            "The weight has the wrong shape: in `W[k, i, j]`, k counts the outputs, and i and j count the inputs.",
+        )
         with torch.no_grad():
             weight.copy_(torch.rand(weight.shape))
         values = weight.detach().clone()
@@ -102,8 +107,7 @@ def check(answer: Answer) -> None:
     mean, std = float(values.mean()), float(values.std())
     if not (abs(mean) < 0.005 and 0.047 < std < 0.053 and values.abs().max() > 0.15):
         raise Wrong(
-            "The initial values have another distribution: normal, with mean 0 and standard deviation "
-            "1 / `in_features`.",
+            "The initial values have the wrong distribution: draw them from a normal one with mean 0 and standard deviation 1 / `in_features`.",
             came=f"mean {mean:.3f}, standard deviation {std:.3f}, largest value {float(values.max()):.3f}",
             expected="mean 0, standard deviation 0.05, largest value about 0.2",
             page="layers.md#initial-values-reset_parameters",
@@ -148,18 +152,18 @@ def mistake(came: Tensor, X: Tensor, weight: Tensor) -> str:
     outputs, inputs, _ = weight.shape
     same_index = X.square() @ weight.sum(dim=2).T, X.square() @ weight.sum(dim=1).T
     if any(came.shape == other.shape and torch.allclose(came, other, atol=1e-5) for other in same_index):
-        return "The second factor has the index of the first: that is W_kij x_i x_i."
+        return "The second factor has the index of the first: that is `W[k, i, j] * x[i] * x[i]`."
     diagonal = X.square() @ weight.diagonal(dim1=1, dim2=2).T
     if came.shape == diagonal.shape and torch.allclose(came, diagonal, atol=1e-5):
         return "Only the terms with i = j are in the sum: i and j take all values independently."
     if came.shape == (*X.shape[:-1], outputs, inputs):
         return "One of the two sums is missing: multiply by `x` on both sides of the matrix."
     if X.dim() == 2 and came.shape in ((outputs, len(X), len(X)), (len(X), len(X), outputs)):
-        return "Each example is multiplied with each other one: both factors have to be the same example."
+        return "Every example is multiplied by every other one: multiply each example by itself only."
     if came.shape in ((outputs, *X.shape[:-1]), (outputs, *X.shape[-2::-1])):
         return "The outputs are in the first dimension: they have to be in the last one."
     if came.shape == X.shape[:-1]:
-        return "The outputs are summed up: the index k has to stay."
+        return "The outputs are summed: keep the index k."
     return ""
 
 
@@ -167,7 +171,7 @@ WRONG = (
     WrongAnswer("`(n, in_features)` only", changes={"...i,kij,...j->...k": "ni,kij,nj->nk"}),
     WrongAnswer("has the index of the first", changes={"...j->": "...i->"}),
     WrongAnswer(
-        "each other one",
+        "every other one",
         changes={'torch.einsum("...i,kij,...j->...k", X, self.weight, X)': "X @ self.weight @ X.mT"},
     ),
     WrongAnswer(

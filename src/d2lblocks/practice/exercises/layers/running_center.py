@@ -39,7 +39,9 @@ class RunningCenter(nn.Module):
     def __init__(self, features, momentum=0.1, *, device=None, dtype=None):
         super().__init__()
         self.momentum = momentum
-        self.running_mean = nn.Buffer(torch.zeros(features, device=device, dtype=dtype))
+        self.running_mean = nn.Buffer(
+            torch.zeros(features, device=device, dtype=dtype)
+        )
 
     def forward(self, X):
         if not self.training:
@@ -78,7 +80,7 @@ def check(answer: Answer) -> None:
         answer.given = f"net.eval() and X of shape {(n, features)}"
         why = "In evaluation mode, the layer does not subtract `running_mean`: ask `self.training`."
         answer.same(layer(X), X - state, "layer(X)", why)
-        why = "An evaluation changes `running_mean`, so the predictions depend on those before: update it in training mode only."
+        why = "An evaluation changes `running_mean`, so a prediction depends on the batches before it: update it in training mode only."
         answer.same(layer.running_mean, state, "layer.running_mean", why, 0)
     answer.given = "RunningCenter(2) and ten batches"
     layer, norm = make(2), nn.BatchNorm1d(2, momentum=0.1)
@@ -139,7 +141,7 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
         if "shape" not in str(error) and "size" not in str(error):
             raise
         raise Wrong(
-            "The mean has another shape than `running_mean`: a mean of each feature is one over the examples, `dim=0`.",
+            "The mean has another shape than `running_mean`: take the mean of each feature over the examples, with `dim=0`.",
             came=f"RuntimeError: {error}",
             expected=f"a mean of shape {tuple(state.shape)}",
         ) from error
@@ -192,9 +194,9 @@ def wrong_mean(came: torch.Tensor, X: torch.Tensor, state: torch.Tensor) -> str:
     if came.shape != X.shape:
         return ""
     if torch.allclose(came, X - X.mean(), atol=1e-5):
-        return "One mean of all values is subtracted: each feature has its own, over the first dimension."
+        return "One mean of all values is subtracted: each feature has a mean of its own, over the first dimension."
     if torch.allclose(came, X - X.mean(dim=1, keepdim=True), atol=1e-5):
-        return "The mean of each example is subtracted: that of a feature goes over the examples, `dim=0`."
+        return "The mean of each example is subtracted: the mean of a feature is taken over the examples, with `dim=0`."
     if torch.allclose(came, X - state, atol=1e-5) or torch.allclose(came, X - state.lerp(X.mean(0), 0.25)):
         return "In training mode, `running_mean` is subtracted: it has to be the mean of the batch."
     return ""
@@ -204,7 +206,7 @@ WRONG = (
     WrongAnswer(
         "is a plain attribute",
         changes={
-            "nn.Buffer(torch.zeros(features, device=device, dtype=dtype))": "torch.zeros(features, device=device, dtype=dtype)"
+            "nn.Buffer(\n            torch.zeros(features, device=device, dtype=dtype)\n        )": "torch.zeros(features, device=device, dtype=dtype)"
         },
     ),
     WrongAnswer("is a parameter", changes={"nn.Buffer": "nn.Parameter"}),

@@ -11,7 +11,7 @@ LEVEL = "medium"
 PAGE = "lazy.md#lazy-convolutions-and-normalization-layers"
 TASK = """
 After its first batch, the net that `convnet(classes)` returns accepts only images of the size in that batch.
-Repair it by changing one line: the linear layer should get a height and a width of 4 for each of the 16 channels, whatever the size of the images, from 3 pixels up.
+Repair it by changing one line: the pooling should return channels of height and width 4, whatever the height and width of the images (3 pixels or more).
 The net takes a batch of images and returns a tensor of shape `(batch, classes)`.
 """
 STUB = """\
@@ -41,7 +41,7 @@ def convnet(classes):
     )
 """
 HINTS = (
-    "Which of the layers cannot handle an input of another size, and which layer decides how many values it gets?",
+    "Which layer cannot handle an input of another size, and which layer before it decides how many values it gets?",
     "Read the end of lazy.md#lazy-convolutions-and-normalization-layers: what the convolution and the linear layer accept after the first batch. Then look for a pooling layer in PyTorch's list whose argument is the size of its output.",
     "Replace `nn.MaxPool2d(4)`, which divides the size by 4, by `nn.AdaptiveAvgPool2d(4)`, whose result has a height and a width of 4.",
 )

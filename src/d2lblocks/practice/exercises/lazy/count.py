@@ -10,7 +10,6 @@ from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
 LEVEL = "medium"
-SECONDS = 10.0  # the first call on the meta device imports much of PyTorch
 PAGE = "lazy.md#meta-device-and-skip_init"
 TASK = """
 How many parameters would a lazy net have for larger images?
@@ -79,7 +78,7 @@ def check(answer: Answer) -> None:
             raise
         if torch.empty(0).is_meta:
             torch.set_default_device("cpu")
-            why = 'The default device is still the meta device: use `with torch.device("meta"):`, which ends.'
+            why = 'The default device is still the meta device: use `with torch.device("meta"):`, which ends with its block.'
             raise Wrong(why, came="meta", expected="cpu")
         seen.check()
         if isinstance(came, Tensor):

@@ -39,7 +39,7 @@ AFTER = """
 Before the first batch, every uninitialized parameter has `ndim` 1, so the function took all of them for biases.
 `net(X)` in the first line would do for this net, but it would also change the running statistics of a batch norm.
 """
-DEFAULT = 0.1  # the weight decay of an optimizer, for groups without their own
+OF_OPTIMIZER = 0.1  # the weight decay of groups without their own
 
 
 def check(answer: Answer) -> None:
@@ -64,9 +64,11 @@ def check(answer: Answer) -> None:
                 raise Wrong("A group has no `params`.", came=list(group), expected="params")
             for parameter in group["params"]:
                 if id(parameter) in decays:
-                    name = next(name for name, each in net.named_parameters() if each is parameter)
+                    name = next(
+                        (name for name, each in net.named_parameters() if each is parameter), "a parameter"
+                    )
                     raise Wrong(f"`{name}` is in two groups.", came="two groups", expected="one group")
-                decays[id(parameter)] = group.get("weight_decay", DEFAULT)
+                decays[id(parameter)] = group.get("weight_decay", OF_OPTIMIZER)
         for name, parameter in net.named_parameters():
             _check_group(name, parameter, decays.get(id(parameter)))
         if len(decays) != len(list(net.parameters())):
@@ -76,24 +78,19 @@ def check(answer: Answer) -> None:
 
 def _check_group(name: str, parameter: nn.Parameter, decay: float | None) -> None:
     lazy = is_lazy(parameter)
-    expected = DEFAULT if name in ("0.weight", "2.weight") else 0
-    if decay == expected:
+    expected = name in ("0.weight", "2.weight")
+    if decay is not None and (decay > 0 if expected else decay == 0):
         return
     if decay is None:
         why = f"`{name}` of the net is in no group, so the optimizer would not train it."
     elif lazy:
         why = f"`{name}` is still uninitialized, so its `ndim` is 1, whatever it will be: do a dry run with `X` first."
-    elif expected and decay == 0:
+    elif expected:
         why = f"`{name}` has its shape now, but it had none when the groups were made: do the dry run before that."
-    elif not expected:
-        why = f"`{name}` has one dimension, so weight decay must not apply to it."
     else:
-        why = f"The weight decay for `{name}` is not that of the optimizer: its group has no `weight_decay` of its own."
-    raise Wrong(
-        why,
-        came="no such parameter" if decay is None else f"weight_decay={decay}",
-        expected=f"weight_decay={expected}",
-    )
+        why = f"`{name}` has one dimension, so weight decay must not apply to it."
+    came = "no such parameter" if decay is None else "weight decay" if decay else "no weight decay"
+    raise Wrong(why, came=came, expected="weight decay" if expected else "no weight decay")
 
 
 WRONG = (
@@ -110,7 +107,5 @@ WRONG = (
             "from d2l": "import copy\n\nfrom d2l",
         },
     ),
-    WrongAnswer(
-        "not that of the optimizer", changes={'"params": decay': '"params": decay, "weight_decay": 0.01'}
-    ),
+    WrongAnswer("is in two groups", changes={"p.ndim < 2": "p.ndim <= 2"}),
 )

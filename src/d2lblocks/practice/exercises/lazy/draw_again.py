@@ -13,8 +13,8 @@ LEVEL = "hard"
 PAGE = "lazy.md#seeds-and-partly-lazy-nets"
 TASK = """
 A colleague's net has all sizes given, and yours is the same net but partly lazy, so the same seed gives you other weights.
-Write `draw_again(net, seed)` for your net, which has had its dry run: it gives new values to every layer that has a method `reset_parameters`, and returns the net.
-Afterward, the parameters are those that your colleague gets from building the net right after `torch.manual_seed(seed)`.
+Write `draw_again(net, seed)` for your net after its dry run: it gives new values to every layer that has a method `reset_parameters`, and returns the net.
+Afterward, its parameters equal those of your colleague's net, which is built right after `torch.manual_seed(seed)`.
 Both nets define their layers in the order of `net.modules()`.
 """
 STUB = """\

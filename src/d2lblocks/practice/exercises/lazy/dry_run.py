@@ -45,7 +45,7 @@ HINTS = (
     "Keep `module.training` of each module in a list; call `net.eval()`, then the net under `torch.no_grad()`; then put each mode back.",
 )
 AFTER = """
-In evaluation mode, batch norm and dropout are quiet, so the pass only sets shapes; `net.train()` afterward would put every module into training mode.
+In evaluation mode, batch norm and dropout change and draw nothing, so the pass only sets shapes; `net.train()` afterward would put every module into training mode.
 `apply_init(net, X)` does all of this, and also undoes everything if the pass fails.
 """
 
@@ -117,11 +117,11 @@ def _check_modes(net: nn.Module, modes: dict[str, bool]) -> None:
     if all(now.values()) and not any(modes.values()):
         why = "The net was in evaluation mode and is in training mode now: put back the mode that it had."
     elif all(now.values()):
-        why = "`net.train()` puts every module into training mode, also one that was in evaluation mode on purpose."
+        why = "`net.train()` puts every module into training mode, even one that was in evaluation mode on purpose."
     elif not any(now.values()):
         why = "The net is in evaluation mode now: put back the training mode of each module."
     else:
-        why = "Some modules are not in the training mode in which they were."
+        why = "Some modules are in another training mode than before."
     raise Wrong(why, came=f"training: {now}", expected=f"training: {modes}")
 
 

@@ -73,7 +73,7 @@ def _compare(answer: Answer, name: str, expected: list[str]) -> None:
     elif extra and name == "called":
         why = "`net(X)` reaches every layer, so nothing is uninitialized anymore."
     elif extra:
-        why = f"`{next(each for each in came if each not in expected)}` is not the name of a parameter; such a name is `2.weight`."
+        why = f"`{next(each for each in came if each not in expected)}` is not the name of a parameter: names look like `2.weight`."
     elif name == "built" and not any(each[0] == "3" for each in came):
         why = "A layer sees only its own input: it cannot compute its input size from the layer before it, so layer 3 waits too."
     elif name == "half" and not came:

@@ -108,7 +108,7 @@ def _compare(answer: Answer, block: nn.Module, nets: list[nn.Linear], X: torch.T
     elif came.shape != expected.shape and came.shape[-1] < expected.shape[-1]:
         size = list(map(len, outputs))
         if came.shape[0] == sum(size):
-            why = "The outputs are one below the other, along the dimension of the examples: concatenate the last one."
+            why = "The outputs are joined along the dimension of the examples: join them along the last one."
         elif X.dim() > 2 and came.shape[1] == X.shape[1] * len(nets):
             why = "Dimension 1 is the last one only if `X` has two dimensions: use `dim=-1`."
         elif len(nets) > 2 and came.shape[-1] == sum(each.shape[-1] for each in outputs[:2]):

@@ -12,8 +12,8 @@ LEVEL = "medium"
 PAGE = "modules.md#nnsequential-a-chain-of-modules"
 TASK = """
 Write a function `chain(make_block, n)` that returns a net of `n` blocks, which run one after the other.
-`make_block` is a function: each call without arguments, `make_block()`, returns a new block.
-The blocks do not share weights or start with equal weights, and they run in the order in which they are made.
+`make_block` is a function: each call, `make_block()`, returns a new block, and `chain` calls it once for each block.
+The blocks run in the order in which they are made, and they do not share weights or start with equal weights.
 For `n = 0`, the net returns its input.
 What would go wrong if the first argument were a block?
 """

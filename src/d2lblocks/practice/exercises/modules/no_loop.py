@@ -15,8 +15,8 @@ LEVEL = "hard"
 PAGE = "modules.md#constants-reused-layers-and-loops-in-forward"
 TASK = """
 `FixedHiddenMLP` cannot be compiled as a whole because of its loop.
-Write `NoLoop`, whose `forward` computes the same number with the same gradients for finite values, also where the sum of the absolute values is a power of two.
-It multiplies once instead of halving in a loop, and Python does not read a value of a tensor, as in `while`, `if` or `.item()`.
+Write `NoLoop`, whose `forward` computes the same number and the same gradients whenever the sum of the absolute values is finite, even if it is a power of two.
+It multiplies once instead of halving in a loop, and it does not read the value of a tensor in Python, as `while`, `if` and `.item()` do.
 `torch.frexp` tells you how many times to halve the sum.
 """
 STUB = """\
@@ -53,7 +53,8 @@ HINTS = (
     "The exponent is the number of halvings, less one if the mantissa is 0.5, and at least 0; multiply `Y` by two to the power of minus this number.",
 )
 AFTER = """
-The exponent of the sum is the number of halvings, except for a power of two and for a sum of at most 1, and a product with a power of two is exact.
+The exponent of the sum is the number of halvings, except for a power of two and for a sum of at most 1.
+To multiply by a power of two is exact, so one product gives the same number as the halvings.
 Another factor is `torch.exp2(-halvings)`; `torch.ldexp(Y, -halvings)` itself would have a gradient of zero in PyTorch 2.13.
 """
 READS = {
@@ -175,7 +176,7 @@ def _story(came: Tensor, expected: Tensor, total: float) -> str:
             "and `torch.frexp` does not round."
         )
     if total > 1 and ratio > 1 and abs(float(came.detach())) == 1:
-        return "The sum is divided by itself: halve it until it is at most 1, which keeps its digits."
+        return "The values are divided by their sum: halve them until the sum is at most 1."
     return ""
 
 

@@ -18,7 +18,7 @@ Write a function `shapes(net, X)` that calls the net once and returns the shape 
 The result is a list of pairs `(name, shape)`, in the order in which the layers run, such as `[("0", (2, 64)), ("1", (2, 64))]`.
 The layers are the modules without children; each of them returns one tensor.
 The name is the one that `net.named_modules()` gives to the layer, and a layer that runs twice is in the list twice.
-The net stays as it was: no hook of `shapes` may stay behind, not even if the call raises an error, which `shapes` lets through.
+No hook of `shapes` stays behind, not even if the call raises an error, and `shapes` does not catch this error.
 """
 STUB = """\
 def shapes(net, X):
@@ -31,7 +31,10 @@ def shapes(net, X):
     found = []
 
     def record(name):
-        return lambda module, inputs, output: found.append((name, tuple(output.shape)))
+        def hook(module, inputs, output):
+            found.append((name, tuple(output.shape)))
+
+        return hook
 
     handles = [
         module.register_forward_hook(record(name))
@@ -52,7 +55,8 @@ HINTS = (
 )
 AFTER = """
 A forward hook gets every output, also that of a layer which runs twice, and `finally` runs with and without an error.
-The function `record` is needed because a lambda in the loop would look up `name` only when it runs, after the loop has ended; `functools.partial` or `name=name` would do as well.
+`record` makes a hook for one name: a hook defined in the loop would look up `name` only when it runs, after the loop has ended.
+`functools.partial` or a default value, `name=name`, would do as well.
 """
 
 
@@ -133,8 +137,8 @@ def _compare(answer: Answer, came: Any, expected: list[tuple[str, tuple[int, ...
         why = f"The list contains {what}: leave out the modules with children, which are not layers."
     elif len(names) == 1 and len(pairs) == len(expected) > len({name for name, _ in expected}) - 1 > 0:
         why = (
-            "All names are equal: a function that is made in a loop looks up `name` when it runs, and the loop has "
-            "ended then."
+            "All names are equal: a hook that is defined in a loop looks up `name` only when it runs, after the loop "
+            "has ended."
         )
     elif [(name, (3, 4)) for name, _ in expected] == pairs[:1]:
         why = "These are the shapes of the inputs: the third argument of a forward hook is the output."

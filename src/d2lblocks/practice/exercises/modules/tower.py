@@ -70,8 +70,8 @@ def check(answer: Answer) -> None:
             id(each) for block in blocks for each in block.parameters()
         }:
             raise Wrong(
-                "The tower has copies of the blocks, so whoever passed them trains others: register the blocks "
-                "themselves.",
+                "The tower has copies of the blocks, so training it does not change the blocks that were passed: "
+                "register the blocks themselves.",
                 came="other parameters",
                 expected="tower.blocks[0] is blocks[0]",
             )

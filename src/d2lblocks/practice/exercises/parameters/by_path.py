@@ -32,7 +32,7 @@ HINTS = (
     'Loop over `path.split(".")`, and replace `net` with `getattr(net, name)` in each step.',
 )
 AFTER = """
-Each name of a path is an attribute of the module before it, even a name such as `0`, which only `getattr` can write.
+Each name of a path is an attribute of the module before it, even `0`: `net.0` is not valid Python, but `getattr(net, "0")` reads it.
 `operator.attrgetter(path)(net)` does the same; `get_parameter`, `get_buffer` and `get_submodule` each find one kind of part.
 """
 

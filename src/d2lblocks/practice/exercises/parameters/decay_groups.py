@@ -160,8 +160,11 @@ def _story(net: nn.Module, came: dict[str, float], expected: dict[str, float]) -
     if {came[name], expected[name]} != {0.0, *expected.values(), *came.values()}:
         return f"`{name}` has a weight decay of {came[name]}, not of {expected[name]}."
     if parameter.dim() < 2:
-        return f"`{name}` has weight decay, but it has {parameter.dim()} dimension{'s' * (parameter.dim() != 1)}."
-    return f"`{name}` has no weight decay, but it has {parameter.dim()} dimensions."
+        return (
+            f"`{name}` has weight decay, but it has fewer than two dimensions: decide by the number of dimensions, not "
+            "by the name."
+        )
+    return f"`{name}` has no weight decay, but it has {parameter.dim()} dimensions, and two are enough."
 
 
 WRONG = (

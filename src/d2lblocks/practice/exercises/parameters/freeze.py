@@ -15,7 +15,7 @@ LEVEL = "medium"
 PAGE = "parameters.md#freezing-parameters"
 TASK = """
 The function `freeze(net, name)` is meant to freeze the module with this name, such as `"1"` or `"net.0"`, but it has several mistakes.
-Repair it: afterward, no parameter in this module requires a gradient, and an optimizer does not change it, because its `.grad` is `None`.
+Repair it: after the call, no parameter of this module requires a gradient, and the `.grad` of each is `None`, so that no optimizer changes them.
 All other parameters stay as they are, with their gradients: `freeze(net, "1")` does not freeze the module `10`.
 A module that is in the net under two names can be frozen under each of them.
 If there is no module with this name, the function raises an error.

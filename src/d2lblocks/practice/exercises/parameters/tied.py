@@ -15,7 +15,7 @@ Write two functions, to see how much memory a model saves by sharing one matrix.
 `language_model(words, features)` returns an `nn.Sequential` of an `nn.Embedding(words, features)` and an `nn.Linear(features, words, bias=False)` with tied weights.
 `size(net)` returns how many bytes the parameters and buffers of any net take, with each tensor counted once.
 Different tensors of a net can have different dtypes.
-It also works for a net on the meta device, where a tensor has a shape and a dtype but no memory.
+`size` also works for a net on the meta device, where a tensor has a shape and a dtype but no memory.
 """
 STUB = """\
 from torch import nn

@@ -1,4 +1,4 @@
 """Exercises of the topic "Projects"."""
 
 TITLE = "Projects"
-EXERCISES: tuple[str, ...] = ()
+EXERCISES: tuple[str, ...] = ("digits", "stranger")

@@ -126,7 +126,7 @@ def check(answer: Answer) -> None:
     except Exception:
         return
     if isinstance(net, nn.Sequential) and len(net) == 1:
-        why = "A layer whose class is not known was left out, so the net is another one: raise an error."
+        why = "A layer whose class is not known was left out, so the net is not that of the plan: raise an error."
     else:
         why = "The file chose a class that is not in `KNOWN`: with `getattr(nn, name)` or `eval`, it can choose any."
     raise Wrong(why, came=net, expected="an error")
@@ -139,5 +139,5 @@ WRONG = (
     WrongAnswer("it can choose any", changes={"KNOWN[name](": "getattr(nn, name)("}),
     WrongAnswer("was left out", changes={'in file["plan"]]': 'in file["plan"] if name in KNOWN]'}),
     WrongAnswer("random values", changes={'    net.load_state_dict(file["state"])\n': ""}),
-    WrongAnswer("`TypeError`", changes={"(*arguments)": "(arguments)"}),
+    WrongAnswer("is called without", changes={"(*arguments)": "(arguments)"}),
 )

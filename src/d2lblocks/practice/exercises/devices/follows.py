@@ -1,0 +1,133 @@
+"""Created in forward."""
+
+import torch
+from torch import Tensor
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "easy"
+PAGE = "devices.md#expected-all-tensors-to-be-on-the-same-device"
+TASK = """
+`AppendOne` appends a feature with the value 1 to every example: an input of shape `(*, features)` gives an output of shape `(*, features + 1)`.
+It works only for inputs on the CPU in `float32`.
+Change one line so that the output has the device and the dtype of the input, whatever they are.
+"""
+STUB = """\
+import torch
+from torch import nn
+
+
+class AppendOne(nn.Module):
+    def forward(self, X):
+        ones = torch.ones(*X.shape[:-1], 1)
+        return torch.cat([X, ones], dim=-1)
+"""
+SOLUTION = """\
+import torch
+from torch import nn
+
+
+class AppendOne(nn.Module):
+    def forward(self, X):
+        ones = X.new_ones(*X.shape[:-1], 1)
+        return torch.cat([X, ones], dim=-1)
+"""
+HINTS = (
+    "On which device and with which dtype does `torch.ones(...)` create its tensor?",
+    "Read devices.md#the-meta-device and devices.md#expected-all-tensors-to-be-on-the-same-device: three ways to create a tensor where another one is.",
+    "`X.new_ones(...)` takes the device and the dtype from `X`; so does `torch.ones(..., device=X.device, dtype=X.dtype)`.",
+)
+AFTER = """
+The ones follow the input, so the layer needs to know neither a device nor a dtype.
+`torch.ones_like(X[..., :1])` creates the same tensor, and `F.pad(X, (0, 1), value=1.0)` does everything in one operation.
+"""
+
+
+def check(answer: Answer) -> None:
+    """Values on the CPU; then the meta device, which takes the place of a GPU; then other dtypes."""
+    layer = answer.module_class("AppendOne")()
+    for shape in (2,), (2, 3), (2, 2, 3):
+        X = torch.rand(shape, requires_grad=True)
+        answer.given = f"X of shape {shape}"
+        came = answer.tensor(layer(X), "layer(X)")
+        expected = torch.nn.functional.pad(X, (0, 1), value=1.0)
+        why = ""
+        if came.shape == (*shape[:-1], 2 * shape[-1]):
+            why = "As many ones as features are appended, but one is enough: `ones_like(X)` has the shape of `X`."
+        elif came.shape == expected.shape and torch.equal(came[..., 1:], X):
+            why = "The one has to come after the features, not before them."
+        answer.same(came, expected, "layer(X)", why)
+        if not came.requires_grad:
+            raise Wrong(
+                "No gradient gets through the layer: keep `detach` and `.data` out of `forward`.",
+                page="layers.md#gradients-are-none-data-in-forward",
+            )
+    answer.given = "X of shape (2, 3) on the meta device, which takes the place of a GPU"
+    X = torch.empty(2, 3, device="meta")
+    try:
+        came = layer(X)
+    except (RuntimeError, NotImplementedError) as error:
+        if list(layer.buffers()) or list(layer.parameters()):
+            why = (
+                "The ones are kept in the layer, on its device: they move with the layer, not with the input. Create "
+                "them from `X` in `forward`."
+            )
+        elif isinstance(error, NotImplementedError):
+            why = "`forward` moves `X` to another device or reads its values. Leave `X` where it is."
+        else:
+            why = "The ones are created on the CPU, and `X` is on another device: take the device from `X`."
+        raise Wrong(
+            why, came=f"{type(error).__name__}: {error}", expected="a tensor on the device meta"
+        ) from error
+    on_device(came, X)
+    for dtype in torch.float64, torch.bfloat16, torch.float16:
+        X = torch.rand(2, 3, dtype=dtype)
+        answer.given = f"X of shape (2, 3) in {dtype}"
+        came = layer(X)
+        if came.dtype != dtype:
+            raise Wrong(
+                "The output does not have the dtype of the input: `cat` takes the larger dtype, and the ones are "
+                "`float32`. Take their dtype from `X`, too.",
+                came=str(came.dtype),
+                expected=str(dtype),
+                page="devices.md#the-meta-device",
+            )
+        answer.same(came, torch.nn.functional.pad(X, (0, 1), value=1.0), "layer(X)", "", 0)
+
+
+def on_device(came: Tensor, X: Tensor) -> None:
+    """Raise `Wrong` unless the output is where the input is."""
+    if came.device != X.device:
+        raise Wrong(
+            "The output is not on the device of the input: do not move `X` to another device.",
+            came=str(came.device),
+            expected=str(X.device),
+        )
+
+
+WRONG = (
+    WrongAnswer(
+        "are created on the CPU",
+        changes={"X.new_ones(*X.shape[:-1], 1)": "torch.ones(*X.shape[:-1], 1, dtype=X.dtype)"},
+    ),
+    WrongAnswer(
+        "does not have the dtype",
+        changes={"X.new_ones(*X.shape[:-1], 1)": "torch.ones(*X.shape[:-1], 1, device=X.device)"},
+    ),
+    WrongAnswer("As many ones as features", changes={"X.new_ones(*X.shape[:-1], 1)": "torch.ones_like(X)"}),
+    WrongAnswer(
+        "move with the layer",
+        changes={
+            "    def forward": "    def __init__(self):\n        super().__init__()\n        self.one = nn.Buffer(torch.ones(1))\n\n    def forward",
+            "X.new_ones(*X.shape[:-1], 1)": "self.one.expand(*X.shape[:-1], 1)",
+        },
+    ),
+    WrongAnswer(
+        "Leave `X` where it is",
+        changes={
+            "X.new_ones(*X.shape[:-1], 1)": "torch.ones(*X.shape[:-1], 1)",
+            "[X, ones]": "[X.cpu(), ones]",
+        },
+    ),
+)

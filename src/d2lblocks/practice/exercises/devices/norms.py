@@ -1,0 +1,161 @@
+"""Reading values once."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "medium"
+PAGE = "devices.md#asynchronous-execution-how-to-measure-time"
+TASK = """
+`norms(matrices)` takes a list of square matrices of the same size and returns `(X @ X).norm()` for each matrix `X`, as a list of Python numbers.
+It reads a value after each product, so Python waits for the GPU as often as there are products.
+Change it so that it reads all values together, after the last product.
+"""
+STUB = """\
+import torch
+
+
+def norms(matrices):
+    result = []
+    for X in matrices:
+        result.append((X @ X).norm().item())
+    return result
+"""
+SOLUTION = """\
+import torch
+
+
+def norms(matrices):
+    result = []
+    for X in matrices:
+        result.append((X @ X).norm())
+    return torch.stack(result).tolist()
+"""
+HINTS = (
+    "Which calls in this function need a value, so that Python has to wait for it?",
+    "Read devices.md#asynchronous-execution-how-to-measure-time for the calls that wait; `torch.stack` makes one tensor of a list of tensors without reading them.",
+    "Keep the norms as tensors in the list, and return `torch.stack(...)` of the list as numbers, with one call of `tolist`.",
+)
+AFTER = """
+`torch.stack` is one more operation in the queue, so only `tolist` waits, once.
+Since all matrices have the same size, `S = torch.stack(matrices)` and `(S @ S).norm(dim=(1, 2)).tolist()` need no loop.
+"""
+READS = {
+    "item": "item()",
+    "tolist": "tolist()",
+    "cpu": "cpu()",
+    "numpy": "numpy()",
+    "__array__": "numpy",
+    "__bool__": "if",
+    "__complex__": "complex(...)",
+    "__float__": "float(...)",
+    "__format__": "format",
+    "__index__": "range(...)",
+    "__int__": "int(...)",
+    "__repr__": "print",
+}
+
+
+def check(answer: Answer) -> None:
+    """The norms are right, and the number of reads does not depend on the number of matrices."""
+    norms = answer.function("norms")
+    counts = []
+    for number in 1, 4:
+        matrices = [torch.rand(3, 3) for _ in range(number)]
+        copies = [each.clone() for each in matrices]
+        answer.given = f"{number} matrices of shape (3, 3)" if number > 1 else "one matrix of shape (3, 3)"
+        with Reads() as reads:
+            came = norms(matrices)
+        kind(answer, came)
+        expected = [float(torch.linalg.matrix_norm(X @ X)) for X in copies]
+        if len(came) != number:
+            raise Wrong("There has to be one number for each matrix.", came=came, expected=expected)
+        values = torch.tensor(came, dtype=torch.float64)
+        why = "The numbers are not the norms `(X @ X).norm()`."
+        for name, other in others(copies).items():
+            if torch.allclose(values, other.double()):
+                why = f"These are {name}, not the norms of the products `X @ X`."
+        answer.same(values.float(), torch.tensor(expected), "norms(matrices)", why)
+        if not all(map(torch.equal, matrices, copies)):
+            raise Wrong("`norms` changes the matrices.", page="modules.md#the-net-changes-its-input-tensor")
+        counts.append(reads.names)
+    more = counts[1] - counts[0]
+    if more:
+        [(call, _)] = more.most_common(1)
+        raise Wrong(
+            f"Python still reads values one at a time, with `{call}`, and waits each time: join the tensors first, "
+            "and then read them all with one `tolist()`.",
+            came=f"{sum(counts[1].values())} reads for 4 matrices",
+            expected="1",
+        )
+
+
+def kind(answer: Answer, came: Any) -> None:
+    """Raise `Wrong` unless it is a list of numbers."""
+    if isinstance(came, Tensor) or (
+        isinstance(came, list | tuple) and any(isinstance(each, Tensor) for each in came)
+    ):
+        raise Wrong(
+            "The result still contains tensors, so whoever uses it waits for each: `tolist` on one tensor gives a list "
+            "of numbers.",
+            came=came,
+            expected="a list of Python numbers",
+        )
+    answer.kind(came, "norms(matrices)", list, "a list")
+    if not all(isinstance(each, float) for each in came):
+        raise Wrong("Each element of the list has to be a `float`.", came=came, expected="a list of floats")
+
+
+def others(matrices: list[Tensor]) -> dict[str, Tensor]:
+    """What people compute instead, with its name."""
+    products = [X @ X for X in matrices]
+    return {
+        "the norms of the matrices": torch.stack([X.norm() for X in matrices]),
+        "the norms of `X * X`": torch.stack([(X * X).norm() for X in matrices]),
+        "the sums": torch.stack([X.sum() for X in products]),
+    }
+
+
+class Reads(TorchFunctionMode):
+    """Counts the calls for which Python waits on a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Counter[str] = Counter()
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        name = getattr(function, "__name__", "")
+        if name in READS:
+            self.names[READS[name]] += 1
+        elif name == "to" and "cpu" in map(str, (*args[1:], *(kwargs or {}).values())):
+            self.names['to("cpu")'] += 1
+        elif function in (torch.tensor, torch.as_tensor) and isinstance(args[0], list | tuple):
+            self.names["torch.tensor([...])"] += sum(isinstance(each, Tensor) for each in args[0])
+        return function(*args, **(kwargs or {}))
+
+
+WRONG = (
+    WrongAnswer(
+        "one at a time, with `item()`",
+        changes={"torch.stack(result).tolist()": "[each.item() for each in torch.stack(result)]"},
+    ),
+    WrongAnswer(
+        "one at a time, with `float(...)`",
+        changes={"torch.stack(result).tolist()": "[float(each) for each in result]"},
+    ),
+    WrongAnswer(
+        "one at a time, with `torch.tensor([...])`", changes={"torch.stack(result)": "torch.tensor(result)"}
+    ),
+    WrongAnswer("one at a time, with `cpu()`", changes={".norm())": ".norm().cpu())"}),
+    WrongAnswer("still contains tensors", changes={".tolist()": ""}),
+    WrongAnswer("the norms of the matrices", changes={"(X @ X)": "X"}),
+)

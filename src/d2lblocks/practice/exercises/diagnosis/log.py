@@ -1,0 +1,163 @@
+"""An explanation in the log."""
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from d2lblocks.diagnosis import explain
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "medium"
+PAGE = "diagnosis.md#error-messages-explain"
+TASK = """
+A script may fail after hours, and its log should then explain the error.
+Write `logged(main, path)`, which calls `main()` and returns its result.
+If `main` raises an exception, append `str(explain(error))` to the text file `path`, and let the same exception go on.
+Keep what the file holds already.
+"""
+STUB = """\
+from d2lblocks import explain
+
+
+def logged(main, path):
+    ...
+"""
+SOLUTION = """\
+from d2lblocks import explain
+
+
+def logged(main, path):
+    try:
+        return main()
+    except Exception as error:
+        with open(path, "a") as log:
+            log.write(f"{explain(error)}\\n")
+        raise
+"""
+HINTS = (
+    "Which statement raises the exception again that an `except` has caught?",
+    "Read diagnosis.md#error-messages-explain: `explain` also takes the exception itself.",
+    'In `except Exception as error:`, open the file with `open(path, "a")`, write the explanation, and end with `raise`.',
+)
+AFTER = """
+`raise` without a name lets the same exception go on, with its traceback, so the script still fails.
+To print the explanation below the traceback instead, call `explain_errors()` in the first lines of the script.
+"""
+
+
+def wrong_shape() -> Any:
+    """Fail in a matrix product."""
+    return nn.Linear(20, 10)(torch.rand(56, 28))
+
+
+def no_file() -> Any:
+    """Fail in loading."""
+    return nn.Linear(20, 10).load_state_dict("net.pt")  # type: ignore[arg-type]
+
+
+def check(answer: Answer) -> None:
+    """The result is returned; an error is explained in the file, below what is there, and goes on."""
+    logged = answer.function("logged")
+    log = Path("log.txt")
+    log.write_text("epoch 1\n")
+    answer.given = "`main`, which returns 42"
+    calls: list[int] = []
+
+    def main() -> int:
+        calls.append(1)
+        return 42
+
+    result = logged(main, "log.txt")
+    if len(calls) != 1:
+        raise Wrong("`main()` has to be called once.", came=f"{len(calls)} calls", expected="1 call")
+    answer.same(result, 42, "logged(main, path)", "The result of `main()` is not returned.")
+    answer.same(
+        log.read_text(), "epoch 1\n", "the file", "Something was written, although `main` did not fail."
+    )
+    for error in map(_error_of, (no_file, wrong_shape)):
+        answer.given = f"`main`, which raises a {type(error).__name__}: {error}"
+        before = log.read_text()
+        _run(answer, logged, error)
+        text = log.read_text()
+        if not text.startswith(before):
+            raise Wrong(
+                'What the file held is gone: the mode `"w"` empties a file, and `"a"` appends to it.',
+                came=text,
+                expected=before + text,
+            )
+        added = _letters(text[len(before) :])
+        if _letters(str(explain(error))) not in added:
+            why = "The explanation of the error is not in the file."
+            if not added:
+                why = "Nothing was written: does `except` catch every `Exception`, and do the lines that write come before `raise`?"
+            if _letters(str(error)) in added:
+                why = "The file has the message of the error but not its explanation: write `str(explain(error))`."
+            raise Wrong(why, came=text[len(before) :], expected=str(explain(error)))
+
+
+def _error_of(fail: Callable[[], Any]) -> Exception:
+    """The exception that a function raises."""
+    try:
+        fail()
+    except Exception as error:
+        return error
+    raise AssertionError(fail)
+
+
+def _run(answer: Answer, logged: Callable[..., Any], error: Exception) -> None:
+    """Call the reader's function with one that raises the error, which has to come out."""
+
+    def main() -> None:
+        raise error
+
+    try:
+        logged(main, "log.txt")
+    except Exception as caught:
+        if caught is error:
+            return
+        if caught.__cause__ is None and _letters(str(error)) not in _letters(str(caught)):
+            lines = [
+                line
+                for frame, line in traceback.walk_tb(caught.__traceback__)
+                if frame.f_code.co_filename == answer.file
+            ]
+            why = "The lines after `except` raised an exception of their own."
+            if "must be str" in str(caught):
+                why = "`explain` returns an object: write `str(explain(error))`, which is its text."
+            raise Wrong(
+                why, came=f"{type(caught).__name__}: {caught}", at=lines[-1] if lines else None
+            ) from None
+        raise Wrong(
+            "Another exception came out: `raise` alone lets the one go on that was caught, with its traceback.",
+            came=repr(caught),
+            expected=repr(error),
+        ) from None
+    raise Wrong(
+        "The exception was swallowed, so the script goes on as if nothing had happened: end with `raise`.",
+        came="no exception",
+        expected=repr(error),
+    )
+
+
+def _letters(text: str) -> str:
+    """The letters and digits of a text, without the line breaks and marks between them."""
+    return "".join(filter(str.isalnum, text))
+
+
+WRONG = (
+    WrongAnswer("returns an object", changes={'f"{explain(error)}\\n"': "explain(error)"}),
+    WrongAnswer("was swallowed", changes={"        raise\n": ""}),
+    WrongAnswer("What the file held is gone", changes={'"a"': '"w"'}),
+    WrongAnswer("but not its explanation", changes={"{explain(error)}": "{error}"}),
+    WrongAnswer("is not returned", changes={"return main()": "main()"}),
+    WrongAnswer(
+        "Another exception",
+        changes={"        raise\n": "        raise RuntimeError(str(error)) from error\n"},
+    ),
+)

@@ -1,0 +1,185 @@
+"""Two runs that are equal to the bit."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from d2lblocks.diagnosis import diagnose
+
+from ...answer import Answer, Wrong
+from ...exercise import WrongAnswer
+
+LEVEL = "hard"
+PAGE = "diagnosis.md#everything-stays-as-it-was"
+TASK = """
+Does a call in the middle of training, such as `diagnose(net, X)`, change the run?
+Write `same_run(train, call)`, where `train(f)` builds a net, trains it, calls `f(net)` before each step and returns the state dict.
+Run `train` twice from one seed of `torch.manual_seed`, once with `call` and once with a function that does nothing.
+Return `True` if both state dicts have the same names and the same values to the last bit, and `False` if not.
+"""
+STUB = """\
+import torch
+
+
+def same_run(train, call):
+    ...
+"""
+SOLUTION = """\
+import torch
+
+
+def same_run(train, call):
+    torch.manual_seed(0)
+    with_it = train(call)
+    torch.manual_seed(0)
+    without = train(lambda net: None)
+    return with_it.keys() == without.keys() and all(
+        torch.equal(with_it[name], without[name]) for name in without
+    )
+"""
+HINTS = (
+    "If `call` does nothing, does your function return `True` every time?",
+    "Read diagnosis.md#everything-stays-as-it-was: what could a call of a net change?",
+    "Call `torch.manual_seed(0)` before each of the two runs; compare the sets of names, and each pair of tensors with "
+    "`torch.equal`.",
+)
+AFTER = """
+Every difference shows: a random number that was drawn, a parameter, or a buffer.
+Here, `same_run(train, lambda net: diagnose(net, X))` is `True`.
+"""
+
+
+State = dict[str, Tensor]
+Call = Callable[[nn.Module], Any]
+
+
+def short(call: Call) -> State:
+    """A run that only calls."""
+    net = nn.Linear(1, 1)
+    for _ in range(2):
+        call(net)
+    return net.state_dict()
+
+
+def train(call: Call) -> State:
+    """A short run with batch normalization and dropout."""
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 1))
+    for _ in range(3):
+        call(net)
+        net.zero_grad()
+        net(torch.rand(4, 2)).square().mean().backward()
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight.sub_(0.1 * cast(Tensor, weight.grad))
+    return net.state_dict()
+
+
+def last_bit(net: nn.Module) -> None:
+    """Change the last bit of a weight."""
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.copy_(torch.nextafter(weight, weight + 1))
+
+
+def count(net: nn.Module) -> None:
+    """Change a buffer of the batch normalization."""
+    net.get_buffer("1.num_batches_tracked").add_(1)
+
+
+SEEDS = "Both runs need the same random numbers: call `torch.manual_seed` before each of the two."
+CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
+    (
+        "which does nothing",
+        short,
+        lambda net: None,
+        True,
+        SEEDS,
+    ),
+    ("which does nothing", train, lambda net: None, True, SEEDS),
+    (
+        "which calls diagnose(net, X)",
+        train,
+        lambda net: diagnose(net, torch.ones(2, 2)),
+        True,
+        "`diagnose` changes nothing, so the runs are equal.",
+    ),
+    (
+        "which sets a weight to 0",
+        short,
+        lambda net: nn.init.zeros_(net.get_parameter("weight")),
+        False,
+        "A weight that is set to 0 is not noticed: are both runs compared, and does one of them get `call`?",
+    ),
+    (
+        "which draws a random number",
+        train,
+        lambda net: torch.rand(1),
+        False,
+        "A random number is not noticed: later ones, such as those of dropout, are then others.",
+    ),
+    (
+        "which changes the last bit of each weight",
+        short,
+        last_bit,
+        False,
+        "A change of the last bit is not noticed: `allclose` allows differences, and `torch.equal` does not.",
+    ),
+    (
+        "which changes a buffer",
+        train,
+        count,
+        False,
+        "A buffer that changes is not noticed: compare all entries of the state dicts.",
+    ),
+    (
+        "which registers another buffer",
+        short,
+        lambda net: net.register_buffer("mean", torch.zeros(1)),
+        False,
+        "A name that only one state dict has is not noticed: compare the names, too.",
+    ),
+    (
+        "which removes the bias",
+        short,
+        lambda net: setattr(net, "bias", None),
+        False,
+        "A name that only one state dict has is not noticed: compare the names, too.",
+    ),
+)
+
+
+def _run(run: Callable[[Call], State], call: Call) -> State:
+    """A run; raise `Wrong` if its argument cannot be called with a net."""
+    try:
+        inspect.signature(call).bind("net")
+    except TypeError:
+        raise Wrong(
+            "`train(f)` calls `f(net)`, so the function that does nothing takes one argument: `lambda net: None`.",
+            came=call,
+            expected="a function of one argument",
+        ) from None
+    return run(call)
+
+
+def check(answer: Answer) -> None:
+    """Calls that change nothing give True, and each kind of change gives False."""
+    same_run = answer.function("same_run")
+    for text, run, call, expected, why in CASES:
+        answer.given = f"`call`, {text}"
+        result = answer.kind(
+            same_run(partial(_run, run), call), "same_run(train, call)", bool, "`True` or `False`"
+        )
+        answer.same(result, expected, "same_run(train, call)", why)
+
+
+WRONG = (
+    WrongAnswer("before each of the two", changes={"    torch.manual_seed(0)\n    without": "    without"}),
+    WrongAnswer("`allclose` allows", changes={"torch.equal": "torch.allclose"}),
+    WrongAnswer("compare the names", changes={"with_it.keys() == without.keys() and ": ""}),
+    WrongAnswer("takes one argument", changes={"lambda net: None": "None"}),
+    WrongAnswer("does one of them get `call`", changes={"train(call)": "train(lambda net: None)"}),
+)
