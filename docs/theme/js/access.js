@@ -14,7 +14,7 @@
   // A label cannot be focused: the drawer has a button, wherever there are scripts.
   const button = renamed(document.querySelector(".md-header label[for=__drawer]"), "button");
   button.classList.add("drawer-button");
-  button.ariaLabel = "Navigation";
+  button.ariaLabel = document.querySelector(".md-nav--primary").ariaLabel;
   button.addEventListener("click", () => drawer.click());
   drawer.addEventListener("change", () => {
     button.ariaExpanded = drawer.checked;
@@ -65,9 +65,15 @@
       const script = await fetch(copy.dataset.script);
       await navigator.clipboard.writeText(await script.text());
       const label = copy.textContent;
-      copy.textContent = "Copied";
+      copy.textContent = copy.dataset.copied;
       setTimeout(() => (copy.textContent = label), 2000);
     });
+  });
+
+  // A link to another language leads to the same place on the page.
+  document.addEventListener("click", ({ target }) => {
+    const link = target.closest?.(".md-select__link[hreflang]");
+    if (link) link.hash = location.hash;
   });
 
   // On paper a page is light, and everything on it is open.
