@@ -1,0 +1,63 @@
+"""What is wrong with a translation: parts that differ from the English, forbidden words, punctuation, blanks."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from .blocks import SAME, fixed
+
+HAN = "\u3400-\u4dbf\u4e00-\u9fff"
+# Words that belong to the other language, or to another word of the field, and what to write instead.
+FORBIDDEN = {
+    "zh-CN": {
+        "模組": "模块", "程式": "程序、代码", "網路": "网络", "函式": "函数", "物件": "对象", "變數": "变量",
+        "預設": "默认", "記憶體": "内存", "檔案": "文件", "資料": "数据", "執行": "运行", "回傳": "返回",
+        "激励函数": "激活函数", "缓冲器": "缓冲区", "装置": "设备", "权值": "权重",
+    },
+    "zh-TW": {
+        "模塊": "模組", "網絡": "網路", "設備": "裝置", "漸層": "梯度", "偏置": "偏差", "批量": "批次",
+        "對象": "物件", "函數": "函式（激活函數除外）", "調用": "呼叫", "返回": "回傳", "保存": "儲存",
+        "加載": "載入", "代碼": "程式碼", "內存": "記憶體", "默認": "預設", "數據": "資料", "異常": "例外",
+        "導入": "匯入", "異步": "非同步", "線程": "執行緒", "變量": "變數", "字符": "字元、字串",
+        "數組": "陣列", "打印": "印出", "列表": "串列、清單", "鉤子": "掛勾", "運行": "執行", "信息": "訊息",
+        "屏幕": "螢幕", "鏈接": "連結", "搜索": "搜尋", "質量": "品質", "軟件": "軟體", "硬件": "硬體",
+        "程序": "程式", "進程": "行程", "界面": "介面", "循環": "迴圈", "兼容": "相容",
+        "支持": "支援", "創建": "建立", "添加": "加入", "訪問": "存取", "隊列": "佇列", "緩存": "快取",
+        "隨機種子": "亂數種子",
+    },
+}  # fmt: skip
+CHARACTERS = { # frequent ones of the other Chinese; those that both have are left out
+    "zh-CN": set("這們個為與對會發時來說過還沒層參數關設網絡權載儲訓練輸導後從裡樣種類動態產線檔號碼"),
+    "zh-TW": set("这们个为与对会发时来说过还没层参数关设网络权载储训练输导从样种类动态产线号码务员块并单传给"),
+}
+ALLOWED = {"zh-TW": ["激活函數"]}  # although a part of it is forbidden
+
+
+def problems(english: str, translation: str, language: str) -> Iterator[str]:
+    """Yield a sentence on each problem of a translation."""
+    before, after = Counter(fixed(english)), Counter(fixed(translation))
+    if missing := before - after:
+        yield f"missing: {', '.join(missing.elements())}"
+    if added := after - before:
+        yield f"not in the English: {', '.join(added.elements())}"
+    prose = SAME.sub("`", translation)  # code and other fixed parts become one mark
+    words = prose
+    for each in ALLOWED.get(language, ()):
+        words = words.replace(each, "")
+    yield from (f"{word}: write {better}" for word, better in FORBIDDEN[language].items() if word in words)
+    if foreign := sorted(set(words) & CHARACTERS[language]):
+        yield f"characters of the other Chinese: {''.join(foreign)}"
+    for found in re.finditer(rf"[{HAN}][,;:!?]|[{HAN}]\.(?![\w`])", prose):
+        yield f"western punctuation: {around(prose, found)}"
+    for found in re.finditer(rf"[{HAN}](?=[A-Za-z0-9`])|[A-Za-z0-9`](?=[{HAN}])", prose):
+        yield f"a blank is missing: {around(prose, found)}"
+    for found in re.finditer(r" [，。：；！？、）」”]|[，。：；！？、（「“] ", prose):
+        yield f"a blank beside Chinese punctuation: {around(prose, found)}"
+    if language == "zh-TW" and re.search("[“”]", prose):
+        yield "quotation marks are 「」"
+    if language == "zh-CN" and re.search("[「」]", prose):
+        yield "quotation marks are “”"
+
+
+def around(text: str, found: re.Match[str]) -> str:
+    return text[max(found.start() - 8, 0) : found.end() + 8]
