@@ -4,6 +4,7 @@ New blocks are empty, changed ones are fuzzy, with the old text beside them; tho
 A message that several pages have is in the catalog of the first one.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from babel.messages.pofile import read_po, write_po
 from .blocks import Block, blocks
 from .catalogs import LANGUAGES, ROOT, Translations
 
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.S)
 PAGES = [
     "index", "modules", "parameters", "init", "lazy", "layers", "serialization", "devices", "diagnosis",
     "practice", "mistakes", "cheatsheet", "glossary", "tested",
@@ -23,8 +25,8 @@ def template(page: str, taken: set[str], root: Path = ROOT) -> Catalog:
     """The messages of a page that no earlier page has, in the order of the page."""
     catalog = Catalog()
     heading = ""
-    lines = (root / "docs/en" / f"{page}.md").read_text("utf-8").split("\n")
-    for block in blocks(lines):
+    text = (root / "docs/en" / f"{page}.md").read_text("utf-8")
+    for block in blocks(FRONT_MATTER.sub("", text).split("\n")):
         if not isinstance(block, Block):
             continue
         heading = block.text if block.kind == "heading" else heading
