@@ -13,17 +13,25 @@ from babel.messages.pofile import read_po, write_po
 
 from .blocks import Block, blocks
 from .catalogs import LANGUAGES, ROOT, Translations
+from .pictures import pictures, words
 
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.S)
 PAGES = [
     "index", "modules", "parameters", "init", "lazy", "layers", "serialization", "devices", "diagnosis",
-    "practice", "mistakes", "cheatsheet", "glossary", "tested",
+    "practice", "mistakes", "cheatsheet", "glossary", "tested", "pictures",
 ]  # fmt: skip
 
 
 def template(page: str, taken: set[str], root: Path = ROOT) -> Catalog:
     """The messages of a page that no earlier page has, in the order of the page."""
     catalog = Catalog()
+    if page == "pictures":
+        for picture in pictures():
+            for text in words(picture):
+                if text not in taken:
+                    taken.add(text)
+                    catalog.add(text, locations=[(picture.name, 1)], auto_comments=["picture:"])
+        return catalog
     heading = ""
     text = (root / "docs/en" / f"{page}.md").read_text("utf-8")
     for block in blocks(FRONT_MATTER.sub("", text).split("\n")):
