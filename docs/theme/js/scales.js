@@ -1,6 +1,10 @@
 // The picture that answers back, on the page about initialization: how the sizes of activations and gradients
 // change from layer to layer. All of its numbers are those of the two tables below it, which the page's code made.
 {
+  // The words of the picture, in the language of the site; each {} stands for a value.
+  const words = JSON.parse(document.currentScript.dataset.words);
+  const filled = (text, ...values) => text.replace(/\{\}/g, () => values.shift());
+
   const details = document.querySelector("details.scales");
   const [sizes, gradients] = [...details.querySelectorAll("table")].map(read);
   const layers = sizes.layers;
@@ -22,11 +26,11 @@
   figure.className = "scale-picture";
   figure.innerHTML = `
     <form>
-      <fieldset><legend>Activation</legend>${sizes.activations
+      <fieldset><legend>${words.activation}</legend>${sizes.activations
         .map((name) => `<label><input type="radio" name="activation" value="${name}"> ${name}</label>`)
         .join(" ")}</fieldset>
-      <label>Gain <input type="range" name="gain" min="0" max="${sizes.gains.length - 1}"> <b></b></label>
-      <label>Depth <input type="range" name="depth" min="1" max="${layers.length - 1}"> <b></b></label>
+      <label>${words.gain} <input type="range" name="gain" min="0" max="${sizes.gains.length - 1}"> <b></b></label>
+      <label>${words.depth} <input type="range" name="depth" min="1" max="${layers.length - 1}"> <b></b></label>
     </form>
     <svg role="img" height="${HEIGHT}"></svg>
     <figcaption><output aria-live="polite"></output></figcaption>`;
@@ -47,15 +51,17 @@
   }
 
   function verdict(size, gradient) {
-    const words = (value) => (value < 0.05 ? "vanish" : value > 20 ? "explode" : "keep their size");
-    const [activations, back] = [words(size), words(gradient)];
-    return activations === back ? `Both ${back}.` : `The activations ${activations}, the gradients ${back}.`;
+    const fate = (value) => (value < 0.05 ? words.vanish : value > 20 ? words.explode : words.keep);
+    const [activations, back] = [fate(size), fate(gradient)];
+    return activations === back ? filled(words.both, back) : filled(words.each, activations, back);
   }
+
+  const count = (many) => filled(many === 1 ? words.layer : words.layers, many);
 
   function draw() {
     const key = `${form.elements.activation.value} ${sizes.gains[gain.value]}`;
     const last = Number(depth.value), many = layers[last];
-    for (const [slider, text] of [[gain, sizes.gains[gain.value]], [depth, `${many} ${many === 1 ? "layer" : "layers"}`]]) {
+    for (const [slider, text] of [[gain, sizes.gains[gain.value]], [depth, count(many)]]) {
       slider.setAttribute("aria-valuetext", text);
       slider.nextElementSibling.textContent = text;
     }
@@ -78,13 +84,12 @@
     svg.innerHTML = `
       ${[[TOP, "10¹⁰"], [1e5, "10⁵"], [1, "1"], [1e-5, "10⁻⁵"], [BOTTOM, "10⁻¹⁰"]].map((each) => level(...each)).join("")}
       ${line(backward, "gradients", square)}${line(forward, "activations", disk)}
-      <text x="${LEFT}" y="${HEIGHT - 4}">input</text>
-      <text x="${width - RIGHT}" y="${HEIGHT - 4}" text-anchor="end">layer ${many}</text>
-      <text class="activations" x="${LEFT + 4}" y="14">● activations</text>
-      <text class="gradients" x="${LEFT + 124}" y="14">■ gradients</text>`;
-    const text =
-      `After ${many} ${many === 1 ? "layer" : "layers"}, the activations are ${times(forward[last])} times as large as the input. ` +
-      `The gradient at the input is ${times(backward[0])} times as large as at the output. ${verdict(forward[last], backward[0])}`;
+      <text x="${LEFT}" y="${HEIGHT - 4}">${words.input}</text>
+      <text x="${width - RIGHT}" y="${HEIGHT - 4}" text-anchor="end">${filled(words.last, many)}</text>
+      <text class="activations" x="${LEFT + 4}" y="14">● ${words.activations}</text>
+      <text class="gradients" x="${LEFT + 124}" y="14">■ ${words.gradients}</text>`;
+    const sizes = [times(forward[last]), times(backward[0])];
+    const text = filled(words.story, count(many), ...sizes, verdict(forward[last], backward[0]));
     figure.querySelector("output").textContent = text;
     svg.setAttribute("aria-label", text);
   }
