@@ -88,8 +88,8 @@
       <text x="${width - RIGHT}" y="${HEIGHT - 4}" text-anchor="end">${filled(words.last, many)}</text>
       <text class="activations" x="${LEFT + 4}" y="14">● ${words.activations}</text>
       <text class="gradients" x="${LEFT + 124}" y="14">■ ${words.gradients}</text>`;
-    const sizes = [times(forward[last]), times(backward[0])];
-    const text = filled(words.story, count(many), ...sizes, verdict(forward[last], backward[0]));
+    const factor = [forward[last], backward[0]].map(times);
+    const text = filled(words.story, count(many), ...factor, verdict(forward[last], backward[0]));
     figure.querySelector("output").textContent = text;
     svg.setAttribute("aria-label", text);
   }
