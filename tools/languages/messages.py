@@ -40,7 +40,9 @@ def template(page: str, taken: set[str], root: Path = ROOT) -> Catalog:
         heading = block.text if block.kind == "heading" else heading
         if block.text not in taken:
             taken.add(block.text)
-            catalog.add(block.text, locations=[(f"{page}.md", block.line)], auto_comments=[f"{block.kind}: {heading}"])
+            catalog.add(
+                block.text, locations=[(f"{page}.md", block.line)], auto_comments=[f"{block.kind}: {heading}"]
+            )
     return catalog
 
 
@@ -65,7 +67,15 @@ def update(language: str, root: Path = ROOT) -> list[str]:
                 message.flags.discard("fuzzy")
         catalog.header_comment = f"# {page}.md in {language}. `make messages` keeps it in step with the page."
         with path.open("wb") as file:
-            write_po(file, catalog, width=0, sort_output=False, ignore_obsolete=True, include_lineno=False, omit_header=False)
+            write_po(
+                file,
+                catalog,
+                width=0,
+                sort_output=False,
+                ignore_obsolete=True,
+                include_lineno=False,
+                omit_header=False,
+            )
         if path.read_bytes() != before:
             empty = sum(not each.string for each in catalog if each.id)
             fuzzy = sum(each.fuzzy for each in catalog if each.id)

@@ -26,9 +26,11 @@ FORBIDDEN = {
         "隨機種子": "亂數種子",
     },
 }  # fmt: skip
-CHARACTERS = { # frequent ones of the other Chinese; those that both have are left out
+CHARACTERS = {  # frequent ones of the other Chinese; those that both have are left out
     "zh-CN": set("這們個為與對會發時來說過還沒層參數關設網絡權載儲訓練輸導後從裡樣種類動態產線檔號碼"),
-    "zh-TW": set("这们个为与对会发时来说过还没层参数关设网络权载储训练输导从样种类动态产线号码务员块并单传给"),
+    "zh-TW": set(
+        "这们个为与对会发时来说过还没层参数关设网络权载储训练输导从样种类动态产线号码务员块并单传给"
+    ),
 }
 ALLOWED = {"zh-TW": ["激活函數"]}  # although a part of it is forbidden
 

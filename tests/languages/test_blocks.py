@@ -1,0 +1,55 @@
+"""A page is split into blocks of prose and lines that stay; nothing is lost between them."""
+
+import pytest
+
+from tools.languages.blocks import Block, blocks, fixed, is_prose, joined
+from tools.pages import ROOT
+
+PAGES = sorted(path.name for path in (ROOT / "docs/en").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_the_sum_of_its_parts(page: str) -> None:
+    """Put together again without translations, a page has the same text, apart from how lines are broken."""
+    text = (ROOT / "docs/en" / page).read_text("utf-8")
+    parts = [
+        (each, True) if isinstance(each, str) else (each.shown(each.text), each.ends_line)
+        for each in blocks(text.split("\n"))
+    ]
+    assert " ".join(" ".join(joined(parts)).split()) == " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("# A heading\n\nOne sentence.\nAnother one.\n", [("heading", "A heading"), ("paragraph", "One sentence. Another one.")]),
+        ("- one item,\n  which goes on\n- another\n", [("item", "one item, which goes on"), ("item", "another")]),
+        ("1. A task.\n   More.\n\n    A paragraph in it.\n", [("item", "A task. More."), ("paragraph", "A paragraph in it.")]),
+        ("| You want | Write |\n|---|---|\n| a `a|b` bar | `x` |\n", [("cell", "You want"), ("cell", "Write"), ("cell", "a `a|b` bar")]),
+        ("```python\n# a comment\nx = 1\n```\ntext\n", [("paragraph", "text")]),
+        ('    ```python {title="Two ways to do it"}\n    x = 1\n    ```\n', [("caption", "Two ways to do it")]),
+        ('```python {title="d2lblocks/modules.py"}\nx = 1\n```\n', []),
+        ("<!-- a comment\nof two lines -->\ntext\n", [("paragraph", "text")]),
+        ('<details markdown="1"><summary>Solution</summary>\n\ntext\n\n</details>\n', [("summary", "Solution"), ("paragraph", "text")]),
+        ('<div class="hero" markdown>\n\n</div>\n\n$$ x = 1 $$\n\n--8<-- "modules.md:short"\n\n`x` 12\n', []),
+    ],
+)  # fmt: skip
+def test_what_is_prose(text: str, found: list[tuple[str, str]]) -> None:
+    """Paragraphs, headings, items, cells, captions and summaries are; code, comments, HTML and formulas are not."""
+    assert [(each.kind, each.text) for each in blocks(text.split("\n")) if isinstance(each, Block)] == found
+
+
+def test_a_translated_row_keeps_its_other_cells() -> None:
+    """Only the cells with prose are replaced."""
+    row = list(blocks(["| `x` | one thing | 12 | another |"]))
+    parts = [(each.shown(each.text.upper()), each.ends_line) for each in row if isinstance(each, Block)]
+    assert joined(parts) == ["| `x` | ONE THING | 12 | ANOTHER |"]
+
+
+def test_what_a_translation_has_to_keep() -> None:
+    """Code, targets of links, tags, attributes, formulas and numbers; words of links are translated."""
+    text = "Use `f(1)` [in two](a.md#b){ .c } <dfn>ways</dfn>, $n = 3$, 4.5 times ([x](y.md))"
+    assert fixed(text) == sorted(
+        ["`f(1)`", "](a.md#b)", "{ .c }", "<dfn>", "</dfn>", "$n = 3$", "4.5", "](y.md)"]
+    )
+    assert not is_prose("`x` and.md 12 $y$ [`z`](z.md)")

@@ -1,0 +1,73 @@
+"""The catalogs: in step with the pages, complete, and written by the rules."""
+
+import pytest
+from babel.messages.pofile import read_po
+
+from tools.languages.catalogs import LANGUAGES, Translations, with_numbers
+from tools.languages.messages import PAGES, template
+from tools.languages.problems import problems
+from tools.pages import ROOT
+
+BOTH = pytest.mark.parametrize("language", LANGUAGES)
+
+
+@BOTH
+def test_every_block_is_translated(language: str) -> None:
+    """Each block of each page has a translation, or the test names the blocks that have none."""
+    translations = Translations(ROOT / "docs" / language)
+    missing = [
+        f"{page}.md: {message.id}"
+        for page in PAGES
+        for message in template(page, set())
+        if message.id and translations.find(message.id) is None
+    ]
+    assert missing == []
+
+
+@BOTH
+def test_the_catalogs_are_in_step(language: str) -> None:
+    """Every message of a catalog is on a page, in the order of the page: `make messages` keeps it so."""
+    taken: set[str] = set()
+    for page in PAGES:
+        with (ROOT / "docs" / language / f"{page}.po").open("rb") as file:
+            written = [message.id for message in read_po(file) if message.id]
+        assert written == [message.id for message in template(page, taken) if message.id], page
+
+
+@BOTH
+def test_every_translation_keeps_to_the_rules(language: str) -> None:
+    """Code, numbers and links are the same; no word of the other Chinese; punctuation and blanks are Chinese."""
+    texts = Translations(ROOT / "docs" / language).texts
+    assert [
+        (english, each) for english, text in texts.items() for each in problems(english, text, language)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "translation", "problem"),
+    [
+        ("zh-CN", "调用 `net(X)` 2 次。", ""),
+        ("zh-CN", "调用 `net(X)` 两次。", "missing: 2"),
+        ("zh-CN", "调用 `net(x)` 2 次。", "missing: `net(X)`"),
+        ("zh-CN", "调用`net(X)` 2 次。", "a blank is missing"),
+        ("zh-CN", "调用 `net(X)` 2 次.", "western punctuation"),
+        ("zh-CN", "调用 `net(X)` ，2 次。", "a blank beside Chinese punctuation"),
+        ("zh-CN", "呼叫函式 `net(X)` 2 次。", "函式: write 函数"),
+        ("zh-CN", "「调用」`net(X)` 2 次。", "quotation marks"),
+        ("zh-TW", "呼叫 `net(X)` 2 次。", ""),
+        ("zh-TW", "調用 `net(X)` 2 次。", "調用: write 呼叫"),
+        ("zh-TW", "激活函數 `net(X)` 2 次。", ""),
+        ("zh-TW", "这个 `net(X)` 2 次。", "characters of the other Chinese"),
+        ("zh-TW", "“呼叫”`net(X)` 2 次。", "quotation marks"),
+    ],
+)
+def test_rules_find_what_breaks_them(language: str, translation: str, problem: str) -> None:
+    """Each rule refuses a translation that breaks it, and no other."""
+    found = list(problems("Call `net(X)` 2 times.", translation, language))
+    assert (problem in "; ".join(found)) if problem else found == []
+
+
+def test_numbers_are_those_of_the_page() -> None:
+    """If only numbers have changed, the translation gets the new ones, unless it is not clear where they go."""
+    assert with_numbers("共 8 段，跑过 6 段", ["6", "8"], ["7", "9"]) == "共 9 段，跑过 7 段"
+    assert with_numbers("5 和 5", ["5", "5"], ["5", "6"]) is None
