@@ -70,4 +70,5 @@ def test_rules_find_what_breaks_them(language: str, translation: str, problem: s
 def test_numbers_are_those_of_the_page() -> None:
     """If only numbers have changed, the translation gets the new ones, unless it is not clear where they go."""
     assert with_numbers("共 8 段，跑过 6 段", ["6", "8"], ["7", "9"]) == "共 9 段，跑过 7 段"
-    assert with_numbers("5 和 5", ["5", "5"], ["5", "6"]) is None
+    assert with_numbers("5 和 5", ["5", "5"], ["5", "6"]) == "5 和 6"
+    assert with_numbers("共 8 段，其中 5、5", ["5", "5", "8"], ["5", "6", "9"]) is None

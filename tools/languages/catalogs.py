@@ -51,6 +51,9 @@ def skeleton(text: str) -> str:
 
 def with_numbers(translation: str, old: list[str], new: list[str]) -> str | None:
     """The translation with other numbers; `None` if it is not clear which one goes where."""
+    if NUMBER.findall(translation) == old:
+        numbers = iter(new)
+        return NUMBER.sub(lambda _: next(numbers), translation)
     places = dict(zip(old, new, strict=True))
     unclear = any(places[before] != after for before, after in zip(old, new, strict=True))
     if unclear or Counter(NUMBER.findall(translation)) != Counter(old):

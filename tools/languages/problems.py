@@ -42,7 +42,8 @@ def problems(english: str, translation: str, language: str) -> Iterator[str]:
         yield f"missing: {', '.join(missing.elements())}"
     if added := after - before:
         yield f"not in the English: {', '.join(added.elements())}"
-    prose = SAME.sub("`", translation)  # code and other fixed parts become one mark
+    # Code and formulas become one mark; what is not seen on the page is taken out.
+    prose = SAME.sub(lambda part: "`" if part[0][0] in "`$h" else "", translation).replace("[", "")
     words = prose
     for each in ALLOWED.get(language, ()):
         words = words.replace(each, "")
