@@ -15,7 +15,7 @@ LEVEL = "hard"
 PAGE = "modules.md#constants-reused-layers-and-loops-in-forward"
 TASK = """
 `FixedHiddenMLP` cannot be compiled as a whole, because a loop halves `Y` until the sum of the absolute values is at most 1.
-Write `NoLoop`, whose `forward` does without the loop: it multiplies by a single power of two instead, or divides by one.
+Write `NoLoop`, whose `forward` does without the loop: it multiplies or divides by a single power of two instead.
 The result and the gradients are the same as with the loop, for sums of up to 1e30.
 Note that the loop does not halve a sum of exactly 1.
 `forward` does not read the value of a tensor in Python, as `while`, `if` and `.item()` do.
@@ -92,13 +92,13 @@ def check(answer: Answer) -> None:
     make = answer.module_class("NoLoop")
     _reads_nothing(answer, make)
     for total in (4.5, 0.3, 1.0, 2.0, 8.0, 1e20, 1e30, 2.0**-3, -3.0):
-        _compare(answer, make, *_net(total), f"before it is halved, Y is [[{total:g}]]", total)
+        _compare(answer, make, *_net(total), f"before any halving, Y is [[{total:g}]]", total)
     for power in 0, 1, 24:
         total = float(torch.nextafter(torch.tensor(2.0**power), torch.tensor(math.inf)))
-        given = f"before it is halved, Y is [[y]], and y is the next number after 2**{power}"
+        given = f"before any halving, Y is [[y]], and y is the next number after 2**{power}"
         _compare(answer, make, *_net(total), given, total)
-    _compare(answer, make, *_net(5.0, 4.0), "before it is halved, Y is [[5, 4]]", 9.0)
-    _compare(answer, make, *_net(5.0, -4.0), "before it is halved, Y is [[5, -4]]", -9.0)
+    _compare(answer, make, *_net(5.0, 4.0), "before any halving, Y is [[5, 4]]", 9.0)
+    _compare(answer, make, *_net(5.0, -4.0), "before any halving, Y is [[5, -4]]", -9.0)
     for size, shape in ((3, (2, 3)), (20, (4, 20)), (20, (2, 3, 20))):
         looped, X = FixedHiddenMLP(size), torch.randn(shape)
         _compare(answer, make, looped, X, f"NoLoop({size}), X of shape {shape}", float("nan"))

@@ -22,8 +22,8 @@ The result is a list of pairs `(name, shape)`, in the order in which the layers 
 Each pair is a tuple, and so is each shape (a `torch.Size` is a tuple too).
 The layers are the modules without children; each of them returns one tensor.
 The name is the one that `net.named_modules()` gives to the layer, and a layer that runs twice is in the list twice.
-After the call, no hook of `shapes` is attached to the net.
-The same is true if the call raises an error, and whoever called `shapes` gets this error.
+After the call of the net, `shapes` removes all its hooks.
+If this call raises an error, `shapes` removes the hooks too, and the error reaches the caller of `shapes`.
 """
 STUB = """\
 def shapes(net, X):

@@ -18,7 +18,8 @@ PAGE = "parameters.md#parameters-of-nested-modules"
 TASK = """
 Write a function `part(net, path)` that returns the part of a net at a dotted path, for example the weight at `"net.0.weight"`.
 The part can be a parameter, a buffer or a module, such as `"net.0"`, and the function returns the object itself, not a copy.
-It follows the path name by name; each of them is the name of an attribute, such as `0` in `net.0`, and need not be a position.
+The function follows the path name by name.
+Each name is the name of an attribute, and a name such as `1` need not be the position of a child.
 """
 STUB = """\
 def part(net, path): ...

@@ -15,7 +15,8 @@ LEVEL = "hard"
 PAGE = "parameters.md#operations-that-untie-weights"
 TASK = """
 Loading can untie the tied weights of a model, so a training script checks them before its first step.
-Write `ties(net)`, which returns the names of the tied parameters: one list of names for each parameter that has two or more names, all in any order.
+Write `ties(net)`, which returns the names of the tied parameters: one list of names for each parameter that has two or more names.
+The lists can be in any order, and so can the names in a list.
 Two parameters that use the same memory are not tied, because each has its own gradient.
 Write `tie(net, groups)`, which ties the weights again: afterward, all names of a list in `groups` refer to the parameter of the first name.
 All other names stay as they are.
