@@ -54,6 +54,8 @@ def misused(error: TypeError, what: str) -> None:
         why = f"`nn.ModuleDict` takes a dictionary, with a name for each module, not a list of {what}."
     elif "is not a Module subclass" not in message or not container:
         return
+    elif kind not in ("list", "tuple", "generator", "dict", "set"):
+        why = f"`nn.{container}` contains only modules, and gets something else."
     elif method == "append":
         why = f"`append` takes a single module, and gets a {kind}."
     elif container == "Sequential":

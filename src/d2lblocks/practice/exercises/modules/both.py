@@ -61,7 +61,7 @@ def check(answer: Answer) -> None:
     make: Any = answer.module_class("SideBySide")
     for widths, shape in (((2, 2), (1, 2)), ((2, 3), (4, 2)), ((3, 1, 2), (5, 2)), ((2, 2), (2, 3, 2))):
         nets = [nn.Linear(2, width) for width in widths]
-        X = torch.rand(shape)
+        X = torch.randn(shape)
         each = ", ".join(f"nn.Linear(2, {width})" for width in widths)
         answer.given = f"block = SideBySide({each}), X of shape {tuple(shape)}"
         block = answer.module(_made(make, nets), "SideBySide(...)")
@@ -81,7 +81,7 @@ def check(answer: Answer) -> None:
             torch.autograd.backward(came.sum())
         if any(each.grad is None for net in nets for each in net.parameters()):
             raise Wrong(
-                "The nets get no gradients, so they are not trained: `forward` must not detach their outputs.",
+                "A net gets no gradients, so it is not trained: `forward` must not detach an output.",
                 came=f"requires_grad {came.requires_grad}",
                 expected="a gradient for each parameter",
             )

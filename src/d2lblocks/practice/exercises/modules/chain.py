@@ -55,8 +55,14 @@ def check(answer: Answer) -> None:
         made: list[nn.Module] = []
         answer.given = f"n = {n}, make_block() returns nn.Sequential(nn.Linear(2, 2), nn.Tanh())"
         net = _made(answer, chain, made, n)
-        X = torch.rand(3, 2)
+        X, calls = torch.randn(3, 2), len(made)
         came, ran = run(net, made, X, "blocks")
+        if len(made) > calls:
+            raise Wrong(
+                "The net makes blocks when it is called, so each call has new ones: `chain` has to make them.",
+                came=f"blocks made before the call of the net: {calls}, after it: {len(made)}",
+                expected=f"before and after it: {n}",
+            )
         order = [number for number, _ in ran]
         _separate(net, made, n, order)
         expected = nn.Sequential(*made)(X)
@@ -161,13 +167,15 @@ def _separate(net: nn.Module, made: list[nn.Module], n: int, order: list[int]) -
         raise Wrong(
             f"The net keeps only {len(own) // 2} of the {n} blocks. Is each of them added, and under a name of its own?",
             came=f"{len(own)} parameters",
-            expected=f"the {2 * n} parameters of the {n} blocks",
+            expected=f"the {2 * n} parameters of the {n} {'block' if n == 1 else 'blocks'}",
         )
     if own and own != blocks:
         raise Wrong(
-            "The net does not hold exactly the blocks that `make_block` made.",
+            "The net holds more than the blocks that `make_block` made."
+            if own > blocks
+            else "The net does not hold exactly the blocks that `make_block` made.",
             came=f"{len(own)} parameters, {len(own & blocks)} of them of these blocks",
-            expected=f"the {2 * n} parameters of the {n} blocks",
+            expected=f"the {2 * n} parameters of the {n} {'block' if n == 1 else 'blocks'}",
         )
 
 
@@ -177,11 +185,15 @@ def _story(came: Any, expected: Tensor, X: Tensor, order: list[int], n: int) -> 
         return ""
     if n and not order and torch.equal(came, X):
         return "No block runs: the net returns its input."
+    if n and not order:
+        return "None of the blocks that `make_block` made runs."
     if len(order) < n and order == list(range(len(order))):
         return f"Only {len(order)} of the {n} blocks {'runs' if len(order) == 1 else 'run'}."
     if sorted(order) == list(range(n)) != order:
         return "The blocks do not run in the order in which they were made."
-    return "The blocks do not run one after the other: the output of a block has to be the input of the next."
+    if n == 1:
+        return "The block runs, but the net does not return its output."
+    return "All blocks run. The input of each has to be the output of the one before, and the last output is the result."
 
 
 WRONG = (

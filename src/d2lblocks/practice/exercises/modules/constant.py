@@ -57,7 +57,7 @@ NAMES = ("mean", "std")
 def check(answer: Answer) -> None:
     """Both tensors are buffers and in the state dict, and what follows from it."""
     make: Any = answer.module_class("Standardize")
-    X = torch.rand(4, 3)
+    X = torch.randn(4, 3)
     for size in 1, 3:
         mean, std = torch.rand(size), torch.rand(size) + 1
         answer.given = f"Standardize(mean, std) with tensors of shape ({size},)"

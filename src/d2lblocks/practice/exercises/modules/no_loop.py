@@ -166,6 +166,8 @@ def _story(came: Tensor, expected: Tensor, total: float) -> str:
         return "The result has to be one number: sum up `Y` at the end."
     ratio = abs(float(came.detach() / expected.detach()))
     power = math.frexp(total)[0] in (0.5, -0.5)
+    if float(came.detach()) == -float(expected.detach()):
+        return "The sign is lost: the absolute values are only for the sum that is compared with 1."
     if total < 0:
         return "Some values are negative: the loop ends when the sum of the absolute values, `Y.abs().sum()`, is at most 1."
     if abs(total) < 1 and ratio > 1:
@@ -198,6 +200,9 @@ def _story(came: Tensor, expected: Tensor, total: float) -> str:
         )
     if total > 1 and ratio > 1 and abs(value) == 1:
         return "The values are divided by their sum: halve them until the sum is at most 1."
+    if total >= 0:
+        halvings = max(0, math.ceil(math.log2(total)))
+        return f"The right result is that of {halvings} {'halving' if halvings == 1 else 'halvings'} of `Y`."
     return ""
 
 

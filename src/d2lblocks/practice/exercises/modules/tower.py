@@ -63,15 +63,22 @@ def check(answer: Answer) -> None:
         blocks: list[nn.Module] = [nn.Linear(2, 2) for _ in range(count)]
         answer.given = f"Tower([{', '.join(['nn.Linear(2, 2)'] * count)}])"
         tower = answer.module(_made(make, blocks), "Tower(blocks)")
-        X = torch.rand(3, 2)
+        X = torch.randn(3, 2)
         came, ran = run(tower, blocks, X, "blocks")
         answer.tensor(came, "tower(X)")
         order = [number for number, _ in ran]
         answer.same(came, nn.Sequential(*blocks)(X), "tower(X)", _story(came, blocks, X, order))
         answer.without_mistakes(tower, X)
-        if {id(each) for each in tower.parameters()} != {
-            id(each) for block in blocks for each in block.parameters()
-        }:
+        own = {id(each) for each in tower.parameters()}
+        passed = {id(each) for block in blocks for each in block.parameters()}
+        if own > passed:
+            raise Wrong(
+                "The tower has more parameters than the blocks that were passed.",
+                came=f"{len(own)} parameters",
+                expected=f"the {len(passed)} parameters of the blocks",
+                at=make.__init__,
+            )
+        if own != passed:
             raise Wrong(
                 "The tower has other parameters than the blocks that were passed, such as those of copies, so training "
                 "it does not change these blocks: register the blocks themselves.",
@@ -87,6 +94,14 @@ def check(answer: Answer) -> None:
                 came=f"the names {names}",
                 expected=f"the names {expected}",
                 at=make.__init__,
+            )
+        if came.requires_grad:
+            torch.autograd.backward(came.sum())
+        if any(each.grad is None for each in tower.parameters()):
+            raise Wrong(
+                "A block gets no gradients, so it is not trained: `forward` must not detach a result.",
+                came=f"requires_grad {came.requires_grad}",
+                expected="a gradient for each parameter",
             )
     both = nn.Linear(2, 2)
     answer.given = "layer = nn.Linear(2, 2); Tower([layer, layer])"

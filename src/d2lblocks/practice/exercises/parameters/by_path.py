@@ -121,7 +121,7 @@ def _compare(answer: Answer, net: nn.Module, what: str, path: str, expected: Any
     elif isinstance(came, nn.Module):
         why = f"`{call}` is another module."
     else:
-        why = f"`{call}` is another object."
+        why = f"`{call}` is not a part of the net."
     raise Wrong(why, came=shown, expected=f"the {type(expected).__name__} at {path}")
 
 
@@ -142,6 +142,10 @@ def _failure(error: Exception, net: nn.Module, path: str) -> str:
     if found := re.search(r"is not an nn\.(Parameter|Module)|is not a buffer", message):
         method = {"Parameter": "get_parameter", "Module": "get_submodule", None: "get_buffer"}[found[1]]
         return f"`{method}` finds only one kind of part, and this part is of another: follow the path by yourself."
+    if "has no parameter or buffer" in message:
+        return "`get_tensor` finds only parameters and buffers, and this part is a module."
+    if "attribute name must be string" in message:
+        return "`getattr` takes one name, which is a string."
     missing = re.search(r"'(\w+)' object has no attribute '([^']*)'", message)
     if not missing:
         return ""

@@ -120,7 +120,7 @@ def _parameters(params: Any) -> list[Any]:
         if isinstance(each, str):
             raise Wrong(
                 "A group contains the names of parameters: an optimizer gets the parameters themselves.",
-                came=each,
+                came=f"the name {each}",
                 expected="nn.Parameter",
             )
     return found
@@ -168,7 +168,7 @@ def _foreign(net: nn.Module, tensor: Any) -> None:
         if isinstance(tensor, Tensor) and each.data_ptr() == tensor.data_ptr()
     ]
     if not isinstance(tensor, Tensor):
-        why = f"A group contains something that is not a parameter: {kind_of(tensor)}."
+        why = "A group contains something that is not a parameter."
     elif twins:
         why = (
             f"A group contains a tensor with the values of `{twins[0]}`, not the parameter itself, so the optimizer "
@@ -176,7 +176,8 @@ def _foreign(net: nn.Module, tensor: Any) -> None:
         )
     else:
         why = "A group contains a tensor that is not in the net."
-    raise Wrong(why, came="another tensor", expected="the parameter of the net")
+    came = "another tensor" if isinstance(tensor, Tensor) else kind_of(tensor)
+    raise Wrong(why, came=came, expected="the parameters of the net")
 
 
 def _listed(decays: dict[str, float], net: nn.Module) -> str:

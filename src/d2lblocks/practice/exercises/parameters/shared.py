@@ -99,7 +99,10 @@ def check(answer: Answer) -> None:
                 f"The gradient of `{name}` is not the sum of all uses: in one of them the parameter is detached, copied "
                 "or used without gradients."
             )
-            answer.same(net.get_parameter(name).grad, parameter.grad, f"net.{name}.grad", why)
+            grad = net.get_parameter(name).grad
+            if grad is None:
+                raise Wrong(why, came=f"net.{name}.grad is None", expected="a tensor")
+            answer.same(grad, parameter.grad, f"net.{name}.grad", why)
         answer.without_mistakes(net, X)
 
 

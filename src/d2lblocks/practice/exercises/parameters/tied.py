@@ -59,6 +59,7 @@ def check(answer: Answer) -> None:
         answer.given = f"language_model({words}, {features})"
         model = _made(answer, model_of, words, features)
         _tied(answer, model, words, features)
+    answer.given = ""
     size = answer.function("size")
     mixed = nn.Sequential(nn.Linear(2, 3).double(), nn.Linear(3, 1).bfloat16())
     cases = [
@@ -89,14 +90,17 @@ def _made(answer: Answer, model_of: Any, words: int, features: int) -> Any:
     try:
         model = model_of(words, features)
     except TypeError as error:
-        if "cannot assign" not in str(error) or "as parameter" not in str(error):
+        message = str(error)
+        if "cannot assign" not in message or "as parameter" not in message:
             raise
-        raise Wrong(
-            "What is assigned is a plain tensor, such as `.T`, `.data` and `.detach()` give, and weights are tied only "
-            "if both are one parameter. Both have the same shape: one row for each word.",
-            came=str(error),
-            expected="model[1].weight is model[0].weight",
-        ) from None
+        if "Tensor'" in message:
+            why = (
+                "What is assigned is a plain tensor, such as `.T`, `.data` and `.detach()` give, and weights are tied "
+                "only if both are one parameter. Both have the same shape: one row for each word."
+            )
+        else:
+            why = "What is assigned to the weight is not a parameter: a layer has its parameter in `weight`."
+        raise Wrong(why, came=message, expected="model[1].weight is model[0].weight") from None
     return answer.kind(model, answer.given, nn.Sequential, "an nn.Sequential")
 
 

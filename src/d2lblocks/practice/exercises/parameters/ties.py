@@ -49,7 +49,7 @@ HINTS = (
 AFTER = """
 Tied weights are one `nn.Parameter` object, so names belong together if they lead to the same object.
 There are three ways to tell: `is`, `id(parameter)` as the key of a dictionary, and the parameter itself as the key, because a tensor hashes by identity.
-A comparison of the memory, as in `shared_names`, is not enough, because an untied copy may share it.
+A comparison of the memory, as in `shared_names`, is not enough, because two parameters that are not tied may share it.
 """
 
 
@@ -101,6 +101,7 @@ def check(answer: Answer) -> None:
     _compare_ties(answer, model, [])
     answer.given = "ties(net), net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)) on the meta device"
     _compare_ties(answer, nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)).to("meta"), [])
+    answer.given = ""
     answer.function("tie")
     three = nn.Sequential(*(nn.Linear(1, 1) for _ in range(4)))
     untied = [
@@ -166,6 +167,9 @@ def _story(given: str, net: nn.Module, groups: list[list[str]], wanted: list[lis
         return "Equal values do not mean that parameters are tied: these are different objects with equal values."
     if groups and len(flat) == len(set(flat)) < sum(map(len, wanted)) and len(groups) == len(wanted):
         return "A name is missing in its group: a group has all names of its parameter, also the first one."
+    named = dict(net.named_parameters(remove_duplicate=False))
+    if unknown := [name for name in flat if name not in named]:
+        return f"`{unknown[0]}` is not the name of a parameter of the net."
     if len(flat) > len(set(flat)):
         return "A parameter is in more than one group: there is one group for each parameter."
     return "Each group has to contain the names of one parameter."
@@ -182,7 +186,7 @@ def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]
         message = str(error)
         if 'contain "."' in message:
             why = "`setattr` does not follow a path: get the module before the last dot, and set the name after it there."
-        elif "cannot assign" in message:
+        elif "cannot assign 'torch.FloatTensor'" in message:
             why = (
                 "What is set is a plain tensor, such as `.data` and `.detach()` give, and not the parameter of the first "
                 "name."
