@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...answer import Answer, Wrong
+from ...answer import Answer, Wrong, shown
 from ...exercise import WrongAnswer
 
 LEVEL = "easy"
@@ -48,8 +48,8 @@ HINTS = (
     "In `__init__`, `self.gamma = nn.Parameter(torch.ones(...))` with `device=device, dtype=dtype` for `torch.ones`, and the same with zeros for `beta`.",
 )
 AFTER = """
-`nn.Parameter` goes around the finished tensor, and broadcasting repeats `gamma` and `beta` along the other dimensions of `X`.
-`torch.addcmul(self.beta, self.gamma, X)` computes the same in a single operation.
+Both tensors are parameters, and broadcasting repeats them along the other dimensions of `X`.
+Another way to write the formula: `torch.addcmul(self.beta, self.gamma, X)` computes it in a single operation.
 """
 
 
@@ -64,17 +64,24 @@ def check(answer: Answer) -> None:
             if value.shape != (features,):
                 raise Wrong(
                     f"`{name}` needs one value for each feature, so the shape `(features,)`.",
-                    came=tuple(value.shape),
-                    expected=(features,),
+                    came=f"shape {tuple(value.shape)}",
+                    expected=f"shape {(features,)}",
                     at=init(layer),
                 )
             expected = start(features)
-            answer.same(value, expected, name, f"`{name}` does not start at {int(expected[0])}.", 0)
+            if not torch.equal(value, expected):
+                raise Wrong(
+                    f"`{name}` does not start at {int(expected[0])}.",
+                    came=f"{name} = {shown(value)}",
+                    expected=f"{name} = {shown(expected)}",
+                    at=init(layer),
+                )
         if len(list(layer.parameters())) > 2:
             raise Wrong(
                 "The layer has more parameters than `gamma` and `beta`.",
                 came=[name for name, _ in layer.named_parameters()],
                 expected=["gamma", "beta"],
+                at=init(layer),
             )
         with torch.no_grad():
             gamma.copy_(torch.rand(features) + 1)
@@ -85,7 +92,7 @@ def check(answer: Answer) -> None:
             answer.given = f"X of shape {shape}"
             came = layer(X)
             expected = torch.addcmul(beta, gamma, before)
-            answer.same(came, expected, "layer(X)")
+            answer.same(came, expected, "layer(X)", _mistake(came, before, gamma, beta))
             if not torch.equal(X, before):
                 raise Wrong(
                     "The layer changes its input: an operation such as `*=` writes into `X`. Use `*`, which creates a new tensor.",
@@ -107,6 +114,23 @@ def check(answer: Answer) -> None:
                     at=init(layer),
                     page="layers.md#initial-values-reset_parameters",
                 )
+
+
+def _mistake(came: object, X: Tensor, gamma: Tensor, beta: Tensor) -> str:
+    """A sentence on the mistake that leads to this result; empty if it is none of the usual ones."""
+
+    def equal(other: Tensor) -> bool:
+        return isinstance(came, Tensor) and came.shape == other.shape and torch.allclose(came, other)
+
+    if equal(torch.addcmul(gamma, beta, X)):
+        return "`gamma` and `beta` have changed places: `gamma` is multiplied by `X`, and `beta` is added."
+    if isinstance(came, Tensor) and came.shape == X.shape[:-1]:
+        return "The result has one number for each example: `@` adds up the products, `*` keeps one for each feature."
+    if equal(gamma * (X + beta)):
+        return "`beta` is added before the multiplication: the formula is `gamma * X + beta`."
+    if equal(gamma * X):
+        return "`beta` is not added."
+    return ""
 
 
 def init(layer: nn.Module) -> Any:
@@ -150,6 +174,8 @@ WRONG = (
         },
     ),
     WrongAnswer("does not get the `dtype`", changes={", device=device, dtype=dtype)": ")"}),
+    WrongAnswer("have changed places", changes={"self.gamma * X + self.beta": "self.beta * X + self.gamma"}),
+    WrongAnswer("adds up the products", changes={"self.gamma * X": "X @ self.gamma"}),
     WrongAnswer("`gamma` does not start at 1", changes={"torch.ones(": "torch.randn("}),
     WrongAnswer("one value for each feature", changes={"features, device": "1, features, device"}),
     WrongAnswer("with the .data of this parameter", changes={"self.gamma * X": "self.gamma.data * X"}),
