@@ -14,8 +14,8 @@ PAGE = "init.md#initialize-one-tensor-the-functions-of-torchnninit"
 TASK = """
 Write `four(size)`, which returns a dict of four tensors, each filled by the function of `torch.nn.init` whose name is its key.
 `"orthogonal_"`: a matrix of shape `(size, size)` that doubles the length of every vector.
-`"trunc_normal_"`: a tensor of shape `(1000,)` with values from N(0, 0.02²); values beyond two standard deviations are drawn again.
-`"dirac_"`: the weight of a 2d convolution that returns its input; it has `size` input channels, `size` output channels and a 3 x 3 kernel.
+`"trunc_normal_"`: 1,000 values from N(0, 0.02²); those beyond two standard deviations are drawn again.
+`"dirac_"`: the weight of a 2d convolution that returns its input, with `size` channels in and out and a kernel of size 3.
 `"sparse_"`: a matrix of shape `(10, size)` with eight zeros in every column.
 """
 STUB = """\

@@ -13,9 +13,9 @@ from ...exercise import WrongAnswer
 LEVEL = "medium"
 PAGE = "init.md#initialize-one-tensor-the-functions-of-torchnninit"
 TASK = """
-A residual block computes `X + f(X)`; here, `f` consists of two linear layers with a ReLU between them.
+A residual block computes `X + f(X)`; here, `f` is two linear layers with a ReLU between them.
 Change only the starting values.
-A new block should return exactly its input, and it should be able to learn: a few steps of training should change all of its parameters.
+A new block should return exactly its input, and a few steps of training should change all its parameters.
 """
 STUB = """\
 from torch import nn
