@@ -168,8 +168,10 @@ class _Returned:
 
 def _wrong(wrong: Wrong, answer: Answer, returned: _Returned) -> Verdict:
     line = wrong.at if isinstance(wrong.at, int) else None
-    if wrong.at is None and wrong.__cause__:  # an error of the reader's code, for which the check has words
-        line = _own_line(wrong.__cause__, answer.file)
+    if wrong.at is None:  # raised while the reader's code ran, or for an error that it raised
+        line = _own_line(wrong, answer.file)
+        if line is None and wrong.__cause__:
+            line = _own_line(wrong.__cause__, answer.file)
     if line is None:
         line = next(filter(None, map(returned.line, (wrong.at, None, answer.last))), None)
     return Verdict(

@@ -146,7 +146,9 @@ def _truncated(values: Tensor) -> None:
             "No value is beyond one standard deviation, 0.02: the limits are two standard deviations from 0."
         )
     elif abs(std / (LIMIT / 3**0.5) - 1) < 0.05 and largest <= LIMIT + 1e-6:
-        why = "The values of `trunc_normal_` are spread evenly between the limits: without `std`, the standard deviation is 1."
+        why = "The values of `trunc_normal_` are spread evenly between the limits, as if `std` were much larger than 0.02."
+    elif abs(values.mean().item()) > 0.004:
+        why = "The mean of the values is not 0: after the tensor, `trunc_normal_` takes the mean, the standard deviation and the two limits."
     elif std < 0.001 or 0.09 < std < 0.2:
         why = "The scale is not right: 0.02² is the variance, and `trunc_normal_` expects the standard deviation."
     else:

@@ -59,6 +59,9 @@ MISTAKES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "This is 1 divided by the mean of the absolute values: gains are about the mean of the squares.": (
         lambda y, p: 1 / (p @ y.abs())
     ),
+    "This is 1 divided by the root of the sum of the squares: the gain needs the root of their mean.": (
+        lambda y, p: y.square().sum() ** -0.5
+    ),
     "This is 1 divided by the mean of the outputs: the gain needs the mean of their squares, so square them first.": (
         lambda y, p: 1 / (p @ y).abs()
     ),
@@ -94,7 +97,8 @@ def _call(gain: Callable[..., Any], function: Callable[[Tensor], Tensor], inputs
 
     def activation(z: Tensor) -> Tensor:
         if not isinstance(z, Tensor):
-            raise TypeError(f"activation takes a tensor, not {kind_of(z)}")
+            why = "The activation functions of PyTorch take a tensor of values."
+            raise Wrong(why, came=f"activation({kind_of(z)})", expected="activation(tensor)")
         inputs.append(z.detach().clone())
         return function(z)
 

@@ -54,7 +54,7 @@ def check(answer: Answer) -> None:
         "nn.Linear(80, 40)": nn.Linear(80, 40),
         "nn.Sequential(nn.ReLU(), nn.Linear(80, 40))": nn.Sequential(nn.ReLU(), nn.Linear(80, 40)),
         "nn.MultiheadAttention(60, 2)": nn.MultiheadAttention(60, 2),
-        "a class derived from nn.Linear": _Head(80, 40),
+        "Head(80, 40), whose class is derived from nn.Linear": _Head(80, 40),
         "nn.Linear(80, 40, bias=False)": nn.Linear(80, 40, bias=False),
         "nn.Conv2d(8, 8, 3)": nn.Conv2d(8, 8, 3),
         "nn.Embedding(80, 40)": nn.Embedding(80, 40),
@@ -99,6 +99,11 @@ def _apply(fill: object, net: nn.Module, text: str) -> None:
             )
             raise Wrong(why, came=f"AttributeError: {error}", expected="no error") from error
         raise
+    except TypeError as error:
+        if "isinstance() arg 2" not in str(error):
+            raise
+        why = "`isinstance` takes the module first and then the class."
+        raise Wrong(why, came=f"TypeError: {error}", expected="no error") from error
     except RuntimeError as error:
         if "ambiguous" in str(error):
             why = "A tensor is neither true nor false: compare the bias with `None`, as in `is not None`."
@@ -125,8 +130,8 @@ def _check_filled(name: str, values: Tensor, before: Tensor, net: nn.Module) -> 
     kept = torch.equal(values, before)
     if kept and type(layer) is not nn.Linear:
         why = (
-            f"`{name}` keeps its default values: the class of its layer is derived from `nn.Linear`, so `type(module) "
-            "== nn.Linear` is false."
+            f"`{name}` keeps its default values: the class of its layer, `{type(layer).__name__.lstrip('_')}`, is "
+            "derived from `nn.Linear`, so this is a linear layer too."
         )
     elif kept and layer.bias is None:
         why = "A layer without a bias has a weight too, and it is not filled."

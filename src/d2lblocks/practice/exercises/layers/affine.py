@@ -1,5 +1,7 @@
 """A layer from a formula."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -58,7 +60,7 @@ def check(answer: Answer) -> None:
     make = answer.module_class("Affine")
     for features in 1, 3:
         answer.given = f"Affine({features})"
-        layer = make(features)
+        layer = build(make, features)
         gamma, beta = parameter(layer, "gamma"), parameter(layer, "beta")
         for name, value, start in ("gamma", gamma, torch.ones), ("beta", beta, torch.zeros):
             if value.shape != (features,):
@@ -102,7 +104,7 @@ def check(answer: Answer) -> None:
     for options in {"dtype": torch.float64}, {"device": torch.device("meta")}:
         [(kind, wanted)] = options.items()
         answer.given = f"Affine(3, {kind}={str(wanted) if kind == 'dtype' else repr(str(wanted))})"
-        layer = make(3, **options)
+        layer = build(make, 3, **options)
         for name in "gamma", "beta":
             value = parameter(layer, name)
             if getattr(value, kind) != wanted:
@@ -131,6 +133,20 @@ def _mistake(came: object, X: Tensor, gamma: Tensor, beta: Tensor) -> str:
     if equal(gamma * X):
         return "`beta` is not added."
     return ""
+
+
+def build(make: Callable[..., nn.Module], *args: Any, **options: Any) -> nn.Module:
+    """A layer, with words for a parameter or buffer that is given a device or dtype."""
+    try:
+        return make(*args, **options)
+    except TypeError as error:
+        message = str(error)
+        if not re.search(r"(Parameter|Buffer|register_\w+)(\.__new__)?\(\) .*'(device|dtype)'", message):
+            raise
+        why = "`device` and `dtype` belong to the function that creates the tensor, such as `torch.ones`."
+        raise Wrong(
+            why, came=f"TypeError: {message}", page="layers.md#initial-values-reset_parameters"
+        ) from error
 
 
 def init(layer: nn.Module) -> Any:
@@ -172,6 +188,10 @@ WRONG = (
         changes={
             "torch.ones(features, device=device, dtype=dtype))": "torch.ones(features)).to(\n            device=device, dtype=dtype\n        )"
         },
+    ),
+    WrongAnswer(
+        "belong to the function that creates the tensor",
+        changes={"features, device=device, dtype=dtype))": "features), device=device, dtype=dtype)"},
     ),
     WrongAnswer("does not get the `dtype`", changes={", device=device, dtype=dtype)": ")"}),
     WrongAnswer("have changed places", changes={"self.gamma * X + self.beta": "self.beta * X + self.gamma"}),

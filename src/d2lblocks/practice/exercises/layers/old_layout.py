@@ -201,6 +201,11 @@ def loaded(
     try:
         net.load_state_dict(state)
     except TypeError as error:
+        if "NoneType" in str(error):
+            why = "The version of a state dict without one is `None`, which cannot be compared with a number."
+            raise Wrong(
+                why, came=f"TypeError: {error}", expected="<All keys matched successfully>"
+            ) from error
         if "_load_from_state_dict" not in str(error):
             raise
         raise Wrong(

@@ -7,6 +7,7 @@ from torch import nn
 
 from ...answer import Answer, Wrong, shown
 from ...exercise import WrongAnswer
+from .affine import build
 
 LEVEL = "medium"
 PAGE = "layers.md#parameter-buffer-attribute"
@@ -68,7 +69,7 @@ def check(answer: Answer) -> None:
     """The state is a buffer; both modes, its update and the gradients are those of a batch norm."""
     make = answer.module_class("RunningCenter")
     answer.given = "RunningCenter(2)"
-    buffer_of(make(2), 2)
+    buffer_of(build(make, 2), 2)
     for features, n in (2, 3), (4, 5):
         answer.given = f"RunningCenter({features}, momentum=0.25)"
         layer: Any = make(features, momentum=0.25)

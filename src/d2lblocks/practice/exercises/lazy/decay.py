@@ -68,7 +68,11 @@ def check(answer: Answer) -> None:
                 raise Wrong(why, came=kind_of(group), expected="a dict")
             if "params" not in group:
                 raise Wrong("A group has no `params`.", came=list(group), expected="params")
-            for parameter in group["params"]:
+            members = group["params"]
+            for member in [members] if isinstance(members, torch.Tensor) else members:
+                parameter = (
+                    member[1] if isinstance(member, tuple) and len(member) == 2 else member
+                )  # a name too
                 if id(parameter) in decays:
                     name = next(
                         (name for name, each in net.named_parameters() if each is parameter), "a parameter"

@@ -139,6 +139,8 @@ def _check_modes(net: nn.Module, modes: dict[str, bool]) -> None:
         why = "The net is in evaluation mode now: put back the training mode of each module."
     elif all(now[name] == mode for name, mode in modes.items() if name):
         why = "The layers have their old training mode, but the net itself, which is a module too, does not."
+    elif now[""] == modes[""] and not any(now[name] for name in now if name):
+        why = "The net itself has its old training mode, but its layers are in evaluation mode now."
     else:
         why = "Some modules are not in the training mode that they had."
     changed = [name for name in modes if now[name] != modes[name]]
