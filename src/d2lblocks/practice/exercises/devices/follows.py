@@ -39,8 +39,8 @@ HINTS = (
     "`X.new_ones(...)` takes the device and the dtype from `X`; so does `torch.ones(..., device=X.device, dtype=X.dtype)`.",
 )
 AFTER = """
-The ones follow the input, so the layer needs to know neither a device nor a dtype.
-`torch.ones_like(X[..., :1])` creates the same tensor, and `F.pad(X, (0, 1), value=1.0)` does everything in one operation.
+The output follows the input, so the layer needs to know neither a device nor a dtype.
+Other ways: `X.new_ones(*X.shape[:-1], 1)` and `torch.ones_like(X[..., :1])` create the ones, and `F.pad(X, (0, 1), value=1.0)` does everything in one operation.
 """
 
 

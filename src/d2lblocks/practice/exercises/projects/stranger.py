@@ -19,7 +19,7 @@ SECONDS = 30
 PAGE = "diagnosis.md#with-a-loss-and-an-optimizer"
 TASK = """
 A stranger's script learns to tell the points of three spirals apart, but gets only about half of the test points right.
-Fix its six mistakes so that `main(0)`, which returns this share after each of three rounds of training, ends at 85 % or more.
+Fix its six mistakes so that `main(0)`, which returns this share after each of three rounds of training, ends at 85% or more.
 
 With `net, optimizer = build()` and `X, y = spirals(60)`, `diagnose(net, X, loss=lambda Y: criterion(Y, y), optimizer=optimizer)` names four of them, one only after another is fixed.
 The other two are in `train` and `accuracy`.
