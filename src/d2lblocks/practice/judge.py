@@ -240,8 +240,12 @@ _PLAIN = [
         "There is nothing called `{0}` here: is it misspelled, not imported, or an attribute (`self.{0}`)?",
     ),
     (
-        r"AttributeError: '(\w+)' object has no attribute '(\w+)'.*",
+        r"AttributeError: '([\w.]+)' object has no attribute '(\w+)'.*",
         "This {0} has no `{1}`: is it misspelled, or never assigned?",
+    ),
+    (
+        r"AttributeError: module '([\w.]+)' has no attribute '(\w+)'.*",
+        "`{0}` has no `{1}`: is it misspelled?",
     ),
     (
         r"KeyError: \"attribute '(\w+)' already exists\"",
