@@ -27,6 +27,12 @@ def test_every_file_is_an_exercise(topic: str) -> None:
 
 
 @every_exercise
+def test_code_of_the_task_is_in_the_file(exercise: Exercise) -> None:
+    """Code that looks like a link, such as `net[:3](X)`, is not taken for one."""
+    assert [code for code in re.findall(r"`[^`]+`", exercise.task) if code not in exercise.plain_task] == []
+
+
+@every_exercise
 def test_the_stub_fails(exercise: Exercise, mark: Marker) -> None:
     """The reader has something to do, and is told so."""
     verdict = mark(exercise, exercise.text)

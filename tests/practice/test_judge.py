@@ -60,6 +60,27 @@ def test_what_is_wrong(program: str, why: str, line: int | None, mark: Marker) -
     assert verdict.line is None or verdict.code == program.splitlines()[verdict.line - 1].strip()
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new", "line"),
+    [
+        (
+            "init/gain",
+            "activation(z)",
+            "torch.tensor(0.0) + activation(1.0)",
+            6,
+        ),  # raised by the check's function
+        ("init/linear", "(module, nn.Linear)", "(nn.Linear, module)", 5),  # raised for an error
+    ],
+)
+def test_words_of_a_check_for_an_error_name_its_line(
+    name: str, old: str, new: str, line: int, mark: Marker
+) -> None:
+    """The line is the one in which the error was raised, not the one that returned last."""
+    [exercise] = find(name)
+    verdict = mark(exercise, exercise.solution.replace(old, new))
+    assert (verdict.status, verdict.line) == ("wrong", line), verdict
+
+
 def test_a_file_that_is_not_there_or_not_text(mark: Marker, tmp_path: Path) -> None:
     """A missing file and one in another encoding are said to be so."""
     assert mark.judges.verdict(TOWER, tmp_path / "nothing.py").status == "missing"

@@ -825,7 +825,8 @@ class Heads(nn.Module):
         super().__init__()
         self.body = nn.Linear(4, 8)
         self.main = nn.Linear(8, 2)
-        self.others = {"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)}
+        heads = {"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)}
+        self.others = heads
 
     def forward(self, X):
         H = self.body(X).relu()
@@ -854,7 +855,8 @@ class Heads(nn.Module):
         super().__init__()
         self.body = nn.Linear(4, 8)
         self.main = nn.Linear(8, 2)
-        self.others = nn.ModuleDict({"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)})
+        heads = {"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)}
+        self.others = nn.ModuleDict(heads)
 
     def forward(self, X):
         H = self.body(X).relu()
@@ -996,7 +998,9 @@ def train(net, optimizer, X, y, steps):
 # %%
 net, optimizer = start()
 X, y = torch.rand(6, 2), torch.arange(6) % 3
-report = diagnose(net, X, loss=lambda Y: F.cross_entropy(Y, y), optimizer=optimizer)
+report = diagnose(
+    net, X, loss=lambda Y: F.cross_entropy(Y, y), optimizer=optimizer
+)
 for finding in report:
     print(finding.level, finding.code, *finding.names)
 #> error unregistered self.hidden[0] self.hidden[1]

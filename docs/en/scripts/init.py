@@ -1191,7 +1191,7 @@ def init_linear(module):
 # Write `four(size)`, which returns a dict of four tensors, each filled by the function of `torch.nn.init` whose name is its key.
 # `"orthogonal_"`: a matrix of shape `(size, size)` that doubles the length of every vector.
 # `"trunc_normal_"`: 1,000 values from N(0, 0.02²); those beyond two standard deviations are drawn again.
-# `"dirac_"`: the weight of a 2d convolution with `size` channels in and out and a kernel of size 3, which returns its input.
+# `"dirac_"`: the weight of a 2d convolution that returns its input, with `size` channels in and out and a kernel of size 3.
 # `"sparse_"`: a matrix of shape `(10, size)` with eight zeros in every column.
 #
 # To practice (easy): `python -m d2lblocks practice start init/2`
@@ -1252,7 +1252,8 @@ for each in (gain(nn.functional.gelu), gain(torch.relu)):
 # ### Exercise 4
 #
 # A residual block computes `X + f(X)`; here, `f` is two linear layers with a ReLU between them.
-# Change only the starting values, so that a new block returns exactly its input and can still learn: a few steps of training change all of its parameters.
+# Change only the starting values.
+# A new block should return exactly its input, and a few steps of training should change all its parameters.
 #
 # To practice (medium): `python -m d2lblocks practice start init/4`
 

@@ -1411,8 +1411,9 @@ print(torch.allclose(bilinear(X, X), quadratic(X)))
 #
 # Write the layer `RunningCenter`, which subtracts the mean of each feature from an input of shape `(n, features)`.
 # In training mode, this is the mean of the batch, and gradients flow through it.
-# The layer also moves `running_mean`, a tensor of shape `(features,)` that starts at 0, a fraction `momentum` of the way to the mean of the batch.
-# In evaluation mode, it subtracts `running_mean` and does not change it, so that each prediction depends only on its own input.
+# The layer also has `running_mean`, a tensor of shape `(features,)` that starts at 0.
+# Each batch in training mode moves it toward the mean of the batch, by the fraction `momentum` of the difference.
+# In evaluation mode, the layer subtracts `running_mean` and does not change it, so that each prediction depends only on its own input.
 # `running_mean` is saved with the net and not trained; it is updated in place, without keeping a graph.
 # It is created on `device` with `dtype`.
 #
@@ -1467,7 +1468,7 @@ print(
 # `NewLinear` stores it as `(out_features, in_features)`.
 # Change `NewLinear` so that it loads the state dict of either class, also inside another module and also if the weight is square.
 # A state dict without a version counts as an old one.
-# A state dict without the weight is reported as incomplete, as before.
+# If the state dict does not contain the weight, PyTorch still reports the key as missing.
 # Loading does not change the tensors of the state dict.
 #
 # To practice (hard): `python -m d2lblocks practice start layers/5`
@@ -1549,8 +1550,8 @@ print(torch.equal(again(X), new(X)))
 #
 # Write `per_example(layer, X)`, which computes a separate gradient for each example of a batch `X` of shape `(n, features)`, without a loop.
 # The loss of one example `x` is `layer(x).square().sum()`.
-# It returns a dictionary that maps the name of each parameter to its n gradients, a tensor of shape `(n, *parameter.shape)`.
-# It does not change the layer, and it leaves the `.grad` of its parameters alone.
+# The function returns a dict that maps the name of each parameter to its n gradients, a tensor of shape `(n, *parameter.shape)`.
+# It changes neither the layer nor the `.grad` of its parameters.
 #
 # To practice (hard): `python -m d2lblocks practice start layers/6`
 

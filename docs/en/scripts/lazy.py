@@ -1175,9 +1175,11 @@ dist.destroy_process_group()
 # ### Exercise 1
 #
 # You give the first layer its input size and leave the others lazy: `net = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.LazyLinear(32), nn.LazyLinear(10))`.
-# Predict which of its parameters are uninitialized, as lists of names such as `"0.weight"`:
-# `built` is the list for the new net, `half` that after the call `net[:3](X)`, and `called` that after the next call, `net(X)`.
-# `X` has the shape `(2, 20)`.
+# Predict which of its parameters are uninitialized at three moments.
+# Each answer is a list of names such as `"0.weight"`, and it may be empty.
+# `built` is the list for the new net.
+# `half` is the list after the call `net[:3](X)`, where `X` has the shape `(2, 20)`.
+# `called` is the list after one more call, `net(X)`.
 #
 # To practice (easy): `python -m d2lblocks practice start lazy/1`
 
@@ -1253,8 +1255,8 @@ print(len(decay["params"]), len(rest["params"]))
 #
 # In a net that is partly lazy, the input size that you gave one layer may not match the layer before it.
 # Write `fits(net, X)`, which returns `True` if the net accepts the batch `X`, and `False` if the forward pass raises an error.
-# If the batch fits, the net has all its shapes afterward.
-# If it does not, every layer that was lazy is still lazy.
+# If the batch fits, the net should have all its shapes afterward.
+# If it does not, every layer that was lazy should still be lazy.
 #
 # To practice (medium): `python -m d2lblocks practice start lazy/3`
 
@@ -1349,7 +1351,8 @@ print(net(torch.rand(8, 3, 64, 48)).shape)
 #
 # How many parameters would a lazy net have for larger images?
 # Write `count(make, size)`: `make()` builds a lazy net for images with 3 channels, and the result is the number of values in all its parameters for images with height and width `size`.
-# Use no memory for the parameters or the images: do everything on the meta device, and leave the default device as it is.
+# Use no memory for the parameters or the images: create all of them on the meta device.
+# Leave the default device as it is.
 #
 # To practice (medium): `python -m d2lblocks practice start lazy/5`
 
@@ -1379,8 +1382,8 @@ for size in (32, 64, 224):
 # ### Exercise 6
 #
 # Write `dry_run(net, X)`, which gives a lazy net its shapes with one forward pass and returns the net.
-# One example in `X` has to be enough, and nothing but the uninitialized tensors may change:
-# running statistics keep their values, and each module keeps its training mode, even if the mode differs from module to module.
+# One example in `X` has to be enough.
+# Nothing but the uninitialized tensors may change: running statistics keep their values, and each module keeps its training mode, even if the mode differs from module to module.
 # The forward pass runs without gradients, but the net can be trained afterward.
 #
 # To practice (hard): `python -m d2lblocks practice start lazy/6`
@@ -1418,8 +1421,9 @@ print([module.training for module in net], net[1].num_batches_tracked)
 # ### Exercise 7
 #
 # A colleague's net has all sizes given, and yours is the same net but partly lazy, so the same seed gives you other weights.
-# Write `draw_again(net, seed)` for your net after its dry run: it gives new values to every layer that has a method `reset_parameters`, and returns the net.
-# Afterward, its parameters equal those of your colleague's net, which is built right after `torch.manual_seed(seed)`.
+# Write `draw_again(net, seed)`, which gives new values to every layer of your net that has a method `reset_parameters`, and returns the net.
+# It is called after the dry run.
+# Afterward, the parameters of your net should equal those of your colleague's net, which is built right after `torch.manual_seed(seed)`.
 # Both nets define their layers in the order of `net.modules()`.
 #
 # To practice (hard): `python -m d2lblocks practice start lazy/7`

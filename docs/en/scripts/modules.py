@@ -1626,8 +1626,8 @@ print("trained", list(standardize.parameters()))
 #
 # Write a block that takes two or more nets, as in `SideBySide(left, right)`.
 # Each net gets the same input, and the block returns their outputs, concatenated along the last dimension in the order of the nets.
+# `X` can have two or more dimensions, and the result has the dtype and the device of the outputs.
 # The nets are trained, saved and moved with the block.
-# Which sizes must be equal so that this works?
 #
 # To practice (medium): `python -m d2lblocks practice start modules/3`
 
@@ -1688,9 +1688,9 @@ print(Parallel(small, large, dim=1)(images).shape)
 #
 # Write a function `chain(make_block, n)` that returns a net of `n` blocks, which run one after the other.
 # `make_block` is a function: each call, `make_block()`, returns a new block, and `chain` calls it once for each block.
-# The blocks run in the order in which they are made, and they do not share weights or start with equal weights.
+# The blocks run in the order in which they are made.
+# Each block has weights of its own, and none is a copy of another.
 # For `n = 0`, the net returns its input.
-# What would go wrong if the first argument were a block?
 #
 # To practice (medium): `python -m d2lblocks practice start modules/4`
 
@@ -1720,11 +1720,13 @@ print(shared(X).shape, len(list(shared.parameters())))
 # %% [markdown]
 # ### Exercise 5
 #
-# Write a function `shapes(net, X)` that calls the net once and returns the shape of the output of every layer.
+# Write a function `shapes(net, X)` that calls the net once, with `net(X)`, and returns the shape of the output of every layer.
 # The result is a list of pairs `(name, shape)`, in the order in which the layers run, such as `[("0", (2, 64)), ("1", (2, 64))]`.
+# Each pair is a tuple, and so is each shape (a `torch.Size` is a tuple too).
 # The layers are the modules without children; each of them returns one tensor.
 # The name is the one that `net.named_modules()` gives to the layer, and a layer that runs twice is in the list twice.
-# No hook of `shapes` stays behind, not even if the call raises an error, and `shapes` does not catch this error.
+# After the call of the net, `shapes` removes all its hooks.
+# If this call raises an error, `shapes` removes the hooks too, and the error reaches the caller of `shapes`.
 #
 # To practice (medium): `python -m d2lblocks practice start modules/5`
 
@@ -1786,10 +1788,13 @@ except RuntimeError:
 # %% [markdown]
 # ### Exercise 6
 #
-# `FixedHiddenMLP` cannot be compiled as a whole because of its loop.
-# Write `NoLoop`, whose `forward` computes the same number and the same gradients whenever the sum of the absolute values is finite, even if it is a power of two.
-# It multiplies once instead of halving in a loop, and it does not read the value of a tensor in Python, as `while`, `if` and `.item()` do.
-# `torch.frexp` tells you how many times to halve the sum.
+# `FixedHiddenMLP` cannot be compiled as a whole, because a loop halves `Y` until the sum of the absolute values is at most 1.
+# Write `NoLoop`, whose `forward` does without the loop: it multiplies or divides by a single power of two instead.
+# The result and the gradients are the same as with the loop, for sums of up to 1e30.
+# Note that the loop does not halve a sum of exactly 1.
+# `forward` does not read the value of a tensor in Python, as `while`, `if` and `.item()` do.
+# Use `mantissa, exponent = torch.frexp(total)`: here `total` is equal to `mantissa * 2**exponent`, and the mantissa of a positive number is at least 0.5 and less than 1.
+# The exponent tells you how many times to halve.
 #
 # To practice (hard): `python -m d2lblocks practice start modules/6`
 

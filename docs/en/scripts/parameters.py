@@ -1168,7 +1168,8 @@ print(len(list(net.parameters())), shared_names(net))
 #
 # Write a function `part(net, path)` that returns the part of a net at a dotted path, for example the weight at `"net.0.weight"`.
 # The part can be a parameter, a buffer or a module, such as `"net.0"`, and the function returns the object itself, not a copy.
-# It follows the path name by name, as you would write it with attributes and indices.
+# The function follows the path name by name.
+# Each name is the name of an attribute, and a name such as `1` need not be the position of a child.
 #
 # To practice (easy): `python -m d2lblocks practice start parameters/1`
 
@@ -1217,7 +1218,8 @@ for (path, parameter), mine in zip(net.named_parameters(), by_hand):
 # Complete an MLP that uses one hidden layer twice.
 # `SharedMLP(4, 8, 1)` has three linear layers: `first` from 4 to 8 numbers, `hidden` from 8 to 8, and `last` from 8 to 1.
 # In `forward`, the input goes through `first`, `hidden`, the same `hidden` again, and `last`.
-# After each layer except the last, `F.relu` is applied.
+# `F.relu` is applied to the output of `first` and to both outputs of `hidden`.
+# `net.state_dict()` has six entries: a weight and a bias for each of the three layers.
 #
 # To practice (easy): `python -m d2lblocks practice start parameters/2`
 
@@ -1284,7 +1286,7 @@ print(torch.allclose(total, separate, atol=1e-6))
 # %% [markdown]
 # ### Exercise 3
 #
-# The function `freeze(net, name)` is meant to freeze the module with this name, such as `"1"` or `"net.0"`, but it has several mistakes.
+# The function `freeze(net, name)` is meant to freeze the module with this name, such as `"1"` or `"net.0"`, but it has five mistakes.
 # Repair it: after the call, no parameter of this module requires a gradient, and the `.grad` of each is `None`, so that no optimizer changes them.
 # All other parameters stay as they are, with their gradients: `freeze(net, "1")` does not freeze the module `10`.
 # A module that is in the net under two names can be frozen under each of them.
@@ -1419,8 +1421,10 @@ print(
 #
 # Loading can untie the tied weights of a model, so a training script checks them before its first step.
 # Write `ties(net)`, which returns the names of the tied parameters: one list of names for each parameter that has two or more names.
+# The lists can be in any order, and so can the names in a list.
 # Two parameters that use the same memory are not tied, because each has its own gradient.
 # Write `tie(net, groups)`, which ties the weights again: afterward, all names of a list in `groups` refer to the parameter of the first name.
+# All other names stay as they are.
 #
 # To practice (hard): `python -m d2lblocks practice start parameters/6`
 

@@ -1763,7 +1763,6 @@ def transfer(path, name, layer):
 # A file was saved from a net in `nn.DataParallel`, so all its names begin with `module.`.
 # Write `load_wrapped(net, path)`, which loads the file into `net`, your own net without the wrapper.
 # Your net may itself have an attribute named `module`; if the file lacks a name, raise an error.
-# Can you do it without changing the names in the state dict?
 #
 # To practice (medium): `python -m d2lblocks practice start serialization/4`
 
@@ -1787,7 +1786,7 @@ def load_wrapped(net, path):
 # A plan such as `[("Linear", [20, 8]), ("ReLU", [])]` lists the classes of layers and their arguments.
 # The function `keep` saves a plan and the state dict of its net in one file.
 # Write `rebuild(path)`, which needs only that file and returns the net, an `nn.Sequential` with the saved values.
-# The file may come from anybody: run no code from it, and raise an error if it names a class that is not in `KNOWN`.
+# The file may come from anybody: run no code from it, and raise an error if it lacks a value, or if it names a class that is not in `KNOWN`.
 #
 # To practice (hard): `python -m d2lblocks practice start serialization/5`
 

@@ -102,8 +102,11 @@ class Exercise:
 
     @property
     def plain_task(self) -> str:
-        """The task with the targets of its links in parentheses."""
-        return re.sub(r"\[([^]]+)\]\(([^)]+)\)", r"\1 (\2)", self.task)
+        """The task with the targets of links in parentheses; code such as `net[:3](X)` stays."""
+        code_or_link = r"`[^`]*`|\[([^]]+)\]\(([^)]+)\)"
+        return re.sub(
+            code_or_link, lambda found: f"{found[1]} ({found[2]})" if found[1] else found[0], self.task
+        )
 
     @property
     def text(self) -> str:

@@ -167,8 +167,13 @@ class _Returned:
 
 
 def _wrong(wrong: Wrong, answer: Answer, returned: _Returned) -> Verdict:
-    places = (wrong.at, None, answer.last)
-    line = wrong.at if isinstance(wrong.at, int) else next(filter(None, map(returned.line, places)), None)
+    line = wrong.at if isinstance(wrong.at, int) else None
+    if wrong.at is None:  # raised while the reader's code ran, or for an error that it raised
+        line = _own_line(wrong, answer.file)
+        if line is None and wrong.__cause__:
+            line = _own_line(wrong.__cause__, answer.file)
+    if line is None:
+        line = next(filter(None, map(returned.line, (wrong.at, None, answer.last))), None)
     return Verdict(
         "wrong", wrong.why, wrong.came, wrong.expected, wrong.given or answer.given, line, page=wrong.page
     )
@@ -235,8 +240,12 @@ _PLAIN = [
         "There is nothing called `{0}` here: is it misspelled, not imported, or an attribute (`self.{0}`)?",
     ),
     (
-        r"AttributeError: '(\w+)' object has no attribute '(\w+)'.*",
+        r"AttributeError: '([\w.]+)' object has no attribute '(\w+)'.*",
         "This {0} has no `{1}`: is it misspelled, or never assigned?",
+    ),
+    (
+        r"AttributeError: module '([\w.]+)' has no attribute '(\w+)'.*",
+        "`{0}` has no `{1}`: is it misspelled?",
     ),
     (
         r"KeyError: \"attribute '(\w+)' already exists\"",
@@ -269,6 +278,11 @@ def _article(word: str) -> str:
 
 def _at(verdict: Verdict, error: BaseException, path: Path) -> Verdict:
     """The verdict with the reader's line: the last one of the traceback that is in the file."""
-    frames = traceback.walk_tb(error.__traceback__)
-    own = [line for frame, line in frames if frame.f_code.co_filename == str(path)]
-    return replace(verdict, line=own[-1]) if own else verdict
+    line = _own_line(error, str(path))
+    return replace(verdict, line=line) if line else verdict
+
+
+def _own_line(error: BaseException, file: str) -> int | None:
+    """The last line of the traceback that is in the file."""
+    own = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
+    return own[-1] if own else None

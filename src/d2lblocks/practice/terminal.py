@@ -31,6 +31,7 @@ NEXT = "Press n for the next exercise."
 ALL_DONE = "That was the last one: all exercises are done."
 BAR = 40  # columns
 GONE_AFTER = 0.4  # seconds: editors remove a file for a moment while they save it
+LOOK_AGAIN = 1000  # milliseconds
 LATEST = 100  # milliseconds without another change after which a file counts as saved
 
 
@@ -41,7 +42,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class Saved:
-    """A file was changed, or removed."""
+    """A file was perhaps changed, or removed."""
 
     exercise: Exercise
 
@@ -80,7 +81,8 @@ class Session:
         self.events: SimpleQueue[Event] = SimpleQueue()
         self.jobs: SimpleQueue[Exercise | tuple[int, Exercise] | None] = SimpleQueue()
         self.number = 0  # of the last check; verdicts of others come too late
-        self.written: dict[str, int] = {}  # when files were written here, not by the reader
+        # When each file was changed last, as far as is known here; `None` if there is none.
+        self.known = {each.id: self.changed(each) for each in folder.exercises}
         self.leave = threading.Event()
         self.actions: dict[str, Callable[[], None]] = {
             "h": self.hint,
@@ -93,6 +95,7 @@ class Session:
 
     def run(self, exercise: Exercise) -> None:
         """React to events until the reader quits."""
+        self.exercise = exercise
         for work in self.watch, self.read_keys, self.judge:
             threading.Thread(target=work, daemon=True).start()
         try:
@@ -112,15 +115,18 @@ class Session:
         root = self.folder.path.resolve()
         files = {str(root / each.file): each for each in self.folder.exercises}
         while not self.leave.is_set():
-            for changed in watchfiles.watch(root, step=LATEST, stop_event=self.leave, raise_interrupt=False):
+            for changed in watchfiles.watch(
+                root, step=LATEST, rust_timeout=LOOK_AGAIN, yield_on_timeout=True, stop_event=self.leave,
+                raise_interrupt=False,
+            ):  # fmt: skip
                 paths = {path for _, path in changed}
                 for path in paths & set(files):
                     self.events.put(Saved(files[path]))
+                self.events.put(Saved(self.exercise))  # in case no change was reported: then nothing happens
                 if str(root) in paths and not self.leave.wait(GONE_AFTER):
                     break
             while not root.is_dir() and not self.leave.wait(GONE_AFTER):
                 pass
-            self.events.put(Saved(self.exercise))  # it may have been saved in between
 
     def read_keys(self) -> None:
         while not self.leave.is_set():
@@ -153,14 +159,14 @@ class Session:
                         action()
                     if action or key in "?\r\n ":
                         self.menu()
-            case Saved(exercise) if (time := self.changed(exercise)) is not None:
-                if time == self.written.get(exercise.id):
-                    return
-                if exercise != self.exercise:
-                    self.open(exercise, menu=False)
-                self.check()
-            case Saved(exercise) if exercise == self.exercise:
-                threading.Timer(GONE_AFTER, self.events.put, [Gone(exercise)]).start()
+            case Saved(exercise) if self.changed(exercise) != self.known[exercise.id]:
+                self.note_time(exercise)
+                if self.known[exercise.id] is not None:
+                    if exercise != self.exercise:
+                        self.open(exercise, menu=False)
+                    self.check()
+                elif exercise == self.exercise:
+                    threading.Timer(GONE_AFTER, self.events.put, [Gone(exercise)]).start()
             case Gone(exercise) if not self.folder.file(exercise).exists():
                 self.gone(exercise)
                 self.menu()
@@ -176,9 +182,8 @@ class Session:
             return None
 
     def note_time(self, exercise: Exercise) -> None:
-        """Remember that the last change of the file was made here: it is not checked."""
-        if (time := self.changed(exercise)) is not None:
-            self.written[exercise.id] = time
+        """Remember when the file was changed: that change is answered, or was made here."""
+        self.known[exercise.id] = self.changed(exercise)
 
     def check(self) -> None:
         """Judge the file; a check that still runs is about an older file."""

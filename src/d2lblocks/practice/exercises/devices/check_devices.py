@@ -39,7 +39,7 @@ HINTS = (
     'Move the module with `.to("meta")`, call it with `torch.empty(*shape, device="meta")`, and `assert` that the output `is_meta`.',
 )
 AFTER = """
-The move leaves behind what a move to a GPU would leave behind, and an operation on two devices raises an error; only a CPU tensor that is the output itself needs the `assert`.
+A move to the meta device leaves behind what a move to a GPU would leave behind, and an operation on two devices raises an error; only a CPU tensor that is the output itself is found in another way, by its device.
 In PyTorch 2.13, convolutions and some matrix products accept a CPU tensor with a meta tensor, so the test misses a constant that only goes into those.
 """
 
@@ -77,10 +77,20 @@ class Buffered(nn.Module):
         return (X + self.shift) * torch.tensor(2.0)  # a number, which PyTorch accepts on the CPU
 
 
+class Number(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = torch.tensor(2.0)
+
+    def forward(self, X: Tensor) -> Tensor:
+        return X * self.factor
+
+
 RIGHT: tuple[tuple[str, Callable[[], nn.Module]], ...] = (
     ("nn.Linear(3, 2)", lambda: nn.Linear(3, 2)),
     ("a module with `X + torch.rand_like(X)`", Follows),
     ("a module that adds a buffer, and multiplies by `torch.tensor(2.0)`", Buffered),
+    ("a module with `self.factor = torch.tensor(2.0)`, a number", Number),
 )
 MIXED: tuple[tuple[str, Callable[[], nn.Module], str], ...] = (
     (
@@ -116,9 +126,14 @@ def check(answer: Answer) -> None:
             except (AssertionError, RuntimeError) as error:
                 if "CUDA" in str(error):
                     raise
-                raise Wrong(
+                why = (
                     "The test refuses a module that is right: build it on the CPU, move it as a whole, and call it with an "
-                    "input on the same device.",
+                    "input on the same device."
+                )
+                if make is Number and shape == (3,):
+                    why = "The test refuses a number, which may be on the CPU: an operation accepts it with tensors on any device."
+                raise Wrong(
+                    why,
                     came=f"{type(error).__name__}: {error}",
                     expected="no error",
                 ) from error
@@ -126,7 +141,8 @@ def check(answer: Answer) -> None:
                 raise Wrong("The test does not call the module, so it cannot see what `forward` does.")
             if type(seen[0]) is Tensor and not seen[0].is_meta:
                 raise Wrong(
-                    "The input is not on the meta device, which takes the place of a GPU.",
+                    "The module is called with an input on the CPU, and there, nothing can be on two devices: which device "
+                    "takes the place of a GPU?",
                     came=f"an input on {seen[0].device}",
                     expected="an input on meta",
                 )
@@ -194,6 +210,18 @@ WRONG = (
     ),
     WrongAnswer(
         "returns something", changes={'assert Y.is_meta, f"the output is on {Y.device}"': "return Y.is_meta"}
+    ),
+    WrongAnswer(
+        "refuses a number",
+        changes={
+            "    Y = net(": "    for module in net.modules():\n        assert all(value.is_meta for value in vars(module).values() if isinstance(value, torch.Tensor))\n    Y = net("
+        },
+    ),
+    WrongAnswer(
+        "which device takes the place",
+        changes={
+            '    net = make().to("meta")\n    Y = net(torch.empty(*shape, device="meta"))\n    assert Y.is_meta, f"the output is on {Y.device}"': "    make()(torch.rand(*shape))"
+        },
     ),
     WrongAnswer(
         "does not call the module",

@@ -39,8 +39,8 @@ HINTS = (
     "`X.new_ones(...)` takes the device and the dtype from `X`; so does `torch.ones(..., device=X.device, dtype=X.dtype)`.",
 )
 AFTER = """
-The ones follow the input, so the layer needs to know neither a device nor a dtype.
-`torch.ones_like(X[..., :1])` creates the same tensor, and `F.pad(X, (0, 1), value=1.0)` does everything in one operation.
+The output follows the input, so the layer needs to know neither a device nor a dtype.
+Other ways: `X.new_ones(*X.shape[:-1], 1)` and `torch.ones_like(X[..., :1])` create the ones, and `F.pad(X, (0, 1), value=1.0)` does everything in one operation.
 """
 
 
@@ -50,19 +50,32 @@ def check(answer: Answer) -> None:
     for shape in (2,), (2, 3), (2, 2, 3):
         X = torch.rand(shape, requires_grad=True)
         answer.given = f"X of shape {shape}"
-        came = answer.tensor(layer(X), "layer(X)")
         expected = torch.nn.functional.pad(X, (0, 1), value=1.0)
+        try:
+            came = answer.tensor(layer(X), "layer(X)")
+        except (RuntimeError, AssertionError, AttributeError) as error:
+            raise mistake(error, expected) or error from None
         why = ""
         if came.shape == (*shape[:-1], 2 * shape[-1]):
             why = "As many ones as features are appended, but one is enough: `ones_like(X)` has the shape of `X`."
         elif came.shape == expected.shape and torch.equal(came[..., 1:], X):
             why = "The one has to come after the features, not before them."
+        elif came.shape == expected.shape and torch.equal(came[..., :-1], X):
+            why = f"The appended feature has to be 1, and is {came.flatten()[-1].item():g}."
         answer.same(came, expected, "layer(X)", why)
         if not came.requires_grad:
             raise Wrong(
                 "No gradient gets through the layer: keep `detach` and `.data` out of `forward`.",
                 page="layers.md#gradients-are-none-data-in-forward",
             )
+    X = torch.tensor([torch.inf, 2.0])
+    answer.given = "X with an infinite feature"
+    answer.same(
+        layer(X),
+        torch.tensor([torch.inf, 2.0, 1.0]),
+        "layer(X)",
+        "The appended feature is computed from the values of `X`, and is not always 1.",
+    )
     answer.given = "X of shape (2, 3) on the meta device, which takes the place of a GPU"
     X = torch.empty(2, 3, device="meta")
     try:
@@ -76,7 +89,7 @@ def check(answer: Answer) -> None:
         elif isinstance(error, NotImplementedError):
             why = "`forward` moves `X` to another device or reads its values. Leave `X` where it is."
         else:
-            why = "The ones are created on the CPU, and `X` is on another device: take the device from `X`."
+            why = "The ones are on the CPU, and `X` is on another device."
         raise Wrong(
             why, came=f"{type(error).__name__}: {error}", expected="a tensor on the device meta"
         ) from error
@@ -87,8 +100,8 @@ def check(answer: Answer) -> None:
         came = layer(X)
         if came.dtype != dtype:
             raise Wrong(
-                "The output does not have the dtype of the input: `cat` takes the larger dtype, and the ones are "
-                "`float32`. Take their dtype from `X`, too.",
+                f"The output does not have the dtype of the input: from two dtypes, `cat` takes the larger one. Which "
+                f"dtype do the ones have, if `X` has {dtype}?",
                 came=str(came.dtype),
                 expected=str(dtype),
                 page="devices.md#the-meta-device",
@@ -96,11 +109,27 @@ def check(answer: Answer) -> None:
         answer.same(came, torch.nn.functional.pad(X, (0, 1), value=1.0), "layer(X)", "", 0)
 
 
+def mistake(error: Exception, expected: Tensor) -> Wrong | None:
+    """The verdict on an error with an input on the CPU, if it is one of the usual errors."""
+    came = f"{type(error).__name__}: {error}"
+    if "has no attribute 'device'" in came or "has no attribute 'dtype'" in came:
+        why = "A module has no device and no dtype of its own, but `X` has both."
+    elif "CUDA" in came or "Cannot access accelerator" in came:
+        why = "The ones are created on a GPU, and `X` is on the CPU here: they have to follow `X`, whatever device it is on."
+    elif "Expected all tensors to be on the same device" in came:
+        why = "The ones are on another device than `X`."
+    elif "number of dimensions" in came or "Sizes of tensors must match" in came:
+        why = "The ones do not fit: except for the last dimension, they need the shape of `X`."
+    else:
+        return None
+    return Wrong(why, came=came, expected=expected)
+
+
 def on_device(came: Tensor, X: Tensor) -> None:
     """Raise `Wrong` unless the output is where the input is."""
     if came.device != X.device:
         raise Wrong(
-            "The output is not on the device of the input: do not move `X` to another device.",
+            "The output is not on the device of the input.",
             came=str(came.device),
             expected=str(X.device),
         )
@@ -108,12 +137,19 @@ def on_device(came: Tensor, X: Tensor) -> None:
 
 WRONG = (
     WrongAnswer(
-        "are created on the CPU",
+        "The ones are on the CPU",
         changes={"X.new_ones(*X.shape[:-1], 1)": "torch.ones(*X.shape[:-1], 1, dtype=X.dtype)"},
     ),
     WrongAnswer(
         "does not have the dtype",
         changes={"X.new_ones(*X.shape[:-1], 1)": "torch.ones(*X.shape[:-1], 1, device=X.device)"},
+    ),
+    WrongAnswer("is not always 1", changes={"X.new_ones(*X.shape[:-1], 1)": "X[..., :1] * 0 + 1"}),
+    WrongAnswer("has to be 1, and is 0", changes={"new_ones": "new_zeros"}),
+    WrongAnswer("need the shape of `X`", changes={"*X.shape[:-1]": "X.shape[0]"}),
+    WrongAnswer(
+        "of its own",
+        changes={"X.new_ones(*X.shape[:-1], 1)": "torch.ones(*X.shape[:-1], 1, device=self.device)"},
     ),
     WrongAnswer("As many ones as features", changes={"X.new_ones(*X.shape[:-1], 1)": "torch.ones_like(X)"}),
     WrongAnswer(

@@ -44,8 +44,8 @@ HINTS = (
     "Keep the norms as tensors in the list, and return `torch.stack(...)` of the list as numbers, with one call of `tolist`.",
 )
 AFTER = """
-`torch.stack` is one more operation in the queue, so only `tolist` waits, once.
-Since all matrices have the same size, `S = torch.stack(matrices)` and `(S @ S).norm(dim=(1, 2)).tolist()` need no loop.
+To join the norms in one tensor, as `torch.stack` does, is one more operation in the queue, so Python waits only once, when it reads them.
+Another way, since all matrices have the same size: `S = torch.stack(matrices)` and `(S @ S).norm(dim=(1, 2)).tolist()` need no loop.
 """
 READS = {
     "item": "item()",
@@ -72,7 +72,19 @@ def check(answer: Answer) -> None:
         copies = [each.clone() for each in matrices]
         answer.given = f"{number} matrices of shape (3, 3)" if number > 1 else "one matrix of shape (3, 3)"
         with Reads() as reads:
-            came = norms(matrices)
+            try:
+                came = norms(matrices)
+            except RuntimeError as error:
+                if "zero-dimensional" not in str(error):
+                    raise
+                why = "A norm has no dimension along which `cat` could join it with others."
+                raise Wrong(why, came=f"RuntimeError: {error}", expected="one tensor of all norms") from None
+        if number == 1 and isinstance(came, float):
+            raise Wrong(
+                "This is one number: there has to be a list, with one norm for each matrix.",
+                came=came,
+                expected="a list of one number",
+            )
         kind(answer, came)
         expected = [float(torch.linalg.matrix_norm(X @ X)) for X in copies]
         if len(came) != number:
@@ -90,11 +102,11 @@ def check(answer: Answer) -> None:
     if more:
         [(call, _)] = more.most_common(1)
         raise Wrong(
-            f"Python still reads values one at a time, with `{call}`, and waits each time: join the tensors first, "
-            "and then read them all with one `tolist()`.",
+            f"Python still reads values one at a time, with `{call}`, and waits each time.",
             came=f"{sum(counts[1].values())} reads for 4 matrices",
-            expected="1",
+            expected="1 read",
         )
+    on_gpu(answer, norms)
 
 
 def kind(answer: Answer, came: Any) -> None:
@@ -109,6 +121,9 @@ def kind(answer: Answer, came: Any) -> None:
             expected="a list of Python numbers",
         )
     answer.kind(came, "norms(matrices)", list, "a list")
+    if came and all(isinstance(each, list) for each in came):
+        why = "The norm of a matrix is one number: here, it was taken over only one of the two dimensions."
+        raise Wrong(why, came=came, expected="a list of floats")
     if not all(isinstance(each, float) for each in came):
         raise Wrong("Each element of the list has to be a `float`.", came=came, expected="a list of floats")
 
@@ -121,6 +136,37 @@ def others(matrices: list[Tensor]) -> dict[str, Tensor]:
         "the norms of `X * X`": torch.stack([(X * X).norm() for X in matrices]),
         "the sums": torch.stack([X.sum() for X in products]),
     }
+
+
+def on_gpu(answer: Answer, norms: Callable[..., Any]) -> None:
+    """Raise `Wrong` if a norm is copied to the CPU before all are read; the meta device takes the place of a GPU."""
+    answer.given = "4 matrices of shape (3, 3) on the meta device, which takes the place of a GPU"
+    with Last():
+        try:
+            norms([torch.empty(3, 3, device="meta") for _ in range(4)])
+        except (RuntimeError, NotImplementedError) as error:
+            if "copy out of meta" not in str(error) and "is not on the expected device" not in str(error):
+                return  # a way to read that the meta device does not know
+            why = "Each norm is copied into a tensor on the CPU, and Python waits each time: the norms of matrices on a GPU belong into a tensor there."
+            raise Wrong(
+                why,
+                came=f"{type(error).__name__}: {error}",
+                expected="a tensor on the device of the matrices",
+            ) from None
+        except Exception:
+            return
+
+
+class Last(TorchFunctionMode):
+    """Ends the call at the first read from the meta device, where there are no values."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        name = getattr(function, "__name__", "")
+        if (name in READS or name == "to") and args and isinstance(args[0], Tensor) and args[0].is_meta:
+            raise StopIteration
+        return function(*args, **(kwargs or {}))
 
 
 class Reads(TorchFunctionMode):
@@ -156,6 +202,17 @@ WRONG = (
         "one at a time, with `torch.tensor([...])`", changes={"torch.stack(result)": "torch.tensor(result)"}
     ),
     WrongAnswer("one at a time, with `cpu()`", changes={".norm())": ".norm().cpu())"}),
+    WrongAnswer("could join", changes={"stack": "cat"}),
+    WrongAnswer("only one of the two", changes={".norm()": ".norm(dim=0)"}),
+    WrongAnswer(
+        "into a tensor on the CPU",
+        changes={
+            "result = []": "result = torch.zeros(len(matrices))",
+            "for X in matrices": "for i, X in enumerate(matrices)",
+            "result.append((X @ X).norm())": "result[i] = (X @ X).norm()",
+            "torch.stack(result)": "result",
+        },
+    ),
     WrongAnswer("still contains tensors", changes={".tolist()": ""}),
     WrongAnswer("the norms of the matrices", changes={"(X @ X)": "X"}),
 )

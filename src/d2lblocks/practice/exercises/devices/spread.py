@@ -41,8 +41,8 @@ HINTS = (
     "With `count = torch.accelerator.device_count()`, net `i` gets `torch.device(kind, i % count)`; `kind` is the `type` of `torch.accelerator.current_accelerator()`.",
 )
 AFTER = """
-`i % count` begins again at 0 after the last GPU, and a count of 0 is handled first because nothing can be divided by it.
-With the library, `devices = try_all_gpus()` and `[devices[i % len(devices)] for i in range(n)]` do the same.
+Each GPU is named by its type, which `torch.accelerator` knows, and its number, which begins again at 0 after the last one; without a GPU, there is only the CPU.
+With the library's `devices = try_all_gpus()`, `[devices[i % len(devices)] for i in range(n)]` is all that is needed.
 """
 
 
@@ -110,7 +110,7 @@ def mistake(came: Any, expected: list[torch.device], count: int) -> str:
     if any(isinstance(each, str) for each in came):
         return "These are strings: `torch.device(...)` makes a device of a name."
     if len(came) != len(expected):
-        return "The length of the list is not n."
+        return f"The list has {len(came)} device{'s' * (len(came) != 1)} for {len(expected)} net{'s' * (len(expected) != 1)}."
     if not all(isinstance(each, torch.device) for each in came):
         return "Not every element of the list is a `torch.device`."
     types = {each.type for each in came}
@@ -131,7 +131,9 @@ def mistake(came: Any, expected: list[torch.device], count: int) -> str:
         return "There is no GPU with this number: count from 0, and begin again after the last one."
     if sorted(map(str, came)) == sorted(map(str, expected)):
         return "The order is another one: take all GPUs in turn before the first gets its second net."
-    return "The nets are not spread over the GPUs in turn, beginning with number 0."
+    if came[0].index != 0:
+        return "The first net has to get GPU number 0."
+    return "The nets are not spread over the GPUs in turn: after number 0 comes number 1, and after the last one number 0."
 
 
 WRONG = (
@@ -151,5 +153,7 @@ WRONG = (
         "is not always `cuda`", changes={"torch.device(kind, i % count)": 'torch.device("cuda", i % count)'}
     ),
     WrongAnswer("without a number", changes={"torch.device(kind, i % count)": "torch.device(kind)"}),
+    WrongAnswer("first net has to get", changes={"for i in range(n)": "for i in range(1, n + 1)"}),
+    WrongAnswer("device for 2 nets", changes={"* n": ""}),
     WrongAnswer("These are strings", changes={"torch.device(kind, i % count)": 'f"{kind}:{i % count}"'}),
 )

@@ -43,7 +43,7 @@ HINTS = (
 )
 AFTER = """
 The gradient and both moments are each as large as the parameter, so what is trained counts four times, and what is frozen counts once.
-`parameter.nbytes` is the product of `numel()` and `element_size()`.
+For the size of one, `parameter.nbytes` is the product of `numel()` and `element_size()`.
 """
 
 
@@ -62,13 +62,22 @@ def check(answer: Answer) -> None:
     for words, make in nets:
         answer.given = f"make() returns {words}"
         probe = Probe(make)
-        came = training_bytes(probe)
+        try:
+            came = training_bytes(probe)
+        except TypeError as error:
+            if "unexpected keyword argument" in str(error) or "positional argument" in str(error):
+                why = "`make` takes no arguments: call it as `make()`."
+            elif "_method'" in str(error):
+                why = "`numel` and `element_size` are methods: without parentheses, they are not called."
+            else:
+                raise
+            raise Wrong(why, came=f"TypeError: {error}") from None
         if not probe.calls:
             raise Wrong("`make` is never called: it is a function that builds the net.", came=came)
         if probe.real:
             raise Wrong(
-                "`make()` builds the net in memory, and a large one does not fit: call it in "
-                '`with torch.device("meta"):`. A move to the meta device afterward is too late.',
+                "`make()` builds the net in memory, and a large one does not fit. A move to the meta device afterward "
+                "is too late.",
                 came="parameters on the CPU",
                 expected="parameters on the meta device",
             )
@@ -114,6 +123,8 @@ def mistake(came: Any, sizes: list[tuple[int, int, bool]], net: nn.Module) -> st
         return "`training_bytes(make)` is `None`: is there a `return` in each case?"
     if not isinstance(came, int):
         return "The number of bytes is not an `int`."
+    if len(sizes) > 1 and came == sizes[0][1] * (4 if sizes[0][2] else 1):
+        return "Only the first parameter is counted: is `return` inside the loop?"
     total = sum(size for _, size, _ in sizes)
     trained = sum(size for _, size, trains in sizes if trains)
     state = sum(each.nbytes for each in net.state_dict().values())
@@ -148,6 +159,12 @@ WRONG = (
         changes={'    with torch.device("meta"):\n        net = make()': '    net = make().to("meta")'},
     ),
     WrongAnswer("`element_size()` is the number", changes={" * parameter.element_size()": ""}),
+    WrongAnswer("Only the first parameter", changes={"    return total": "        return total"}),
+    WrongAnswer("`make` takes no arguments", changes={"make()": 'make("meta")'}),
+    WrongAnswer(
+        "they are not called",
+        changes={"parameter.numel() * parameter.element_size()": "parameter.numel * parameter.element_size"},
+    ),
     WrongAnswer("Not every value has 4 bytes", changes={"parameter.element_size()": "4"}),
     WrongAnswer("so it counts once", changes={"4 if parameter.requires_grad else 1": "4"}),
     WrongAnswer("One of four tensors", changes={"4 if": "3 if"}),

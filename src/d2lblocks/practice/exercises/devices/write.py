@@ -44,8 +44,8 @@ HINTS = (
     "In `write`, `parameter.copy_(...)` under `torch.no_grad()`; `parameter.new_tensor(values)` has the device and the dtype of the parameter.",
 )
 AFTER = """
-`tolist` copies the values to the CPU, and `copy_` writes into the memory of the parameter, on whatever device that is.
-`parameter[...] = torch.tensor(values, dtype=parameter.dtype)` does the same under `torch.no_grad()`: an assignment to an index copies the values to the right device, too.
+The values go into the memory of the parameter, on whatever device that is, and autograd is told.
+Under `torch.no_grad()`, two ways do this: `parameter.copy_(...)`, and an assignment to an index, `parameter[...] = ...`; both copy the values to the right device.
 """
 
 
@@ -62,6 +62,13 @@ def check(answer: Answer) -> None:
         answer.given = f'{words}, name "{name}"'
         try:
             came = read(net, name)
+        except RuntimeError as error:
+            if "numpy()" not in str(error):
+                raise
+            why = "`numpy()` needs a tensor without a gradient, on the CPU and with a dtype that NumPy has; `tolist()` needs none of this."
+            raise Wrong(
+                why, came=f"RuntimeError: {error}", expected=net.get_parameter(name).tolist()
+            ) from None
         except AttributeError as error:
             if "." not in name:
                 raise
@@ -74,7 +81,11 @@ def check(answer: Answer) -> None:
         if came is None:
             answer.kind(came, "read(net, name)", list, "a list")
         why = "`read` does not return the nested list of the values."
-        if isinstance(came, torch.Tensor):
+        if isinstance(came, list) and any(isinstance(each, torch.Tensor) for each in came):
+            why = "The elements of the list are still tensors: `list(...)` splits only the first dimension."
+        elif isinstance(came, list) and came == net.get_parameter(name).flatten().tolist():
+            why = "The list is flat: for a parameter with two dimensions, it has to be a list of lists."
+        elif isinstance(came, torch.Tensor):
             why = "`read` returns a tensor, which stays on its device: `tolist` gives numbers."
         answer.same(came, net.get_parameter(name).tolist(), "read(net, name)", why)
     write: Any = answer.function("write")
@@ -98,23 +109,28 @@ def written(write: Any, net: nn.Module, name: str, values: list[Any]) -> None:
     write(net, name, values)
     if net.get_parameter(name) is not parameter:
         raise Wrong(
-            "The net has another parameter now, and an optimizer still has the old one: write into the parameter "
-            "with `copy_`.",
+            "The net has another parameter now, and an optimizer still has the old one.",
             came="a new nn.Parameter",
             expected="the same nn.Parameter with other values",
             page="parameters.md#replacing-a-layer-after-the-optimizer-is-built",
         )
     if before != (parameter.dtype, str(parameter.device), parameter.data_ptr()):
         raise Wrong(
-            "`.data = ...` puts another tensor into the parameter, with its own device, dtype and shape: write into the existing memory with `copy_`.",
+            "`.data = ...` puts another tensor into the parameter, with its own device, dtype and shape.",
             came=f"{parameter.dtype} on {parameter.device}, in new memory",
             expected=f"{before[0]} on {before[1]}, in the same memory",
             page="parameters.md#assigning-to-data-hides-a-wrong-shape",
         )
     if not parameter.requires_grad:
-        raise Wrong("`write` freezes the parameter: its `requires_grad` is `False` now.")
+        raise Wrong(
+            "`write` freezes the parameter.", came="requires_grad is False", expected="requires_grad is True"
+        )
     if torch.equal(parameter, old):
-        raise Wrong("`write` does not change the parameter: copy the values into it with `copy_`.")
+        raise Wrong(
+            "`write` does not change the parameter. (An assignment such as `parameter = ...` only gives the name to another tensor.)",
+            came=f"{name}: {parameter.tolist()}",
+            expected=f"{name}: {values}",
+        )
     if parameter._version == version:
         raise Wrong(
             "Autograd does not notice a write through `.data`: a backward pass that needs the old values would silently "
@@ -126,6 +142,15 @@ def written(write: Any, net: nn.Module, name: str, values: list[Any]) -> None:
 
 
 WRONG = (
+    WrongAnswer(
+        "still tensors", changes={"net.get_parameter(name).tolist()": "list(net.get_parameter(name))"}
+    ),
+    WrongAnswer("is flat", changes={".tolist()": ".flatten().tolist()"}),
+    WrongAnswer("needs none of this", changes={".tolist()": ".numpy().tolist()"}),
+    WrongAnswer(
+        "does not change the parameter",
+        changes={"parameter.copy_(parameter.new_tensor(values))": "parameter = parameter.new_tensor(values)"},
+    ),
     WrongAnswer("returns a tensor", changes={".tolist()": ".detach()"}),
     WrongAnswer(
         "puts another tensor into the parameter",

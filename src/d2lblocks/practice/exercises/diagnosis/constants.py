@@ -60,7 +60,7 @@ HINTS = (
     "`__torch_function__`, look up the `id` of each argument.",
 )
 AFTER = """
-Registered tensors are not in `vars(module)`: a module keeps them in tables of its own, `_parameters` and `_buffers`.
+Plain tensors are in `vars(module)`, and registered ones are not: a module keeps those in tables of its own, `_parameters` and `_buffers`.
 The real `diagnose` also looks into lists of arguments, as those of `torch.cat`.
 """
 
@@ -126,11 +126,20 @@ def check(answer: Answer) -> None:
         call: nn.Module = net["body"] if isinstance(net, nn.ModuleDict) else net
         output = call(X)
         answer.given = text
-        with make(net) as watch:
-            came = call(X)
-        if came is None:
-            why = "The call gives `None` inside the `with` block: return the result of `function`."
-            raise Wrong(why, came=None, expected=output)
+        try:
+            with make(net) as watch:
+                came = call(X)
+        except (RuntimeError, AttributeError, TypeError) as error:
+            message = f"{type(error).__name__}: {error}"
+            if "Boolean value of Tensor" in message:
+                why = "`in` and `==` compare the values of tensors, but here the question is whether it is the same tensor."
+            elif "NoneType" in message and (
+                "values" in message or "items" in message or "iterable" in message or "mapping" in message
+            ):
+                why = "`kwargs` is `None` if an operation has no named arguments."
+            else:
+                raise
+            raise Wrong(why, came=message, expected=expected) from None
         if came is None:
             why = "The call gives `None` inside the `with` block: return the result of `function`."
             raise Wrong(why, came=came, expected=output)
@@ -163,10 +172,8 @@ def _why(found: set[str], expected: set[str]) -> str:
     if "table" in expected:
         return "A named argument of an operation is not in `args` but in `kwargs`."
     if "body.0.scale" in expected:
-        return (
-            "Constants of the modules inside are not found by their paths: go through `net.named_modules()`."
-        )
-    return "A constant that is an argument of an operation is not found."
+        return "Constants of the modules inside are not found by their paths: a module inside may have modules inside, too."
+    return "`scale`, an attribute of the net itself, is an argument of an operation and not found."
 
 
 WRONG = (
@@ -176,7 +183,17 @@ WRONG = (
     ),
     WrongAnswer("in `kwargs`", changes={"[*args, *kwargs.values()]": "args"}),
     WrongAnswer("no dot in front", changes={'.lstrip(".")': ""}),
-    WrongAnswer("go through `net.named_modules()`", changes={"net.named_modules()": '[("", net)]'}),
+    WrongAnswer("is `None` if an operation", changes={"kwargs = kwargs or {}\n": "\n"}),
+    WrongAnswer("an attribute of the net itself", changes={"net.named_modules()": "net.named_children()"}),
+    WrongAnswer(
+        "the same tensor",
+        changes={
+            "id(value): f": "f",
+            '.lstrip(".")\n': '.lstrip("."): value\n',
+            "        for value in [*args, *kwargs.values()]:\n            if id(value) in self.held:\n                self.found.add(self.held[id(value)])\n": "        for name, value in self.held.items():\n            if value in args:\n                self.found.add(name)\n",
+        },
+    ),
+    WrongAnswer("may have modules inside", changes={"net.named_modules()": '[("", net)]'}),
     WrongAnswer(
         "`unused` takes no part", changes={"self.found = set()": "self.found = set(self.held.values())"}
     ),

@@ -1,6 +1,9 @@
 """Heads that do not learn."""
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from d2lblocks.diagnosis import diagnose
 
@@ -24,7 +27,8 @@ class Heads(nn.Module):
         super().__init__()
         self.body = nn.Linear(4, 8)
         self.main = nn.Linear(8, 2)
-        self.others = {"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)}
+        heads = {"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)}
+        self.others = heads
 
     def forward(self, X):
         H = self.body(X).relu()
@@ -41,7 +45,8 @@ class Heads(nn.Module):
         super().__init__()
         self.body = nn.Linear(4, 8)
         self.main = nn.Linear(8, 2)
-        self.others = nn.ModuleDict({"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)})
+        heads = {"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)}
+        self.others = nn.ModuleDict(heads)
 
     def forward(self, X):
         H = self.body(X).relu()
@@ -51,10 +56,10 @@ class Heads(nn.Module):
 HINTS = (
     "Which attributes does the finding name, and what does its `fix` say?",
     "Read diagnosis.md#a-first-report: the net there keeps its layers in a list, and a dictionary is no better.",
-    'Write `self.others = nn.ModuleDict({"size": ..., "color": ...})` around the dictionary.',
+    "Write `self.others = nn.ModuleDict(heads)`.",
 )
 AFTER = """
-`nn.ModuleDict` registers each head under its key, so an optimizer gets its parameters.
+Each head is registered under its key now, so an optimizer gets its parameters.
 Two attributes, one for each head, would train as well, but under other names.
 """
 NAMES = [
@@ -70,6 +75,9 @@ def check(answer: Answer) -> None:
     try:
         net = make()
     except TypeError as error:
+        if "unexpected keyword argument" in str(error):
+            why = "`nn.ModuleDict` takes one argument: the dictionary."
+            raise Wrong(why, came=f"TypeError: {error}", expected="a net") from None
         if "Module subclass" in str(error):
             why = "`nn.ModuleList` of a dictionary gets its keys, which are no modules: the container for it is `nn.ModuleDict`."
             raise Wrong(why, came=str(error), expected="a net") from None
@@ -77,6 +85,7 @@ def check(answer: Answer) -> None:
     for count in 1, 3:
         X = torch.rand(count, 4)
         answer.given = f"X of shape ({count}, 4)"
+        _call(net, X)
         for finding in diagnose(net, X, loss=lambda Y: Y.square().sum()):
             fix = finding.fix.partition(" If this is intended")[0]
             at = finding.line if finding.file == answer.file else None
@@ -105,21 +114,39 @@ def check(answer: Answer) -> None:
         answer.same(Y, expected, "net(X)", why)
 
 
+def _call(net: Any, X: Tensor) -> None:
+    """Raise `Wrong` if the call fails because the heads are in another container."""
+    try:
+        net(X)
+    except (AttributeError, TypeError) as error:
+        if "'values'" in str(error):
+            why = "The heads have lost their keys `size` and `color`, so there is no `values()`."
+        elif "'str' object is not callable" in str(error):
+            why = "A loop over a dictionary gives its keys, and these are strings: the heads are its values."
+        else:
+            raise
+        raise Wrong(why, came=f"{type(error).__name__}: {error}", expected="a call of each head") from None
+
+
 WRONG = (
     WrongAnswer(
         "A module does not look into a tuple",
         changes={
-            'nn.ModuleDict({"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)})': "(nn.Linear(8, 1), nn.Linear(8, 3))",
+            '{"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)}': "(nn.Linear(8, 1), nn.Linear(8, 3))",
+            "nn.ModuleDict(heads)": "heads",
             "self.others.values()": "self.others",
         },
     ),
     WrongAnswer(
         "have other names",
         changes={
-            'nn.ModuleDict({"size": nn.Linear(8, 1), "color": nn.Linear(8, 3)})': "nn.ModuleList([nn.Linear(8, 1), nn.Linear(8, 3)])",
+            "nn.ModuleDict(heads)": "nn.ModuleList(heads.values())",
             "self.others.values()": "self.others",
         },
     ),
+    WrongAnswer("have lost their keys", changes={"nn.ModuleDict(heads)": "nn.ModuleList(heads.values())"}),
+    WrongAnswer("gives its keys", changes={"self.others.values()": "self.others"}),
+    WrongAnswer("takes one argument", changes={"nn.ModuleDict(heads)": "nn.ModuleDict(**heads)"}),
     WrongAnswer(
         "in another order",
         changes={

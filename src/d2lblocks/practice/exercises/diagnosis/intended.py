@@ -36,7 +36,7 @@ HINTS = (
     'The code is `unregistered` and the place is `self.teacher[0]`: write `silence=["CODE:PLACE"]` with them.',
 )
 AFTER = """
-With the place, `silence` hides this question only: the same mistake in another place is still found.
+Only this question is hidden: the same mistake in another place is still found.
 The finding is a question and not an error because the teacher runs under `torch.no_grad()`, so it cannot be meant to learn.
 """
 
@@ -64,6 +64,7 @@ class Student(nn.Module):
         return self.layer(X) * getattr(self, "scale", 1) - Y
 
 
+GONE = "The net was changed: the teacher is gone, and `forward` needs it."
 KINDS = {
     "": "a net with a teacher in self.teacher",
     "layer": "a net with a teacher in self.teacher, and a layer in the list self.more",
@@ -80,32 +81,36 @@ def check(answer: Answer) -> None:
         answer.given = text
         try:
             report = examine(net, X)
+        except AttributeError as error:
+            if hasattr(net, "teacher"):
+                raise
+            raise Wrong(GONE, came=f"AttributeError: {error}", expected="a report") from None
         except ValueError as error:
             if "there is no finding with the code" in str(error):
-                why = (
-                    "`silence` takes codes: to add a place, write a colon after the code, and then the place."
-                )
+                why = "`silence` takes the code of a finding, alone or with a place behind it; this begins with something else."
                 raise Wrong(why, came=str(error), expected="a report") from None
             raise
         answer.kind(report, "examine(net, X)", Report | list | tuple, "a report")
+        if not hasattr(net, "teacher"):
+            raise Wrong(GONE, came="no self.teacher", expected="the net as it was")
         if not isinstance(net.teacher, tuple):
             raise Wrong(
                 "The net was changed: the teacher must stay in the tuple, or it is trained and saved too.",
-                came=type(net.teacher).__name__,
-                expected="tuple",
+                came=f"self.teacher is a {type(net.teacher).__name__}",
+                expected="self.teacher is a tuple",
             )
         came = [(each.code, *each.names) for each in report]
         found = [(each.code, *each.names) for each in diagnose(net, X)]
         teacher = ("unregistered", "self.teacher[0]")
         expected = [each for each in found if each != teacher]
         if teacher in came:
-            why = "The teacher is still found: is its place written as in the names of the finding?"
+            why = "The teacher is still found: are the code and the place written as in the finding?"
         elif more == "teacher":
             why = "The question about `self.second[0]` is missing: only errors are left, but no other question is intended."
         elif more == "layer":
             why = (
                 "Another layer that is not registered goes unnoticed: the code `unregistered` alone silences every "
-                "place, so add the place."
+                "place."
             )
         else:
             why = "A finding is missing that has nothing to do with the teacher."
@@ -114,13 +119,15 @@ def check(answer: Answer) -> None:
 
 WRONG = (
     WrongAnswer("silences every place", changes={"unregistered:self.teacher[0]": "unregistered"}),
+    WrongAnswer("begins with something else", changes={"unregistered:": ""}),
+    WrongAnswer("the teacher is gone", changes={"    return": "    del net.teacher\n    return"}),
     WrongAnswer("still found", changes={"self.teacher[0]": "teacher"}),
     WrongAnswer(
         "only errors are left",
         changes={', silence=["unregistered:self.teacher[0]"]': "", "X)\n": "X).errors\n"},
     ),
     WrongAnswer(
-        "was changed",
+        "must stay in the tuple",
         changes={
             ', silence=["unregistered:self.teacher[0]"]': "",
             "    return": "    net.teacher = nn.ModuleList(net.teacher)\n    return",

@@ -1,6 +1,7 @@
 """A net that does not learn."""
 
 import copy
+import traceback
 from typing import Any
 
 import torch
@@ -94,7 +95,7 @@ HINTS = (
 )
 AFTER = """
 Now the optimizer holds the parameters of all three layers, and the loss gets scores, so it can fall to nearly 0.
-Two of the three were errors; the third was a question, because a loss with softmax twice still falls a little.
+Two of the three findings were errors; the third was a question, because a loss with softmax twice still falls a little.
 """
 
 
@@ -102,7 +103,16 @@ def check(answer: Answer) -> None:
     """Nothing is found in the net, all its layers are there, and training it works."""
     train, start = answer.function("train"), answer.function("start")
     answer.given = "start()"
-    pair = answer.kind(start(), "start()", tuple | list, "a net and its optimizer")
+    try:
+        started = start()
+    except TypeError as error:
+        if "ModuleList" not in str(error):
+            raise
+        why = "`nn.ModuleList` takes one argument: a list of modules."
+        frames = traceback.walk_tb(error.__traceback__)
+        lines = [line for frame, line in frames if frame.f_code.co_filename == answer.file]
+        raise Wrong(why, came=f"TypeError: {error}", expected="a net", at=lines[-1]) from None
+    pair = answer.kind(started, "start()", tuple | list, "a net and its optimizer")
     if len(pair) != 2:
         raise Wrong("`start()` has to return two objects.", came=pair, expected="net, optimizer")
     net = answer.module(pair[0], "start()[0]")
@@ -124,6 +134,7 @@ def check(answer: Answer) -> None:
             expected="weights of the shapes (3, 16), (16, 2), (16, 16)",
             at=type(net),
         )
+    _computes(net, X)
     scores = answer.tensor(answer.module_class("Classifier")()(X), "Classifier()(X)")
     answer.same(
         tuple(scores.shape),
@@ -140,13 +151,39 @@ def check(answer: Answer) -> None:
     if abs(loss - expected) > 1e-4:
         raise Wrong("`train` was right, but it now does something else.", came=loss, expected=expected)
     if type(optimizer) is not torch.optim.Adam or optimizer.param_groups[0]["lr"] != 0.01:
-        raise Wrong("The kind of the optimizer and its learning rate were right.", came=optimizer, at=start)
+        rate = optimizer.param_groups[0]["lr"]
+        raise Wrong(
+            "The kind of the optimizer and its learning rate were right.",
+            came=f"{type(optimizer).__name__} with lr={rate}",
+            expected="Adam with lr=0.01",
+            at=start,
+        )
     answer.given = "200 steps with the optimizer of `start()`"
     answer.last = start
     loss = train(net, optimizer, X, y, 200)
     if not loss < 0.1:
         why = "`diagnose` finds nothing, but the loss is still high."
         raise Wrong(why, came=f"a loss of {loss:.2f}", expected="a loss below 0.1")
+
+
+def _computes(net: nn.Module, X: Tensor) -> None:
+    """Raise `Wrong` unless the layers are called in their order, with a ReLU after each hidden one."""
+    layers = {tuple(each.weight.shape): each for each in net.modules() if isinstance(each, nn.Linear)}
+    if len(layers) != 3:
+        return
+    first, second, out = layers[16, 2], layers[16, 16], layers[3, 16]
+    came, expected = net(X), out(second(first(X).relu()).relu())
+    if torch.allclose(came, expected, rtol=1e-4, atol=1e-5):
+        return
+    why = "Apart from the three mistakes, the net was right, but it computes something else now."
+    if torch.allclose(came, out(second(first(X))), rtol=1e-4, atol=1e-5):
+        why = "The ReLU after each hidden layer was right, and now there is none."
+    raise Wrong(
+        why,
+        came=came[0],
+        expected=expected[0],
+        at=type(net),
+    )
 
 
 def _train(net: nn.Module, optimizer: torch.optim.Optimizer, X: Tensor, y: Tensor, steps: int) -> float:
@@ -184,5 +221,12 @@ WRONG = (
             "nn.Linear(16, ": "nn.Linear(2, ",
         },
     ),
+    WrongAnswer("and now there is none", changes={".relu()": ""}),
+    WrongAnswer("it computes something else", changes={"self.out(X)": "self.out(X).relu()"}),
+    WrongAnswer(
+        "a list of modules",
+        changes={"[nn.Linear(2, 16), nn.Linear(16, 16)]": "nn.Linear(2, 16), nn.Linear(16, 16)"},
+    ),
+    WrongAnswer("its learning rate were right", changes={"0.01": "0.1"}),
     WrongAnswer("now does something else", changes={"        optimizer.zero_grad()\n": ""}),
 )

@@ -46,7 +46,7 @@ HINTS = (
     'In `except Exception as error:`, open the file with `open(path, "a")`, write the explanation, and end with `raise`.',
 )
 AFTER = """
-`raise` without a name lets the same exception go on, with its traceback, so the script still fails.
+The same exception goes on, with its traceback, so the script still fails.
 To print the explanation below the traceback instead, call `explain_errors()` in the first lines of the script.
 """
 
@@ -75,7 +75,10 @@ def check(answer: Answer) -> None:
 
     result = logged(main, "log.txt")
     if len(calls) != 1:
-        raise Wrong("`main()` has to be called once.", came=f"{len(calls)} calls", expected="1 call")
+        why = "`main()` has to be called once."
+        if result is main:
+            why = "The function `main` itself is returned: without parentheses, it is not called."
+        raise Wrong(why, came=f"{len(calls)} calls", expected="1 call")
     answer.same(result, 42, "logged(main, path)", "The result of `main()` is not returned.")
     answer.same(
         log.read_text(), "epoch 1\n", "the file", "Something was written, although `main` did not fail."
@@ -88,8 +91,8 @@ def check(answer: Answer) -> None:
         if not text.startswith(before):
             raise Wrong(
                 'What the file held is gone: the mode `"w"` empties a file, and `"a"` appends to it.',
-                came=text,
-                expected=before + text,
+                came=f"the file begins with {text[:20]!r}",
+                expected=f"the file begins with {before[:20]!r}",
             )
         added = _letters(text[len(before) :])
         if _letters(str(explain(error))) not in added:
@@ -97,8 +100,8 @@ def check(answer: Answer) -> None:
             if not added:
                 why = "Nothing was written: does `except` catch every `Exception`, and do the lines that write come before `raise`?"
             if _letters(str(error)) in added:
-                why = "The file has the message of the error but not its explanation: write `str(explain(error))`."
-            raise Wrong(why, came=text[len(before) :], expected=str(explain(error)))
+                why = "The file has the message of the error but not its explanation, which `explain(error)` gives."
+            raise Wrong(why, came=text[len(before) :] or "no text", expected=str(explain(error)))
 
 
 def _error_of(fail: Callable[[], Any]) -> Exception:
@@ -129,17 +132,17 @@ def _run(answer: Answer, logged: Callable[..., Any], error: Exception) -> None:
             ]
             why = "The lines after `except` raised an exception of their own."
             if "must be str" in str(caught):
-                why = "`explain` returns an object: write `str(explain(error))`, which is its text."
+                why = "`explain` returns an object, and only its text, `str(explain(error))`, can be written."
             raise Wrong(
                 why, came=f"{type(caught).__name__}: {caught}", at=lines[-1] if lines else None
             ) from None
         raise Wrong(
-            "Another exception came out: `raise` alone lets the one go on that was caught, with its traceback.",
+            "Another exception came out: the caller may wait for the one that was caught.",
             came=repr(caught),
             expected=repr(error),
         ) from None
     raise Wrong(
-        "The exception was swallowed, so the script goes on as if nothing had happened: end with `raise`.",
+        "No exception comes out, so the script goes on as if nothing had happened: what `except` catches ends there.",
         came="no exception",
         expected=repr(error),
     )
@@ -152,7 +155,9 @@ def _letters(text: str) -> str:
 
 WRONG = (
     WrongAnswer("returns an object", changes={'f"{explain(error)}\\n"': "explain(error)"}),
-    WrongAnswer("was swallowed", changes={"        raise\n": ""}),
+    WrongAnswer("is not called", changes={"main()": "main"}),
+    WrongAnswer("every `Exception`", changes={"except Exception": "except ValueError"}),
+    WrongAnswer("No exception comes out", changes={"        raise\n": ""}),
     WrongAnswer("What the file held is gone", changes={'"a"': '"w"'}),
     WrongAnswer("but not its explanation", changes={"{explain(error)}": "{error}"}),
     WrongAnswer("is not returned", changes={"return main()": "main()"}),

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -48,7 +47,7 @@ HINTS = (
     "`torch.equal`.",
 )
 AFTER = """
-Every difference shows: a random number that was drawn, a parameter, or a buffer.
+Every difference shows: a parameter, a buffer, or a random number that was drawn, because later ones are then others.
 Here, `same_run(train, lambda net: diagnose(net, X))` is `True`.
 """
 
@@ -112,7 +111,7 @@ CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
         short,
         lambda net: nn.init.zeros_(net.get_parameter("weight")),
         False,
-        "A weight that is set to 0 is not noticed: are both runs compared, and does one of them get `call`?",
+        "`weight` differs and `bias` is equal, and the result is `True`: is every tensor compared?",
     ),
     (
         "which draws a random number",
@@ -159,7 +158,7 @@ def _run(run: Callable[[Call], State], call: Call) -> State:
     except TypeError:
         raise Wrong(
             "`train(f)` calls `f(net)`, so the function that does nothing takes one argument: `lambda net: None`.",
-            came=call,
+            came="None" if call is None else "a function that does not take one argument",
             expected="a function of one argument",
         ) from None
     return run(call)
@@ -170,10 +169,63 @@ def check(answer: Answer) -> None:
     same_run = answer.function("same_run")
     for text, run, call, expected, why in CASES:
         answer.given = f"`call`, {text}"
-        result = answer.kind(
-            same_run(partial(_run, run), call), "same_run(train, call)", bool, "`True` or `False`"
-        )
+        runs = Runs(run, call)
+        try:
+            result = same_run(runs.train, runs.call)
+        except (RuntimeError, TypeError, KeyError) as error:
+            raise _mistake(error) or error from None
+        runs.check()
+        answer.kind(result, "same_run(train, call)", bool, "`True` or `False`")
         answer.same(result, expected, "same_run(train, call)", why)
+
+
+class Runs:
+    """Counts the calls in each run."""
+
+    def __init__(self, run: Callable[[Call], State], call: Call) -> None:
+        self.run = run
+        self.counts: list[int] = []
+
+        def counted(net: nn.Module) -> Any:
+            if self.counts:
+                self.counts[-1] += 1
+            return call(net)
+
+        counted.__qualname__ = "call"  # the name in error messages
+        self.call = counted
+
+    def train(self, f: Call) -> State:
+        """A run."""
+        self.counts.append(0)
+        return _run(self.run, f)
+
+    def check(self) -> None:
+        """Raise `Wrong` unless there were two runs, one with the call."""
+        number = len(self.counts)
+        if number != 2:
+            why = "`train` has to run twice."
+            raise Wrong(why, came=f"{number} run{'s' * (number != 1)}", expected="2 runs")
+        with_it = sum(map(bool, self.counts))
+        if with_it != 1:
+            why = "Both runs call `call`: one of them needs a function that does nothing."
+            if not with_it:
+                why = "Neither of the two runs calls `call`."
+            raise Wrong(why, came=f"{with_it} runs with `call`", expected="1 run with `call`")
+
+
+def _mistake(error: Exception) -> Wrong | None:
+    """The verdict on an error, if it is one of the usual errors."""
+    came = f"{type(error).__name__}: {error}"
+    if "Boolean value of Tensor" in came:
+        why = "`==` on two dictionaries also uses `==` on their tensors, and its result is a tensor, not `True` or `False`."
+        return Wrong(why, came=came, expected="True or False")
+    if isinstance(error, KeyError):
+        why = "Only one of the two state dicts has this name, so they differ."
+        return Wrong(why, came=came, expected="False")
+    if isinstance(error, TypeError) and "'net'" in came:
+        why = "`call` is called without a net: `train` takes the function itself, and calls it before each step."
+        return Wrong(why, came=came, expected="`call`")
+    return None
 
 
 WRONG = (
@@ -181,5 +233,18 @@ WRONG = (
     WrongAnswer("`allclose` allows", changes={"torch.equal": "torch.allclose"}),
     WrongAnswer("compare the names", changes={"with_it.keys() == without.keys() and ": ""}),
     WrongAnswer("takes one argument", changes={"lambda net: None": "None"}),
-    WrongAnswer("does one of them get `call`", changes={"train(call)": "train(lambda net: None)"}),
+    WrongAnswer("Neither of the two runs", changes={"train(call)": "train(lambda net: None)"}),
+    WrongAnswer("Both runs call", changes={"lambda net: None": "call"}),
+    WrongAnswer("without a net", changes={"train(call)": "train(call())"}),
+    WrongAnswer(
+        "Only one of the two state dicts",
+        changes={"with_it.keys() == without.keys() and ": "", "in without": "in {**with_it, **without}"},
+    ),
+    WrongAnswer("is every tensor compared", changes={" all(": " any("}),
+    WrongAnswer(
+        "`==` on two dictionaries",
+        changes={
+            "with_it.keys() == without.keys() and all(\n        torch.equal(with_it[name], without[name]) for name in without\n    )": "with_it == without"
+        },
+    ),
 )

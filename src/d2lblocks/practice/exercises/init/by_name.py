@@ -50,8 +50,8 @@ HINTS = (
     "`zlib.crc32(text.encode())` turns a text into a whole number, the same one in every process; make the text from the seed and the name.",
 )
 AFTER = """
-Each parameter has a generator of its own, so nothing that is drawn for another one matters.
-Instead of `zlib.crc32`, you can take the first bytes of `hashlib.sha256`; Python's `hash` of a string differs from process to process.
+The values of a parameter are drawn from a seed of its own, so nothing that is drawn for another one matters.
+A seed from `zlib.crc32` or from the first bytes of `hashlib.sha256` is the same in each process; one from Python's `hash` of a string is not.
 """
 
 
@@ -62,12 +62,17 @@ def check(answer: Answer) -> None:
 
     def filled(seed: int, **layers: nn.Module) -> dict[str, torch.Tensor]:
         net = nn.ModuleDict(layers)
-        answer.given = f"seed={seed} and the layers {', '.join(layers)}"
+        answer.given = f"seed={seed} and a net with the layer{'s' * (len(layers) > 1)} {', '.join(layers)}"
         before = torch.get_rng_state()
+        values = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
         with _recorded(answer.file, used):
-            came = answer.module(init(net, seed), "init_by_name(net, seed)")
+            came = answer.module(_call(init, net, seed), "init_by_name(net, seed)")
         if came is not net:
-            raise Wrong("`init_by_name` returns another net: fill the one that it gets.", came="another net")
+            raise Wrong(
+                "`init_by_name` returns another net: fill the one that it gets.",
+                came="another net",
+                expected="the same net",
+            )
         if used:
             raise Wrong(
                 "Python's `hash` of a string is different in each process, so the next run draws other values.",
@@ -76,16 +81,24 @@ def check(answer: Answer) -> None:
             )
         if not torch.equal(torch.get_rng_state(), before):
             raise Wrong(
-                "PyTorch's default generator is not as it was: pass a generator of your own.",
+                "PyTorch's default generator is not as it was: draw from a generator of your own.",
                 came="another state",
                 expected="the same state",
             )
+        for name, parameter in net.named_parameters():
+            if torch.equal(parameter, values[name]) and (parameter.dim() > 1 or parameter.any()):
+                why = f"`{name}` keeps the values that it had: fill every parameter."
+                raise Wrong(why, came="the old values", expected="new values")
         return {name: parameter.detach() for name, parameter in net.named_parameters()}
 
     short = filled(0, out=nn.Linear(64, 32))
     _check_values(short["out.weight"], short["out.bias"], 64)
     if not _equal(short, filled(0, out=nn.Linear(64, 32))):
-        raise Wrong("The same seed and the same name give other values the second time.", came="other values")
+        raise Wrong(
+            "The same seed and the same name give other values the second time.",
+            came="other values",
+            expected="the same values",
+        )
     long = filled(0, new=nn.Linear(64, 64), out=nn.Linear(64, 32))
     if not torch.equal(long["out.weight"], short["out.weight"]):
         raise Wrong(
@@ -99,6 +112,7 @@ def check(answer: Answer) -> None:
             raise Wrong(
                 f"`{one}.weight` and `{other}.weight` get the same values: make the seed of a generator from `seed` and the whole name.",
                 came="equal values",
+                expected="other values",
             )
     if torch.equal(filled(1, out=nn.Linear(64, 32))["out.weight"], short["out.weight"]):
         raise Wrong("The seeds 0 and 1 give the same values.", came="equal values", expected="other values")
@@ -106,11 +120,26 @@ def check(answer: Answer) -> None:
     _check_values(images["first.weight"], images["norm.weight"], 8 * 25)
 
 
+def _call(init: Callable[..., Any], net: nn.Module, seed: int) -> Any:
+    """Call the function, with words for seeds that are none."""
+    try:
+        return init(net, seed)
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        message = str(error)
+        if "expected a long" in message:
+            why = "`manual_seed` takes a whole number: make one from the seed and the name, the same in each process."
+        elif "Overflow" in message or "too large" in message:
+            why = "The number is too large for `manual_seed`, which takes 64 bits: use a part of it."
+        else:
+            raise
+        raise Wrong(why, came=f"{type(error).__name__}: {message}") from error
+
+
 def _check_values(weight: torch.Tensor, zeros: torch.Tensor, fan_in: int) -> None:
     if zeros.any():
         raise Wrong(
             "A parameter with one dimension is not 0.",
-            came=f"values up to {zeros.max():.3f}",
+            came=f"values up to {zeros.abs().max():.3f}",
             expected="zeros",
         )
     std = (2 / fan_in) ** 0.5
@@ -172,5 +201,9 @@ WRONG = (
         changes={'zlib.crc32(f"{seed}:{name}".encode())': "seed + sum(name.encode())"},
     ),
     WrongAnswer("seeds 0 and 1", changes={"{seed}:": ""}),
-    WrongAnswer("A parameter with one dimension", changes={"nn.init.zeros_(parameter)": "pass"}),
+    WrongAnswer("keeps the values that it had", changes={"nn.init.zeros_(parameter)": "pass"}),
+    WrongAnswer("A parameter with one dimension", changes={"zeros_": "ones_"}),
+    WrongAnswer(
+        "takes a whole number", changes={'zlib.crc32(f"{seed}:{name}".encode())': 'f"{seed}:{name}"'}
+    ),
 )

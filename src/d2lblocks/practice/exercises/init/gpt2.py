@@ -42,8 +42,8 @@ HINTS = (
     "The branches end in `self_attn.out_proj` and `linear2`; the weights for query, key and value are in `self_attn.in_proj_weight`, and N is `2 * len(net)`.",
 )
 AFTER = """
-Only the names say which layers end a branch, so choose these by name; all other matrices can be chosen by their two dimensions.
-With `init_by_type`, one rule for `nn.Linear` and one for `nn.MultiheadAttention` fill everything else.
+The type of a layer does not say whether it ends a branch: `out_proj` and `linear2` have to be found by their names.
+Another way: with `init_by_type`, one rule for `nn.Linear` and one for `nn.MultiheadAttention` fill everything else.
 """
 STD = 0.02
 
@@ -52,23 +52,39 @@ def check(answer: Answer) -> None:
     """Biases, norms, and the scale of each weight, for nets of two and of three blocks."""
     init = answer.function("init_gpt2")
     for blocks in 2, 3:
-        answer.given = f"net of {blocks} x nn.TransformerEncoderLayer(64, 4, 128)"
+        answer.given = (
+            f"a net of {('two', 'three')[blocks - 2]} blocks nn.TransformerEncoderLayer(64, 4, 128)"
+        )
         net = nn.Sequential(*(nn.TransformerEncoderLayer(64, 4, 128) for _ in range(blocks)))
         before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
         if answer.module(init(net), "init_gpt2(net)") is not net:
             raise Wrong(
-                "`init_gpt2(net)` returns another net: fill the one that it gets.", came="another net"
+                "`init_gpt2(net)` returns another net: fill the one that it gets.",
+                came="another net",
+                expected="the same net",
+            )
+        kept = [
+            str(index)
+            for index, block in enumerate(net)
+            if all(torch.equal(each, before[f"{index}.{name}"]) for name, each in block.named_parameters())
+        ]
+        if kept:
+            raise Wrong(
+                f"`net[{kept[0]}]` keeps all its default values: fill every block.",
+                came=f"not filled: {', '.join(kept)}",
+                expected="not filled: none",
             )
         for name, parameter in net.named_parameters():
             if "norm" in name and not torch.equal(parameter, before[name]):
                 why = f"`{name}` belongs to a normalization layer, which has to keep its default values."
-                raise Wrong(why, came=parameter, expected=before[name])
+                came = f"values from {parameter.min():.3f} to {parameter.max():.3f}"
+                raise Wrong(why, came=came, expected="ones" if name.endswith("weight") else "zeros")
             if "norm" in name:
                 continue
             if parameter.dim() == 1 and parameter.any():
                 raise Wrong(
                     f"The bias `{name}` is not 0.",
-                    came=f"values up to {parameter.max():.3f}",
+                    came=f"values up to {parameter.abs().max():.3f}",
                     expected="zeros",
                 )
             if parameter.dim() == 2:
@@ -99,6 +115,10 @@ def _check_weight(name: str, weight: Tensor, before: Tensor, blocks: int) -> Non
         why = "The standard deviation is divided by N, not by √N."
     elif not ends and _near(came, STD / (2 * blocks) ** 0.5):
         why = f"`{name}` is not the last weight of a branch, so its standard deviation must not be divided."
+    elif ends and _near(came, STD * (2 * blocks) ** 0.5):
+        why = "The standard deviation is multiplied by √N, not divided."
+    elif weight.abs().max() < 2 * came:
+        why = f"`{name}` is not drawn from a normal distribution: no value is beyond two standard deviations."
     else:
         why = f"The standard deviation of `{name}` is not right."
     raise Wrong(why, came=f"standard deviation {came:.4f}", expected=f"{expected:.4f}")
@@ -117,6 +137,14 @@ WRONG = (
         "belongs to a normalization layer", changes={"parameter.dim() == 2": 'name.endswith("weight")'}
     ),
     WrongAnswer("each block has two", changes={"(2 * len(net))": "len(net)"}),
+    WrongAnswer(
+        "keeps all its default values",
+        changes={"net.named_parameters()": "net[:1].named_parameters()"},
+    ),
+    WrongAnswer("multiplied by √N", changes={"0.02 / (2": "0.02 * (2"}),
+    WrongAnswer(
+        "no value is beyond two", changes={"normal_(parameter, std=0.02)": "uniform_(parameter, -0.02, 0.02)"}
+    ),
     WrongAnswer("is divided by N", changes={"(2 * len(net)) ** 0.5": "(2 * len(net))"}),
     WrongAnswer(
         "has to be divided by √N", changes={'("out_proj.weight", "linear2.weight")': '"linear2.weight"'}

@@ -1,6 +1,7 @@
 """Linear layers that keep their weights."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
@@ -37,8 +38,8 @@ HINTS = (
     "Check `isinstance(module, nn.Linear)`, and fill the bias only under `if module.bias is not None:`.",
 )
 AFTER = """
-`isinstance` is true for a class and for everything derived from it, such as `out_proj` and a lazy layer.
-`init_by_type(net, {nn.Linear: {"weight": nn.init.xavier_uniform_, "bias": nn.init.zeros_}})` does the same and also reports what it filled.
+`isinstance(module, nn.Linear)` is true for every class derived from `nn.Linear`, such as those of `out_proj` and of a lazy layer.
+Another way: `init_by_type(net, {nn.Linear: {"weight": nn.init.xavier_uniform_, "bias": nn.init.zeros_}})` does the same and also reports what it filled.
 """
 
 
@@ -53,7 +54,7 @@ def check(answer: Answer) -> None:
         "nn.Linear(80, 40)": nn.Linear(80, 40),
         "nn.Sequential(nn.ReLU(), nn.Linear(80, 40))": nn.Sequential(nn.ReLU(), nn.Linear(80, 40)),
         "nn.MultiheadAttention(60, 2)": nn.MultiheadAttention(60, 2),
-        "a class derived from nn.Linear": _Head(80, 40),
+        "Head(80, 40), whose class is derived from nn.Linear": _Head(80, 40),
         "nn.Linear(80, 40, bias=False)": nn.Linear(80, 40, bias=False),
         "nn.Conv2d(8, 8, 3)": nn.Conv2d(8, 8, 3),
         "nn.Embedding(80, 40)": nn.Embedding(80, 40),
@@ -63,23 +64,23 @@ def check(answer: Answer) -> None:
         for name, parameter in net.named_parameters():
             if name.endswith("bias"):
                 nn.init.ones_(parameter)
-        linear = {
-            f"{path}.{name}".lstrip("."): parameter
-            for path, module in net.named_modules()
-            if isinstance(module, nn.Linear)
-            for name, parameter in module.named_parameters()
-        }
-        others = {
-            name: (parameter, parameter.detach().clone())
-            for name, parameter in net.named_parameters()
-            if name not in linear
-        }
+        before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
         _apply(fill, net, text)
-        for name, parameter in linear.items():
-            _check_filled(name, parameter, net)
-        for name, (parameter, before) in others.items():
-            why = f"`{name}` does not belong to a linear layer and has to keep its values: fill only linear layers."
-            answer.same(parameter, before, name, why, tolerance=0)
+        if list(before) != [name for name, _ in net.named_parameters()]:
+            raise Wrong(
+                "The net does not have the same parameters anymore.",
+                came=[name for name, _ in net.named_parameters()],
+                expected=list(before),
+            )
+        for name, parameter in net.named_parameters():
+            if isinstance(net.get_submodule(name.rpartition(".")[0]), nn.Linear):
+                _check_filled(name, parameter.detach(), before[name], net)
+            elif not torch.equal(parameter, before[name]):
+                raise Wrong(
+                    f"`{name}` does not belong to a linear layer and has to keep its values: fill only linear layers.",
+                    came=f"other values in {name}",
+                    expected="the values that it had",
+                )
 
 
 def _apply(fill: object, net: nn.Module, text: str) -> None:
@@ -90,13 +91,19 @@ def _apply(fill: object, net: nn.Module, text: str) -> None:
         if isinstance(net, nn.Linear) and net.bias is None:
             why = f"`{text}` has the attribute `bias`, but its value is `None`: check `module.bias is not None`."
             raise Wrong(why, came=f"AttributeError: {error}", expected="no error") from error
-        if isinstance(net, nn.MultiheadAttention):
+        if "object has no attribute 'weight'" in str(error):
+            kind = str(error).split("'")[1]
             why = (
-                "`nn.MultiheadAttention` is not a linear layer and has no `weight`: `apply` also calls the function "
-                "for the linear layer inside it."
+                f"`{kind}` has no `weight`: `apply` calls the function for every module of the net, and only "
+                "linear layers should be filled."
             )
             raise Wrong(why, came=f"AttributeError: {error}", expected="no error") from error
         raise
+    except TypeError as error:
+        if "isinstance() arg 2" not in str(error):
+            raise
+        why = "`isinstance` takes the module first and then the class."
+        raise Wrong(why, came=f"TypeError: {error}", expected="no error") from error
     except RuntimeError as error:
         if "ambiguous" in str(error):
             why = "A tensor is neither true nor false: compare the bias with `None`, as in `is not None`."
@@ -104,23 +111,34 @@ def _apply(fill: object, net: nn.Module, text: str) -> None:
         raise
 
 
-def _check_filled(name: str, parameter: nn.Parameter, net: nn.Module) -> None:
+def _check_filled(name: str, values: Tensor, before: Tensor, net: nn.Module) -> None:
     if name.endswith("bias"):
-        if parameter.any():
-            raise Wrong(f"`{name}` is not 0.", came=f"values up to {parameter.max():.3f}", expected="zeros")
+        if torch.equal(values, before):
+            raise Wrong(
+                f"`{name}` keeps its values: it is not filled.", came="the old values", expected="zeros"
+            )
+        if values.any():
+            raise Wrong(
+                f"`{name}` is not 0.", came=f"values up to {values.abs().max():.3f}", expected="zeros"
+            )
         return
-    bound = (6 / sum(parameter.shape)) ** 0.5
-    largest, spread = parameter.abs().max().item(), parameter.std().item() * 3**0.5
+    bound = (6 / sum(values.shape)) ** 0.5
+    largest, spread = values.abs().max().item(), values.std().item() * 3**0.5
     if abs(largest / bound - 1) < 0.02 and abs(spread / bound - 1) < 0.1:
         return
     layer = net.get_submodule(name.rpartition(".")[0])
-    if type(layer) is not nn.Linear:
+    kept = torch.equal(values, before)
+    if kept and type(layer) is not nn.Linear:
         why = (
-            f"`{name}` keeps its default values: the class of its layer is derived from `nn.Linear`, so `type(module) "
-            "== nn.Linear` is false."
+            f"`{name}` keeps its default values: the class of its layer, `{type(layer).__name__.lstrip('_')}`, is "
+            "derived from `nn.Linear`, so this is a linear layer too."
         )
-    elif getattr(layer, "bias", None) is None:
+    elif kept and layer.bias is None:
         why = "A layer without a bias has a weight too, and it is not filled."
+    elif kept:
+        why = f"`{name}` keeps its default values: it is not filled."
+    elif abs(spread / bound - 1) < 0.1:
+        why = f"`{name}` has the scale of Xavier initialization, but its values are not from a uniform distribution."
     else:
         why = f"`{name}` does not have the values of `xavier_uniform_`."
     raise Wrong(why, came=f"values up to {largest:.3f}", expected=f"values up to {bound:.3f}")
@@ -137,6 +155,9 @@ WRONG = (
     WrongAnswer(
         "fill only linear layers", changes={"isinstance(module, nn.Linear)": 'hasattr(module, "weight")'}
     ),
-    WrongAnswer("is not 0", changes={"nn.init.zeros_(module.bias)": "module.bias = module.bias"}),
-    WrongAnswer("does not have the values", changes={"xavier_uniform_": "xavier_normal_"}),
+    WrongAnswer(
+        "`bias` keeps its values", changes={"nn.init.zeros_(module.bias)": "module.bias = module.bias"}
+    ),
+    WrongAnswer("not from a uniform distribution", changes={"xavier_uniform_": "xavier_normal_"}),
+    WrongAnswer("does not have the values", changes={"xavier_uniform_": "kaiming_uniform_"}),
 )

@@ -1,19 +1,21 @@
 """A block that starts as the identity."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...answer import Answer, Wrong
+from ...answer import Answer, Wrong, shown
 from ...exercise import WrongAnswer
 
 LEVEL = "medium"
 PAGE = "init.md#initialize-one-tensor-the-functions-of-torchnninit"
 TASK = """
 A residual block computes `X + f(X)`; here, `f` is two linear layers with a ReLU between them.
-Change only the starting values, so that a new block returns exactly its input and can still learn: a few steps of training change all of its parameters.
+Change only the starting values.
+A new block should return exactly its input, and a few steps of training should change all its parameters.
 """
 STUB = """\
 from torch import nn
@@ -49,8 +51,9 @@ HINTS = (
     "Fill the weight and the bias of `last` with `nn.init.zeros_`, and leave `first` as it is.",
 )
 AFTER = """
-The gradient of the last weight is a product of the layer's input and the gradient of its output, and neither is 0.
+The gradient of the last weight is computed from the input of its layer and the gradient of its output, and neither is 0.
 After one step, the last weight is not 0 anymore, and then the first layer gets a gradient too.
+Another way: assign new parameters, as in `last.weight = nn.Parameter(torch.zeros(width, width))`.
 """
 STEPS = 5
 
@@ -59,48 +62,95 @@ def check(answer: Answer) -> None:
     """The block is the identity, computes what it should for other values, and learns."""
     make = answer.module_class("Residual")
     for width in 2, 6:
-        answer.given = f"Residual({width}) and X of shape (32, {width})"
-        block = answer.module(make(width), f"Residual({width})")
+        answer.given = f"block = Residual({width}) and X of shape (32, {width})"
+        block = answer.module(_build(make, width), f"Residual({width})")
         X = torch.randn(32, width)
         came = answer.tensor(block(X), "block(X)").detach()
+        init = vars(make).get("__init__")
+        if came.shape != X.shape:
+            why = "`block(X)` has another shape than `X`."
+            raise Wrong(why, came=f"shape {tuple(came.shape)}", expected=f"shape {tuple(X.shape)}")
         if not torch.equal(came, X):
-            raise Wrong(_not_the_identity(came, X), came=came[0], expected=X[0])
-        _check_formula(answer, make(width), X)
+            raise Wrong(
+                _not_the_identity(came, X, block),
+                came=f"block(X) - X has values up to {(came - X).abs().max():.1g}",
+                expected="zeros",
+                at=init if came.any() else None,
+            )
+        _check_formula(answer, make(width), X, init)
     _check_training(answer, make, X)  # in the wider one, in which hardly ever all units are dead
 
 
-def _not_the_identity(came: Tensor, X: Tensor) -> str:
-    if came.shape != X.shape:
-        return "A new block does not return its input."
+def _build(make: Callable[..., nn.Module], width: int) -> object:
+    try:
+        return make(width)
+    except AttributeError as error:
+        if "object has no attribute 'zero_'" not in str(error):
+            raise
+        why = "The functions of `torch.nn.init` take a tensor, not a layer: a linear layer has a weight and a bias."
+        raise Wrong(why, came=f"AttributeError: {error}") from error
+
+
+def _not_the_identity(came: Tensor, X: Tensor, block: nn.Module) -> str:
     rest = came - X
-    if torch.allclose(rest, rest[0].expand_as(rest), atol=1e-6):
-        return "`f(X)` is the same vector for every input, but not 0: the bias of the last layer is not 0."
+    if not came.any():
+        return "A new block returns zeros: `forward` has to add `X` to `f(X)`."
     if rest.abs().max() < 0.05:
         return (
-            "A new block almost returns its input, but `f(X)` is not exactly 0: small weights are not enough."
+            "A new block almost returns its input, but `f(X)` is not exactly 0: small values are not enough."
         )
+    if torch.allclose(rest, rest[0].expand_as(rest), atol=1e-6):
+        biases = [
+            name
+            for name, each in block.named_parameters()
+            if each.shape == rest[0].shape and torch.allclose(each, rest[0], atol=1e-6)
+        ]
+        reason = f": it is `{biases[0]}`" if biases else ""
+        return f"`f(X)` is the same vector for every input, but not 0{reason}."
     return "A new block does not return its input: `f(X)` has to be 0 for every `X`."
 
 
-def _check_formula(answer: Answer, block: nn.Module, X: Tensor) -> None:
+def _check_formula(answer: Answer, block: nn.Module, X: Tensor, init: Any) -> None:
     """With other values, the block still computes `X + f(X)`."""
     parameters = list(block.parameters())
     width = X.shape[1]
     if [each.shape for each in parameters] != [(width, width), (width,)] * 2:
         raise Wrong(
-            "`f` is not two linear layers of the width of the block: change only their starting values.",
-            came=[tuple(each.shape) for each in parameters],
-            expected=[(width, width), (width,)] * 2,
+            "The parameters are not those of two linear layers, a weight and a bias for each: change only their starting values.",
+            came={name: tuple(each.shape) for name, each in block.named_parameters()},
+            expected=f"shapes {', '.join(map(str, [(width, width), (width,)] * 2))}",
+            at=init,
         )
     if frozen := [name for name, each in block.named_parameters() if not each.requires_grad]:
-        raise Wrong(f"`{frozen[0]}` is frozen, so it cannot learn.", came="requires_grad=False")
+        raise Wrong(
+            f"`{frozen[0]}` is frozen, so it cannot learn.",
+            came=f"frozen: {', '.join(frozen)}",
+            expected="frozen: none",
+            at=init,
+        )
     with torch.no_grad():
         for each in parameters:
             each.normal_()
     weight, bias, last_weight, last_bias = parameters
     expected = X + F.linear(F.relu(F.linear(X, weight, bias)), last_weight, last_bias)
-    why = "With other values in its parameters, the block does not compute `X + f(X)`: change only their starting values."
-    answer.same(block(X), expected, "block(X)", why)
+    values = {name: each.detach().clone() for name, each in block.named_parameters()}
+    came = answer.tensor(block(X), "block(X)").detach()
+    for name, each in block.named_parameters():
+        if not torch.equal(each, values[name]):
+            raise Wrong(
+                f"Each forward pass overwrites `{name}`, so it cannot learn: fill it once, when the block is built.",
+                came=f"other values in {name} after block(X)",
+                expected="the values that it had",
+            )
+    if torch.equal(came, X):
+        why = (
+            "The block returns `X` whatever values its parameters have: `forward` has to compute `X + f(X)`."
+        )
+    else:
+        why = "With other values in its parameters, the block does not compute `X + f(X)`: change only their starting values."
+    if not torch.allclose(came, expected, atol=1e-4, rtol=1e-4):
+        begins = f"block(X) - X begins with {shown((came - X)[0])}"
+        raise Wrong(why, came=begins, expected=f"{shown((expected - X)[0])}")
 
 
 def _check_training(answer: Answer, make: Callable[..., nn.Module], X: Tensor) -> None:
@@ -117,19 +167,29 @@ def _check_training(answer: Answer, make: Callable[..., nn.Module], X: Tensor) -
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.sub_(0.1 * gradient)
     still = [name for name, parameter in net.named_parameters() if torch.equal(parameter, before[name])]
-    if still:
-        raise Wrong(
-            f"Training does not change `{still[0]}`: if both layers start at 0, each makes the other's gradient 0.",
-            came=f"no change in {len(still)} of {len(before)} parameters",
-            expected="all of them change",
-        )
+    if not still:
+        return
+    weight, bias, last_weight, _ = list(before.values())[:4]
+    why = f"Training does not change `{still[0]}`"
+    if not (last_weight.any() or weight.any() or bias.any()):
+        why += ": if both layers start at 0, each makes the other's gradient 0."
+    elif not F.relu(F.linear(X, weight, bias)).any():
+        why += ": the ReLU returns 0 for every input, so neither the weight after it nor the layer before it gets a gradient."
+    else:
+        why += "."
+    raise Wrong(
+        why,
+        came=f"changed: {len(before) - len(still)} of the {len(before)} parameters",
+        expected=f"changed: all {len(before)}",
+        at=vars(make).get("__init__"),
+    )
 
 
 WRONG = (
-    WrongAnswer("same vector for every input", changes={"        nn.init.zeros_(last.bias)\n": ""}),
+    WrongAnswer("it is `f.2.bias`", changes={"        nn.init.zeros_(last.bias)\n": ""}),
     WrongAnswer("has to be 0 for every", changes={"        nn.init.zeros_(last.weight)\n": ""}),
     WrongAnswer(
-        "small weights are not enough", changes={"zeros_(last.weight)": "normal_(last.weight, std=0.001)"}
+        "small values are not enough", changes={"zeros_(last.weight)": "normal_(last.weight, std=0.001)"}
     ),
     WrongAnswer(
         "each makes the other's gradient 0",
@@ -140,5 +200,18 @@ WRONG = (
     WrongAnswer(
         "is frozen", changes={"        self.f =": "        last.requires_grad_(False)\n        self.f ="}
     ),
-    WrongAnswer("does not compute `X + f(X)`", changes={"return X + self.f(X)": "return X"}),
+    WrongAnswer("whatever values its parameters have", changes={"return X + self.f(X)": "return X"}),
+    WrongAnswer(
+        "Each forward pass overwrites",
+        changes={
+            "        nn.init.zeros_(last.weight)\n        nn.init.zeros_(last.bias)\n": "",
+            "        return X": "        nn.init.zeros_(self.f[2].weight)\n        nn.init.zeros_(self.f[2].bias)\n        return X",
+        },
+    ),
+    WrongAnswer(
+        "the ReLU returns 0 for every input",
+        changes={
+            "nn.init.zeros_(last.weight)": "nn.init.zeros_(first.weight)\n        nn.init.zeros_(first.bias)"
+        },
+    ),
 )

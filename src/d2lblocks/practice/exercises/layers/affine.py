@@ -1,11 +1,13 @@
 """A layer from a formula."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...answer import Answer, Wrong
+from ...answer import Answer, Wrong, shown
 from ...exercise import WrongAnswer
 
 LEVEL = "easy"
@@ -48,8 +50,8 @@ HINTS = (
     "In `__init__`, `self.gamma = nn.Parameter(torch.ones(...))` with `device=device, dtype=dtype` for `torch.ones`, and the same with zeros for `beta`.",
 )
 AFTER = """
-`nn.Parameter` goes around the finished tensor, and broadcasting repeats `gamma` and `beta` along the other dimensions of `X`.
-`torch.addcmul(self.beta, self.gamma, X)` computes the same in a single operation.
+Both tensors are parameters, and broadcasting repeats them along the other dimensions of `X`.
+Another way to write the formula: `torch.addcmul(self.beta, self.gamma, X)` computes it in a single operation.
 """
 
 
@@ -58,23 +60,30 @@ def check(answer: Answer) -> None:
     make = answer.module_class("Affine")
     for features in 1, 3:
         answer.given = f"Affine({features})"
-        layer = make(features)
+        layer = build(make, features)
         gamma, beta = parameter(layer, "gamma"), parameter(layer, "beta")
         for name, value, start in ("gamma", gamma, torch.ones), ("beta", beta, torch.zeros):
             if value.shape != (features,):
                 raise Wrong(
                     f"`{name}` needs one value for each feature, so the shape `(features,)`.",
-                    came=tuple(value.shape),
-                    expected=(features,),
+                    came=f"shape {tuple(value.shape)}",
+                    expected=f"shape {(features,)}",
                     at=init(layer),
                 )
             expected = start(features)
-            answer.same(value, expected, name, f"`{name}` does not start at {int(expected[0])}.", 0)
+            if not torch.equal(value, expected):
+                raise Wrong(
+                    f"`{name}` does not start at {int(expected[0])}.",
+                    came=f"{name} = {shown(value)}",
+                    expected=f"{name} = {shown(expected)}",
+                    at=init(layer),
+                )
         if len(list(layer.parameters())) > 2:
             raise Wrong(
                 "The layer has more parameters than `gamma` and `beta`.",
                 came=[name for name, _ in layer.named_parameters()],
                 expected=["gamma", "beta"],
+                at=init(layer),
             )
         with torch.no_grad():
             gamma.copy_(torch.rand(features) + 1)
@@ -85,7 +94,7 @@ def check(answer: Answer) -> None:
             answer.given = f"X of shape {shape}"
             came = layer(X)
             expected = torch.addcmul(beta, gamma, before)
-            answer.same(came, expected, "layer(X)")
+            answer.same(came, expected, "layer(X)", _mistake(came, before, gamma, beta))
             if not torch.equal(X, before):
                 raise Wrong(
                     "The layer changes its input: an operation such as `*=` writes into `X`. Use `*`, which creates a new tensor.",
@@ -95,7 +104,7 @@ def check(answer: Answer) -> None:
     for options in {"dtype": torch.float64}, {"device": torch.device("meta")}:
         [(kind, wanted)] = options.items()
         answer.given = f"Affine(3, {kind}={str(wanted) if kind == 'dtype' else repr(str(wanted))})"
-        layer = make(3, **options)
+        layer = build(make, 3, **options)
         for name in "gamma", "beta":
             value = parameter(layer, name)
             if getattr(value, kind) != wanted:
@@ -107,6 +116,37 @@ def check(answer: Answer) -> None:
                     at=init(layer),
                     page="layers.md#initial-values-reset_parameters",
                 )
+
+
+def _mistake(came: object, X: Tensor, gamma: Tensor, beta: Tensor) -> str:
+    """A sentence on the mistake that leads to this result; empty if it is none of the usual ones."""
+
+    def equal(other: Tensor) -> bool:
+        return isinstance(came, Tensor) and came.shape == other.shape and torch.allclose(came, other)
+
+    if equal(torch.addcmul(gamma, beta, X)):
+        return "`gamma` and `beta` have changed places: `gamma` is multiplied by `X`, and `beta` is added."
+    if isinstance(came, Tensor) and came.shape == X.shape[:-1]:
+        return "The result has one number for each example: `@` adds up the products, `*` keeps one for each feature."
+    if equal(gamma * (X + beta)):
+        return "`beta` is added before the multiplication: the formula is `gamma * X + beta`."
+    if equal(gamma * X):
+        return "`beta` is not added."
+    return ""
+
+
+def build(make: Callable[..., nn.Module], *args: Any, **options: Any) -> nn.Module:
+    """A layer, with words for a parameter or buffer that is given a device or dtype."""
+    try:
+        return make(*args, **options)
+    except TypeError as error:
+        message = str(error)
+        if not re.search(r"(Parameter|Buffer|register_\w+)(\.__new__)?\(\) .*'(device|dtype)'", message):
+            raise
+        why = "`device` and `dtype` belong to the function that creates the tensor, such as `torch.ones`."
+        raise Wrong(
+            why, came=f"TypeError: {message}", page="layers.md#initial-values-reset_parameters"
+        ) from error
 
 
 def init(layer: nn.Module) -> Any:
@@ -149,7 +189,13 @@ WRONG = (
             "torch.ones(features, device=device, dtype=dtype))": "torch.ones(features)).to(\n            device=device, dtype=dtype\n        )"
         },
     ),
+    WrongAnswer(
+        "belong to the function that creates the tensor",
+        changes={"features, device=device, dtype=dtype))": "features), device=device, dtype=dtype)"},
+    ),
     WrongAnswer("does not get the `dtype`", changes={", device=device, dtype=dtype)": ")"}),
+    WrongAnswer("have changed places", changes={"self.gamma * X + self.beta": "self.beta * X + self.gamma"}),
+    WrongAnswer("adds up the products", changes={"self.gamma * X": "X @ self.gamma"}),
     WrongAnswer("`gamma` does not start at 1", changes={"torch.ones(": "torch.randn("}),
     WrongAnswer("one value for each feature", changes={"features, device": "1, features, device"}),
     WrongAnswer("with the .data of this parameter", changes={"self.gamma * X": "self.gamma.data * X"}),

@@ -36,7 +36,7 @@ HINTS = (
 )
 AFTER = """
 If the input is real, coefficient n - k is the complex conjugate of coefficient k, so the coefficients 0 to n // 2 contain all the information.
-`torch.fft.fft(X)[..., : X.shape[-1] // 2 + 1]` gives the same, but computes the other half for nothing.
+`torch.fft.rfft(X)` computes only these; another way, `torch.fft.fft(X)[..., : X.shape[-1] // 2 + 1]`, also computes the other half.
 """
 
 
@@ -66,6 +66,8 @@ def check(answer: Answer) -> None:
         if not came.is_complex():
             if came.shape == (*expected.shape, 2):
                 why = "`view_as_real` splits each coefficient into two numbers: return the complex numbers."
+            elif came.shape != expected.shape:
+                why = "The result is real: `rfft` goes from real numbers to their coefficients, `irfft` and `hfft` the other way."
             else:
                 why = "A coefficient is a complex number: its absolute value or its real part alone is not enough to get `X` back."
             raise Wrong(why, came=came, expected=expected)
@@ -80,6 +82,8 @@ def check(answer: Answer) -> None:
     if not learns:
         raise Wrong(
             "No gradient gets through the layer: keep `detach`, `.data` and NumPy out of `forward`.",
+            came="layer(X).requires_grad is False",
+            expected="True",
             page="layers.md#gradients-are-none-data-in-forward",
         )
 
@@ -106,6 +110,8 @@ def mistake(came: torch.Tensor, X: torch.Tensor, full: torch.Tensor) -> str:
         return "These are the conjugates: the forward transform is `fft`, and `ifft` is its inverse."
     if X.dim() > 1 and came.shape in (half.shape, full.shape):
         return "The coefficients mix the examples: transform the last dimension only."
+    if came.shape != half.shape and came.shape[:-1] == half.shape[:-1]:
+        return f"From {n} values, the layer makes {came.shape[-1]} coefficient{'s' * (came.shape[-1] != 1)}, but 0 to n // 2 are {n // 2 + 1}."
     return ""
 
 
@@ -115,5 +121,7 @@ WRONG = (
     WrongAnswer("The last coefficient is missing", changes={"rfft(X)": "fft(X)[..., : X.shape[-1] // 2]"}),
     WrongAnswer("this number of dimensions", changes={"rfft(X)": "fft(X)[:, : X.shape[1] // 2 + 1]"}),
     WrongAnswer("mix the examples", changes={"rfft(X)": "rfftn(X)"}),
+    WrongAnswer("The result is real", changes={"rfft(X)": "irfft(X)"}),
+    WrongAnswer("the layer makes 1 coefficient,", changes={"rfft(X)": "rfft(X, X.shape[-1] // 2)"}),
     WrongAnswer("A coefficient is a complex number", changes={"rfft(X)": "rfft(X).abs()"}),
 )

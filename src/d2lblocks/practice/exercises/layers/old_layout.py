@@ -16,7 +16,7 @@ TASK = """
 `NewLinear` stores it as `(out_features, in_features)`.
 Change `NewLinear` so that it loads the state dict of either class, also inside another module and also if the weight is square.
 A state dict without a version counts as an old one.
-A state dict without the weight is reported as incomplete, as before.
+If the state dict does not contain the weight, PyTorch still reports the key as missing.
 Loading does not change the tensors of the state dict.
 """
 STUB = """\
@@ -79,15 +79,15 @@ HINTS = (
     'Set `_version = 2` in the class, and override `_load_from_state_dict(self, state_dict, prefix, local_metadata, *rest)`: if the version is below 2, transpose the entry `prefix + "weight"` in a copy, then call the method of `super()`.',
 )
 AFTER = """
-The version in the metadata tells the layouts apart where the shape cannot, and `_load_from_state_dict` is called for each module with its own prefix.
-A function that is registered with `register_load_state_dict_pre_hook` gets the same arguments and can do the same.
+The version in the metadata tells the layouts apart where the shape cannot, and the prefix finds the weight inside another module.
+Two ways to get both: override `_load_from_state_dict`, or register a function with `register_load_state_dict_pre_hook`, which gets the same arguments.
 """
 
 
 def check(answer: Answer) -> None:
     """States of both classes, alone and nested, with and without a version, give the old outputs."""
     old_class, new_class = answer.module_class("OldLinear"), answer.module_class("NewLinear")
-    for inputs, outputs in (1, 2), (3, 3):
+    for inputs, outputs in (1, 2), (2, 3), (3, 3):
         X = torch.rand(2, inputs)
         answer.given = f"the state dict of OldLinear({inputs}, {outputs})"
         old: Any = old_class(inputs, outputs)
@@ -105,9 +105,22 @@ def check(answer: Answer) -> None:
             "tuple(new.weight.shape)",
             "The weight of `NewLinear` has to keep the shape `(out_features, in_features)`.",
         )
-        weight = new.weight
+        weight, start = new.weight, new.weight.detach().clone()
         state: Any = old.state_dict()
-        loaded(answer, new, state, "an old state dict")
+        if (version := state._metadata[""].get("version")) != 1:
+            raise Wrong(
+                "The state dict of `OldLinear` has another version than the old checkpoints: change `NewLinear` only.",
+                came=f"version {version}",
+                expected="version 1",
+                at=vars(old_class).get("__init__"),
+            )
+        loaded(answer, new, state, "an old state dict", new_class(inputs, outputs))
+        if torch.equal(new.weight, start):
+            raise Wrong(
+                "The weight of the new layer keeps its values: the method of `super()` copies the loaded ones into it.",
+                came="the old values",
+                expected="the values of the state dict",
+            )
         if state.keys() != {"weight"} or not torch.equal(state["weight"], values):
             raise Wrong(
                 "Loading changes the tensor in the state dict, so loading the same dict again goes wrong: put `.T`, "
@@ -121,6 +134,8 @@ def check(answer: Answer) -> None:
             if inputs == outputs
             else ""
         )
+        if inputs != outputs and torch.equal(new.weight, values.reshape(outputs, inputs)):
+            square = "`reshape` and `view` keep the order of the values in memory, so rows and columns are mixed: transpose the weight."
         answer.same(new(X), X @ values, "new(X)", square)
         answer.same(old(X), X @ values, "old(X)", "`OldLinear` computes something else now.")
         if new.weight is not weight:
@@ -178,13 +193,39 @@ def check(answer: Answer) -> None:
         )
 
 
-def loaded(answer: Answer, net: nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
-    """Load the state; raise `Wrong` if that fails."""
+def loaded(
+    answer: Answer, net: nn.Module, state: dict[str, torch.Tensor], what: str, plain: nn.Module | None = None
+) -> None:
+    """Load the state; raise `Wrong` if that fails. `plain` tells whether one without a version can be loaded."""
+    nested = "." in next(iter(state))
     try:
         net.load_state_dict(state)
+    except TypeError as error:
+        if "NoneType" in str(error):
+            why = "The version of a state dict without one is `None`, which cannot be compared with a number."
+            raise Wrong(
+                why, came=f"TypeError: {error}", expected="<All keys matched successfully>"
+            ) from error
+        if "_load_from_state_dict" not in str(error):
+            raise
+        raise Wrong(
+            "PyTorch calls `_load_from_state_dict` with seven arguments after `self`, and the method of `super()` needs all of them, too: pass on the rest with `*rest`.",
+            came=f"TypeError: {error}",
+            expected="<All keys matched successfully>",
+            at=vars(answer["NewLinear"]).get("_load_from_state_dict")
+            if "Module." not in str(error)
+            else None,
+        ) from error
+    except KeyError as error:
+        if error.args == ("version",):
+            why = "The metadata of a state dict without a version have no key `version`."
+        elif nested:
+            why = "The layer is inside another module, and its weight is not found: its key begins with `prefix`."
+        else:
+            raise
+        raise Wrong(why, came=f"KeyError: {error}", expected="<All keys matched successfully>") from error
     except RuntimeError as error:
         text = str(error)
-        nested = "." in next(iter(state))
         if "size mismatch" not in text:
             raise
         if nested:
@@ -196,6 +237,8 @@ def loaded(answer: Answer, net: nn.Module, state: dict[str, torch.Tensor], what:
             why = "A state dict without a version is not transposed: it counts as an old one."
         elif "new" in what:
             why = "A new state dict is transposed, too. With `_version = 2`, the class marks what it saves as the new layout; `local_metadata` has the version of what is loaded."
+        elif plain is not None and _loads(plain, dict(state)):
+            why = "Only a state dict without a version is transposed, but that of `OldLinear` has the version 1."
         else:
             why = (
                 "An old state dict cannot be loaded yet: its weight has to be transposed before it is copied."
@@ -203,6 +246,14 @@ def loaded(answer: Answer, net: nn.Module, state: dict[str, torch.Tensor], what:
         raise Wrong(
             why, came=text.split("\t")[-1].strip(), expected="<All keys matched successfully>"
         ) from error
+
+
+def _loads(net: nn.Module, state: dict[str, torch.Tensor]) -> bool:
+    try:
+        net.load_state_dict(state)
+    except RuntimeError:
+        return False
+    return True
 
 
 WRONG = (
@@ -220,6 +271,26 @@ WRONG = (
             "            state_dict = state_dict | {key: state_dict[key].T}": "            state_dict[key].t_()"
         },
     ),
-    WrongAnswer("without a version", changes={" or 1) < 2": " or 2) < 2"}),
+    WrongAnswer("is not transposed: it counts as an old one", changes={" or 1) < 2": " or 2) < 2"}),
+    WrongAnswer(
+        "Only a state dict without a version",
+        changes={'(local_metadata.get("version") or 1) < 2': 'local_metadata.get("version") is None'},
+    ),
+    WrongAnswer(
+        "another version than the old checkpoints",
+        changes={"class OldLinear(nn.Module):\n": "class OldLinear(nn.Module):\n    _version = 2\n\n"},
+    ),
+    WrongAnswer(
+        "keeps its values",
+        changes={"        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)\n": ""},
+    ),
+    WrongAnswer(
+        "keep the order of the values",
+        changes={"state_dict[key].T": "state_dict[key].reshape(self.weight.shape)"},
+    ),
+    WrongAnswer("seven arguments after `self`", changes={", *rest": ""}),
+    WrongAnswer(
+        "have no key `version`", changes={'(local_metadata.get("version") or 1)': 'local_metadata["version"]'}
+    ),
     WrongAnswer("raises a `KeyError`", changes={" and key in state_dict": ""}),
 )

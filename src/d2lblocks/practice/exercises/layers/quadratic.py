@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from d2lblocks._arguments import kind_of
+
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
@@ -51,28 +53,30 @@ HINTS = (
     'In `forward`, `torch.einsum("...i,kij,...j->...k", ...)` with three tensors; in `__init__`, `nn.init.normal_(self.weight, std=...)`.',
 )
 AFTER = """
-`torch.einsum` multiplies values with the same index and sums over every index that is missing after the arrow.
-`F.bilinear(X, X, self.weight)` computes the same: the layer is an `nn.Bilinear` without a bias that gets its input twice.
+In `torch.einsum("...i,kij,...j->...k", X, self.weight, X)`, values with the same index are multiplied, and every index that is missing after the arrow is summed over.
+Another way: `F.bilinear(X, X, self.weight)`, because the layer is an `nn.Bilinear` without a bias that gets its input twice.
 """
 
 
 def check(answer: Answer) -> None:
     """The weight has shape and spread of the task; values are those of `F.bilinear`."""
     make = answer.module_class("QuadraticForm")
-    for inputs, outputs in (3, 1), (2, 4):
+    for inputs, outputs in (3, 2), (2, 4), (2, 1):
         answer.given = f"QuadraticForm({inputs}, {outputs})"
         layer = made(make, inputs, outputs)
         weight = parameter(layer)
-        answer.same(
-            tuple(weight.shape),
-            (outputs, inputs, inputs),
-            "tuple(layer.weight.shape)",
-            "The weight has the wrong shape: in `W[k, i, j]`, k counts the outputs, and i and j count the inputs.",
-        )
+        init = vars(make).get("__init__")
+        if weight.shape != (outputs, inputs, inputs):
+            raise Wrong(
+                "The weight has the wrong shape: in `W[k, i, j]`, k counts the outputs, and i and j count the inputs.",
+                came=f"shape {tuple(weight.shape)}",
+                expected=f"shape {(outputs, inputs, inputs)}",
+                at=init,
+            )
         with torch.no_grad():
             weight.copy_(torch.rand(weight.shape))
         values = weight.detach().clone()
-        for shape in (2, inputs), (inputs,), (2, 3, inputs):
+        for shape in (4, inputs), (inputs,), (2, 3, inputs), (1, inputs):
             X = torch.rand(shape)
             before = X.clone()
             answer.given = f"QuadraticForm({inputs}, {outputs}) and X of shape {shape}"
@@ -97,19 +101,35 @@ def check(answer: Answer) -> None:
         answer.without_mistakes(layer, X)
     answer.given = "QuadraticForm(20, 50)"
     values = parameter(made(make, 20, 50)).detach()
-    if not values.isfinite().all() or values.std() == 0:
+    if not values.isfinite().all():
         raise Wrong(
             "The weight was never filled: `torch.empty` reserves memory and leaves in it what was there.",
-            came=values,
-            expected="a standard deviation of 0.05",
+            came="values that are not numbers",
+            expected="mean 0, standard deviation 0.05",
+            at=init,
             page="layers.md#the-loss-is-nan-from-the-first-step-a-weight-that-was-never-filled",
         )
     mean, std = float(values.mean()), float(values.std())
     if not (abs(mean) < 0.005 and 0.047 < std < 0.053 and values.abs().max() > 0.15):
+        if std == 0:
+            why = f"All initial values are {float(values.max()):g}: draw them at random."
+        elif values.min() >= 0:
+            why = "No initial value is negative: draw them from a normal distribution with mean 0."
+        elif abs(mean) >= 0.005 + std / 10:
+            why = "The mean of the initial values is not 0."
+        elif values.abs().max() < 2 * std:
+            why = "The initial values are not drawn from a normal distribution: none is beyond two standard deviations."
+        elif abs(std - 20**-0.5) < 0.01:
+            why = "The standard deviation is 1 / √`in_features`, not 1 / `in_features`."
+        elif abs(std - 1 / 400) < 0.0003:
+            why = "1 / `in_features`² is the variance: pass its square root, the standard deviation."
+        else:
+            why = "The standard deviation of the initial values is not 1 / `in_features`."
         raise Wrong(
-            "The initial values have the wrong distribution: draw them from a normal one with mean 0 and standard deviation 1 / `in_features`.",
+            why,
             came=f"mean {mean:.3f}, standard deviation {std:.3f}, largest value {float(values.max()):.3f}",
-            expected="mean 0, standard deviation 0.05, largest value about 0.2",
+            expected="mean 0, standard deviation 0.050, largest value about 0.2",
+            at=init,
             page="layers.md#initial-values-reset_parameters",
         )
 
@@ -138,11 +158,20 @@ def parameter(layer: nn.Module) -> nn.Parameter:
                 "arithmetic first, and call `nn.Parameter` on the result."
             )
         raise Wrong(
-            why, came=weight, expected="an nn.Parameter", page="layers.md#nnparametert-001-is-not-a-parameter"
+            why,
+            came=f"weight: {kind_of(weight)}",
+            expected="weight: nn.Parameter",
+            at=init,
+            page="layers.md#nnparametert-001-is-not-a-parameter",
         )
     names = [name for name, _ in layer.named_parameters()]
     if names != ["weight"]:
-        raise Wrong("The layer needs one parameter, `self.weight`.", came=names, expected=["weight"], at=init)
+        raise Wrong(
+            "The layer needs one parameter, `self.weight`.",
+            came=f"parameters: {', '.join(names) or 'none'}",
+            expected="parameters: weight",
+            at=init,
+        )
     assert isinstance(weight, nn.Parameter)
     return weight
 
@@ -156,13 +185,25 @@ def mistake(came: Tensor, X: Tensor, weight: Tensor) -> str:
     diagonal = X.square() @ weight.diagonal(dim1=1, dim2=2).T
     if came.shape == diagonal.shape and torch.allclose(came, diagonal, atol=1e-5):
         return "Only the terms with i = j are in the sum: i and j take all values independently."
+    expected = F.bilinear(X, X, weight)
+    if came.shape == expected.shape:
+        one = F.linear(X, weight.sum(dim=2)), F.linear(X, weight.sum(dim=1))
+        if any(torch.allclose(came, each, atol=1e-5) for each in one):
+            return "One factor is missing: each term is a product of `W[k, i, j]`, `x[i]` and `x[j]`."
+        times = (came / expected).mean().item()
+        if torch.allclose(came, times * expected, atol=1e-5):
+            return f"Every number is {times:.3g} times what it should be: the sum goes over all i and j, once for each pair."
+    elif came.numel() == expected.numel() and torch.allclose(came.flatten(), expected.flatten(), atol=1e-5):
+        if came.dim() < expected.dim():
+            return "The numbers are right, but a dimension of size 1 is missing: `squeeze()` removes every dimension of size 1."
+        return "The numbers are right, but their tensor has another shape."
     if came.shape == (*X.shape[:-1], outputs, inputs):
         return "One of the two sums is missing: multiply by `x` on both sides of the matrix."
     if X.dim() == 2 and came.shape in ((outputs, len(X), len(X)), (len(X), len(X), outputs)):
         return "Every example is multiplied by every other one: multiply each example by itself only."
-    if came.shape in ((outputs, *X.shape[:-1]), (outputs, *X.shape[-2::-1])):
+    if came.shape == (outputs, *X.shape[:-1]) and torch.allclose(came.movedim(0, -1), expected, atol=1e-5):
         return "The outputs are in the first dimension: they have to be in the last one."
-    if came.shape == X.shape[:-1]:
+    if came.shape == X.shape[:-1] and torch.allclose(came, expected.sum(dim=-1), atol=1e-5):
         return "The outputs are summed: keep the index k."
     return ""
 
@@ -173,6 +214,25 @@ WRONG = (
     WrongAnswer(
         "every other one",
         changes={'torch.einsum("...i,kij,...j->...k", X, self.weight, X)': "X @ self.weight @ X.mT"},
+    ),
+    WrongAnswer("Every number is 0.5 times", changes={"return torch": "return 0.5 * torch"}),
+    WrongAnswer("One factor is missing", changes={'"...i,kij,...j->...k", X, ': '"kij,...j->...k", '}),
+    WrongAnswer(
+        "`squeeze()` removes every dimension",
+        changes={
+            'torch.einsum("...i,kij,...j->...k", X, self.weight, X)': 'torch.einsum("...i,kij,...j->...k", X, self.weight, X).squeeze()'
+        },
+    ),
+    WrongAnswer("is the variance", changes={"std=1 / in_features": "std=1 / in_features**2"}),
+    WrongAnswer("is 1 / √`in_features`", changes={"std=1 / in_features": "std=in_features**-0.5"}),
+    WrongAnswer(
+        "none is beyond two",
+        changes={
+            "normal_(self.weight, std=1 / in_features": "uniform_(self.weight, -1 / in_features, 1 / in_features"
+        },
+    ),
+    WrongAnswer(
+        "All initial values are 0", changes={"normal_(self.weight, std=1 / in_features": "zeros_(self.weight"}
     ),
     WrongAnswer(
         "never filled",

@@ -5,16 +5,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...answer import Answer, Wrong
+from ...answer import Answer, Wrong, shown
 from ...exercise import WrongAnswer
+from .affine import build
 
 LEVEL = "medium"
 PAGE = "layers.md#parameter-buffer-attribute"
 TASK = """
 Write the layer `RunningCenter`, which subtracts the mean of each feature from an input of shape `(n, features)`.
 In training mode, this is the mean of the batch, and gradients flow through it.
-The layer also moves `running_mean`, a tensor of shape `(features,)` that starts at 0, a fraction `momentum` of the way to the mean of the batch.
-In evaluation mode, it subtracts `running_mean` and does not change it, so that each prediction depends only on its own input.
+The layer also has `running_mean`, a tensor of shape `(features,)` that starts at 0.
+Each batch in training mode moves it toward the mean of the batch, by the fraction `momentum` of the difference.
+In evaluation mode, the layer subtracts `running_mean` and does not change it, so that each prediction depends only on its own input.
 `running_mean` is saved with the net and not trained; it is updated in place, without keeping a graph.
 It is created on `device` with `dtype`.
 """
@@ -57,8 +59,9 @@ HINTS = (
     "In training mode, `mean = X.mean(dim=0)`; under `torch.no_grad()`, `self.running_mean.lerp_(mean, self.momentum)`; then return `X - mean`.",
 )
 AFTER = """
-An `nn.Buffer` is saved and moved but not trained, and `lerp_` under `torch.no_grad()` writes into it without keeping a graph.
-`self.running_mean += self.momentum * (mean.detach() - self.running_mean)` is the same update.
+A buffer is saved and moved but not trained.
+An update in place keeps the tensor, and under `torch.no_grad()` or with detached values it keeps no graph.
+Two ways to write the update: `self.running_mean.lerp_(mean, self.momentum)` under `torch.no_grad()`, or `self.running_mean += self.momentum * (mean.detach() - self.running_mean)`.
 """
 
 
@@ -66,22 +69,25 @@ def check(answer: Answer) -> None:
     """The state is a buffer; both modes, its update and the gradients are those of a batch norm."""
     make = answer.module_class("RunningCenter")
     answer.given = "RunningCenter(2)"
-    buffer_of(make(2), 2)
+    buffer_of(build(make, 2), 2)
     for features, n in (2, 3), (4, 5):
         answer.given = f"RunningCenter({features}, momentum=0.25)"
         layer: Any = make(features, momentum=0.25)
         norm = nn.BatchNorm1d(features, momentum=0.25, affine=False)
         for step in range(1, 3):
-            X = torch.rand(n, features, requires_grad=True)
-            training(answer, layer, X, norm, step)
+            training(answer, layer, torch.rand(n, features), norm, step)
         layer.eval()
         state = layer.running_mean.clone()
         X = torch.rand(n, features)
-        answer.given = f"net.eval() and X of shape {(n, features)}"
-        why = "In evaluation mode, the layer does not subtract `running_mean`: ask `self.training`."
-        answer.same(layer(X), X - state, "layer(X)", why)
-        why = "An evaluation changes `running_mean`, so a prediction depends on the batches before it: update it in training mode only."
+        answer.given = f"layer.eval() and X of shape {(n, features)}"
+        came = answer.tensor(layer(X), "layer(X)")
+        if came.shape == X.shape and torch.allclose(came, X - X.mean(dim=0), atol=1e-5):
+            why = "In evaluation mode, the mean of the batch is subtracted, so a prediction depends on the other examples in the batch."
+            answer.same(came, X - state, "layer(X)", why)
+        why = "An evaluation changes `running_mean`, so a prediction depends on the batches before it."
         answer.same(layer.running_mean, state, "layer.running_mean", why, 0)
+        why = "In evaluation mode, the layer does not subtract `running_mean`."
+        answer.same(came, X - state, "layer(X)", why)
     answer.given = "RunningCenter(2) and ten batches"
     layer, norm = make(2), nn.BatchNorm1d(2, momentum=0.1)
     for _ in range(10):
@@ -91,7 +97,7 @@ def check(answer: Answer) -> None:
     answer.same(layer.running_mean, norm.running_mean, "layer.running_mean", why)
     for options in {"dtype": torch.float64}, {"device": torch.device("meta")}:
         [(kind, wanted)] = options.items()
-        answer.given = f"RunningCenter(2, {kind}={wanted})"
+        answer.given = f"RunningCenter(2, {kind}={str(wanted) if kind == 'dtype' else repr(str(wanted))})"
         came = getattr(buffer_of(make(2, **options), 2), kind)
         if came != wanted:
             raise Wrong(
@@ -99,6 +105,7 @@ def check(answer: Answer) -> None:
                 "function that creates it.",
                 came=str(came),
                 expected=str(wanted),
+                at=vars(make).get("__init__"),
                 page="layers.md#initial-values-reset_parameters",
             )
 
@@ -133,8 +140,10 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
     """Check one call in training mode."""
     state = layer.running_mean
     assert norm.running_mean is not None
-    answer.given = f"training mode, batch {step}, X of shape {tuple(X.shape)}"
-    old, before, values = state.clone(), norm.running_mean.clone(), X.detach().clone()
+    answer.given = f"layer = RunningCenter({X.shape[1]}, momentum=0.25) in training mode, batch {step}, X of shape {tuple(X.shape)}"
+    old, before, values = state.clone(), norm.running_mean.clone(), X.clone()
+    leaf = X.requires_grad_()
+    X = leaf * 1.0  # so that it can be changed in place
     try:
         came = answer.tensor(layer(X), "layer(X)")
     except RuntimeError as error:
@@ -148,7 +157,10 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
     norm(X)
     mean = values.mean(dim=0)
     if not torch.equal(X, values):
-        raise Wrong("The layer changes its input `X`.", page="modules.md#the-net-changes-its-input-tensor")
+        raise Wrong(
+            "The layer changes its input: an operation such as `-=` writes into `X`. Use `-`, which creates a new tensor.",
+            page="modules.md#the-net-changes-its-input-tensor",
+        )
     answer.same(came, values - mean, "layer(X)", wrong_mean(came, values, old))
     if layer.running_mean.requires_grad:
         raise Wrong(
@@ -169,6 +181,12 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
         why = (
             "The update only adds: the old value has to shrink to 1 - `momentum` of itself, as `lerp_` does."
         )
+    elif torch.allclose(layer.running_mean, before.lerp(mean, 0.1)):
+        why = "`running_mean` moves by a fraction of 0.1, but `momentum` is 0.25."
+    elif torch.allclose(layer.running_mean, mean):
+        why = "`running_mean` is the mean of the last batch: it should move only a fraction `momentum` of the way there."
+    elif torch.allclose(layer.running_mean, before.lerp(mean, -0.25)):
+        why = "`running_mean` moves away from the mean of the batch: the difference has the wrong sign."
     else:
         why = "`running_mean` does not move a fraction `momentum` of the way to the mean of the batch."
     answer.same(layer.running_mean, norm.running_mean, "layer.running_mean", why)
@@ -179,13 +197,19 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
             came="a new tensor",
             expected="the same tensor with other values",
         )
-    came.sum().backward()  # type: ignore[no-untyped-call]
-    if X.grad is None or X.grad.abs().max() > 1e-4:
+    if came.requires_grad:
+        came.sum().backward()  # type: ignore[no-untyped-call]
+    if leaf.grad is None or leaf.grad.abs().max() > 1e-4:
+        if leaf.grad is None:
+            why = "No gradient flows through the layer: compute its result outside of `torch.no_grad()`, and without `detach`."
+        else:
+            why = "No gradient flows through the mean of the batch: compute it outside of `torch.no_grad()`, and without `detach`."
         raise Wrong(
-            "No gradient flows through the mean of the batch: compute it outside of `torch.no_grad()`, and "
-            "without `detach`.",
-            came="X.grad" if X.grad is None else X.grad,
-            expected="a gradient of 0 for layer(X).sum(), which is 0 for each X",
+            why,
+            came="no gradient of layer(X).sum()"
+            if leaf.grad is None
+            else f"gradient of layer(X).sum(): {shown(leaf.grad)}",
+            expected="gradient of layer(X).sum(): zeros, because this sum is 0 for each X",
         )
 
 
@@ -225,6 +249,23 @@ WRONG = (
         changes={
             "        mean = X.mean(dim=0)\n        with torch.no_grad():": "        with torch.no_grad():\n            mean = X.mean(dim=0)"
         },
+    ),
+    WrongAnswer(
+        "the mean of the batch is subtracted, so",
+        changes={"        if not self.training:\n            return X - self.running_mean\n": ""},
+    ),
+    WrongAnswer(
+        "An evaluation changes `running_mean`",
+        changes={
+            "        if not self.training:\n            return X - self.running_mean\n": "",
+            "        return X - mean": "        return X - (mean if self.training else self.running_mean)",
+        },
+    ),
+    WrongAnswer("moves by a fraction of 0.1", changes={"mean, self.momentum": "mean, 0.1"}),
+    WrongAnswer("has the wrong sign", changes={"mean, self.momentum": "mean, -self.momentum"}),
+    WrongAnswer("is the mean of the last batch", changes={"lerp_(mean, self.momentum)": "copy_(mean)"}),
+    WrongAnswer(
+        "such as `-=` writes", changes={"        return X - mean": "        X -= mean\n        return X"}
     ),
     WrongAnswer("on the wrong side", changes={"mean, self.momentum": "mean, 1 - self.momentum"}),
 )

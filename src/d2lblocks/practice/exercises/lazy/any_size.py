@@ -1,5 +1,7 @@
 """Images of any size."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,8 +48,8 @@ HINTS = (
     "Replace `nn.MaxPool2d(4)`, which divides the size by 4, by `nn.AdaptiveAvgPool2d(4)`, whose result has a height and a width of 4.",
 )
 AFTER = """
-A convolution needs a fixed number of channels but no fixed height or width; a linear layer needs a fixed number of values.
-`nn.AdaptiveMaxPool2d(4)` would do as well.
+A convolution needs a fixed number of channels but no fixed height or width; a linear layer needs a fixed number of values, which an adaptive pooling gives it.
+`nn.AdaptiveAvgPool2d(4)` and `nn.AdaptiveMaxPool2d(4)` both do this.
 """
 
 
@@ -56,7 +58,7 @@ def check(answer: Answer) -> None:
     make = answer.function("convnet")
     for classes, channels in (2, 1), (10, 3):
         answer.given = f"net = convnet({classes})"
-        net = answer.module(make(classes), f"convnet({classes})")
+        net = answer.module(_make(make, classes), f"convnet({classes})")
         results: list[tuple[str, Tensor, Tensor]] = []
         for batch, height, width in (2, 32, 32), (5, 64, 48), (1, 20, 21), (2, 3, 3):
             X = torch.rand(batch, channels, height, width)
@@ -64,29 +66,48 @@ def check(answer: Answer) -> None:
             answer.given = f"net = convnet({classes}) and images of {size} pixels" + (
                 "" if height == 32 else ", after a first batch of 32 x 32 pixels"
             )
-            came = answer.tensor(_call(net, X), "net(X)")
+            came = answer.tensor(_call(net, X, size), "net(X)")
             if came.shape != (batch, classes):
-                why = "The result does not have one row for each image and one column for each class."
-                raise Wrong(why, came=tuple(came.shape), expected=(batch, classes))
+                raise Wrong(
+                    "The result does not have one row for each image and one column for each class.",
+                    came=f"shape {tuple(came.shape)}",
+                    expected=f"shape {(batch, classes)}",
+                )
             results.append((answer.given, X, came))
         for answer.given, X, came in results:
             _check_values(net, X, came, classes)
 
 
-def _call(net: nn.Module, X: Tensor) -> object:
+def _make(make: Callable[[int], object], classes: int) -> object:
+    try:
+        return make(classes)
+    except TypeError as error:
+        if "_Adaptive" not in str(error):
+            raise
+        why = "The pooling takes one argument: one number for the height and the width, or a tuple of two numbers."
+        raise Wrong(why, came=f"TypeError: {error}") from error
+
+
+def _call(net: nn.Module, X: Tensor, size: str) -> object:
     try:
         return net(X)
-    except RuntimeError as error:
-        message = f"RuntimeError: {error}"
-        if "mat1 and mat2" in message:
+    except (RuntimeError, AttributeError) as error:
+        message = f"{type(error).__name__}: {error}"
+        if "'tuple' object" in message:
+            why = "A layer returns a tuple, and the next one needs a tensor: the second argument of `nn.AdaptiveMaxPool2d` is `return_indices`."
+        elif "Expected 2 to 3 dimensions" in message or "Expected 2D or 3D" in message:
+            why = "The pooling is for one dimension, but an image has a height and a width."
+        elif "mat1 and mat2" in message:
             why = "The linear layer gets a number of values that depends on the size of the image: fix the size before it."
         elif "Expected 3D or 4D" in message:
             why = "The pooling comes after `nn.Flatten`, but it needs the height and the width of the images."
         elif "Output size is too small" in message:
             why = "An image of 3 x 3 pixels has one value for each channel after the convolution, too few for this pooling."
+        elif "0 elements" in message or "should be" in message or "too large" in message:
+            why = f"The net cannot process images of {size} pixels."
         else:
             raise
-        raise Wrong(why, came=message[:120], expected="any size is accepted") from error
+        raise Wrong(why, came=message[:120], expected="no error") from error
 
 
 def _check_values(net: nn.Module, X: Tensor, came: Tensor, classes: int) -> None:
@@ -102,6 +123,16 @@ def _check_values(net: nn.Module, X: Tensor, came: Tensor, classes: int) -> None
             came=shapes,
             expected=expected,
         )
+    for conv in net.modules():
+        if isinstance(conv, nn.Conv2d) and (conv.stride, conv.padding, conv.dilation) != (
+            (1, 1),
+            (0, 0),
+            (1, 1),
+        ):
+            why = "The convolution is not as it was: change only the pooling."
+            raise Wrong(
+                why, came=str(conv), expected=f"Conv2d({X.shape[1]}, 16, kernel_size=(3, 3), stride=(1, 1))"
+            )
     weight, bias, last_weight, last_bias = net.parameters()
     features = F.conv2d(X, weight, bias).relu()
     results = [
@@ -110,7 +141,7 @@ def _check_values(net: nn.Module, X: Tensor, came: Tensor, classes: int) -> None
     ]
     if not any(torch.allclose(came, each, atol=1e-5) for each in results):
         raise Wrong(
-            "The linear layer gets 16 x 4 x 4 values, but they do not come from the whole image after the ReLU: an adaptive pooling does this.",
+            "The linear layer gets 16 x 4 x 4 values, but they are not those of an adaptive pooling after the ReLU.",
             came=came,
             expected=results[0],
         )
@@ -119,10 +150,14 @@ def _check_values(net: nn.Module, X: Tensor, came: Tensor, classes: int) -> None
 WRONG = (
     WrongAnswer("fix the size before it", changes={"AdaptiveAvgPool2d": "MaxPool2d"}),
     WrongAnswer("does not get 4 x 4 values", changes={"Pool2d(4)": "Pool2d(1)"}),
+    WrongAnswer("The convolution is not as it was", changes={"kernel_size=3": "kernel_size=3, padding=1"}),
+    WrongAnswer("takes one argument", changes={"Pool2d(4)": "Pool2d(4, 4)"}),
+    WrongAnswer("returns a tuple", changes={"AvgPool2d(4)": "MaxPool2d(4, 4)"}),
+    WrongAnswer("is for one dimension", changes={"Pool2d": "Pool1d"}),
     WrongAnswer("one row for each image", changes={"        nn.Flatten(),\n": ""}),
     WrongAnswer("change only the line of the pooling", changes={"LazyConv2d(16": "LazyConv2d(8"}),
     WrongAnswer(
-        "an adaptive pooling does this",
+        "not those of an adaptive pooling",
         changes={
             "nn.ReLU(),\n        nn.AdaptiveAvgPool2d(4)": "nn.AdaptiveAvgPool2d(4),\n        nn.ReLU()"
         },

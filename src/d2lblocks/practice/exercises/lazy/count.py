@@ -1,10 +1,12 @@
 """Counting without memory."""
 
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
@@ -14,7 +16,8 @@ PAGE = "lazy.md#meta-device-and-skip_init"
 TASK = """
 How many parameters would a lazy net have for larger images?
 Write `count(make, size)`: `make()` builds a lazy net for images with 3 channels, and the result is the number of values in all its parameters for images with height and width `size`.
-Use no memory for the parameters or the images: do everything on the meta device, and leave the default device as it is.
+Use no memory for the parameters or the images: create all of them on the meta device.
+Leave the default device as it is.
 """
 STUB = """\
 import torch
@@ -42,8 +45,11 @@ HINTS = (
 )
 AFTER = """
 On the meta device, tensors have shapes but no memory, and a dry run needs nothing but shapes.
-`apply_init(net, X)` and `parameter_table(net).trainable_values` of the package would do as well.
+Another way to do the dry run there: `apply_init(net, X)` of the package.
 """
+EMPTIED = (
+    '`.to("meta")` turns uninitialized parameters into empty ones: build the net on the meta device instead.'
+)
 
 
 def _one() -> nn.Module:
@@ -60,6 +66,12 @@ def _several() -> nn.Module:
     )
 
 
+def _frozen() -> nn.Module:
+    net = nn.Sequential(nn.Flatten(), nn.LazyLinear(2), nn.Linear(2, 3))
+    net[2].requires_grad_(False)
+    return net
+
+
 def check(answer: Answer) -> None:
     """The number is that of the formula, and neither the net nor its input was ever on the CPU."""
     count = answer.function("count")
@@ -68,46 +80,111 @@ def check(answer: Answer) -> None:
         ("nn.Flatten(), nn.LazyLinear(2)", _one, 32, (3 * 1024 + 1) * 2),
         ("nn.LazyConv2d(4, 3, 2), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5)", _several, 9, 112 + 8 + (4 * 16 + 1) * 5),
         ("nn.LazyConv2d(4, 3, 2), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5)", _several, 33, 112 + 8 + (4 * 256 + 1) * 5),
+        ("nn.Flatten(), nn.LazyLinear(2), nn.Linear(2, 3)) with its last layer frozen", _frozen, 4, (3 * 16 + 1) * 2 + 9),
     ):  # fmt: skip
-        answer.given = f"make() returns nn.Sequential({text}), size={size}"
-        seen = _Seen(build)
-        try:
-            came = count(seen.make, size)
-        except RuntimeError:
-            seen.check()
-            raise
-        if torch.empty(0).is_meta:
-            torch.set_default_device("cpu")
-            why = 'The default device is still the meta device: use `with torch.device("meta"):`, which ends with its block.'
-            raise Wrong(why, came="meta", expected="cpu")
-        seen.check()
+        answer.given = f"make() returns nn.Sequential({text}{')' * (build is not _frozen)}, size={size}"
+        came = _call(count, _Seen(build), size)
         if isinstance(came, Tensor):
             raise Wrong("`count(make, size)` is a tensor, not a number.", came=came, expected=expected)
         answer.kind(came, "count(make, size)", int, "a whole number")
-        buffers = 9 if build is _several else 0
-        if came == 0 and expected:
-            why = '`.to("meta")` turns uninitialized parameters into empty ones: build the net on the meta device instead.'
-        elif buffers and came == expected + buffers:
-            why = "This number includes the buffers: the state dict of a batch norm has its running statistics too."
-        else:
-            why = "This is not the number of values in all parameters of the net."
-        answer.same(came, expected, "count(make, size)", why)
+        if came != expected:
+            _refuse(came, expected, build, size)
+    answer.given = "make() returns nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), size=4, with the default device set to the meta device"
+    torch.set_default_device("meta")
+    _call(count, _Seen(_one), 4)
+    torch.set_default_device(None)
+
+
+def _call(count: Callable[..., Any], seen: "_Seen", size: int) -> Any:
+    """Call the function, and check where it created tensors."""
+    default = torch.get_default_device()
+    with _OnCpu(3 * size * size) as on_cpu:
+        try:
+            came = count(seen.make, size)
+        except AssertionError as error:
+            if "inferred from input" not in str(error):
+                raise
+            raise Wrong(EMPTIED, came=f"AssertionError: {error}", expected="a number") from error
+        except RuntimeError:
+            seen.check()
+            raise
+    if (now := torch.get_default_device()) != default:
+        torch.set_default_device(None)
+        why = f"The default device was {default.type} before the call and is {now.type} afterward."
+        raise Wrong(why, came=f"default device: {now.type}", expected=f"default device: {default.type}")
+    seen.check()
+    if on_cpu.found and default.type == "cpu":
+        raise Wrong(
+            "A tensor as large as an image was created on the CPU, so it used memory.",
+            came="a tensor on the CPU",
+            expected="tensors on the meta device only",
+        )
+    return came
+
+
+def _refuse(came: int, expected: int, build: Callable[[], nn.Module], size: int) -> None:
+    """Raise `Wrong` for a wrong number."""
+    net = build()
+    seen = [each for each in _Seen.shapes if len(each) != 4 or each[1:] != (3, size, size)]
+    frozen = sum(each.numel() for each in net.parameters() if not is_lazy(each) and not each.requires_grad)
+    if came == 0:
+        why = EMPTIED
+    elif build is _several and came == expected + 9:
+        why = (
+            "This number includes the buffers: the state dict of a batch norm has its running statistics too."
+        )
+    elif frozen and came == expected - frozen:
+        why = "This number leaves out the frozen parameters: it should be the number of values in all parameters."
+    elif came == len(list(net.parameters())):
+        why = "This is the number of parameters: add up how many values each one has."
+    elif came == 4 * expected:
+        why = "This is the number of bytes: each value has four of them."
+    elif seen:
+        why = f"The images have the shape {seen[0]}: a batch of images has the shape `(n, 3, size, size)`."
+    else:
+        why = "This is not the number of values in all parameters of the net."
+    raise Wrong(why, came=came, expected=expected)
+
+
+class _OnCpu(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records whether a tensor with so many values or more is created on the CPU."""
+
+    def __init__(self, values: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.values = values
+        self.found = False
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.device.type == "cpu" and result.numel() >= self.values:
+            self.found = True
+        return result
 
 
 class _Seen:
     """Builds a net, and records on which devices it was built and called."""
 
+    shapes: ClassVar[list[tuple[int, ...]]] = []  # of the inputs of the last net
+
     def __init__(self, build: Callable[[], nn.Module]) -> None:
+        self.shapes.clear()
         self.build = build
         self.built: list[str] = []
         self.inputs: list[str] = []
         self.net: nn.Module | None = None
 
-    def make(self) -> nn.Module:
+    def make(self, *args: object, **options: object) -> nn.Module:
+        if args or options:
+            why = "`make` takes no arguments: call `make()`, and use `size` for the images."
+            raise Wrong(why, came="make with arguments", expected="make()")
         self.net = self.build()
         self.built.append(next(self.net.parameters()).device.type)
-        self.net.register_forward_pre_hook(lambda _, args: self.inputs.append(args[0].device.type))
+        self.net.register_forward_pre_hook(self.note)
         return self.net
+
+    def note(self, net: nn.Module, args: tuple[Tensor, ...]) -> None:
+        self.inputs.append(args[0].device.type)
+        self.shapes.append(tuple(args[0].shape))
 
     def check(self) -> None:
         if self.net is None:
@@ -148,9 +225,23 @@ WRONG = (
             '    with torch.device("meta"):\n        net = make()\n        net(torch.empty(2, 3, size, size))': '    net = make().to("meta")'
         },
     ),
+    WrongAnswer(
+        "is cpu afterward",
+        changes={
+            '    with torch.device("meta"):': '    torch.set_default_device("meta")\n    if True:',
+            "    return": '    torch.set_default_device("cpu")\n    return',
+        },
+    ),
+    WrongAnswer("as large as an image", changes={"size, size)": 'size, size, device="cpu").to("meta")'}),
+    WrongAnswer(
+        "leaves out the frozen", changes={"net.parameters())": "net.parameters() if parameter.requires_grad)"}
+    ),
+    WrongAnswer("takes no arguments", changes={"make()": "make(size)"}),
+    WrongAnswer("the number of parameters: add up", changes={"parameter.numel()": "1"}),
+    WrongAnswer("The images have the shape", changes={"2, 3, size, size": "3, size, size"}),
     WrongAnswer("includes the buffers", changes={"net.parameters()": "net.state_dict().values()"}),
     WrongAnswer(
-        "default device is still",
+        "is meta afterward",
         changes={'with torch.device("meta"):': 'if torch.set_default_device("meta") is None:'},
     ),
     WrongAnswer(

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from d2lblocks._arguments import kind_of
+
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
@@ -37,7 +39,7 @@ HINTS = (
 )
 AFTER = """
 Before the first batch, every uninitialized parameter has `ndim` 1, so the function took all of them for biases.
-`net(X)` in the first line would do for this net, but it would also change the running statistics of a batch norm.
+`apply_init(net, X)` changes nothing else in the net; another way, `net(X)`, would also change the running statistics of a batch norm.
 """
 OF_OPTIMIZER = 0.1  # the weight decay of groups without their own
 
@@ -46,6 +48,7 @@ def check(answer: Answer) -> None:
     """Each parameter is in the group that its number of dimensions asks for, for three nets."""
     groups = answer.function("groups")
     for text, net in {
+        "nn.Linear(4, 3)": nn.Sequential(nn.Linear(4, 3)),
         "nn.LazyLinear(3)": nn.Sequential(nn.LazyLinear(3)),
         "nn.LazyLinear(8), nn.LayerNorm(8), nn.LazyLinear(3, bias=False)": nn.Sequential(
             nn.LazyLinear(8), nn.LayerNorm(8), nn.LazyLinear(3, bias=False)
@@ -56,41 +59,60 @@ def check(answer: Answer) -> None:
     }.items():
         answer.given = f"net = nn.Sequential({text}) and X of shape (2, 4)"
         X = torch.rand(2, 4)
-        came = answer.kind(groups(net, X), "groups(net, X)", list | tuple, "a list")
+        lazy = [name for name, parameter in net.named_parameters() if is_lazy(parameter)]
+        came = answer.kind(groups(net, X), "groups(net, X)", list | tuple, "a list of groups")
         decays: dict[int, float] = {}
         for group in came:
-            answer.kind(group, "each group", dict, "a dict")
+            if not isinstance(group, dict):
+                why = "Each group has to be a dict with the key `params`, as an optimizer takes it."
+                raise Wrong(why, came=kind_of(group), expected="a dict")
             if "params" not in group:
                 raise Wrong("A group has no `params`.", came=list(group), expected="params")
-            for parameter in group["params"]:
+            members = group["params"]
+            for member in [members] if isinstance(members, torch.Tensor) else members:
+                parameter = (
+                    member[1] if isinstance(member, tuple) and len(member) == 2 else member
+                )  # a name too
                 if id(parameter) in decays:
                     name = next(
                         (name for name, each in net.named_parameters() if each is parameter), "a parameter"
                     )
                     raise Wrong(f"`{name}` is in two groups.", came="two groups", expected="one group")
                 decays[id(parameter)] = group.get("weight_decay", OF_OPTIMIZER)
+        others = bool(decays.keys() - {id(parameter) for parameter in net.parameters()})
         for name, parameter in net.named_parameters():
-            _check_group(name, parameter, decays.get(id(parameter)))
+            _check_group(name, parameter, decays.get(id(parameter)), name in lazy, others)
         if len(decays) != len(list(net.parameters())):
-            why = "The groups have parameters that the net does not have."
-            raise Wrong(why, came=len(decays), expected=len(list(net.parameters())))
+            raise Wrong(
+                "The groups have parameters that the net does not have.",
+                came=f"{len(decays)} parameters",
+                expected=f"{len(list(net.parameters()))} parameters",
+            )
 
 
-def _check_group(name: str, parameter: nn.Parameter, decay: float | None) -> None:
+def _check_group(
+    name: str, parameter: nn.Parameter, decay: float | None, was_lazy: bool, others: bool
+) -> None:
     lazy = is_lazy(parameter)
     expected = name in ("0.weight", "2.weight")
     if decay is not None and (decay > 0 if expected else decay == 0):
         return
-    if decay is None:
+    if decay is None and others:
+        why = f"`{name}` is in no group: the groups have parameters of another net, such as a copy."
+    elif decay is None:
         why = f"`{name}` of the net is in no group, so the optimizer would not train it."
     elif lazy:
         why = f"`{name}` is still uninitialized, so its `ndim` is 1, whatever it will be: do a dry run with `X` first."
+    elif expected and not was_lazy:
+        why = f"`{name}` has two dimensions, so weight decay has to apply to it."
     elif expected:
         why = f"`{name}` has its shape now, but it had none when the groups were made: do the dry run before that."
     else:
         why = f"`{name}` has one dimension, so weight decay must not apply to it."
-    came = "no such parameter" if decay is None else "weight decay" if decay else "no weight decay"
-    raise Wrong(why, came=came, expected="weight decay" if expected else "no weight decay")
+    came = "in no group" if decay is None else "weight decay" if decay else "no weight decay"
+    raise Wrong(
+        why, came=f"{name}: {came}", expected=f"{name}: {'weight decay' if expected else 'no weight decay'}"
+    )
 
 
 WRONG = (
@@ -101,10 +123,17 @@ WRONG = (
     ),
     WrongAnswer("must not apply to it", changes={"p.ndim >= 2": "p.ndim >= 1", "p.ndim < 2": "p.ndim < 1"}),
     WrongAnswer(
-        "is in no group",
+        "parameters of another net",
         changes={
             "    apply_init(net, X)": "    net = apply_init(copy.deepcopy(net), X)",
             "from d2l": "import copy\n\nfrom d2l",
+        },
+    ),
+    WrongAnswer("would not train it", changes={', {"params": rest, "weight_decay": 0}': ""}),
+    WrongAnswer(
+        "has two dimensions",
+        changes={
+            'decay}, {"params": rest, "weight_decay": 0}': 'decay, "weight_decay": 0}, {"params": rest}'
         },
     ),
     WrongAnswer("is in two groups", changes={"p.ndim < 2": "p.ndim <= 2"}),

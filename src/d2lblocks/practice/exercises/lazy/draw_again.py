@@ -13,8 +13,9 @@ LEVEL = "hard"
 PAGE = "lazy.md#seeds-and-partly-lazy-nets"
 TASK = """
 A colleague's net has all sizes given, and yours is the same net but partly lazy, so the same seed gives you other weights.
-Write `draw_again(net, seed)` for your net after its dry run: it gives new values to every layer that has a method `reset_parameters`, and returns the net.
-Afterward, its parameters equal those of your colleague's net, which is built right after `torch.manual_seed(seed)`.
+Write `draw_again(net, seed)`, which gives new values to every layer of your net that has a method `reset_parameters`, and returns the net.
+It is called after the dry run.
+Afterward, the parameters of your net should equal those of your colleague's net, which is built right after `torch.manual_seed(seed)`.
 Both nets define their layers in the order of `net.modules()`.
 """
 STUB = """\
@@ -41,7 +42,7 @@ HINTS = (
 )
 AFTER = """
 A layer with its size given draws in its `__init__` by calling `reset_parameters`, so calling it in the same order after the same seed gives the same values.
-The loop leaves out modules that have parameters of their own but no such method, and it overwrites values that a net sets in its `__init__`.
+This leaves out modules that have parameters of their own but no such method, and it overwrites values that a net sets in its `__init__`.
 """
 
 
@@ -86,18 +87,35 @@ def check(answer: Answer) -> None:
             torch.manual_seed(seed)
             theirs = dict(build(False).named_parameters())
             torch.rand(1)
-            if answer.module(draw_again(mine, seed), "draw_again(net, seed)") is not mine:
+            if answer.module(_call(draw_again, mine, seed), "draw_again(net, seed)") is not mine:
                 raise Wrong(
-                    "`draw_again` returns another net: fill the one that it gets.", came="another net"
+                    "`draw_again` returns another net: fill the one that it gets.",
+                    came="another net",
+                    expected="the same net",
                 )
-            _compare(mine, before, theirs, partial(draw_again, mine, seed))
+            _compare(mine, before, theirs, partial(_again, draw_again, mine, seed))
+
+
+def _call(draw_again: Callable[..., object], net: nn.Module, seed: int) -> object:
+    try:
+        return draw_again(net, seed)
+    except AttributeError as error:
+        if "no attribute 'reset_parameters'" not in str(error):
+            raise
+        kind = str(error).split("'")[1]
+        why = f"`{kind}` has no method `reset_parameters`: call the method only for modules that have it."
+        raise Wrong(why, came=f"AttributeError: {error}") from error
+
+
+def _again(draw_again: Callable[..., object], net: nn.Module, seed: int, other: int) -> object:
+    return draw_again(net, seed + other)
 
 
 def _compare(
     mine: nn.Module,
     before: dict[str, torch.Tensor],
     theirs: dict[str, nn.Parameter],
-    again: Callable[[], object],
+    again: Callable[[int], object],
 ) -> None:
     came = {name: parameter.detach().clone() for name, parameter in mine.named_parameters()}
     drawn = [name for name in before if (before[name] != before[name].flatten()[0]).any()]  # not constants
@@ -106,9 +124,11 @@ def _compare(
     if not wrong:
         return
     if len(kept) == len(drawn):
-        why = "The layers keep their values: `reset_parameters()` draws new ones."
-    elif kept and type(mine.get_submodule(kept[0].rpartition(".")[0])) is nn.Linear:
+        why = "All layers keep their values: `reset_parameters()` draws new ones."
+    elif kept and kept[0].count(".") > 1:
         why = f"`{kept[0]}` keeps its values: `net.modules()` also gives the layers inside blocks, unlike `children()`."
+    elif kept and type(mine.get_submodule(kept[0].rpartition(".")[0])) is nn.Linear:
+        why = f"`{kept[0]}` keeps its values: `reset_parameters()` gives new values to all parameters of a layer."
     elif kept:
         why = f"`{kept[0]}` keeps its values: not only linear layers have `reset_parameters`."
     elif torch.equal(
@@ -116,28 +136,41 @@ def _compare(
     ):
         why = "Layers of the same shape get the same values: set the seed once, before the loop."
     else:
-        again()
-        same = all(torch.equal(parameter, came[name]) for name, parameter in mine.named_parameters())
-        why = (
-            f"`{wrong[0]}` differs from your colleague's: the layers have to draw their default values, in the order of `net.modules()`, with nothing drawn in between."
-            if same
-            else "The values differ from call to call: set the seed before the layers draw."
-        )
+
+        def same(other: int) -> bool:
+            again(other)
+            return all(torch.equal(parameter, came[name]) for name, parameter in mine.named_parameters())
+
+        if not same(0):
+            why = "The values differ from call to call: set the seed of PyTorch's default generator before the layers draw."
+        elif same(1):
+            why = "The values do not depend on `seed`."
+        else:
+            why = f"`{wrong[0]}` differs from your colleague's: the layers have to draw their default values, in the order of `net.modules()`, with nothing drawn in between."
     raise Wrong(
         why,
         came=f"{wrong[0]} begins with {came[wrong[0]].flatten()[0]:.4f}",
-        expected=f"{theirs[wrong[0]].flatten()[0]:.4f}",
+        expected=f"{wrong[0]} begins with {theirs[wrong[0]].flatten()[0]:.4f}",
     )
 
 
 WRONG = (
     WrongAnswer("differ from call to call", changes={"    torch.manual_seed(seed)\n": ""}),
+    WrongAnswer("do not depend on `seed`", changes={"manual_seed(seed)": "manual_seed(0)"}),
     WrongAnswer(
         "set the seed once",
         changes={
             "    torch.manual_seed(seed)\n": "",
             "            module.reset": "            torch.manual_seed(seed)\n            module.reset",
         },
+    ),
+    WrongAnswer(
+        "only for modules that have it",
+        changes={'        if hasattr(module, "reset_parameters"):\n            module': "        module"},
+    ),
+    WrongAnswer(
+        "all parameters of a layer",
+        changes={"module.reset_parameters()": "torch.nn.init.xavier_uniform_(module.weight)"},
     ),
     WrongAnswer("unlike `children()`", changes={"net.modules()": "net.children()"}),
     WrongAnswer(
@@ -148,6 +181,6 @@ WRONG = (
         "in the order of `net.modules()`", changes={"in net.modules()": "in reversed(list(net.modules()))"}
     ),
     WrongAnswer(
-        "The layers keep their values", changes={"module.reset_parameters()": "module.reset_parameters"}
+        "All layers keep their values", changes={"module.reset_parameters()": "module.reset_parameters"}
     ),
 )

@@ -1,5 +1,6 @@
 """A dry run by hand."""
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -14,8 +15,8 @@ LEVEL = "hard"
 PAGE = "lazy.md#the-dry-run"
 TASK = """
 Write `dry_run(net, X)`, which gives a lazy net its shapes with one forward pass and returns the net.
-One example in `X` has to be enough, and nothing but the uninitialized tensors may change:
-running statistics keep their values, and each module keeps its training mode, even if the mode differs from module to module.
+One example in `X` has to be enough.
+Nothing but the uninitialized tensors may change: running statistics keep their values, and each module keeps its training mode, even if the mode differs from module to module.
 The forward pass runs without gradients, but the net can be trained afterward.
 """
 STUB = """\
@@ -46,7 +47,7 @@ HINTS = (
 )
 AFTER = """
 In evaluation mode, batch norm and dropout change and draw nothing, so the pass only sets shapes; `net.train()` afterward would put every module into training mode.
-`apply_init(net, X)` does all of this, and also undoes everything if the pass fails.
+Another way: `apply_init(net, X)` does all of this, and also undoes everything if the pass fails.
 """
 
 
@@ -78,7 +79,7 @@ def check(answer: Answer) -> None:
         ("in evaluation mode", 4, False, False),
         ("in training mode, but its batch norm in evaluation mode", 4, True, False),
     ):
-        answer.given = f"a net {text}, and X with {batch} example{'s' * (batch > 1)}"
+        answer.given = f"net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), ...) {text}, and X with {batch} example{'s' * (batch > 1)}"
         calls = _Calls()
         batch_norm, sized = nn.LazyBatchNorm1d(), nn.Linear(4, 3)
         net = nn.Sequential(nn.LazyLinear(4), batch_norm, _Probe(calls), sized, nn.LazyLinear(2))
@@ -86,13 +87,19 @@ def check(answer: Answer) -> None:
         batch_norm.train(norm)
         modes = {name: module.training for name, module in net.named_modules()}
         weight = sized.weight.detach().clone()
-        came = answer.module(dry_run(net, torch.rand(batch, 5)), "dry_run(net, X)")
+        came = answer.module(_call(dry_run, net, torch.rand(batch, 5)), "dry_run(net, X)")
         if came is not net:
             raise Wrong(
-                "`dry_run` returns another net: give shapes to the one that it gets.", came="another net"
+                "`dry_run` returns another net: give shapes to the one that it gets.",
+                came="another net",
+                expected="the same net",
             )
         if names := uninitialized_names(net):
-            raise Wrong(f"`{names[0]}` is still uninitialized.", came=names, expected=[])
+            raise Wrong(
+                f"`{names[0]}` is still uninitialized.",
+                came=f"uninitialized: {', '.join(names)}",
+                expected="uninitialized: none",
+            )
         _check_statistics(batch_norm)
         _check_modes(net, modes)
         _check_gradients(net, calls)
@@ -101,10 +108,20 @@ def check(answer: Answer) -> None:
         )
 
 
+def _call(dry_run: Callable[..., object], net: nn.Module, X: Tensor) -> object:
+    try:
+        return dry_run(net, X)
+    except ValueError as error:
+        if "__deepcopy__" not in str(error):
+            raise
+        why = "A net with a lazy batch norm cannot be copied before its first batch: send the batch through the net itself."
+        raise Wrong(why, came="ValueError in copy.deepcopy", expected="no copy") from error
+
+
 def _check_statistics(norm: nn.LazyBatchNorm1d) -> None:
     if norm.num_batches_tracked != 0 or cast(Tensor, norm.running_mean).any():
         raise Wrong(
-            "The batch norm has counted the batch and changed its running mean: use evaluation mode for the dry run.",
+            "The batch norm has counted the batch and changed its running mean, as it does in training mode.",
             came=f"num_batches_tracked = {norm.num_batches_tracked}, running_mean = {norm.running_mean}",
             expected="num_batches_tracked = 0, running_mean = zeros",
         )
@@ -120,9 +137,24 @@ def _check_modes(net: nn.Module, modes: dict[str, bool]) -> None:
         why = "`net.train()` puts every module into training mode, even one that was in evaluation mode on purpose."
     elif not any(now.values()):
         why = "The net is in evaluation mode now: put back the training mode of each module."
+    elif all(now[name] == mode for name, mode in modes.items() if name):
+        why = "The layers have their old training mode, but the net itself, which is a module too, does not."
+    elif now[""] == modes[""] and not any(now[name] for name in now if name):
+        why = "The net itself has its old training mode, but its layers are in evaluation mode now."
     else:
-        why = "Some modules are in another training mode than before."
-    raise Wrong(why, came=f"training: {now}", expected=f"training: {modes}")
+        why = "Some modules are not in the training mode that they had."
+    changed = [name for name in modes if now[name] != modes[name]]
+    if len(changed) == len(modes):
+        raise Wrong(why, came=_mode("", now[""]), expected=_mode("", modes[""]))
+    raise Wrong(
+        why,
+        came=", ".join(_mode(name, now[name]) for name in changed),
+        expected=", ".join(_mode(name, modes[name]) for name in changed),
+    )
+
+
+def _mode(name: str, training: bool) -> str:
+    return f"{f'net[{name}]' if name else 'net'}.training is {training}"
 
 
 def _check_gradients(net: nn.Module, calls: _Calls) -> None:
@@ -141,13 +173,21 @@ def _check_gradients(net: nn.Module, calls: _Calls) -> None:
         raise Wrong(why, came="torch.is_grad_enabled() is True", expected="False")
     if not torch.is_grad_enabled():
         torch.set_grad_enabled(True)
-        raise Wrong("Gradients are still off after the dry run.", came="torch.is_grad_enabled() is False")
-    if not all(parameter.requires_grad for parameter in net.parameters()):
-        raise Wrong("Some parameters do not require a gradient anymore, so the net cannot be trained.")
+        raise Wrong(
+            "Gradients are still off after the dry run.",
+            came="torch.is_grad_enabled() is False",
+            expected="True",
+        )
+    if frozen := [name for name, parameter in net.named_parameters() if not parameter.requires_grad]:
+        raise Wrong(
+            f"`{frozen[0]}` does not require a gradient anymore, so the net cannot be trained.",
+            came=f"frozen: {', '.join(frozen)}",
+            expected="frozen: none",
+        )
 
 
 WRONG = (
-    WrongAnswer("use evaluation mode", changes={"    net.eval()\n": ""}),
+    WrongAnswer("as it does in training mode", changes={"    net.eval()\n": ""}),
     WrongAnswer(
         "is in evaluation mode now",
         changes={"    for module, training in modes:\n        module.training = training\n": ""},
@@ -166,5 +206,13 @@ WRONG = (
         },
     ),
     WrongAnswer("were created in inference mode", changes={"no_grad()": "inference_mode()"}),
+    WrongAnswer(
+        "cannot be copied",
+        changes={
+            "    net.eval()": "    net = copy.deepcopy(net)\n    net.eval()",
+            "import torch\n": "import copy\n\nimport torch\n",
+        },
+    ),
+    WrongAnswer("the net itself, which is a module too", changes={"net.modules()": "net.children()"}),
     WrongAnswer("runs with gradients", changes={"no_grad()": "enable_grad()"}),
 )

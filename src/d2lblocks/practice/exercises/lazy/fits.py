@@ -1,5 +1,7 @@
 """Does the batch fit?"""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -13,8 +15,8 @@ PAGE = "lazy.md#apply_init"
 TASK = """
 In a net that is partly lazy, the input size that you gave one layer may not match the layer before it.
 Write `fits(net, X)`, which returns `True` if the net accepts the batch `X`, and `False` if the forward pass raises an error.
-If the batch fits, the net has all its shapes afterward.
-If it does not, every layer that was lazy is still lazy.
+If the batch fits, the net should have all its shapes afterward.
+If it does not, every layer that was lazy should still be lazy.
 """
 STUB = """\
 def fits(net, X):
@@ -42,7 +44,7 @@ HINTS = (
 )
 AFTER = """
 A plain call stops at the mismatch, when the layers before it already have their shapes; `apply_init` makes them lazy again.
-You could also try the batch on `copy.deepcopy(net)` first, but a net with a lazy batch norm cannot be copied before its first batch.
+Another way is to try the batch on `copy.deepcopy(net)` first, but a net with a lazy batch norm cannot be copied before its first batch.
 """
 
 
@@ -51,20 +53,35 @@ def check(answer: Answer) -> None:
     fits = answer.function("fits")
     X = torch.rand(2, 20)
     net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.LazyLinear(10))
-    answer.given = "nn.LazyLinear(64), nn.ReLU(), nn.LazyLinear(10) and X of shape (2, 20)"
+    answer.given = (
+        "net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.LazyLinear(10)) and X of shape (2, 20)"
+    )
     _compare(answer, fits(net, X), expected=True)
     _check_shapes(net)
     net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10))
-    answer.given = "nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10) and X of shape (2, 20)"
-    _check_refused(answer, fits(net, X), net, ["0.weight", "0.bias", "3.weight", "3.bias"])
+    answer.given = "net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10)) and X of shape (2, 20)"
+    _check_refused(answer, _call(fits, net, X), net, ["0.weight", "0.bias", "3.weight", "3.bias"])
     net = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.Linear(4 * 6 * 6, 8), nn.LazyLinear(2))
     names = ["0.weight", "0.bias", "3.weight", "3.bias"]
-    text = "nn.LazyConv2d(4, 3), nn.Flatten(), nn.Linear(144, 8), nn.LazyLinear(2)"
+    text = "net = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.Linear(144, 8), nn.LazyLinear(2))"
     answer.given = f"{text} and X of shape (2, 3, 9, 9)"
-    _check_refused(answer, fits(net, torch.rand(2, 3, 9, 9)), net, names)
+    _check_refused(answer, _call(fits, net, torch.rand(2, 3, 9, 9)), net, names)
     answer.given = f"{text} and then X of shape (2, 1, 8, 8)"
     _compare(answer, fits(net, torch.rand(2, 1, 8, 8)), expected=True)
     _check_shapes(net)
+
+
+def _call(fits: Callable[..., object], net: nn.Module, X: torch.Tensor) -> object:
+    """Call the function with a batch that does not fit."""
+    try:
+        return fits(net, X)
+    except Exception as error:
+        name, message = type(error).__name__, " ".join(str(error).split())
+        raise Wrong(
+            f"The batch does not fit, and the `{name}` of the forward pass reaches the caller: catch it.",
+            came=f"{name}: {message}"[:200],
+            expected="False",
+        ) from error
 
 
 def _compare(answer: Answer, came: object, expected: bool) -> None:
@@ -81,8 +98,8 @@ def _check_shapes(net: nn.Module) -> None:
     if names := uninitialized_names(net):
         raise Wrong(
             f"The batch fits, but `{names[0]}` is still uninitialized: the net itself needs the batch, not only a copy.",
-            came=names,
-            expected="nothing is uninitialized",
+            came=f"uninitialized: {', '.join(names)}",
+            expected="uninitialized: none",
         )
 
 
@@ -92,11 +109,13 @@ def _check_refused(answer: Answer, came: object, net: nn.Sequential, names: list
     if left != names:
         raise Wrong(
             "The batch does not fit, but the layers before the mismatch are not lazy anymore: the call has already initialized them.",
-            came=f"uninitialized: {left}",
-            expected=f"uninitialized: {names}",
+            came=f"uninitialized: {', '.join(left) or 'none'}",
+            expected=f"uninitialized: {', '.join(names)}",
         )
     if not isinstance(net[0], nn.modules.lazy.LazyModuleMixin):
-        raise Wrong("The first layer has another class now.", came=type(net[0]).__name__)
+        raise Wrong(
+            "The first layer has another class now.", came=type(net[0]).__name__, expected="a lazy class"
+        )
 
 
 WRONG = (
@@ -112,6 +131,7 @@ WRONG = (
         },
     ),
     WrongAnswer("`fits(net, X)` is `None`", changes={"return True": "return None"}),
+    WrongAnswer("reaches the caller", changes={"RuntimeError": "ValueError"}),
     WrongAnswer(
         "with an error",
         changes={"        return False": "        return True"},

@@ -1,20 +1,24 @@
 """Nets side by side."""
 
+import inspect
+import itertools
+import re
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
+from ._nets import misused, run, unregistered
 
 LEVEL = "medium"
 PAGE = "modules.md#your-own-module-__init__-and-forward"
 TASK = """
 Write a block that takes two or more nets, as in `SideBySide(left, right)`.
 Each net gets the same input, and the block returns their outputs, concatenated along the last dimension in the order of the nets.
+`X` can have two or more dimensions, and the result has the dtype and the device of the outputs.
 The nets are trained, saved and moved with the block.
-Which sizes must be equal so that this works?
 """
 STUB = """\
 import torch
@@ -53,88 +57,144 @@ The library's `Parallel` also takes the dimension as an argument, for example `d
 
 
 def check(answer: Answer) -> None:
-    """Two nets, then more, of other widths and dimensions; the same net twice; nets with ReLU."""
-    make = answer.module_class("SideBySide")
+    """Two nets, then more, of other widths, dimensions and dtypes; the same net twice; on the meta device."""
+    make: Any = answer.module_class("SideBySide")
     for widths, shape in (((2, 2), (1, 2)), ((2, 3), (4, 2)), ((3, 1, 2), (5, 2)), ((2, 2), (2, 3, 2))):
         nets = [nn.Linear(2, width) for width in widths]
-        X = torch.rand(shape)
-        answer.given = f"nets with {' and '.join(map(str, widths))} outputs, X of shape {tuple(shape)}"
+        X = torch.randn(shape)
+        each = ", ".join(f"nn.Linear(2, {width})" for width in widths)
+        answer.given = f"block = SideBySide({each}), X of shape {tuple(shape)}"
         block = answer.module(_made(make, nets), "SideBySide(...)")
-        _compare(answer, block, nets, X)
+        came = _compare(answer, block, nets, X)
+        unregistered(block, nets, "nets", make.__init__)
         answer.without_mistakes(block, X)
         if {id(each) for each in block.parameters()} != {
             id(each) for net in nets for each in net.parameters()
         }:
             raise Wrong(
-                "The block does not train the nets that it was given: it has other parameters.",
+                "The parameters of the block are not exactly those of the nets.",
                 came=f"{len(list(block.parameters()))} parameters",
                 expected=f"the {2 * len(nets)} parameters of the nets",
+                at=make.__init__,
             )
+        if came.requires_grad:
+            torch.autograd.backward(came.sum())
+        if any(each.grad is None for net in nets for each in net.parameters()):
+            raise Wrong(
+                "A net gets no gradients, so it is not trained: `forward` must not detach an output.",
+                came=f"requires_grad {came.requires_grad}",
+                expected="a gradient for each parameter",
+            )
+    _elsewhere(answer, make)
     net = nn.Linear(2, 2)
-    answer.given = "the same net twice"
+    answer.given = "net = nn.Linear(2, 2); block = SideBySide(net, net)"
     answer.same(
         make(net, net)(X),
         torch.cat([net(X), net(X)], dim=-1),
         "block(X)",
-        "A net that is given twice is there only once: loop over the `nn.ModuleList`, because `children()` lists "
-        "each module once.",
+        "A net that is given twice runs only once: `children()` gives each module once, and a loop over the "
+        "container itself gives each place.",
     )
+
+
+def _elsewhere(answer: Answer, make: Any) -> None:
+    """Another dtype, and another device."""
+    for dtype, device in ((torch.bfloat16, "cpu"), (torch.float32, "meta")):
+        what = {"dtype": dtype} if device == "cpu" else {"device": device}
+        answer.given = f"nets and X with {' '.join(f'{name}={value}' for name, value in what.items())}"
+        block = make(nn.Linear(2, 2), nn.Linear(2, 3)).to(**what)
+        came = answer.tensor(block(torch.rand(4, 2).to(**what)), "block(X)")
+        if (came.dtype, came.device.type) != (dtype, device):
+            raise Wrong(
+                "The result does not have the dtype and the device of the outputs: a tensor that `forward` creates, "
+                "such as an empty one to begin with, has to get theirs.",
+                came=f"{came.dtype} on {came.device.type}",
+                expected=f"{dtype} on {device}",
+            )
 
 
 def _made(make: Any, nets: list[nn.Linear]) -> Any:
     try:
-        return make(*nets)
+        inspect.signature(make).bind(*nets)
     except TypeError as error:
-        if "positional argument" not in str(error):
-            raise
         raise Wrong(
-            "`__init__` does not take any number of nets: with `*nets`, it gets all of them in one tuple.",
+            f"`SideBySide` cannot be called with {len(nets)} nets: its `__init__` has to take any number of them.",
             came=str(error),
             expected=f"a block of {len(nets)} nets",
             at=make.__init__,
         ) from None
+    try:
+        return make(*nets)
+    except TypeError as error:
+        misused(error, "nets")
+        raise
 
 
-def _compare(answer: Answer, block: nn.Module, nets: list[nn.Linear], X: torch.Tensor) -> None:
+def _compare(answer: Answer, block: nn.Module, nets: list[nn.Linear], X: Tensor) -> Tensor:
     before = X.clone()
-    came = answer.tensor(block(X), "block(X)")
+    try:
+        came, ran = run(block, nets, X, "nets")
+    except TypeError as error:
+        if found := re.search(r"cat\(\): argument 'tensors' .*, not (\w+)", str(error)):
+            raise Wrong(
+                f"`torch.cat` takes one list or tuple of tensors, and gets a {found[1]}.", came=str(error)
+            ) from None
+        raise
+    if isinstance(came, list | tuple):
+        raise Wrong(
+            f"`block(X)` is a {type(came).__name__} of the outputs: join them into one tensor, with `torch.cat`.",
+            came=f"a {type(came).__name__} of {len(came)} tensors",
+            expected="a tensor",
+        )
+    answer.tensor(came, "block(X)")
+    answer.same(X, before, "X", "The block changes its input `X`.", tolerance=0)
     outputs = [net(before) for net in nets]
     expected = torch.cat(outputs, dim=-1)
-    why = ""
-    if came.shape[-1] == outputs[-1].shape[-1] and _chain(came, nets, before):
-        why = "The nets run one after the other: each net has to get `X` itself, not the output of the net before."
-    elif came.dim() > X.dim():
-        why = "The outputs are stacked in a new dimension: `torch.cat` joins them along one that they have."
-    elif came.shape != expected.shape and came.shape[-1] < expected.shape[-1]:
-        size = list(map(len, outputs))
-        if came.shape[0] == sum(size):
-            why = "The outputs are joined along the dimension of the examples: join them along the last one."
-        elif X.dim() > 2 and came.shape[1] == X.shape[1] * len(nets):
-            why = "Dimension 1 is the last one only if `X` has two dimensions: use `dim=-1`."
-        elif len(nets) > 2 and came.shape[-1] == sum(each.shape[-1] for each in outputs[:2]):
-            why = "Only two nets run: the block has to take any number of nets."
-        elif came.shape == outputs[0].shape and torch.allclose(came, sum(outputs, torch.zeros(()))):
-            why = "The outputs are added up: `torch.cat` puts them side by side."
-        else:
-            why = "The outputs are not joined: `block(X)` has to have all columns of all nets."
-    elif came.shape == expected.shape and torch.allclose(came, torch.cat(outputs[::-1], dim=-1)):
-        why = "The outputs are in the wrong order: the output of the first net comes first."
-    answer.same(came, expected, "block(X)", why)
-    answer.same(X, before, "X", "The block changes its input `X`.", tolerance=0)
+    answer.same(came, expected, "block(X)", _story(came, nets, outputs, expected, X, ran))
+    return came
 
 
-def _chain(came: torch.Tensor, nets: list[nn.Linear], X: torch.Tensor) -> bool:
-    """Whether the nets, which fit together, ran one after the other."""
-    try:
-        for net in nets:
-            X = net(X)
-    except RuntimeError:
-        return False
-    return came.shape == X.shape and torch.allclose(came, X)
+def _story(
+    came: Tensor,
+    nets: list[nn.Linear],
+    outputs: list[Tensor],
+    expected: Tensor,
+    X: Tensor,
+    ran: list[tuple[int, Any]],
+) -> str:
+    """What the block does instead of putting the outputs side by side."""
+    numbers = [number for number, _ in ran]
+    for (number, _), (_, second) in itertools.pairwise(ran):
+        if second.shape == outputs[number].shape and torch.equal(second, outputs[number]):
+            return "The nets run one after the other: each net has to get `X` itself, not the output of the net before."
+    if other := [value for _, value in ran if value.shape != X.shape]:
+        return f"A net gets an input of shape {tuple(other[0].shape)}: each net has to get the whole `X`."
+    if numbers == [0]:
+        return f"Only the first of the {len(nets)} nets runs. A `return` inside a loop also ends the loop."
+    if 0 < len(set(numbers)) < len(nets):
+        return (
+            f"Only {len(set(numbers))} of the {len(nets)} nets run: the block has to take any number of nets."
+        )
+    if came.dim() > X.dim():
+        return "The outputs are stacked in a new dimension: `torch.cat` joins them along one that they have."
+    for place, output in (("first", outputs[0]), ("last", outputs[-1])):
+        if came.shape == output.shape and torch.equal(came, output):
+            return f"All nets run, but the result is the output of the {place} one alone: keep all outputs."
+    if came.shape == expected.shape:
+        if torch.allclose(came, torch.cat(outputs[::-1], dim=-1)):
+            return "The outputs are in the wrong order: the output of the first net comes first."
+        return ""
+    if came.shape[0] == sum(map(len, outputs)):
+        return "The outputs are joined along the dimension of the examples: join them along the last one."
+    if X.dim() > 2 and came.shape[1] == X.shape[1] * len(nets):
+        return "Dimension 1 is the last one only if `X` has two dimensions: use `dim=-1`."
+    if came.shape == outputs[0].shape and torch.allclose(came, sum(outputs, torch.zeros(()))):
+        return "The outputs are added up: `torch.cat` puts them side by side."
+    return "The outputs are not joined: `block(X)` has to have all columns of all nets."
 
 
 WRONG = (
-    WrongAnswer("self.nets = nn.ModuleList([...])", changes={"nn.ModuleList(nets)": "nets"}),
+    WrongAnswer("does not look into a list", changes={"nn.ModuleList(nets)": "nets"}),
     WrongAnswer(
         "one after the other",
         changes={
@@ -142,8 +202,13 @@ WRONG = (
             "            X = net(X)\n        return X"
         },
     ),
+    WrongAnswer(
+        "join them into one tensor",
+        changes={"torch.cat([net(X) for net in self.nets], dim=-1)": "[net(X) for net in self.nets]"},
+    ),
+    WrongAnswer("in one list, not one by one", changes={"nn.ModuleList(nets)": "nn.ModuleList(*nets)"}),
     WrongAnswer("stacked in a new dimension", changes={"torch.cat": "torch.stack"}),
     WrongAnswer("along the dimension of the examples", changes={", dim=-1": ""}),
     WrongAnswer("Dimension 1 is the last one only", changes={"dim=-1": "dim=1"}),
-    WrongAnswer("loop over the `nn.ModuleList`", changes={"in self.nets]": "in self.nets.children()]"}),
+    WrongAnswer("runs only once", changes={"in self.nets]": "in self.nets.children()]"}),
 )

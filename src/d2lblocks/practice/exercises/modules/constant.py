@@ -1,9 +1,11 @@
 """A constant that stays behind."""
 
-import torch
-from torch import nn
+from typing import Any
 
-from ...answer import Answer, Wrong
+import torch
+from torch import Tensor, nn
+
+from ...answer import Answer, Wrong, shown
 from ...exercise import WrongAnswer
 
 LEVEL = "easy"
@@ -47,38 +49,40 @@ HINTS = (
 )
 AFTER = """
 A buffer is saved, cast and moved with its module, and no optimizer gets it.
-`self.register_buffer("mean", mean)` does the same and also works in old versions of PyTorch.
+There are two ways to write it: `self.mean = nn.Buffer(mean)`, and `self.register_buffer("mean", mean)`, which also works in old versions of PyTorch.
 """
 NAMES = ("mean", "std")
 
 
 def check(answer: Answer) -> None:
     """Both tensors are buffers and in the state dict, and what follows from it."""
-    make = answer.module_class("Standardize")
-    X = torch.rand(4, 3)
+    make: Any = answer.module_class("Standardize")
+    X = torch.randn(4, 3)
     for size in 1, 3:
         mean, std = torch.rand(size), torch.rand(size) + 1
         answer.given = f"Standardize(mean, std) with tensors of shape ({size},)"
-        net = answer.module(make(mean.clone(), std.clone()), "Standardize(mean, std)")
+        net = answer.module(_made(make, mean.clone(), std.clone()), "Standardize(mean, std)")
         for name in NAMES:
             if getattr(net, name, mean) is None:
                 raise Wrong(
                     f"`self.{name}` is `None`: `register_buffer` returns nothing, so do not assign its result.",
-                    came="None",
+                    came=f"self.{name} is None",
                     expected="a buffer",
                     at=make.__init__,
                 )
-        answer.same(net(X), (X - mean) / std, "net(X)")
-        _buffers(net)
-        answer.same(sorted(net.state_dict()), ["mean", "std"], "sorted(net.state_dict())")
+        before = X.clone()
+        came = answer.tensor(net(X), "net(X)")
+        answer.same(X, before, "X", "`forward` changes its input `X`.", tolerance=0)
+        _values(answer, net, came, X, mean, std, make)
+        _buffers(net, make)
         net.bfloat16()
         answer.given = "net.bfloat16()(X.bfloat16())"
         answer.same(
-            net(X.bfloat16()).dtype, torch.bfloat16, "net(X).dtype", "The tensors are not cast with the net."
+            net(X.bfloat16()).dtype,
+            torch.bfloat16,
+            "net(X).dtype",
+            "The result of a `bfloat16` net has another dtype: `forward` uses a tensor that is not cast with the net.",
         )
-        answer.given = "net.to('meta')"
-        devices = {each.device.type for each in net.to("meta").buffers()}
-        answer.same(devices, {"meta"}, "the device", "The tensors are not moved with the net.")
     answer.given = "net.load_state_dict(...) with the state of another net"
     net = make(torch.zeros(3), torch.ones(3))
     net.load_state_dict({"mean": mean, "std": std})
@@ -88,10 +92,63 @@ def check(answer: Answer) -> None:
         "net(X)",
         "After loading, the net still computes with its old numbers: let `forward` use `self.mean` and `self.std`.",
     )
+    answer.given = "net.to('meta')(X.to('meta'))"
+    answer.same(
+        net.to("meta")(X.to("meta")).device.type,
+        "meta",
+        "net(X).device",
+        "The result of a net on another device is not there: `forward` uses a tensor that is not moved with the net.",
+    )
 
 
-def _buffers(net: nn.Module) -> None:
+def _made(make: Any, mean: Tensor, std: Tensor) -> Any:
+    try:
+        return make(mean, std)
+    except TypeError as error:
+        message = str(error)
+        if "register_buffer" in message or "buffer name should be a string" in message:
+            why = "`register_buffer` takes two arguments: the name, as a string, and the tensor."
+        elif "Buffer" in message and "positional" in message:
+            why = "`nn.Buffer` takes no name, only the tensor: the attribute to which it is assigned is its name."
+        else:
+            raise
+        raise Wrong(why, came=message) from None
+
+
+def _values(answer: Answer, net: Any, came: Tensor, X: Tensor, mean: Tensor, std: Tensor, make: Any) -> None:
+    """Refuse other numbers than `(X - mean) / std`, and say which they are."""
+    own, other = {"mean": mean, "std": std}, {"mean": std, "std": mean}
+    for name in NAMES:
+        tensor = getattr(net, name, None)
+        if isinstance(tensor, Tensor) and torch.equal(tensor.detach(), other[name]):
+            raise Wrong(
+                f"`net.{name}` holds the argument `{'std' if name == 'mean' else 'mean'}`.",
+                came=f"net.{name} is {shown(tensor)}",
+                expected=f"net.{name} is {shown(own[name])}",
+                at=make.__init__,
+            )
+    stories = {
+        "`forward` subtracts `std` and divides by `mean`: it is the other way round.": (X - std) / mean,
+        "Only the mean is divided by `std`, because a division comes before a subtraction: put the subtraction in "
+        "parentheses.": X - mean / std,
+        "`forward` multiplies by `std`, and it has to divide.": (X - mean) * std,
+        "`forward` adds the mean, and it has to subtract it.": (X + mean) / std,
+        "`forward` does not divide by `std`.": X - mean,
+        "`forward` does not subtract `mean`.": X / std,
+        "`forward` uses the mean and the deviation of its input, not the tensors `mean` and `std`.": (
+            X - X.mean(dim=0)
+        )
+        / X.std(dim=0),
+    }
+    why = [
+        each for each, value in stories.items() if value.shape == came.shape and torch.allclose(came, value)
+    ]
+    answer.same(came, (X - mean) / std, "net(X)", why[0] if why else "")
+
+
+def _buffers(net: nn.Module, make: Any) -> None:
     parameters, buffers = dict(net.named_parameters()), dict(net.named_buffers())
+    came, expected = f"the buffers {sorted(buffers)}", "the buffers ['mean', 'std']"
     for name in NAMES:
         if name not in parameters:
             continue
@@ -102,29 +159,35 @@ def _buffers(net: nn.Module) -> None:
                 f"`{name}` is a parameter that is frozen, so `net.requires_grad_(True)` would make it trainable. "
                 "A tensor that is never trained is a buffer."
             )
-        raise Wrong(why, came="nn.Parameter", expected="nn.Buffer")
+        raise Wrong(
+            why, came=f"self.{name} is an nn.Parameter", expected=f"self.{name} is a buffer", at=make.__init__
+        )
     plain = [f"`{name}`" for name in NAMES if name not in buffers]
     if plain and (others := sorted(set(buffers) - set(NAMES))):
         raise Wrong(
             f"The buffers have other names: a file saved with `mean` and `std` does not fit `{others[0]}`.",
-            came=sorted(buffers),
-            expected=list(NAMES),
+            came=came,
+            expected=expected,
+            at=make.__init__,
         )
     if plain:
         if len(plain) == 2:
             why = "`mean` and `std` are plain attributes: `state_dict()`, `.to()` and casts do not find them."
         else:
             why = f"{plain[0]} is still a plain attribute: the other tensor is a buffer, but this one is not."
-        raise Wrong(why, came=f"buffers {sorted(buffers)}", expected="buffers ['mean', 'std']")
-    if lost := [name for name in NAMES if name not in net.state_dict()]:
-        raise Wrong(
-            f"`{lost[0]}` is a buffer but is not saved: `persistent=False` keeps it out of `state_dict()`.",
-            came=list(net.state_dict()),
-            expected=list(NAMES),
-        )
+        raise Wrong(why, came=came, expected=expected, at=make.__init__)
+    saved = list(net.state_dict())
+    if lost := [name for name in NAMES if name not in saved]:
+        why = f"`{lost[0]}` is a buffer but is not saved: `persistent=False` keeps it out of `state_dict()`."
+    elif more := [name for name in saved if name not in NAMES]:
+        why = f"`net.state_dict()` has one more entry, `{more[0]}`."
+    else:
+        return
+    raise Wrong(why, came=f"the entries {saved}", expected="the entries ['mean', 'std']", at=make.__init__)
 
 
 WRONG = (
+    WrongAnswer("holds the argument `std`", changes={"(mean)\n": "(std)\n", "(std)\n\n": "(mean)\n\n"}),
     WrongAnswer("an optimizer would train it", changes={"nn.Buffer": "nn.Parameter"}),
     WrongAnswer(
         "a parameter that is frozen",

@@ -14,10 +14,13 @@ from ...exercise import WrongAnswer
 LEVEL = "hard"
 PAGE = "modules.md#constants-reused-layers-and-loops-in-forward"
 TASK = """
-`FixedHiddenMLP` cannot be compiled as a whole because of its loop.
-Write `NoLoop`, whose `forward` computes the same number and the same gradients whenever the sum of the absolute values is finite, even if it is a power of two.
-It multiplies once instead of halving in a loop, and it does not read the value of a tensor in Python, as `while`, `if` and `.item()` do.
-`torch.frexp` tells you how many times to halve the sum.
+`FixedHiddenMLP` cannot be compiled as a whole, because a loop halves `Y` until the sum of the absolute values is at most 1.
+Write `NoLoop`, whose `forward` does without the loop: it multiplies or divides by a single power of two instead.
+The result and the gradients are the same as with the loop, for sums of up to 1e30.
+Note that the loop does not halve a sum of exactly 1.
+`forward` does not read the value of a tensor in Python, as `while`, `if` and `.item()` do.
+Use `mantissa, exponent = torch.frexp(total)`: here `total` is equal to `mantissa * 2**exponent`, and the mantissa of a positive number is at least 0.5 and less than 1.
+The exponent tells you how many times to halve.
 """
 STUB = """\
 import torch
@@ -54,8 +57,8 @@ HINTS = (
 )
 AFTER = """
 The exponent of the sum is the number of halvings, except for a power of two and for a sum of at most 1.
-To multiply by a power of two is exact, so one product gives the same number as the halvings.
-Another factor is `torch.exp2(-halvings)`; `torch.ldexp(Y, -halvings)` itself would have a gradient of zero in PyTorch 2.13.
+To multiply or divide by a power of two is exact, so one operation gives the same number as the halvings.
+Ways to write the factor: `torch.exp2(-halvings)`, `0.5**halvings`, and `torch.ldexp` of a tensor of ones; `torch.ldexp(Y, -halvings)` itself has a gradient of zero in PyTorch 2.13.
 """
 READS = {
     "__bool__": "bool() on a tensor, as by `while` or `if`",
@@ -88,12 +91,14 @@ def check(answer: Answer) -> None:
     """Sums below 1, powers of two, the numbers next to them, and random nets, against the block with the loop."""
     make = answer.module_class("NoLoop")
     _reads_nothing(answer, make)
-    for total in (4.5, 0.3, 1.0, 2.0, 8.0, 1e20, 2.0**-3, -3.0):
-        _compare(answer, make, *_net(total), f"{total:g}, the one value to be halved", total)
+    for total in (4.5, 0.3, 1.0, 2.0, 8.0, 1e20, 1e30, 2.0**-3, -3.0):
+        _compare(answer, make, *_net(total), f"before any halving, Y is [[{total:g}]]", total)
     for power in 0, 1, 24:
         total = float(torch.nextafter(torch.tensor(2.0**power), torch.tensor(math.inf)))
-        _compare(answer, make, *_net(total), f"a value slightly above 2**{power}, to be halved", total)
-    _compare(answer, make, *_net(5.0, -4.0), "5 and -4, the values to be halved", -9.0)
+        given = f"before any halving, Y is [[y]], and y is the next number after 2**{power}"
+        _compare(answer, make, *_net(total), given, total)
+    _compare(answer, make, *_net(5.0, 4.0), "before any halving, Y is [[5, 4]]", 9.0)
+    _compare(answer, make, *_net(5.0, -4.0), "before any halving, Y is [[5, -4]]", -9.0)
     for size, shape in ((3, (2, 3)), (20, (4, 20)), (20, (2, 3, 20))):
         looped, X = FixedHiddenMLP(size), torch.randn(shape)
         _compare(answer, make, looped, X, f"NoLoop({size}), X of shape {shape}", float("nan"))
@@ -139,7 +144,8 @@ def _compare(answer: Answer, make: Any, looped: FixedHiddenMLP, X: Tensor, given
     torch.autograd.backward(expected)
     if not came.requires_grad:
         raise Wrong(
-            "The result has no gradient: `Y` itself must not be detached.", came="requires_grad False"
+            "The result has no gradient: compute only the factor without gradients, not `Y`.",
+            came="requires_grad False",
         )
     torch.autograd.backward(came)
     for name, parameter in looped.named_parameters():
@@ -160,27 +166,51 @@ def _story(came: Tensor, expected: Tensor, total: float) -> str:
         return "The result has to be one number: sum up `Y` at the end."
     ratio = abs(float(came.detach() / expected.detach()))
     power = math.frexp(total)[0] in (0.5, -0.5)
+    if float(came.detach()) == -float(expected.detach()):
+        return "The sign is lost: the absolute values are only for the sum that is compared with 1."
     if total < 0:
         return "Some values are negative: the loop ends when the sum of the absolute values, `Y.abs().sum()`, is at most 1."
     if abs(total) < 1 and ratio > 1:
         return "A sum of at most 1 must not be halved or doubled: the number of halvings is at least 0."
     if power and ratio < 1:
-        return "The sum is a power of two, and it is halved once too often: the loop ends when the sum is exactly 1."
-    if total > 1 and float(came.detach()) > total:
-        return "The value grows: multiply by two to the power of minus the number of halvings."
-    if total > 1 and ratio > 1 and math.log2(total) % 1 > 0.1 and float(came.detach()) > 1:
-        return "The value is halved too few times: the sum has to be at most 1."
+        return (
+            "The sum is a power of two, and it is halved too often: the loop ends when the sum is exactly 1."
+        )
+    value = float(came.detach())
+    if total > 1 and not value:
+        return (
+            "The factor is 0: with a tensor of integers as exponent, `2 ** exponent` is an integer too, and there is "
+            "none for a negative exponent. `2.0 ** exponent` is not an integer."
+        )
+    if total > 1e6 and not math.isfinite(value):
+        return (
+            "A small sum is right, and a large one is not: with a tensor of integers as exponent, `2 ** exponent` is an "
+            "integer too, and a large power of two does not fit into it. `2.0 ** exponent` is not an integer."
+        )
+    if total > 1 and value > total:
+        return (
+            "The value grows, and halving makes it smaller: look at the sign of the exponent of the factor."
+        )
+    if total > 1 and ratio > 1 and math.log2(total) % 1 > 0.1 and value > 1:
+        return "The value is halved too few times: the sum of the absolute values has to be at most 1."
     if total > 1 and ratio == 2.0 and not power:
         return (
-            "The sum is halved once too few: `torch.log2` rounds the logarithm of a number close to a power of two, "
-            "and `torch.frexp` does not round."
+            "One more halving is needed. If you use `torch.log2`: it rounds the logarithm of a number close to a power "
+            "of two, and `torch.frexp` does not round."
         )
-    if total > 1 and ratio > 1 and abs(float(came.detach())) == 1:
+    if total > 1 and ratio > 1 and abs(value) == 1:
         return "The values are divided by their sum: halve them until the sum is at most 1."
+    if total >= 0:
+        halvings = max(0, math.ceil(math.log2(total)))
+        return f"The right result is that of {halvings} {'halving' if halvings == 1 else 'halvings'} of `Y`."
     return ""
 
 
 WRONG = (
+    WrongAnswer(
+        "does not fit into it",
+        changes={"Y * torch.ldexp(torch.ones_like(mantissa), -halvings)": "Y / 2**halvings"},
+    ),
     WrongAnswer(
         "Python still reads a value",
         changes={
@@ -188,7 +218,7 @@ WRONG = (
             "torch.ldexp(torch.ones_like(mantissa), -halvings)": "2.0**-halvings",
         },
     ),
-    WrongAnswer("halved once too often", changes={"(exponent - (mantissa == 0.5).int())": "exponent"}),
+    WrongAnswer("halved too often", changes={"(exponent - (mantissa == 0.5).int())": "exponent"}),
     WrongAnswer("at least 0", changes={".clamp(min=0)": ""}),
     WrongAnswer("sum of the absolute values", changes={".abs()": ""}),
     WrongAnswer(
@@ -196,7 +226,7 @@ WRONG = (
         changes={"(Y * torch.ldexp(torch.ones_like(mantissa), -halvings))": "torch.ldexp(Y, -halvings)"},
     ),
     WrongAnswer(
-        "once too few",
+        "One more halving is needed",
         changes={
             "mantissa, exponent = torch.frexp(Y.detach().abs().sum())": "total = Y.detach().abs().sum()",
             "(exponent - (mantissa == 0.5).int()).clamp": "torch.ceil(torch.log2(total)).clamp",

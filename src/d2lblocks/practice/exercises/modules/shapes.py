@@ -1,5 +1,6 @@
 """The shape after each layer."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +11,19 @@ from torch.nn.modules import module as hooks
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
+from .._lines import line_of
+from ._nets import times
 
 LEVEL = "medium"
 PAGE = "modules.md#what-netx-does"
 TASK = """
-Write a function `shapes(net, X)` that calls the net once and returns the shape of the output of every layer.
+Write a function `shapes(net, X)` that calls the net once, with `net(X)`, and returns the shape of the output of every layer.
 The result is a list of pairs `(name, shape)`, in the order in which the layers run, such as `[("0", (2, 64)), ("1", (2, 64))]`.
+Each pair is a tuple, and so is each shape (a `torch.Size` is a tuple too).
 The layers are the modules without children; each of them returns one tensor.
 The name is the one that `net.named_modules()` gives to the layer, and a layer that runs twice is in the list twice.
-No hook of `shapes` stays behind, not even if the call raises an error, and `shapes` does not catch this error.
+After the call of the net, `shapes` removes all its hooks.
+If this call raises an error, `shapes` removes the hooks too, and the error reaches the caller of `shapes`.
 """
 STUB = """\
 def shapes(net, X):
@@ -54,10 +59,12 @@ HINTS = (
     "Attach a hook to each module of `net.named_modules()` that has no children, call `net(X)` inside `try`, and remove all hooks in `finally`.",
 )
 AFTER = """
-A forward hook gets every output, also that of a layer which runs twice, and `finally` runs with and without an error.
-`record` makes a hook for one name: a hook defined in the loop would look up `name` only when it runs, after the loop has ended.
-`functools.partial` or a default value, `name=name`, would do as well.
+A forward hook gets every output, also that of a layer that runs twice, and `finally` runs with and without an error.
+Each hook has to keep the name of its own module; there are three ways: a function that makes the hook, `functools.partial`, and a default value such as `name=name`.
 """
+
+
+Pair = tuple[str, tuple[int, ...]]
 
 
 class _Twice(nn.Module):
@@ -67,18 +74,18 @@ class _Twice(nn.Module):
         super().__init__()
         self.unused = nn.Linear(4, 4)
         self.last = nn.Linear(4, 2)
-        self.body = nn.Sequential(nn.Linear(4, 4))
+        self.net = nn.Sequential(nn.Linear(4, 4))
 
     def forward(self, X: Tensor) -> Any:
-        return self.last(self.body(F.relu(self.body(X))))
+        return self.last(self.net(F.relu(self.net(X))))
 
 
 def check(answer: Answer) -> None:
-    """One layer, a chain, a net that is not a chain; then hooks, errors and modes."""
+    """One layer, a chain, nets that are not chains; then hooks, errors and modes."""
     shapes = answer.function("shapes")
     X = torch.rand(3, 4)
-    one, twice = ("body.0", (3, 4)), ("last", (3, 2))
-    cases: list[tuple[str, nn.Module, list[tuple[str, tuple[int, ...]]]]] = [
+    one, twice, shared = ("net.0", (3, 4)), ("last", (3, 2)), nn.Linear(4, 4)
+    cases: list[tuple[str, nn.Module, list[Pair]]] = [
         ("nn.Sequential(nn.Linear(4, 2))", nn.Sequential(nn.Linear(4, 2)), [("0", (3, 2))]),
         (
             "nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1))",
@@ -86,81 +93,163 @@ def check(answer: Answer) -> None:
             [("0", (3, 5)), ("1", (3, 5)), ("2", (3, 1))],
         ),
         (
-            "a net that runs body.0, body.0 and last, and has a layer that does not run",
+            "a net that runs net.0, net.0 and last, and has a layer that does not run",
             _Twice(),
             [one, one, twice],
         ),
         ("a single layer, nn.Linear(4, 2)", nn.Linear(4, 2), [("", (3, 2))]),
+        (
+            "nn.Sequential(shared, nn.ReLU(), shared), shared = nn.Linear(4, 4)",
+            nn.Sequential(shared, nn.ReLU(), shared),
+            [("0", (3, 4)), ("1", (3, 4)), ("0", (3, 4))],
+        ),
     ]
     for given, net, expected in cases:
-        answer.given = given
+        answer.given = f"net = {given}, X of shape (3, 4)"
         calls: list[int] = []
         net.register_forward_hook(lambda *_, calls=calls: calls.append(1))
         before = _hooks(net)
-        came = answer.kind(shapes(net, X), "shapes(net, X)", (list, tuple, dict), "a list")
-        _compare(answer, came, expected, net)
+        came = _called(answer, shapes, net, X)
+        if len(calls) > 1:
+            raise Wrong(
+                f"`shapes` calls the net {times(len(calls))}: one call gives the shapes of all layers.",
+                came=f"{len(calls)} calls of the net",
+                expected="1 call",
+            )
+        _compare(answer, came, expected, net, len(calls))
         _clean(net, before, "after the call")
-        _once(len(calls))
+        if not calls:
+            raise Wrong(
+                "`shapes` does not call the net as `net(X)`. A call of `net.forward(X)` skips the hooks of the net, and "
+                "to run the layers one by one is right only for a chain.",
+                came="0 calls of net(X)",
+                expected="1 call",
+            )
         answer.same(net.training, True, "net.training", "`shapes` changes the mode of the net.")
     answer.given = "nn.Sequential(nn.Linear(4, 5), nn.Linear(4, 5)), whose second layer raises an error"
     net = nn.Sequential(nn.Linear(4, 5), nn.Linear(4, 5))
     before = _hooks(net)
     if not _raises(lambda: shapes(net, X)):
         raise Wrong(
-            "The call of the net raises an error, and `shapes` hides it: `finally` without `except` lets it through.",
+            "The call of the net raises an error, and `shapes` hides it: an `except` does that, and also a `return` "
+            "inside `finally`.",
             came="no error",
             expected="RuntimeError",
         )
     _clean(net, before, "after an error: remove the hooks in a `finally`")
 
 
-def _compare(answer: Answer, came: Any, expected: list[tuple[str, tuple[int, ...]]], net: nn.Module) -> None:
+def _called(answer: Answer, shapes: Any, net: nn.Module, X: Tensor) -> Any:
+    """The result; errors of hooks are told in the words of the page."""
+    try:
+        return shapes(net, X)
+    except (AttributeError, TypeError) as error:
+        message = str(error)
+        if re.search(
+            r"missing \d required positional argument|positional arguments? but 3 were given", message
+        ):
+            why = (
+                "A forward hook is called with three arguments: the module, a tuple with its inputs, and its output. "
+                "A forward pre-hook gets no output."
+            )
+        elif "'tuple' object has no attribute" in message:
+            why = (
+                "A forward hook gets three arguments: the module, a tuple with its inputs, and its output. Here, the "
+                "tuple is used as if it were the output."
+            )
+        elif "must be Tensor, not" in message:
+            why = "What a forward hook returns takes the place of the output of its layer: it has to return nothing."
+        elif "'NoneType' object is not callable" in message:
+            why = "`register_forward_hook` gets `None` and not a function: is the hook called where it is attached?"
+        else:
+            raise
+        raise Wrong(why, came=f"{type(error).__name__}: {message}", at=line_of(error, answer)) from None
+
+
+def _compare(answer: Answer, came: Any, expected: list[Pair], net: nn.Module, calls: int) -> None:
     if isinstance(came, dict):
         raise Wrong(
             "A dictionary has one place for each name, so a layer that runs twice is in it once: return a list.",
             came=came,
             expected=expected,
         )
-    try:
-        pairs = [(name, tuple(shape)) for name, shape in came]
-    except (TypeError, ValueError):
-        raise Wrong(
-            "`shapes(net, X)` is not a list of pairs `(name, shape)`.", came=came, expected=expected
-        ) from None
-    names = {name for name, _ in pairs}
-    if not pairs and len(expected) > 0:
-        why = "`shapes(net, X)` is empty: no layer is recorded."
-    elif unknown := [name for name, _ in pairs if name not in dict(net.named_modules())]:
-        why = f"`{unknown[0]}` is not the name of a module: `net.named_modules()` gives each module with its name."
-    elif containers := [name for name in names if name != expected[0][0] and _is_container(net, name)]:
+    answer.kind(came, "shapes(net, X)", list, "a list")
+    if why := _form(came):
+        raise Wrong(why, came=came, expected=expected)
+    if came != expected:
+        raise Wrong(_story(came, expected, net, calls), came=came, expected=expected)
+
+
+def _form(pairs: list[Any]) -> str:
+    """What is wrong with the form of the list; empty if it consists of names and shapes."""
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            return "`shapes(net, X)` is not a list of pairs `(name, shape)`."
+        name, shape = pair
+        if isinstance(shape, str) and not isinstance(name, str):
+            return "In each pair, the name comes first, and the shape second."
+        if not isinstance(name, str):
+            return "The first part of a pair has to be a name, which is a string."
+        if isinstance(shape, Tensor):
+            return "The second part of a pair is the output itself, not its shape."
+        if isinstance(shape, list) or not isinstance(pair, tuple):
+            return f"The {'pairs' if isinstance(pair, list) else 'shapes'} are lists, and they have to be tuples."
+        if not isinstance(shape, tuple) or not all(isinstance(size, int) for size in shape):
+            return "The second part of a pair has to be the shape, as a tuple of numbers."
+    return ""
+
+
+def _story(pairs: list[Pair], expected: list[Pair], net: nn.Module, calls: int) -> str:
+    """Why the list differs from the one that is right."""
+    names, wanted = [name for name, _ in pairs], [name for name, _ in expected]
+    lost = [name for name in wanted if name not in names]
+    if not pairs and not calls:
+        return "`shapes(net, X)` is empty: the net is not called."
+    if not pairs and wanted == [""]:
+        return "The net is a layer itself, and it is not in the list: its name is the empty string."
+    if not pairs:
+        return (
+            "`shapes(net, X)` is empty: no layer has a hook that records it. `module.children()` is a generator, and a "
+            "generator counts as true even if nothing is in it."
+        )
+    if unknown := [name for name in names if name not in dict(net.named_modules(remove_duplicate=False))]:
+        return f"`{unknown[0]}` is not the name of a module: `net.named_modules()` gives each module with its name."
+    if containers := [name for name in names if name not in wanted and _is_container(net, name)]:
         what = f"`{containers[0]}`" if containers[0] else "the net itself"
-        why = f"The list contains {what}: leave out the modules with children, which are not layers."
-    elif len(names) == 1 and len(pairs) == len(expected) > len({name for name, _ in expected}) - 1 > 0:
-        why = (
+        return f"The list contains {what}: leave out the modules with children, which are not layers."
+    if len(set(names)) == 1 < len(set(wanted)) and len(names) == len(wanted):
+        return (
             "All names are equal: a hook that is defined in a loop looks up `name` only when it runs, after the loop "
             "has ended."
         )
-    elif [(name, (3, 4)) for name, _ in expected] == pairs[:1]:
-        why = "These are the shapes of the inputs: the third argument of a forward hook is the output."
-    elif len(expected) == 3 and expected[0] == expected[1] and "unused" in names:
-        why = "`unused` does not run in the call, but it is in the list: record in a hook what runs."
-    elif len(expected) == 3 and expected[0] == expected[1] and len(pairs) == 2:
-        why = "`body.0` runs twice, so it has to be in the list twice."
-    else:
-        why = ""
-    answer.same(pairs, expected, "shapes(net, X)", why)
-
-
-def _once(calls: int) -> None:
-    if calls == 0:
-        why = (
-            "`shapes` does not call the net as `net(X)`: `net.forward(X)` skips the hooks of the net, and to run the "
-            "layers one by one is right only for a chain."
+    if len(wanted) == 1 < len(names):
+        return (
+            f"One layer runs once, but the list has {len(names)} entries: a layer needs one hook, and a module with "
+            "children, such as the net itself, needs none."
         )
-    else:
-        why = f"`shapes` calls the net {calls} times: one call gives the shapes of all layers."
-    if calls != 1:
-        raise Wrong(why, came=f"{calls} calls of the net", expected="1 call")
+    if pairs[0] == (wanted[0], (3, 4)) != expected[0]:
+        return "These are the shapes of the inputs: the third argument of a forward hook is the output."
+    if [(name, shape[1:]) for name, shape in expected] == pairs:
+        return "The first size is missing in the shapes: the number of examples belongs to the shape."
+    if sorted(pairs) == sorted(expected):
+        return "The list is not in the order in which the layers run."
+    if "unused" in names:
+        return "`unused` does not run in the call, but it is in the list: record in a hook what runs."
+    if names != wanted and set(names) > set(wanted):
+        return (
+            "A layer with two names is recorded under both: `named_modules()` gives it once, under the first."
+        )
+    if lost and "." in lost[0]:
+        return f"`{lost[0]}` runs but is not in the list: `named_children()` does not look into the children."
+    if any(isinstance(net.get_submodule(name), nn.Linear) for name in lost):
+        return f"`{lost[0]}` runs but is not in the list."
+    if lost:
+        return f"`{lost[0]}` runs but is not in the list: a layer is each module without children, not only `nn.Linear`."
+    if len(pairs) < len(expected):
+        return f"`{wanted[0]}` runs twice, so it has to be in the list twice."
+    if len(pairs) > len(expected):
+        return f"The list has {len(pairs)} entries, but {len(expected)} layers run: is there one hook for each layer?"
+    return "`shapes(net, X)` has other shapes than the outputs of the layers."
 
 
 def _is_container(net: nn.Module, name: Any) -> bool:
@@ -181,7 +270,8 @@ def _clean(net: nn.Module, before: list[Any], when: str) -> None:
         why = f"A hook of `shapes` is still attached {when}."
     else:
         return
-    raise Wrong(why, came=f"{counts[0]} hooks", expected=f"{counts[1]} hooks")
+    came, expected = (f"{count} {'hook' if count == 1 else 'hooks'}" for count in counts)
+    raise Wrong(why, came=f"{came} on the net", expected=f"{expected}, as before the call")
 
 
 def _raises(call: Callable[[], Any]) -> bool:
@@ -227,6 +317,7 @@ def shapes(net, X):
     WrongAnswer(
         "leave out the modules with children", changes={"        if not list(module.children())\n": ""}
     ),
+    WrongAnswer("have to be tuples", changes={"tuple(output.shape)": "list(output.shape)"}),
     WrongAnswer("one place for each name", changes={"return found\n": "return dict(found)\n"}),
     WrongAnswer("skips the hooks of the net", changes={"        net(X)": "        net.forward(X)"}),
 )

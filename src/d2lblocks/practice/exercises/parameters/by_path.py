@@ -1,21 +1,25 @@
 """A part of a net by its path."""
 
+import inspect
 import re
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from d2lblocks.modules import NestMLP
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
+from .._lines import line_of
 
 LEVEL = "easy"
 PAGE = "parameters.md#parameters-of-nested-modules"
 TASK = """
 Write a function `part(net, path)` that returns the part of a net at a dotted path, for example the weight at `"net.0.weight"`.
 The part can be a parameter, a buffer or a module, such as `"net.0"`, and the function returns the object itself, not a copy.
-It follows the path name by name, as you would write it with attributes and indices.
+The function follows the path name by name.
+Each name is the name of an attribute, and a name such as `1` need not be the position of a child.
 """
 STUB = """\
 def part(net, path): ...
@@ -33,7 +37,7 @@ HINTS = (
 )
 AFTER = """
 Each name of a path is an attribute of the module before it, even `0`: `net.0` is not valid Python, but `getattr(net, "0")` reads it.
-`operator.attrgetter(path)(net)` does the same; `get_parameter`, `get_buffer` and `get_submodule` each find one kind of part.
+Another way: `operator.attrgetter(path)(net)`; `get_parameter`, `get_buffer` and `get_submodule` each find one kind of part.
 """
 
 
@@ -69,49 +73,94 @@ def check(answer: Answer) -> None:
 def _compare(answer: Answer, net: nn.Module, what: str, path: str, expected: Any) -> None:
     answer.given = f'net = {what}, path = "{path}"'
     call = f'part(net, "{path}")'
+    part = answer["part"]
+    if list(inspect.signature(part).parameters)[:2] == ["path", "net"]:
+        raise Wrong("The parameters are in the wrong order: `net` comes first, and `path` second.", at=part)
     try:
-        came = answer["part"](net, path)
-    except AttributeError as error:
-        if f"no attribute '{path}'" in str(error) and "." in path:
+        came = part(net, path)
+    except (AttributeError, KeyError, IndexError, TypeError, SyntaxError) as error:
+        if why := _failure(error, net, path):
             raise Wrong(
-                "`getattr` does not follow a path: split it at the dots, and take one name after the other.",
-                came=str(error),
-                expected=f"{type(expected).__name__} at {path}",
-            ) from None
-        if found := re.search(r"is not an nn\.(Parameter|Module)|is not a buffer", str(error)):
-            method = {"Parameter": "get_parameter", "Module": "get_submodule", None: "get_buffer"}[found[1]]
-            raise Wrong(
-                f"`{method}` finds only one kind of part, and this part is of another: follow the path by yourself.",
-                came=str(error),
-                expected=f"{type(expected).__name__} at {path}",
+                why,
+                came=f"{type(error).__name__}: {error}",
+                expected=f"the {type(expected).__name__} at {path}",
+                at=line_of(error, answer),
             ) from None
         raise
-    except KeyError:
-        raise Wrong(
-            "This table does not have the path: `named_parameters()` gives only parameters, each under its first "
-            "name, and a state dict only tensors. Follow the path instead.",
-            came=f"KeyError: '{path}'",
-            expected=f"{type(expected).__name__} at {path}",
-        ) from None
     if came is expected:
         return
     at = [name for name, each in net.named_modules() if each is came]
     others = [name for name, each in net.named_parameters() if each is came]
-    if came is None:
+    shown = came
+    if came is None and (twin := [name for name, each in net.named_parameters() if each is expected]):
         why = f"`{call}` is `None`: is there a `return` in each case?"
+        if twin[0] != path:
+            why = f"`{call}` is `None`. This parameter has two names, and `named_parameters()` gives only `{twin[0]}`."
+    elif came is None:
+        kind = "module" if isinstance(expected, nn.Module) else "buffer"
+        why = f"`{call}` is `None`, but there is a {kind} at this path: is there a `return` in each case?"
+    elif came is net:
+        why = f"`{call}` is the net itself, and not its part."
     elif others:
         why = f"This is the parameter `{others[0]}`: the `1` in `1.weight` is the name of a child, not its position."
-    elif isinstance(expected, nn.Parameter) and isinstance(came, type(expected.detach())):
-        why = "`part` returns another tensor with the same values, such as `.data` or an entry of the state dict: these are not the parameter."
-        if came.shape != expected.shape or came.data_ptr() != expected.data_ptr():
-            why = f"`{call}` is the tensor of another part, or a copy."
+    elif isinstance(expected, Tensor) and isinstance(came, Tensor):
+        shown = "another tensor"
+        if came.shape != expected.shape or not torch.equal(came, expected):
+            why = f"`{call}` is the tensor of another part."
+        elif came.data_ptr() == expected.data_ptr():
+            why = (
+                "`part` returns another tensor with the same values, such as `.data` or an entry of the state dict: "
+                "these are not the parameter."
+            )
+        else:
+            why = f"`{call}` is a copy: it has the same values, but in memory of its own."
     elif at and path.startswith(f"{at[0]}."):
-        why = f"`part` returns the module at `{at[0]}`, which is only on the way: return after the loop has ended."
+        why = (
+            f"`part` returns the module at `{at[0]}`, but the path goes on: is the `return` inside the loop?"
+        )
     elif isinstance(came, nn.Module):
         why = f"`{call}` is another module."
     else:
-        why = f"`{call}` is another object."
-    raise Wrong(why, came=came, expected=expected)
+        why = f"`{call}` is not a part of the net."
+    raise Wrong(why, came=shown, expected=f"the {type(expected).__name__} at {path}")
+
+
+def _failure(error: Exception, net: nn.Module, path: str) -> str:
+    """What an error on the way means; empty if it is another one."""
+    message, names = str(error), path.split(".")
+    if isinstance(error, KeyError):
+        return (
+            f"The table has no entry `{error.args[0]}`: parameters, buffers and modules are in separate tables, and "
+            "`named_parameters()` gives a parameter with two names only once. Follow the path instead."
+        )
+    if isinstance(error, SyntaxError):
+        return "A path is not always valid Python: `net.0` is not."
+    if isinstance(error, IndexError):
+        return "A path can have one name, such as `weight`, or two, or more."
+    if re.search(r"not subscriptable|indices must be|cannot be interpreted as an integer", message):
+        return "Square brackets work only for containers such as `nn.Sequential`, and there with numbers."
+    if found := re.search(r"is not an nn\.(Parameter|Module)|is not a buffer", message):
+        method = {"Parameter": "get_parameter", "Module": "get_submodule", None: "get_buffer"}[found[1]]
+        return f"`{method}` finds only one kind of part, and this part is of another: follow the path by yourself."
+    if "has no parameter or buffer" in message:
+        return "`get_tensor` finds only parameters and buffers, and this part is a module."
+    if "attribute name must be string" in message:
+        return "`getattr` takes one name, which is a string."
+    missing = re.search(r"'(\w+)' object has no attribute '([^']*)'", message)
+    if not missing:
+        return ""
+    if missing[2] == path and len(names) > 1:
+        return "`getattr` does not follow a path: split it at the dots, and take one name after the other."
+    if missing[2] == path[0] and len(names[0]) > 1:
+        return "A loop over a string gives its letters, one by one, and not the names between the dots."
+    if missing[2] in names[1:] and missing[1] == type(net).__name__:
+        return (
+            f"`{missing[2]}` is looked up in the net itself, but it belongs to the part at "
+            f"`{path.partition('.' + missing[2])[0]}`: look up each name in what the step before has found."
+        )
+    if missing[2] not in names:
+        return f"The attribute `{missing[2]}` is looked up, but it is not in the path."
+    return ""
 
 
 WRONG = (
@@ -128,7 +177,7 @@ WRONG = (
         },
     ),
     WrongAnswer(
-        "each under its first name",
+        "are in separate tables",
         changes={
             '    for name in path.split("."):\n        net = getattr(net, name)\n    return net': "    return dict(net.named_parameters())[path]"
         },
@@ -139,5 +188,9 @@ WRONG = (
             "        net = getattr(net, name)\n": "        net = net[int(name)] if name.isdigit() else getattr(net, name)\n"
         },
     ),
-    WrongAnswer("only on the way", changes={"    return net": "        return net"}),
+    WrongAnswer(
+        "in what the step before has found",
+        changes={"net = getattr": "value = getattr", "return net": "return value"},
+    ),
+    WrongAnswer("but the path goes on", changes={"    return net": "        return net"}),
 )

@@ -5,13 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from d2lblocks._arguments import kind_of
 from d2lblocks._tensors import named_tensors
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
+from .._lines import line_of
 
 LEVEL = "medium"
-PAGE = "parameters.md#replacing-a-layer-after-the-optimizer-is-built"
+PAGE = "parameters.md#all-parameters-named_parameters"
 TASK = """
 Weight decay is intended for weight matrices, not for biases or the scales of normalization layers.
 Write a function `decay_groups(net, decay)` that returns a list of two parameter groups for an optimizer, as in `torch.optim.AdamW(decay_groups(net, 0.01))`.
@@ -38,7 +40,7 @@ def decay_groups(net, decay):
 """
 HINTS = (
     "How many dimensions does the weight of `nn.Linear`, of `nn.Conv2d` and of `nn.LayerNorm` have, and how many does a bias have?",
-    "Read parameters.md#replacing-a-layer-after-the-optimizer-is-built for parameter groups, and parameters.md#all-parameters-named_parameters for what to split.",
+    "Read parameters.md#all-parameters-named_parameters for what to split; the second half of parameters.md#replacing-a-layer-after-the-optimizer-is-built shows what a parameter group is.",
     "Make a list of the parameters that require a gradient, and split it by `parameter.dim() >= 2`.",
 )
 AFTER = """
@@ -81,15 +83,29 @@ def check(answer: Answer) -> None:
 
 
 def _compare(answer: Answer, net: nn.Module, decay: float) -> None:
-    groups = answer.kind(
-        answer["decay_groups"](net, decay), f"decay_groups(net, {decay})", (list, tuple), "a list"
-    )
-    for group in groups:
-        answer.kind(group, "decay_groups(...)[0]", dict, "a dictionary")
+    try:
+        groups = answer["decay_groups"](net, decay)
+    except (RuntimeError, TypeError) as error:
+        message = str(error)
+        if "Boolean value of Tensor" in message or "must match the size of tensor" in message:
+            why = (
+                "A tensor is used as if it were true or false. `==` and `in` compare tensors value by value, and "
+                "`requires_grad_()` changes a tensor and returns it."
+            )
+        elif "builtin_function_or_method" in message:
+            why = "`dim` is a method, so it has to be called: `dim()`."
+        else:
+            raise
+        raise Wrong(why, came=f"{type(error).__name__}: {message}", at=line_of(error, answer)) from None
+    answer.kind(groups, f"decay_groups(net, {decay})", (list, tuple), "a list")
+    for number, group in enumerate(groups):
+        answer.kind(group, f"decay_groups(net, {decay})[{number}]", dict, "a dictionary")
         for key in "params", "weight_decay":
             if key not in group:
                 raise Wrong(
-                    f'A group has no entry "{key}".', came=list(group), expected=["params", "weight_decay"]
+                    f'A group has no entry "{key}".',
+                    came=f"the entries {list(group)}",
+                    expected="the entries ['params', 'weight_decay']",
                 )
         if group["params"] is ...:
             raise Wrong('`"params"` is still `...`: write which parameters are in the group.', came="...")
@@ -104,7 +120,7 @@ def _parameters(params: Any) -> list[Any]:
         if isinstance(each, str):
             raise Wrong(
                 "A group contains the names of parameters: an optimizer gets the parameters themselves.",
-                came=each,
+                came=f"the name {each}",
                 expected="nn.Parameter",
             )
     return found
@@ -116,9 +132,15 @@ def _groups(net: nn.Module, groups: list[tuple[list[Any], float]], decay: float)
     for parameters, own in groups:
         before = set(came)
         for parameter in parameters:
-            name = names.get(id(parameter), "a tensor that is not in the net")
+            if id(parameter) not in names:
+                _foreign(net, parameter)
+            name = names[id(parameter)]
             if name in before:
-                raise Wrong(f"`{name}` is in both groups.", came="both", expected="one of them")
+                raise Wrong(
+                    f"`{name}` is in both groups.",
+                    came=f"{name} in both groups",
+                    expected=f"{name} in one of them",
+                )
             if name in came:
                 raise Wrong(
                     f"`{name}` is in its group twice: `parameters()` lists a parameter with two names once.",
@@ -129,45 +151,82 @@ def _groups(net: nn.Module, groups: list[tuple[list[Any], float]], decay: float)
     trainable = [(name, each) for name, each in net.named_parameters() if each.requires_grad]
     expected = {name: decay if each.dim() >= 2 else 0.0 for name, each in trainable}
     if came != expected:
-        raise Wrong(_story(net, came, expected), came=came, expected=expected)
+        raise Wrong(_story(net, came, expected), came=_listed(came, net), expected=_listed(expected, net))
     if len(groups) != 2 or groups[0][1] != decay:
         raise Wrong(
             "There have to be two groups, first the one with weight decay.",
-            came=[own for _, own in groups],
-            expected=[decay, 0.0],
+            came=f"groups with the weight decay {', '.join(str(own) for _, own in groups)}",
+            expected=f"groups with the weight decay {decay}, 0.0",
         )
+
+
+def _foreign(net: nn.Module, tensor: Any) -> None:
+    """Refuse something in a group that is not in the net."""
+    twins = [
+        name
+        for name, each in net.named_parameters()
+        if isinstance(tensor, Tensor) and each.data_ptr() == tensor.data_ptr()
+    ]
+    if not isinstance(tensor, Tensor):
+        why = "A group contains something that is not a parameter."
+    elif twins:
+        why = (
+            f"A group contains a tensor with the values of `{twins[0]}`, not the parameter itself, so the optimizer "
+            "does not train it. The entries of a state dict are such tensors, and so are `.data` and `.detach()`."
+        )
+    else:
+        why = "A group contains a tensor that is not in the net."
+    came = "another tensor" if isinstance(tensor, Tensor) else kind_of(tensor)
+    raise Wrong(why, came=came, expected="the parameters of the net")
+
+
+def _listed(decays: dict[str, float], net: nn.Module) -> str:
+    """The weight decay of each parameter, in the order of the net."""
+    order = [name for name, _ in named_tensors(net) if name in decays]
+    return "weight decay: " + (", ".join(f"{decays[name]} of {name}" for name in order) or "of no parameter")
 
 
 def _story(net: nn.Module, came: dict[str, float], expected: dict[str, float]) -> str:
+    parameters = dict(net.named_parameters())
     more = [name for name in came if name not in expected]
     missing = [name for name in expected if name not in came]
+    if more and more[0] not in parameters:
+        return f"`{more[0]}` is a buffer, and no optimizer trains a buffer."
     if more:
-        parameter = dict(net.named_parameters()).get(more[0])
-        if parameter is None:
-            return f"The groups contain {more[0]}: the optimizer has to get the parameters themselves."
         return f"`{more[0]}` is frozen, so it does not belong in a group: leave out what does not require a gradient."
-    if missing and dict(net.named_parameters())[missing[0]].dim() == 0:
+    if not came:
+        return "Both groups are empty."
+    if missing and parameters[missing[0]].dim() == 0:
         return f"`{missing[0]}` is in no group: it has no dimensions, and 0 is less than 2."
+    if missing and len(expected) == 2 and not any(came[name] == 0 for name in came):
+        return (
+            f"`{missing[0]}` is in no group, so the optimizer does not train it. `net.parameters()` and each generator "
+            "can be looped over only once: for a second loop, make a list of it. And a `return` inside a loop ends it."
+        )
     if missing:
-        if not any(came[name] == 0 for name in came):
-            return (
-                f"`{missing[0]}` is in no group. If you loop twice over one `net.parameters()`, the second loop gets "
-                "nothing: it is a generator, so make a list of it."
-            )
         return f"`{missing[0]}` is in no group, so the optimizer does not train it."
     name = next(each for each in expected if came[each] != expected[each])
-    parameter = dict(net.named_parameters())[name]
+    parameter = parameters[name]
     if {came[name], expected[name]} != {0.0, *expected.values(), *came.values()}:
         return f"`{name}` has a weight decay of {came[name]}, not of {expected[name]}."
     if parameter.dim() < 2:
-        return (
-            f"`{name}` has weight decay, but it has fewer than two dimensions: decide by the number of dimensions, not "
-            "by the name."
-        )
+        dimensions = ("no dimensions", "one dimension")[parameter.dim()]
+        rest = ": decide by the number of dimensions, not by the name." if name.endswith("weight") else "."
+        return f"`{name}` has weight decay, but it has {dimensions}{rest}"
     return f"`{name}` has no weight decay, but it has {parameter.dim()} dimensions, and two are enough."
 
 
 WRONG = (
+    WrongAnswer(
+        "as if it were true or false",
+        changes={"if p.dim() < 2": "if p in [p for p in parameters if p.dim() < 2]"},
+    ),
+    WrongAnswer(
+        "not the parameter itself",
+        changes={
+            "[\n        parameter for parameter in net.parameters() if parameter.requires_grad\n    ]": "list(net.state_dict().values())"
+        },
+    ),
     WrongAnswer(
         "make a list of it",
         changes={

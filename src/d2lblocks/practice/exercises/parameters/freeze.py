@@ -8,13 +8,14 @@ from torch import nn
 
 from d2lblocks.modules import NestMLP
 
-from ...answer import Answer, Wrong
+from ...answer import Answer, Wrong, shown
 from ...exercise import WrongAnswer
+from .._lines import line_of
 
 LEVEL = "medium"
 PAGE = "parameters.md#freezing-parameters"
 TASK = """
-The function `freeze(net, name)` is meant to freeze the module with this name, such as `"1"` or `"net.0"`, but it has several mistakes.
+The function `freeze(net, name)` is meant to freeze the module with this name, such as `"1"` or `"net.0"`, but it has five mistakes.
 Repair it: after the call, no parameter of this module requires a gradient, and the `.grad` of each is `None`, so that no optimizer changes them.
 All other parameters stay as they are, with their gradients: `freeze(net, "1")` does not freeze the module `10`.
 A module that is in the net under two names can be frozen under each of them.
@@ -38,8 +39,9 @@ HINTS = (
     "Call `requires_grad_(False)` and `zero_grad()` on `net.get_submodule(name)`.",
 )
 AFTER = """
-`get_submodule` follows the path exactly and raises an error if there is nothing, and `zero_grad()` removes the gradients that a step would still use.
-A loop over `named_parameters(remove_duplicate=False)` that compares with `name + "."` works too, but has to notice by itself that nothing matched.
+The function finds the module exactly by its path, freezes all its parameters and removes the gradients that a step would still use.
+The short way: `get_submodule` also raises the error, and `requires_grad_(False)` and `zero_grad()` of the module do the rest.
+The long way is a loop over `named_parameters(remove_duplicate=False)` that compares with `name + "."`, and has to notice by itself that nothing matched.
 """
 
 
@@ -78,20 +80,54 @@ def _compare(answer: Answer, net: nn.Module, what: str, name: str) -> None:
     answer.given = f'net = {what}; freeze(net, "{name}")'
     for parameter in net.parameters():
         parameter.grad = torch.ones_like(parameter)
-    before = copy.deepcopy(net.state_dict())
-    answer["freeze"](net, name)
+    values = copy.deepcopy(net.state_dict())
+    objects = dict(net.named_parameters(remove_duplicate=False))
+    _called(answer, net, name)
     chosen = {id(each) for each in net.get_submodule(name).parameters()}
     names = dict(net.named_parameters(remove_duplicate=False))
+    if new := [path for path, parameter in names.items() if parameter is not objects.get(path)]:
+        raise Wrong(
+            f"`{new[0]}` is a new parameter: an optimizer that exists already would still have the old one.",
+            came="another object",
+            expected="the parameter that was there before",
+        )
     frozen = [each for each, parameter in names.items() if not parameter.requires_grad]
     expected = [each for each, parameter in names.items() if id(parameter) in chosen]
     if frozen != expected:
-        raise Wrong(_story(net, name, frozen, expected), came=frozen, expected=expected)
+        raise Wrong(
+            _story(net, name, frozen, expected),
+            came=f"frozen: {', '.join(frozen) or 'no parameter'}",
+            expected=f"frozen: {', '.join(expected)}",
+        )
     for path, parameter in names.items():
         _gradient(path, parameter, id(parameter) in chosen)
-        if not torch.equal(parameter, before[path]):
+        if not torch.equal(parameter, values[path]):
             raise Wrong(
                 f"`freeze` changes the values of `{path}`.", came="other values", expected="the same values"
             )
+
+
+def _called(answer: Answer, net: nn.Module, name: str) -> None:
+    """Call the function; errors that say what `name` is not are told in words."""
+    try:
+        answer["freeze"](net, name)
+    except (AttributeError, TypeError, ValueError) as error:
+        message = str(error)
+        if "." in name and f"no attribute '{name}'" in message:
+            why = f"`getattr` does not follow a path such as `{name}`: it looks for a single attribute with this name."
+        elif "is not an nn.Parameter" in message:
+            why = f"`{name}` is the name of a module, and not of a parameter."
+        elif "cannot be interpreted as an integer" in message:
+            why = "Square brackets after a container take a position, which is a number, and `name` is a string."
+        elif "invalid literal for int()" in message:
+            why = f"A name need not be a number: `{name}` is the path of a module inside another one."
+        elif "assigned grad expected" in message:
+            why = "A gradient is a tensor or `None`, which means that there is none."
+        elif "object has no attribute" in message and name == "0.net":
+            why = f"The module `{name}` is a chain of layers, not a layer: not each module has the same attributes."
+        else:
+            raise
+        raise Wrong(why, came=f"{type(error).__name__}: {message}", at=line_of(error, answer)) from None
 
 
 def _story(net: nn.Module, name: str, frozen: list[str], expected: list[str]) -> str:
@@ -106,6 +142,9 @@ def _story(net: nn.Module, name: str, frozen: list[str], expected: list[str]) ->
             "The module has a new attribute `requires_grad`, and its parameters still require a gradient: call the "
             "method `requires_grad_(False)`."
         )
+    gone = [each for each in expected if net.get_parameter(each).grad is None]
+    if not frozen and gone:
+        return f"`{gone[0]}` has no gradient any more, but its `requires_grad` is still `True`."
     if not frozen and len({id(each) for each in net.modules()}) < len(
         list(net.named_modules(remove_duplicate=False))
     ):
@@ -113,8 +152,16 @@ def _story(net: nn.Module, name: str, frozen: list[str], expected: list[str]) ->
             f"The module `{name}` has a second name, under which `named_parameters()` lists its parameters, so no name "
             f"begins with `{name}.`."
         )
+    if not frozen and "." in name:
+        return (
+            f"Nothing is frozen: `{name}` is a module inside another one, and it has children too. The names of its "
+            f"parameters are such as `{expected[0]}`."
+        )
     if not frozen:
-        return "No parameter is frozen: call `requires_grad_(False)` on the module or on its parameters."
+        return (
+            f"Nothing has changed: no parameter is frozen, and all have their gradients. The parameters of the module "
+            f"`{name}` are called `{expected[0]}` and `{expected[1]}`, and no parameter is called `{name}`."
+        )
     if more := [each for each in frozen if each not in expected]:
         if set(frozen) & set(expected) and more[0].startswith(name):
             return (
@@ -132,7 +179,7 @@ def _gradient(path: str, parameter: Any, frozen: bool) -> None:
     if not frozen and (parameter.grad is None or not parameter.grad.all()):
         raise Wrong(
             f"`{path}` is not frozen, but its gradient is gone: call `zero_grad()` only on the module that you freeze.",
-            came=parameter.grad,
+            came=f"the gradient {shown(parameter.grad)}",
             expected="the gradient that it had",
         )
     if frozen and parameter.grad is not None:
@@ -143,10 +190,21 @@ def _gradient(path: str, parameter: Any, frozen: bool) -> None:
                 f"The gradient of `{path}` is zero, not `None`: weight decay or momentum would still change the "
                 "parameter."
             )
-        raise Wrong(why, came=parameter.grad, expected="None")
+        raise Wrong(why, came=f"the gradient {shown(parameter.grad)}", expected="the gradient None")
 
 
 WRONG = (
+    WrongAnswer(
+        "no parameter is called `1`",
+        code="""\
+def freeze(net, name):
+    for each, parameter in net.named_parameters():
+        if each == name:
+            parameter.requires_grad = False
+            parameter.grad = None
+""",
+    ),
+    WrongAnswer("is still `True`", changes={"requires_grad_(False)": "eval()"}),
     WrongAnswer(
         "without `s`",
         changes={

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
@@ -47,8 +47,8 @@ HINTS = (
     "Assign `scores.weight = table.weight`; add up `tensor.numel() * tensor.element_size()` over `net.parameters()` and `net.buffers()`.",
 )
 AFTER = """
-`parameters()` and `buffers()` list each tensor once, and `element_size()` is the number of bytes of one value, so nothing has to be in memory.
-`parameter_table(net).bytes` of this library gives the same number.
+`parameters()` and `buffers()` list each tensor once, and the number of bytes follows from its shape and dtype, so nothing has to be in memory.
+Three ways to write the bytes of a tensor: `numel() * element_size()`, `numel() * dtype.itemsize`, and `nbytes`; `parameter_table(net).bytes` of this library gives the same sum.
 """
 
 
@@ -57,13 +57,14 @@ def check(answer: Answer) -> None:
     model_of = answer.function("language_model")
     for words, features in ((2, 1), (5, 4)):
         answer.given = f"language_model({words}, {features})"
-        model = answer.module(model_of(words, features), answer.given)
+        model = _made(answer, model_of, words, features)
         _tied(answer, model, words, features)
+    answer.given = ""
     size = answer.function("size")
     mixed = nn.Sequential(nn.Linear(2, 3).double(), nn.Linear(3, 1).bfloat16())
     cases = [
         ("nn.Linear(1, 1, bias=False)", nn.Linear(1, 1, bias=False), 4),
-        ("nn.Linear(3, 2)", nn.Linear(3, 2), 32),
+        ("nn.Linear(4, 3)", nn.Linear(4, 3), 60),
         ("nn.Sequential(nn.Linear(2, 3).double(), nn.Linear(3, 1).bfloat16())", mixed, 9 * 8 + 4 * 2),
         ("nn.BatchNorm1d(3)", nn.BatchNorm1d(3), 4 * 3 * 4 + 8),
         ("language_model(5, 4)", model, 80),
@@ -74,19 +75,42 @@ def check(answer: Answer) -> None:
     plain = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)).to("meta")
     answer.given = "nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)).to('meta')"
     _same_size(answer, size(plain), 160, plain)
+    sliced = nn.Linear(2, 2)
+    sliced.register_buffer("mask", torch.ones(9)[:2])
+    answer.given = "nn.Linear(2, 2) with the buffer torch.ones(9)[:2]"
+    _same_size(answer, size(sliced), 8 * 4, sliced)
     masked = nn.Linear(2, 2)
+    masked.register_buffer("scale", torch.ones(1))
     masked.register_buffer("mask", torch.ones(2), persistent=False)
-    answer.given = "nn.Linear(2, 2) with a buffer of 2 values, persistent=False"
-    _same_size(answer, size(masked), 8 * 4, masked)
+    answer.given = "nn.Linear(2, 2) with a buffer of 1 value, and one of 2 values that is not persistent"
+    _same_size(answer, size(masked), 9 * 4, masked)
+
+
+def _made(answer: Answer, model_of: Any, words: int, features: int) -> Any:
+    try:
+        model = model_of(words, features)
+    except TypeError as error:
+        message = str(error)
+        if "cannot assign" not in message or "as parameter" not in message:
+            raise
+        if "Tensor'" in message:
+            why = (
+                "What is assigned is a plain tensor, such as `.T`, `.data` and `.detach()` give, and weights are tied "
+                "only if both are one parameter. Both have the same shape: one row for each word."
+            )
+        else:
+            why = "What is assigned to the weight is not a parameter: a layer has its parameter in `weight`."
+        raise Wrong(why, came=message, expected="model[1].weight is model[0].weight") from None
+    return answer.kind(model, answer.given, nn.Sequential, "an nn.Sequential")
 
 
 def _tied(answer: Answer, model: Any, words: int, features: int) -> None:
-    kinds = [type(each) for each in model.children()]
+    kinds = [type(each) for each in model]
     if kinds != [nn.Embedding, nn.Linear]:
         raise Wrong(
             "The model has to be a chain of an embedding and a linear layer, in this order.",
-            came=[kind.__name__ for kind in kinds],
-            expected=["Embedding", "Linear"],
+            came=f"layers: {', '.join(kind.__name__ for kind in kinds)}",
+            expected="layers: Embedding, Linear",
         )
     table, scores = model[0], model[1]
     sizes = table.num_embeddings, table.embedding_dim, scores.in_features, scores.out_features
@@ -98,7 +122,11 @@ def _tied(answer: Answer, model: Any, words: int, features: int) -> None:
             expected=f"nn.Embedding({words}, {features}), nn.Linear({features}, {words})",
         )
     if scores.bias is not None:
-        raise Wrong("The linear layer has a bias: pass `bias=False`.", came=list(model.state_dict()))
+        raise Wrong(
+            "The linear layer has a bias: pass `bias=False`.",
+            came=f"the entries {list(model.state_dict())}",
+            expected="the entries ['0.weight', '1.weight']",
+        )
     if table.weight is scores.weight:
         return
     if table.weight.data_ptr() == scores.weight.data_ptr():
@@ -115,31 +143,57 @@ def _tied(answer: Answer, model: Any, words: int, features: int) -> None:
 
 def _same_size(answer: Answer, came: Any, expected: int, net: nn.Module) -> None:
     answer.kind(came, "size(net)", int, "an integer")
+    if came != expected:
+        raise Wrong(
+            _story(came, expected, net),
+            came=f"{came} {'byte' if came == 1 else 'bytes'}",
+            expected=f"{expected} bytes",
+        )
+
+
+def _story(came: int, expected: int, net: nn.Module) -> str:
+    """What the wrong number of bytes probably comes from."""
     parameters, buffers = list(net.parameters()), list(net.buffers())
     tensors = [*parameters, *buffers]
-    saved = sum(each.numel() * each.element_size() for each in net.state_dict().values())
+    values, bytes_of = sum(each.numel() for each in tensors), [_bytes(each) for each in tensors]
+    names = sum(map(_bytes, net.state_dict().values()))
     stories = {
-        "This is the number of values: multiply it by the bytes of a value, `tensor.element_size()`.": sum(
-            each.numel() for each in tensors
-        ),
-        "The tied weight is counted twice: a state dict has an entry for each name.": max(saved, expected),
-        "A buffer with `persistent=False` is not in the state dict, but it takes memory: use `buffers()`.": saved,
-        "The buffers are not counted.": sum(each.numel() * each.element_size() for each in parameters),
+        "This is the number of values: multiply it by the bytes of a value, `tensor.element_size()`.": values,
+        "The buffers are not counted.": sum(map(_bytes, parameters)),
+        "The tied weight is counted twice: it is one tensor with two names.": max(names, expected),
+        "A buffer with `persistent=False` is not in the state dict, but it takes memory: use `buffers()`.": names,
         "Each value is counted as 4 bytes: `tensor.element_size()` gives the number for its dtype.": 4
-        * sum(each.numel() for each in tensors),
-        "All tensors on the meta device have the same address, 0, so an address does not tell them apart.": max(
-            each.numel() * each.element_size() for each in tensors
-        ),
+        * values,
+        "Each value is counted with the dtype of the first tensor.": tensors[0].element_size() * values,
+        "This is the size of the first tensor alone: add up all of them.": bytes_of[0],
+        "This is the size of the last tensor alone: add up all of them.": bytes_of[-1],
+        "Each tensor is counted twice.": 2 * expected,
+        "This is the number of bits: a byte has 8 of them.": 8 * expected,
     }
-    why = next((story for story, size in stories.items() if size == came != expected), "")
-    why = (
-        why
-        or "This is not the number of bytes: a tensor takes `tensor.numel() * tensor.element_size()` bytes."
-    )
-    answer.same(came, expected, "size(net)", why)
+    if tensors[0].is_meta:
+        same = (
+            "All tensors on the meta device have the same address, 0, so an address does not tell them apart."
+        )
+        stories = {same: max(bytes_of), **stories}
+    elif all(tensor.device.type == "cpu" for tensor in tensors):
+        slices = "The size of the whole memory is counted, of which a slice uses only a part: count the values of the tensor."
+        stories[slices] = sum(each.untyped_storage().nbytes() for each in tensors)
+    for story, number in stories.items():
+        if number == came != expected:
+            return story
+    return "This is not the number of bytes: count all values of a tensor, each with the bytes of its dtype."
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 WRONG = (
+    WrongAnswer("is a plain tensor", changes={"= table.weight\n": "= table.weight.detach()\n"}),
+    WrongAnswer(
+        "a slice uses only a part",
+        changes={"tensor.numel() * tensor.element_size()": "tensor.untyped_storage().nbytes()"},
+    ),
     WrongAnswer(
         "are not tied: training",
         changes={"    scores.weight = table.weight\n": "    scores.load_state_dict(table.state_dict())\n"},

@@ -7,16 +7,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...answer import Answer, Wrong
+from ...answer import Answer, Wrong, shown
 from ...exercise import WrongAnswer
+from .._lines import line_of
 
 LEVEL = "hard"
 PAGE = "parameters.md#operations-that-untie-weights"
 TASK = """
 Loading can untie the tied weights of a model, so a training script checks them before its first step.
 Write `ties(net)`, which returns the names of the tied parameters: one list of names for each parameter that has two or more names.
+The lists can be in any order, and so can the names in a list.
 Two parameters that use the same memory are not tied, because each has its own gradient.
 Write `tie(net, groups)`, which ties the weights again: afterward, all names of a list in `groups` refer to the parameter of the first name.
+All other names stay as they are.
 """
 STUB = """\
 def ties(net): ...
@@ -44,8 +47,9 @@ HINTS = (
     "Collect the names in a dictionary with the parameter as its key; to tie, call `setattr(module, name, parameter)` on the module that holds the other name.",
 )
 AFTER = """
-Tied weights are one `nn.Parameter` object, and a dictionary finds its keys by the object, because a tensor hashes by identity.
-`id(parameter)` as the key does the same; a check of the memory does not, because an untied copy may share it.
+Tied weights are one `nn.Parameter` object, so names belong together if they lead to the same object.
+There are three ways to tell: `is`, `id(parameter)` as the key of a dictionary, and the parameter itself as the key, because a tensor hashes by identity.
+A comparison of the memory, as in `shared_names`, is not enough, because two parameters that are not tied may share it.
 """
 
 
@@ -70,10 +74,15 @@ def check(answer: Answer) -> None:
     answer.function("ties")
     layer = nn.Linear(1, 1)
     cases: list[tuple[str, nn.Module, list[list[str]]]] = [
-        ("a model whose two layers have tied weights", _language_model(), [["0.weight", "1.weight"]]),
-        ("nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))", nn.Sequential(layer, nn.Linear(1, 1)), []),
         (
-            "a net in which one layer is in three places",
+            "nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 3, bias=False)) with tied weights",
+            _language_model(),
+            [["0.weight", "1.weight"]],
+        ),
+        ("nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))", nn.Sequential(layer, nn.Linear(1, 1)), []),
+        ("nn.Sequential(layer, copy.deepcopy(layer))", nn.Sequential(layer, copy.deepcopy(layer)), []),
+        (
+            "nn.Sequential(layer, layer, nn.Linear(1, 1), layer)",
             nn.Sequential(layer, layer, nn.Linear(1, 1), layer),
             [["0.weight", "1.weight", "3.weight"], ["0.bias", "1.bias", "3.bias"]],
         ),
@@ -82,7 +91,6 @@ def check(answer: Answer) -> None:
             _Own(),
             [["out", "body.0.weight"], ["bias", "body.1.bias"]],
         ),
-        ("two layers of equal values", nn.Sequential(layer, copy.deepcopy(layer)), []),
     ]
     for what, net, expected in cases:
         answer.given = f"ties(net), net = {what}"
@@ -93,73 +101,138 @@ def check(answer: Answer) -> None:
     _compare_ties(answer, model, [])
     answer.given = "ties(net), net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)) on the meta device"
     _compare_ties(answer, nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)).to("meta"), [])
+    answer.given = ""
     answer.function("tie")
-    for what, net, groups in cases:
-        if groups:
-            answer.given = f"tie(net, {groups}), net = {what}, untied before"
-            _compare_tie(answer, net, groups)
-            backward = [group[::-1] for group in groups]
-            answer.given = f"tie(net, {backward}), net = {what}, untied before"
-            _compare_tie(answer, net, backward)
+    three = nn.Sequential(*(nn.Linear(1, 1) for _ in range(4)))
+    untied = [
+        (cases[0][0].replace("tied", "untied"), cases[0][1], cases[0][2]),
+        (
+            "nn.Sequential of 4 x nn.Linear(1, 1)",
+            three,
+            [["0.weight", "1.weight", "3.weight"], ["0.bias", "3.bias"]],
+        ),
+        ("a net with the parameters out, body.0.weight, bias and body.1.bias", _Own(), cases[-1][2]),
+    ]
+    for what, net, groups in untied:
+        for given in groups, [group[::-1] for group in groups]:
+            answer.given = f"tie(net, {given}), net = {what}"
+            _compare_tie(answer, net, given)
 
 
 def _compare_ties(answer: Answer, net: nn.Module, expected: list[list[str]]) -> None:
-    came = answer.kind(answer["ties"](net), "ties(net)", (list, tuple), "a list")
+    try:
+        came = answer["ties"](net)
+    except RuntimeError as error:
+        if "Boolean value of Tensor" not in str(error):
+            raise
+        raise Wrong(
+            "`==` and `in` compare tensors value by value, and the result is not a single `True` or `False`. Equal "
+            "values would not mean that the parameters are tied, either.",
+            came=str(error),
+        ) from None
+    answer.kind(came, "ties(net)", (list, tuple), "a list")
     if not all(isinstance(group, list | tuple) for group in came):
         raise Wrong("Each group has to be a list of names.", came=came, expected=expected)
+    if not all(isinstance(name, str) for group in came for name in group):
+        raise Wrong("The groups contain something else than names.", came=came, expected=expected)
     groups, wanted = sorted(map(sorted, came)), sorted(map(sorted, expected))
-    if groups == wanted:
-        return
-    if not came:
-        why = (
-            "`ties(net)` finds nothing: `named_parameters()` leaves out further names of a parameter, unless you pass "
-            "`remove_duplicate=False`."
+    if groups != wanted:
+        raise Wrong(
+            _story(answer.given, net, groups, wanted),
+            came=f"the groups {groups}" if groups else "no groups",
+            expected=f"the groups {wanted}" if wanted else "no groups",
         )
-    elif any(len(group) == 1 for group in groups) and [each for each in groups if len(each) > 1] == wanted:
-        why = "A parameter with a single name is not tied: return only groups of two or more names."
-    elif not expected and "assign=True" in answer.given:
-        why = (
-            "These are two parameters that use the same memory, each with its own gradient: compare the objects, not "
-            "the addresses."
+
+
+def _story(given: str, net: nn.Module, groups: list[list[str]], wanted: list[list[str]]) -> str:
+    """Why the groups are not the tied parameters."""
+    flat = [name for group in groups for name in group]
+    if not groups and any(len(group) > 2 for group in wanted):
+        return "A parameter with three names is not found, though one with two names was."
+    if not groups:
+        return (
+            "`ties(net)` finds nothing. `named_parameters()` leaves out further names of a parameter, unless you pass "
+            "`remove_duplicate=False`, and a state dict has a new object for each name."
         )
-    elif not expected and "meta" in answer.given:
-        why = "On the meta device, each tensor has the address 0: compare the objects, not the addresses."
-    elif not expected:
-        why = "These are different parameters with equal values: compare the objects, not the values."
-    elif sum(map(len, groups)) > sum(map(len, wanted)):
-        why = "A parameter is in more than one group: there is one group for each parameter."
-    else:
-        why = ""
-    answer.same(groups, wanted, "ties(net)", why)
+    if [each for each in groups if len(each) > 1] == wanted:
+        return "A parameter with a single name is not tied: return only groups of two or more names."
+    if not wanted and "assign=True" in given:
+        return (
+            "These are two parameters that use the same memory, each with its own gradient, so they are not tied. "
+            "`shared_names(net)` and `data_ptr()` compare the memory: compare the objects."
+        )
+    if not wanted and "meta" in given:
+        return "On the meta device, each tensor has the address 0: compare the objects, not the addresses."
+    if not wanted:
+        return "Equal values do not mean that parameters are tied: these are different objects with equal values."
+    if groups and len(flat) == len(set(flat)) < sum(map(len, wanted)) and len(groups) == len(wanted):
+        return "A name is missing in its group: a group has all names of its parameter, also the first one."
+    named = dict(net.named_parameters(remove_duplicate=False))
+    if unknown := [name for name in flat if name not in named]:
+        return f"`{unknown[0]}` is not the name of a parameter of the net."
+    if len(flat) > len(set(flat)):
+        return "A parameter is in more than one group: there is one group for each parameter."
+    return "Each group has to contain the names of one parameter."
 
 
 def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]) -> None:
-    net.load_state_dict(net.state_dict(), assign=True)  # unties what is not one module
-    for path in [path for _, *others in groups for path in others]:  # and this unties the rest
+    for path in [path for group in groups for path in group]:  # untie
         _set(net, path, nn.Parameter(torch.rand_like(net.get_parameter(path))))
-    first: dict[str, Any] = {group[0]: net.get_parameter(group[0]) for group in groups}
-    values = {name: parameter.detach().clone() for name, parameter in first.items()}
+    before = dict(net.named_parameters(remove_duplicate=False))
+    values = {path: parameter.detach().clone() for path, parameter in before.items()}
     try:
         answer["tie"](net, [[*group] for group in groups])
-    except KeyError as error:
-        if 'contain "."' not in str(error):
+    except (KeyError, TypeError, ValueError) as error:
+        message = str(error)
+        if 'contain "."' in message:
+            why = "`setattr` does not follow a path: get the module before the last dot, and set the name after it there."
+        elif "cannot assign 'torch.FloatTensor'" in message:
+            why = (
+                "What is set is a plain tensor, such as `.data` and `.detach()` give, and not the parameter of the first "
+                "name."
+            )
+        elif "values to unpack" in message:
+            why = "A path can have no dot, as in `out`, and two or more, as in `body.0.weight`."
+        else:
             raise
-        raise Wrong(
-            "`setattr` does not follow a path: get the module before the last dot, and set the name after it there.",
-            came=str(error),
-        ) from None
+        raise Wrong(why, came=message, at=line_of(error, answer)) from None
     for group in groups:
         parameter = net.get_parameter(group[0])
-        if parameter is not first[group[0]] or not torch.equal(parameter, values[group[0]]):
+        if parameter is not before[group[0]]:
+            _replaced(group[0], parameter, before)
+        if not torch.equal(parameter, values[group[0]]):
             raise Wrong(
-                f"`{group[0]}` has changed: the parameter of the first name stays, and the other names get it.",
-                came=parameter,
-                expected=values[group[0]],
+                f"The values of `{group[0]}` have changed: the parameter of the first name stays as it is.",
+                came=f"{group[0]} is {shown(parameter)}",
+                expected=f"{group[0]} is {shown(values[group[0]])}",
             )
         for path in group[1:]:
             other = net.get_parameter(path)
             if other is not parameter:
                 _not_tied(path, group[0], other, parameter)
+    listed = {path for group in groups for path in group}
+    for path, parameter in net.named_parameters(remove_duplicate=False):
+        if path not in listed and parameter is not before.get(path):
+            raise Wrong(
+                f"`{path}` is in no group, and it has changed: only the names in `groups` are tied.",
+                came=f"{path} is another parameter",
+                expected=f"{path} is as before",
+            )
+
+
+def _replaced(path: str, parameter: Any, before: dict[str, Any]) -> None:
+    """Refuse another parameter for the first name."""
+    origin = [name for name, each in before.items() if each is parameter]
+    if origin:
+        why = (
+            f"`{path}` comes first, but it has got the parameter of `{origin[0]}`: it is the other way round."
+        )
+    else:
+        why = (
+            f"`{path}` refers to a new parameter, and it has to stay the object that it was, which an optimizer may "
+            "already have."
+        )
+    raise Wrong(why, came=f"{path} is another object", expected=f"{path} is the same object as before")
 
 
 def _not_tied(path: str, first: str, other: Any, parameter: Any) -> None:
@@ -169,7 +242,7 @@ def _not_tied(path: str, first: str, other: Any, parameter: Any) -> None:
         why = f"`{path}` has a copy of the values of `{first}`: assign the parameter itself."
     else:
         why = f"`{path}` is not tied to `{first}`."
-    raise Wrong(why, came="two parameters", expected="one parameter")
+    raise Wrong(why, came=f"{path} and {first} are two parameters", expected="one parameter with both names")
 
 
 def _set(net: nn.Module, path: str, parameter: nn.Parameter) -> None:
@@ -178,13 +251,14 @@ def _set(net: nn.Module, path: str, parameter: nn.Parameter) -> None:
 
 
 WRONG = (
+    WrongAnswer("is the other way round", changes={"for first, *others in": "for *others, first in"}),
     WrongAnswer("finds nothing", changes={"remove_duplicate=False": ""}),
     WrongAnswer(
         "use the same memory", changes={"setdefault(parameter, ": "setdefault(parameter.data_ptr(), "}
     ),
     WrongAnswer("single name", changes={" if len(group) > 1": ""}),
     WrongAnswer(
-        "equal values",
+        "Equal values do not mean",
         code="""\
 import torch
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
+import re
 import tempfile
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,9 +68,11 @@ def check_run(answer: Answer) -> "Run":
                 expected=f"{len(X)} different images",
             )
     if len({tuple(order) for order in [*orders, sorted(orders[0])]}) != _EPOCHS + 1:
+        why = "Two epochs visit the images in the same order: each epoch needs a new random one."
+        if any(order == sorted(order) for order in orders):
+            why = "The images are visited in the order of `X_train`, not in a random one."
         raise Wrong(
-            "Each epoch needs a new random order: if you set the seed in each epoch, or do not shuffle, the order "
-            "is always the same.",
+            why,
             came=f"{orders[1][:4]} first in epoch 2, {orders[0][:4]} in epoch 1",
             expected="different orders",
         )
@@ -77,9 +81,10 @@ def check_run(answer: Answer) -> "Run":
     if rates != expected:
         number = next(i for i, pair in enumerate(zip(rates, expected, strict=True)) if pair[0] != pair[1])
         raise Wrong(
-            "The learning rate is wrong: the scheduler takes one step at the end of each epoch.",
-            came=f"{rates[number]} in step {number + 1}",
-            expected=expected[number],
+            f"In step {number + 1} of the optimizer, which is in epoch {number // _BATCHES + 1}, the learning rate is wrong: "
+            "the scheduler takes one step at the end of each epoch.",
+            came=f"learning rate {rates[number]}",
+            expected=f"learning rate {expected[number]}",
         )
     if (share := share_right(net.eval(), X_test, y_test)) < _ACCURACY:
         raise Wrong(
@@ -110,6 +115,8 @@ def _check_gradient(answer: Answer, step: Step, X: Tensor, y: Tensor, why: str) 
                 came=_size(name, came),
                 expected=_size(name, parameter.grad),
             )
+        if torch.allclose(came, len(rows) * parameter.grad, rtol=1e-2, atol=1e-3):
+            why = f"The gradient is {len(rows)} times as large as it has to be: the loss is the sum over the batch, and not the mean."
         if not torch.allclose(came, parameter.grad, rtol=1e-3, atol=1e-5):
             raise Wrong(why, came=_size(name, came), expected=_size(name, parameter.grad))
 
@@ -122,7 +129,8 @@ def check_resuming(answer: Answer, whole: "Run") -> None:
         answer.given = f"train(folder, {done}), and in a new process train(folder, {epochs})"
         if not done:
             answer.given = f"train(folder, {epochs}) with a new folder"
-        _check_goes_on(answer, _run(answer, folder, epochs, given=answer.given), whole, done, epochs)
+        saved = _steps_saved(folder)
+        _check_goes_on(answer, _run(answer, folder, epochs, given=answer.given), whole, done, epochs, saved)
         done = epochs
     folder = _new_folder("interrupted")
     answer.given = "train(folder, 4), stopped in the middle of epoch 3, and in a new process train(folder, 4)"
@@ -139,18 +147,21 @@ def check_resuming(answer: Answer, whole: "Run") -> None:
     _check_goes_on(answer, again, whole, 2, _EPOCHS)
 
 
-def _check_goes_on(answer: Answer, came: "Run", whole: "Run", done: int, epochs: int) -> None:
+def _check_goes_on(
+    answer: Answer, came: "Run", whole: "Run", done: int, epochs: int, saved: list[int] | None = None
+) -> None:
     """Compare a run from one epoch to another with the same epochs of the run that was not stopped."""
     expected = (epochs - done) * _BATCHES
     first = whole.steps[done * _BATCHES] if done < _EPOCHS else None
     if len(came.steps) != expected:
         raise Wrong(
-            _why_not_on(came, first, done, epochs),
+            _why_not_on(came, first, done, epochs, saved or []),
             came=f"{len(came.steps)} steps",
             expected=f"{expected} steps",
         )
     if first:
-        _check_begin(came, first, whole.steps[epochs * _BATCHES - 1].rate)
+        earlier = whole.steps[(done - 1) * _BATCHES] if done else None
+        _check_begin(came, first, whole.steps[epochs * _BATCHES - 1].rate, earlier)
     after = whole.steps[epochs * _BATCHES].before if epochs < _EPOCHS else whole.net.state_dict()
     if not same_values(dict(came.net.state_dict()), dict(after)):
         raise Wrong(
@@ -160,7 +171,13 @@ def _check_goes_on(answer: Answer, came: "Run", whole: "Run", done: int, epochs:
         )
 
 
-def _why_not_on(came: "Run", first: Step | None, done: int, epochs: int) -> str:
+def _steps_saved(folder: str) -> list[int]:
+    """The steps of the checkpoints that `save_checkpoint` has written, in order."""
+    names = [path.stem.removeprefix("step-") for path in Path(folder).glob("step-*.safetensors")]
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def _why_not_on(came: "Run", first: Step | None, done: int, epochs: int, saved: list[int]) -> str:
     """Why a run that is to go on with an epoch has a wrong number of steps."""
     if done == 0:
         return "A run in a new folder does not train from the first epoch on: does it use another folder?"
@@ -172,42 +189,63 @@ def _why_not_on(came: "Run", first: Step | None, done: int, epochs: int) -> str:
     if first and len(came.steps) == epochs * _BATCHES:
         if same_values(came.steps[0].before, first.before):
             return (
-                f"The run trains for {epochs} more epochs, although it has loaded a checkpoint: loop over "
-                "`range(done, epochs)`."
+                f"The run has loaded the checkpoint of epoch {done} and trains for {epochs} more epochs, but only "
+                f"{epochs - done} {'is' if epochs - done == 1 else 'are'} left."
             )
         return "The run begins with the first epoch again, as if there were no checkpoint: load it before the loop."
+    if saved and saved[-1] != done:
+        return (
+            f"After epoch {done}, the last checkpoint has the step {saved[-1]}: the epochs of all runs count."
+        )
     return f"The run has to go on after epoch {done}, until {epochs} epochs are done."
 
 
-def _check_begin(came: "Run", first: Step, last_rate: float) -> None:
+def _check_begin(came: "Run", first: Step, last_rate: float, earlier: Step | None) -> None:
     """Compare the first step of a run that goes on, and the last learning rate, with the run that was not stopped."""
     step = came.steps[0]
     page = "serialization.md#resuming-training"
     names = [name for name in first.before if not same_values(step.before[name], first.before[name])]
     if names:
+        why = "The run does not go on with the net that the last complete epoch left."
+        if earlier and same_values(step.before, earlier.before):
+            why = (
+                "The run begins with the net as it was before the last complete epoch: either it was saved before the epoch, "
+                "or it is not loaded."
+            )
         raise Wrong(
-            "The run does not go on with the net that the last complete epoch left.",
+            why,
             came=f"{len(names)} of {len(first.before)} tensors differ, such as {names[0]}",
             expected="the tensors of the run that was not stopped",
         )
     if not same_values(step.moments, first.moments):
-        why = "The optimizer's moments are not those of the run that was not stopped: save and load the optimizer too."
+        why = (
+            "The optimizer's moments are not those of the run that was not stopped. (With `save_checkpoint`, the optimizer "
+            "itself is a part, not its `state_dict()`.)"
+        )
         raise Wrong(why, came=_moments(step), expected=_moments(first), page=page)
     for rate, expected in (step.rate, first.rate), (came.steps[-1].rate, last_rate):
         if rate != expected:
             raise Wrong(
-                "The learning rate is not that of the run that was not stopped: save and load the scheduler too, "
-                "and save after its step.",
-                came=rate,
-                expected=expected,
+                "The learning rate is not that of the run that was not stopped: a checkpoint has to hold the scheduler's "
+                "state, as it is after its step.",
+                came=f"learning rate {rate}",
+                expected=f"learning rate {expected}",
                 page="serialization.md#the-learning-rate-is-reset-after-resuming",
             )
     X, *_ = digits_data()
     orders = [places(X, _batch(each)[:4]) for each in (step, first)]
     if orders[0] != orders[1]:
+        why = (
+            "The order of the images is not that of the run that was not stopped: the state of the generator that shuffles "
+            "is lost."
+        )
+        if not earlier:
+            why = (
+                "A second run in a new folder visits the images in another order, although `start` sets the seed: where does "
+                "the order come from?"
+            )
         raise Wrong(
-            "The order of the images is not that of the run that was not stopped: save and load the generator that "
-            "shuffles too.",
+            why,
             came=f"images {orders[0]} first",
             expected=f"images {orders[1]} first",
             page=page,
@@ -231,16 +269,37 @@ def _run(answer: Answer, folder: str, epochs: int, given: str = "", stop: int | 
     with Watch(names["Net"], _BATCHES, stop) as watch:
         try:
             net = names["train"](folder, epochs)
-        except TypeError as error:
-            if "'NoneType' object cannot be interpreted" not in str(error):
-                raise
-            raise Wrong(
-                "`load_checkpoint` returns `None` if there is no checkpoint yet: begin with 0 in that case.",
-                came=f"TypeError: {error}",
-                expected="0",
-            ) from None
+        except (TypeError, ValueError, AttributeError, RuntimeError, NotImplementedError) as error:
+            raise _mistake(error, answer.file) or error from None
     answer.kind(net, f"train(folder, {epochs})", names["Net"], "a Net")
     return Run(net, watch.steps, folder)
+
+
+def _mistake(error: Exception, file: str) -> Wrong | None:
+    """The verdict on an error of `train`, if it is one of the usual errors."""
+    message = str(error)
+    came = f"{type(error).__name__}: {message}"
+    lines = [
+        line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file
+    ]
+    if "'NoneType' object cannot be interpreted" in message:
+        why = (
+            "`load_checkpoint` returns `None` if there is no checkpoint yet, and the first epoch is epoch 0."
+        )
+    elif re.search("'(NoneType|int)' object (is not callable|has no attribute)", message):
+        why = "Something here is `None` or a number where it has to be an object: `load_checkpoint` changes its parts, and returns a step, not a net."
+    elif re.search(r"(save|load)_checkpoint\(\) takes|expected which to be", message):
+        why = "Both functions take the parts as named arguments, such as `net=net`, or a whole dictionary with two stars."
+    elif "for /: 'str'" in message:
+        why = "`folder` is a string, not a `Path`."
+    elif "Parent directory" in message and "does not exist" in message:
+        why = "The folder does not exist yet, and `torch.save` does not make it."
+    elif "log_softmax" in message and "not implemented" in message:
+        why = "`F.cross_entropy` takes the scores first, and then the labels."
+    else:
+        return None
+    shortened = came if len(came) <= 200 else f"{came[:200]}..."
+    return Wrong(why, came=shortened, at=lines[-1] if lines else None)
 
 
 def share_right(net: nn.Module, X: Tensor, y: Tensor) -> float:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 from ._digits_runs import check_resuming, check_run, digits_data, share_right
-from ._watch import calls_of, same_values, with_graph
+from ._watch import calls_of, line_of, located, same_values, with_graph
 
 LEVEL = "hard"
 SECONDS = 30
@@ -142,8 +142,8 @@ HINTS = (
     "`save_checkpoint(folder, epoch + 1, **parts)`.",
 )
 AFTER = """
-The next epoch depends on the net with its running statistics, Adam's moments, the learning rate, the order of the images and the number of the epoch, and each checkpoint holds them all.
-A `DataLoader` that shuffles with `generator=shuffling` would do as well; so would a generator that each epoch makes from its own number, which needs no saving.
+The next epoch depends on the net with its running statistics, Adam's moments, the learning rate, the order of the images and the number of the epoch, and after a stop all of them are as they would have been.
+Other ways to an order that survives a stop: a `DataLoader` that shuffles with `generator=shuffling`, or a generator that each epoch makes from its own number, which needs no saving.
 """
 
 
@@ -153,8 +153,9 @@ def check(answer: Answer) -> None:
     _check_net(answer)
     _check_accuracy(answer)
     _check_start(answer)
-    whole = check_run(answer)
-    check_resuming(answer, whole)
+    with located(answer.function("train")):
+        whole = check_run(answer)
+        check_resuming(answer, whole)
 
 
 def _check_block(answer: Answer) -> None:
@@ -164,7 +165,18 @@ def _check_block(answer: Answer) -> None:
         answer.given = f"Block({width}) and X of shape ({n}, {width})"
         block = make(width)
         given = X.clone()
-        answer.same(answer.tensor(block(given), "block(X)").shape, X.shape, "block(X).shape")
+        try:
+            output = answer.tensor(block(given), "block(X)")
+        except RuntimeError as error:
+            if "running_mean should contain" not in str(error):
+                raise
+            why = f"The batch normalization of `Block({width})` needs {width} features, as many as its input has."
+            raise Wrong(
+                why, came=f"RuntimeError: {error}", expected=f"nn.BatchNorm1d({width})", at=make
+            ) from None
+        answer.same(
+            output.shape, X.shape, "block(X).shape", "The output of the block needs the shape of its input."
+        )
         if not torch.equal(given, X):
             raise Wrong(
                 "The block changes its input: `X += ...` writes into it, `X + ...` does not.",
@@ -209,12 +221,17 @@ def _check_net(answer: Answer) -> None:
         answer.without_mistakes(net, X)
         blocks = [each for each in net.modules() if isinstance(each, kind)]
         if len(blocks) != depth:
+            why = "The number of blocks has to be `depth`."
+            if len(blocks) == 1:
+                why = (
+                    "The net has only one block. (`[Block(width)] * depth` is one block under several names.)"
+                )
             raise Wrong(
-                f"The net has {len(blocks)} of {depth} blocks: `[Block(width)] * depth` would be one block, "
-                "several times.",
-                came=f"{len(blocks)} blocks",
-                expected=f"{depth} blocks",
-                page="parameters.md#layer-3-makes-one-layer-not-three",
+                why,
+                came=f"{len(blocks)} block{'s' * (len(blocks) != 1)}",
+                expected=f"{depth} block{'s' * (depth != 1)}",
+                at=make.__init__,
+                page="parameters.md#layer-3-makes-one-layer-not-three" if len(blocks) == 1 else "",
             )
         inside = {id(each) for block in blocks for each in block.modules()}
         outside = nn.ModuleList(each for each in net.modules() if _is_layer(each) and id(each) not in inside)
@@ -226,6 +243,7 @@ def _check_net(answer: Answer) -> None:
                 "Each block has to be called once.",
                 came=f"{len(called)} calls of {len(set(called))} blocks",
                 expected=f"{depth} calls of {depth} blocks",
+                at=make,
             )
         expected = nn.Sequential(first, *called, last)(X)
         if torch.allclose(came, expected.softmax(dim=1), atol=1e-5):
@@ -234,10 +252,18 @@ def _check_net(answer: Answer) -> None:
                 "itself.",
                 came=came[0],
                 expected=expected[0],
+                at=make,
                 page="diagnosis.md#the-loss-stays-high-softmax-before-cross_entropy",
             )
-        why = "The net is not the first linear layer, the blocks one after the other, and the last linear layer."
-        answer.same(came, expected, "net(X)", why)
+        if not torch.allclose(came, expected, rtol=1e-4, atol=1e-5):
+            why = "The net is not the first linear layer, the blocks one after the other, and the last linear layer."
+            if torch.allclose(came, last(first(X)), atol=1e-5):
+                why = "The blocks are called, but the net does nothing with what they return."
+            elif torch.allclose(came, nn.Sequential(first, nn.ReLU(), *called, last)(X), atol=1e-5):
+                why = "There is a ReLU after the first linear layer: the net has it only inside the blocks."
+            elif torch.allclose(came, nn.Sequential(first, *called, nn.ReLU(), last)(X), atol=1e-5):
+                why = "There is a ReLU before the last linear layer: the net has it only inside the blocks."
+            raise Wrong(why, came=came[0], expected=expected[0], at=make)
 
 
 def _check_accuracy(answer: Answer) -> None:
@@ -259,9 +285,19 @@ def _check_accuracy(answer: Answer) -> None:
             mode = "training" if training else "evaluation"
             answer.given = f"a net in {mode} mode and {n} images, of which it gets {n - wrong} right"
             net.train(training)
-            came, recorded = with_graph(measure, net, X, y)
-            answer.kind(came, "accuracy(net, X, y)", float, "a float")
             expected = (n - wrong) / n
+            try:
+                came, recorded = with_graph(measure, net, X, y)
+            except RuntimeError as error:
+                raise _about_accuracy(error, expected) or error from None
+            why = ""
+            if isinstance(came, Tensor):
+                why = "`accuracy(net, X, y)` is a tensor: `item()` makes a Python number of it."
+            elif isinstance(came, int):
+                why = "This is the number of right predictions, not their share."
+            if why:
+                raise Wrong(why, came=came, expected=round(expected, 4))
+            answer.kind(came, "accuracy(net, X, y)", float, "a float")
             if training and abs(came - expected) > 1e-6:
                 raise Wrong(
                     "The accuracy is measured in training mode, with the statistics of the batch: call "
@@ -271,9 +307,13 @@ def _check_accuracy(answer: Answer) -> None:
                     page="modules.md#the-same-input-gives-a-different-output-every-time",
                 )
             if abs(came - expected) > 1e-6:
-                raise Wrong(
-                    "This is not the share of right predictions.", came=came, expected=round(expected, 4)
+                why = (
+                    "This is not the share of right predictions: it has to depend on the arguments `net`, `X` and `y`, and "
+                    "one prediction is the number of the largest score in a row."
                 )
+                if abs(came - 100 * expected) < 1e-3:
+                    why = "This is a percentage: a share is between 0 and 1."
+                raise Wrong(why, came=round(came, 4), expected=round(expected, 4))
             if {each.training for each in net.modules()} != {training}:
                 raise Wrong(
                     f"The net was in {mode} mode before the call and is not afterward: keep `net.training` before you call "
@@ -290,12 +330,26 @@ def _check_accuracy(answer: Answer) -> None:
                 )
 
 
+def _about_accuracy(error: Exception, expected: float) -> Wrong | None:
+    """The verdict on an error in `accuracy`, if it is one of the usual errors."""
+    came = f"RuntimeError: {error}"
+    if "mean()" in came or "mean(): could not infer" in came:
+        why = "`mean` needs floating-point numbers, and these are `True` and `False`."
+    elif "The size of tensor a" in came:
+        why = "The predictions and `y` have different shapes: there has to be one prediction for each image, from the ten scores in its row."
+    else:
+        return None
+    return Wrong(why, came=came, expected=round(expected, 4))
+
+
 def _check_start(answer: Answer) -> None:
     X, y, X_test, y_test = digits_data()
     answer.given = "the data"
     for name, data in ("X_train", X), ("y_train", y), ("X_test", X_test), ("y_test", y_test):
-        answer.same(answer[name], data, name, f"Leave `{name}` as it is.", tolerance=0)
-    answer.same(answer["BATCH"], 100, "BATCH", "Leave `BATCH` as it is.")
+        with located(line_of(answer.file, name)):
+            answer.same(answer[name], data, name, f"Leave `{name}` as it is.", tolerance=0)
+    with located(line_of(answer.file, "BATCH")):
+        answer.same(answer["BATCH"], 100, "BATCH", "Leave `BATCH` as it is.")
     answer.given = "start()"
     start = answer.function("start")
     net, optimizer, scheduler, shuffling = start()
@@ -348,14 +402,38 @@ WRONG = (
             "X = self.first(X)\n        for block in self.blocks:\n            X = block(X)\n"
             "        return self.last(X)",
     }),
+    WrongAnswer("does nothing with what they return", changes={
+        "return self.last(self.blocks(self.first(X)))": "self.blocks(self.first(X))\n        return self.last(self.first(X))",
+    }),
+    WrongAnswer("ReLU after the first", changes={"self.first(X)": "F.relu(self.first(X))"}),
+    WrongAnswer("only one block", changes={"[Block(width) for _ in range(depth)]": "[Block(width)] * depth"}),
+    WrongAnswer("has to be `depth`", changes={"in range(depth)": "in range(3)"}),
+    WrongAnswer("as many as its input", changes={"BatchNorm1d(width)": "BatchNorm1d(64)"}),
+    WrongAnswer("number of right predictions", changes={"right.float().mean()": "right.sum()"}),
+    WrongAnswer("is a percentage", changes={"return right": "return 100 * right"}),
+    WrongAnswer("`True` and `False`", changes={".float()": ""}),
+    WrongAnswer("from the ten scores", changes={"dim=1": "dim=0"}),
+    WrongAnswer("it has to depend", changes={"net(X).argmax(dim=1) == y": "net(X_test).argmax(dim=1) == y_test"}),
     WrongAnswer("is measured in training mode", changes={"    net.eval()\n": "", }),
     WrongAnswer("is not afterward", changes={"    net.train(training)\n": ""}),
-    WrongAnswer("the same order as the images", changes={"y_train[batch])": "y_train[: len(batch)])"}),
+    WrongAnswer("in the same order as", changes={"y_train[batch])": "y_train[: len(batch)])"}),
     WrongAnswer("still in it", changes={"            optimizer.zero_grad()\n": ""}),
-    WrongAnswer("trains for 2 more epochs, although", changes={"range(done, epochs)": "range(epochs)"}),
+    WrongAnswer("and not the mean", changes={"y_train[batch])": "y_train[batch], reduction=\"sum\")"}),
+    WrongAnswer("in the order of `X_train`", changes={"order.split": "torch.arange(len(X_train)).split"}),
+    WrongAnswer("in another order", changes={"torch.randperm(len(X_train), generator=shuffling)": "torch.from_numpy(__import__(\"numpy\").random.permutation(len(X_train)))"}),
+    WrongAnswer("before the epoch", changes={
+        "        save_checkpoint(folder, epoch + 1, **parts)\n": "",
+        "        order = torch": "        save_checkpoint(folder, epoch + 1, **parts)\n        order = torch",
+    }),
+    WrongAnswer("as named arguments", changes={"epoch + 1, **parts": "epoch + 1, parts"}),
+    WrongAnswer("returns a step, not a net", changes={
+        "    done = load_checkpoint(folder, **parts) or 0": "    net = load_checkpoint(folder, **parts)\n    done = 0"
+    }),
+    WrongAnswer("After epoch 2, the last checkpoint has the step 1", changes={"range(done, epochs)": "range(epochs - done)"}),
+    WrongAnswer("and trains for 2 more", changes={"range(done, epochs)": "range(epochs)"}),
     WrongAnswer("as if there were no checkpoint", changes={"load_checkpoint(folder, **parts) or 0": "0"}),
     WrongAnswer("optimizer's moments", changes={'        "optimizer": optimizer,\n': ""}),
-    WrongAnswer("save and load the scheduler", changes={'        "scheduler": scheduler,\n': ""}),
+    WrongAnswer("the scheduler's", changes={'        "scheduler": scheduler,\n': ""}),
     WrongAnswer("generator that shuffles", changes={'        "shuffling": shuffling,\n': ""}),
     WrongAnswer("has the step 0", changes={"folder, epoch + 1": "folder, epoch"}),
     WrongAnswer("saved nothing", changes={

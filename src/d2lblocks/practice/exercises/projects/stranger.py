@@ -12,14 +12,14 @@ from d2lblocks.diagnosis import diagnose
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
-from ._watch import Step, Stopped, Watch, calls_of, same_values, with_graph
+from ._watch import Step, Stopped, Watch, calls_of, located, same_values, with_graph
 
 LEVEL = "hard"
 SECONDS = 30
 PAGE = "diagnosis.md#with-a-loss-and-an-optimizer"
 TASK = """
 A stranger's script learns to tell the points of three spirals apart, but gets only about half of the test points right.
-Fix its six mistakes so that `main(0)`, which returns this share after each of three rounds of training, ends at 85 % or more.
+Fix its six mistakes so that `main(0)`, which returns this share after each of three rounds of training, ends at 85% or more.
 
 With `net, optimizer = build()` and `X, y = spirals(60)`, `diagnose(net, X, loss=lambda Y: criterion(Y, y), optimizer=optimizer)` names four of them, one only after another is fixed.
 The other two are in `train` and `accuracy`.
@@ -179,8 +179,10 @@ def check(answer: Answer) -> None:
     _check_data(answer)
     _check_build(answer)
     _check_parts(answer)
-    _check_train(answer)
-    _check_accuracy(answer)
+    with located(answer.function("train")):
+        _check_train(answer)
+    with located(answer.function("accuracy")):
+        _check_accuracy(answer)
     _check_main(answer)
 
 
@@ -254,16 +256,39 @@ def _check_parts(answer: Answer) -> None:
             )
         expected = expected + gains[0] * F.relu(linear(expected))
     expected = _with_sizes(linears, 32, 3)(expected)
-    answer.same(
-        Y.log_softmax(dim=1),
-        expected.log_softmax(dim=1),
-        "net(X)",
-        "Apart from the mistakes, the net has to compute what it computed before.",
-    )
+    scores, right = Y.log_softmax(dim=1), expected.log_softmax(dim=1)
+    if not torch.allclose(scores, right, rtol=1e-4, atol=1e-5):
+        why = "Apart from the mistakes, the net has to compute what it computed before."
+        raise Wrong(why, came=scores[0], expected=right[0], at=type(net))
+    _check_dropout(answer, linears, blocks)
     adam = type(optimizer) is torch.optim.Adam and {each["lr"] for each in optimizer.param_groups} == {0.01}
     if not adam:
         answer.function("build")
-        raise Wrong("Keep Adam and its learning rate, 0.01.", came=optimizer, expected="Adam with lr=0.01")
+        raise Wrong(
+            "Keep Adam and its learning rate, 0.01.",
+            came=f"{type(optimizer).__name__} with lr={optimizer.param_groups[0]['lr']}",
+            expected="Adam with lr=0.01",
+            at=answer.names["build"],
+        )
+
+
+def _check_dropout(answer: Answer, linears: list[nn.Linear], blocks: list[nn.Module]) -> None:
+    """If dropout sets everything to 0, a block returns its input."""
+    for block in blocks:
+        block.train()
+        for each in block.modules():
+            if isinstance(each, nn.Dropout):
+                each.p = 1.0
+        X = torch.rand(2, 32)
+        came = block(X)
+        if not torch.equal(came, X):
+            raise Wrong(
+                "The block does not use what dropout returns.",
+                came=f"block(X) differs from X in {int((came != X).sum())} of 64 numbers",
+                expected="block(X) is X, because everything else is 0",
+                given="a block in training mode, whose dropout sets everything to 0",
+                at=type(block),
+            )
 
 
 def _check_train(answer: Answer) -> None:
@@ -295,8 +320,8 @@ def _check_train(answer: Answer) -> None:
         )
     if any(abs((norm or 0) - (norms[0] or 0)) > 1e-3 * (norms[0] or 0) for norm in norms):
         raise Wrong(
-            "The gradients of earlier batches are still there: `backward()` adds to `grad`, so call "
-            "`optimizer.zero_grad()` once for each batch.",
+            "The gradients of earlier batches are still there: `backward()` adds to `grad`, and they have to be reset for "
+            "each batch.",
             came=f"norms of the gradients {', '.join(f'{norm:.2f}' for norm in norms)}",
             expected="equal norms",
             page="parameters.md#resetting-gradients-zero_grad",
@@ -332,7 +357,11 @@ def _check_accuracy(answer: Answer) -> None:
                 page = _IN_EVALUATION if training else ""
                 raise Wrong(why, came=round(came, 4), expected=right, page=page)
         if recorded:
-            raise Wrong("Keep `torch.no_grad()`, which saves memory while you measure.")
+            raise Wrong(
+                "Keep `torch.no_grad()`, which saves memory while you measure.",
+                came="net(X).requires_grad is True",
+                expected="net(X).requires_grad is False",
+            )
 
 
 def _check_main(answer: Answer) -> None:
@@ -348,7 +377,7 @@ def _check_main(answer: Answer) -> None:
         answer.function("train")
         when = "After the first measuring, the" if number else "The"
         raise Wrong(
-            f"{when} net trains in evaluation mode, without dropout: call `net.train()` before it trains.",
+            f"{when} net trains in evaluation mode, without dropout.",
             came=f"evaluation mode in step {number + 1}",
             expected="training mode",
             page=_IN_EVALUATION,
@@ -436,6 +465,12 @@ WRONG = (
     WrongAnswer("goes into nll_loss", changes={
         "return self.head(X)": "return F.softmax(self.head(X), dim=1)", "CrossEntropyLoss": "NLLLoss"
     }),
+    WrongAnswer("what dropout returns", changes={
+        "return X + self.gain * self.dropout(F.relu(self.linear(X)))":
+            "H = F.relu(self.linear(X))\n        self.dropout(H)\n        return X + self.gain * H"
+    }),
+    WrongAnswer("computed before", changes={"X = F.relu(self.first(X))": "X = self.first(X)"}),
+    WrongAnswer("its learning rate, 0.01", changes={"lr=0.01": "lr=0.003"}),
     WrongAnswer("gradients of earlier batches", changes={"            optimizer.zero_grad()\n": ""}),
     WrongAnswer("at random", changes={"    net.eval()\n": ""}),
     WrongAnswer("After the first measuring", changes={"    net.train()\n": ""}),

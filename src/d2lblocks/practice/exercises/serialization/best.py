@@ -43,7 +43,7 @@ HINTS = (
 )
 AFTER = """
 The copy has tensors of its own, so the next step of training does not change it.
-`{name: tensor.clone() for name, tensor in net.state_dict().items()}` is another way, and so is writing the state dict to a file at once.
+Three ways do this: `copy.deepcopy(net.state_dict())`, a dictionary with a `clone()` of each tensor, and a file that is written at once.
 """
 
 
@@ -51,42 +51,76 @@ def check(answer: Answer) -> None:
     """The state of the best epoch comes back, buffers included."""
     best_state = answer.function("best_state")
     for losses in [1.0, 2.0], [3.0], [2.0, 1.0], [4.0, 2.0, 5.0, 3.0], [2.0, 3.0, 1.0, 1.5]:
-        net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-        seen: list[dict[str, torch.Tensor]] = []
-        answer.given = f"losses of {', '.join(map(str, losses))}, one an epoch"
+        answer.given = f"losses of {', '.join(map(str, losses))}, one per epoch"
+        run = Run(losses)
+        try:
+            state = run(best_state)
+        except AttributeError as error:
+            if "has no attribute 'clone'" not in str(error):
+                raise
+            why = "A dictionary has no `clone`: its tensors have one each."
+            raise Wrong(why, came=f"AttributeError: {error}", expected="a copy of each tensor") from None
+        if len(run.seen) != len(losses):
+            why = "`train(net)` has to be called once in each epoch."
+            if len(run.seen) == 1:
+                why = "The function returned after the first epoch: is `return` inside the loop?"
+            raise Wrong(why, came=_epochs(len(run.seen)), expected=_epochs(len(losses)))
+        if state is None:
+            why = "`best_state(...)` is `None`: a `return` is missing, or none of the losses counted as the smallest so far."
+            raise Wrong(why, came=None, expected="a dictionary")
+        answer.kind(state, "best_state(net, train, loss, epochs)", dict, "a dictionary")
+        _compare(state, run, best_state)
 
-        def train(net: nn.Module, seen: list[dict[str, torch.Tensor]] = seen) -> None:
+
+class Run:
+    """A net that is trained for a few epochs, and what its state was after each of them."""
+
+    def __init__(self, losses: list[float]) -> None:
+        self.net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+        self.losses = losses
+        self.begin = self._copy()
+        self.seen: list[dict[str, torch.Tensor]] = []
+
+    def __call__(self, best_state: Any) -> Any:
+        """What the answer returns."""
+
+        def train(net: nn.Module) -> None:
             for tensor in net.state_dict().values():
                 tensor.add_(1)
-            seen.append({name: tensor.clone() for name, tensor in net.state_dict().items()})
+            self.seen.append(self._copy())
 
-        def loss(net: nn.Module, seen: list[Any] = seen, losses: list[float] = losses) -> float:
-            return losses[max(len(seen) - 1, 0)]
+        def loss(net: nn.Module) -> float:
+            return self.losses[max(len(self.seen) - 1, 0)]
 
-        state = best_state(net, train, loss, len(losses))
-        if len(seen) != len(losses):
-            raise Wrong(
-                "`train(net)` has to be called once in each epoch.",
-                came=f"{len(seen)} calls",
-                expected=f"{len(losses)} calls",
-            )
-        answer.kind(state, "best_state(net, train, loss, epochs)", dict, "a dictionary")
-        _compare(state, net, seen, losses.index(min(losses)))
+        return best_state(self.net, train, loss, len(self.losses))
+
+    def _copy(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
+
+    def epochs(self, state: dict[str, Any]) -> list[int]:
+        """The epochs after which the net had this state; 0 is before the first."""
+        return [
+            number
+            for number, epoch in enumerate([self.begin, *self.seen])
+            if all(torch.equal(torch.as_tensor(state[name]), epoch[name]) for name in epoch)
+        ]
 
 
-def _compare(state: dict[str, Any], net: nn.Module, seen: list[dict[str, torch.Tensor]], least: int) -> None:
+def _epochs(number: int) -> str:
+    return "1 epoch" if number == 1 else f"{number} epochs"
+
+
+def _compare(state: dict[str, Any], run: Run, best_state: Any) -> None:
     """Raise `Wrong` unless the state is that of the epoch with the smallest loss."""
+    net, seen = run.net, run.seen
+    least = run.losses.index(min(run.losses)) + 1
     if missing := [name for name in seen[0] if name not in state]:
         raise Wrong(
             "The buffers are missing, such as the running mean: parameters alone are not the state of a net.",
             came=f"no {', '.join(missing)}",
             expected=f"also {', '.join(missing)}",
         )
-    epochs = [
-        number
-        for number, epoch in enumerate(seen)
-        if all(torch.equal(torch.as_tensor(state[name]), epoch[name]) for name in epoch)
-    ]
+    epochs = run.epochs(state)
     if least in epochs:
         return
     live = {tensor.data_ptr() for tensor in net.state_dict().values()}
@@ -95,12 +129,28 @@ def _compare(state: dict[str, Any], net: nn.Module, seen: list[dict[str, torch.T
             "The tensors in `state_dict()` are those of the net, so training changed them after you kept them; "
             "a copy of only the dictionary holds the same tensors."
         )
-    elif epochs:
-        why = "The state dict is that of another epoch: is `least` the smallest loss so far?"
-    else:
+    elif epochs == [0]:
+        why = "This is the state before the first epoch: only a state after `train(net)` counts, with the loss that it has."
+    elif not epochs:
         why = "The tensors are not those that the net had after one of the epochs."
-    came = f"the state after epoch {epochs[0] + 1}" if epochs else "the state after no epoch"
-    raise Wrong(why, came=came, expected=f"the state after epoch {least + 1}")
+    elif epochs == [len(seen)] and _late(best_state):
+        why = (
+            "The state dict has the values after the last epoch: it was copied too late, or kept although the loss was "
+            "not smaller."
+        )
+    else:
+        why = "The state dict is that of another epoch: is `least` the smallest loss so far?"
+    came = f"the state after epoch {epochs[0]}" if epochs else "the state after no epoch"
+    if epochs == [0]:
+        came = "the state before epoch 1"
+    raise Wrong(why, came=came, expected=f"the state after epoch {least}")
+
+
+def _late(best_state: Any) -> bool:
+    """Whether even an infinite loss, which is smaller than no other, changes what is returned."""
+    run = Run([1.0, float("inf")])
+    state = run(best_state)
+    return run.epochs(state) == [2]
 
 
 WRONG = (
@@ -108,6 +158,15 @@ WRONG = (
         "holds the same tensors", changes={"copy.deepcopy(net.state_dict())": "dict(net.state_dict())"}
     ),
     WrongAnswer("buffers are missing", changes={"net.state_dict()": "dict(net.named_parameters())"}),
-    WrongAnswer("that of another epoch", changes={"< least": "> least", 'float("inf")': 'float("-inf")'}),
+    WrongAnswer("that of another epoch", changes={"net.state_dict()), now": "net.state_dict()), least"}),
+    WrongAnswer(
+        "copied too late",
+        changes={
+            "copy.deepcopy(net.state_dict())": "net.state_dict()",
+            "return best": "return copy.deepcopy(best)",
+        },
+    ),
+    WrongAnswer("is `return` inside", changes={"    return best": "        return best"}),
+    WrongAnswer("none of the losses", changes={"< least": "> least"}),
     WrongAnswer("not a dictionary", changes={"copy.deepcopy(net.state_dict())": "copy.deepcopy(net)"}),
 )

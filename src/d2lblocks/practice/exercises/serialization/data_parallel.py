@@ -5,6 +5,7 @@ from torch import nn
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
+from ._loads import Load, observed
 
 LEVEL = "medium"
 PAGE = "serialization.md#prefixes-module-and-_orig_mod"
@@ -12,7 +13,6 @@ TASK = """
 A file was saved from a net in `nn.DataParallel`, so all its names begin with `module.`.
 Write `load_wrapped(net, path)`, which loads the file into `net`, your own net without the wrapper.
 Your net may itself have an attribute named `module`; if the file lacks a name, raise an error.
-Can you do it without changing the names in the state dict?
 """
 STUB = """\
 import torch
@@ -39,8 +39,8 @@ HINTS = (
     "Make an `nn.Module()`, assign the net to its attribute `module`, and call `load_state_dict` on this module.",
 )
 AFTER = """
-A module with your net as its attribute `module` has the names of the file, as `DataParallel` has.
-`nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "module.")` changes the names in the dictionary instead.
+In the file, each name of your net has one `module.` more at the beginning: the attribute in which the wrapper kept the net.
+There are two ways: to load the file into a module that has your net as its attribute `module`, or to remove this prefix, for example with `nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "module.")`.
 """
 
 
@@ -61,11 +61,11 @@ def check(answer: Answer) -> None:
         saved = {name: tensor + 1 for name, tensor in before.items()}
         torch.save({f"module.{name}": tensor for name, tensor in saved.items()}, "wrapped.pt")
         answer.given = f"a net with {', '.join(before)}"
-        try:
-            load_wrapped(net, "wrapped.pt")
-        except (RuntimeError, TypeError) as error:
-            _explain(error)
-            raise
+        with observed() as loads:
+            try:
+                load_wrapped(net, "wrapped.pt")
+            except (RuntimeError, TypeError, AttributeError) as error:
+                raise _mistake(error, list(before), loads[-1] if loads else None) or error from None
         if list(net.state_dict()) != list(before):
             raise Wrong(
                 "The net itself has changed: its entries have other names now.",
@@ -74,11 +74,12 @@ def check(answer: Answer) -> None:
             )
         buffers = {name for name, _ in net.named_buffers()}
         if all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items()):
-            raise Wrong(
-                "Nothing was loaded into the net. In case you use `strict=False`: it skips each name that does not match.",
-                came="the old values",
-                expected="the values from the file",
-            )
+            why = "Nothing was loaded into `net`."
+            if loads and all(each is not net for each in loads[-1].module.modules()):
+                why = "The file was loaded into another net: `net` itself still has its old values."
+            elif loads and not loads[-1].strict:
+                why = "Nothing was loaded into `net`: `strict=False` skips each name that does not match."
+            raise Wrong(why, came="the old values", expected="the values from the file")
         for name, tensor in net.state_dict().items():
             why = "The buffers were not loaded, such as the running mean." if name in buffers else ""
             answer.same(tensor, saved[name], f"net.state_dict()[{name!r}]", why, tolerance=0)
@@ -95,21 +96,30 @@ def check(answer: Answer) -> None:
     )
 
 
-def _explain(error: Exception) -> None:
-    """Raise `Wrong` if the message shows what was wrong with the names."""
-    message = str(error)
-    if "NoneType" in message and isinstance(error, TypeError):
-        why = "The function that removes a prefix changes the dictionary and returns `None`: load the dictionary."
-    elif "Missing key(s)" not in message:
-        return
-    elif '"module.' in message.partition("Unexpected key(s)")[2]:
+def _mistake(error: Exception, keys: list[str], load: Load | None) -> Wrong | None:
+    """The verdict on an error, from the names of the entries that were loaded."""
+    came = f"{type(error).__name__}: {error}"
+    expected = f"entries named {', '.join(keys)}"
+    if isinstance(error, AttributeError):
+        if "no attribute 'module'" not in came:
+            return None
+        why = "`net` is your own net, without the wrapper: it may have an attribute `module` or not."
+        return Wrong(why, came=came, expected=expected)
+    if "NoneType" in came and isinstance(error, TypeError):
+        why = "`load_state_dict` gets `None`: the function that removes a prefix changes the dictionary and returns nothing."
+        return Wrong(why, came=came, expected=expected)
+    if load is None or set(load.names) == set(keys):
+        return None
+    names, file = set(load.names), [f"module.{key}" for key in keys]
+    if names == set(file):
         why = "The names in the state dict still begin with `module.`, and those of your net do not."
+    elif names == {each.replace("module.", "") for each in file}:
+        why = "`module.module.weight` in the file is `module.weight` in your net: only the first `module` is that of the wrapper."
+    elif names == {each.lstrip("module.") for each in file}:
+        why = 'Too much was removed: `lstrip("module.")` removes every letter of this word, not the word.'
     else:
-        why = (
-            "What was removed is not exactly the first `module.`: `replace` also changes the middle of a name, "
-            "and `lstrip` removes letters, not a word."
-        )
-    raise Wrong(why, came=message, expected="<All keys matched successfully>") from None
+        why = "These are not the names in your net: at the beginning of each, exactly `module.` has to go, dot included."
+    return Wrong(why, came=str(load), expected=expected)
 
 
 PREFIXED = """\
@@ -123,8 +133,20 @@ def load_wrapped(net, path):
 WRONG = (
     WrongAnswer("still begin with", code=PREFIXED.replace('name.removeprefix("module.")', "name")),
     WrongAnswer(
-        "not exactly the first",
+        "only the first `module`",
         code=PREFIXED.replace('removeprefix("module.")', 'replace("module.", "")'),
+    ),
+    WrongAnswer(
+        "every letter",
+        code=PREFIXED.replace("removeprefix", "lstrip"),
+    ),
+    WrongAnswer("dot included", code=PREFIXED.replace('"module."', '"module"')),
+    WrongAnswer(
+        "into another net",
+        changes={
+            "wrapper.module = net": "wrapper.module = copy.deepcopy(net)",
+            "import torch\n": "import copy\n\nimport torch\n",
+        },
     ),
     WrongAnswer(
         "Nothing was loaded",

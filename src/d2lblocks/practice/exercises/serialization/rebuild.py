@@ -15,7 +15,7 @@ TASK = """
 A plan such as `[("Linear", [20, 8]), ("ReLU", [])]` lists the classes of layers and their arguments.
 The function `keep` saves a plan and the state dict of its net in one file.
 Write `rebuild(path)`, which needs only that file and returns the net, an `nn.Sequential` with the saved values.
-The file may come from anybody: run no code from it, and raise an error if it names a class that is not in `KNOWN`.
+The file may come from anybody: run no code from it, and raise an error if it lacks a value, or if it names a class that is not in `KNOWN`.
 """
 STUB = """\
 import torch
@@ -57,8 +57,8 @@ HINTS = (
     '`file["state"]` into it.',
 )
 AFTER = """
-The file chooses among the classes of your program, and `KNOWN[name]` raises a `KeyError` for any other name.
-With `getattr(nn, name)` or `eval`, a file could choose what runs.
+The file chooses only among the classes in `KNOWN`; with `getattr(nn, name)` or `eval`, it could choose what runs.
+`KNOWN[name]` needs no check of its own: it raises a `KeyError` for any other name.
 """
 
 ran: list[str] = []  # what files have called
@@ -88,13 +88,10 @@ def check(answer: Answer) -> None:
         answer.given = f"the plan {plan}"
         try:
             net = rebuild("net.pt")
-        except TypeError as error:
-            if "Module subclass" in str(error):
-                why = "`nn.Sequential` takes layers, not a list of layers: write a star, as in `nn.Sequential(*layers)`."
-                raise Wrong(why, came=str(error), expected="a net") from None
-            raise
+        except Exception as error:
+            raise _mistake(error) or error from None
         if hasattr(net, "missing_keys"):
-            why = "`load_state_dict` returns the names that did not fit, not the net: return the net itself."
+            why = "`load_state_dict` returns the names that did not fit, not the net."
             raise Wrong(why, came=net, expected="a net")
         answer.module(net, 'rebuild("net.pt")')
         if not isinstance(net, nn.Sequential) or list(map(repr, net)) != list(map(repr, original)):
@@ -115,9 +112,17 @@ def check(answer: Answer) -> None:
         rebuild("trap.pt")
     if ran:
         raise Wrong(
-            "Code from the file ran: `weights_only=False` lets a file call any function.",
+            "Code from the file ran: with `weights_only=False`, a file can call any function.",
             came="the function was called",
             expected="an error from `torch.load`",
+        )
+    answer.given = "the plan [('Linear', [1, 1])], and a state dict without 0.bias"
+    torch.save({**file, "state": {"0.weight": torch.ones(1, 1)}}, "part.pt")
+    if _builds(rebuild, "part.pt"):
+        raise Wrong(
+            "The file lacks a value, but there is no error: the net keeps a random one.",
+            came="no error",
+            expected="an error",
         )
     answer.given = "the plan [('Linear', [1, 1]), ('Dropout', [0.5])], and `KNOWN` without `Dropout`"
     torch.save({**file, "plan": [("Linear", [1, 1]), ("Dropout", [0.5])]}, "other.pt")
@@ -132,12 +137,47 @@ def check(answer: Answer) -> None:
     raise Wrong(why, came=net, expected="an error")
 
 
+def _builds(rebuild: Any, path: str) -> bool:
+    """Whether there is no error."""
+    try:
+        rebuild(path)
+    except Exception:
+        return False
+    return True
+
+
+def _mistake(error: Exception) -> Wrong | None:
+    """The verdict on an error while a net is built, if it is one of the usual errors."""
+    message = str(error)
+    came = f"{type(error).__name__}: {message}"
+    if message == "list is not a Module subclass":
+        why = "`nn.Sequential` takes the layers one by one, and you pass a list of them."
+        return Wrong(why, came=came, expected="a net")
+    if "is not a Module subclass" in message:
+        why = "`nn.Sequential` takes layers, and this is something else: `KNOWN[name]` is a class, and a call of it builds a layer."
+        return Wrong(why, came=came, expected="a net")
+    if isinstance(error, TypeError) and "__init__() missing" in message:
+        why = "A class gets its list of arguments as one argument: pass the elements of the list one by one, with a star."
+        return Wrong(why, came=came, expected="nn.Linear(1, 1)")
+    if isinstance(error, KeyError):
+        why = 'There is no such key. In the file, `keep` has written the keys `"plan"` and `"state"`.'
+        return Wrong(why, came=came, expected="plan, state")
+    if "Unexpected key(s)" in message and '"plan"' in message:
+        why = "`load_state_dict` gets all that the file holds, and the state dict is only a part of it."
+        return Wrong(why, came=came, expected="the state dict")
+    return None
+
+
 WRONG = (
     WrongAnswer(
-        "lets a file call any function", changes={"torch.load(path)": "torch.load(path, weights_only=False)"}
+        "a file can call any function", changes={"torch.load(path)": "torch.load(path, weights_only=False)"}
     ),
     WrongAnswer("it can choose any", changes={"KNOWN[name](": "getattr(nn, name)("}),
     WrongAnswer("was left out", changes={'in file["plan"]]': 'in file["plan"] if name in KNOWN]'}),
     WrongAnswer("random values", changes={'    net.load_state_dict(file["state"])\n': ""}),
-    WrongAnswer("is called without", changes={"(*arguments)": "(arguments)"}),
+    WrongAnswer("keeps a random one", changes={'(file["state"])': '(file["state"], strict=False)'}),
+    WrongAnswer("you pass a list", changes={"(*layers)": "(layers)"}),
+    WrongAnswer("and a call of it builds", changes={"KNOWN[name](*arguments)": "KNOWN[name]"}),
+    WrongAnswer("gets all that the file holds", changes={'file["state"]': "file"}),
+    WrongAnswer("one by one, with a star", changes={"(*arguments)": "(arguments)"}),
 )

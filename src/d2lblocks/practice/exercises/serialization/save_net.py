@@ -65,7 +65,13 @@ def check(answer: Answer) -> None:
         saved = {name: tensor.clone() for name, tensor in net.state_dict().items()}
         answer.given = f"save_net(net, {path!r}), where net is {kind}"
         answer.last = save
-        save(net, path)
+        try:
+            save(net, path)
+        except AttributeError as error:
+            if "'write' attribute" not in str(error):
+                raise
+            why = "`torch.save` takes the object first, and then the path."
+            raise Wrong(why, came=f"AttributeError: {error}", expected=f"a file {path}") from None
         save(other, "other.pt")
         _look_into(path)
         with torch.no_grad():
@@ -73,14 +79,12 @@ def check(answer: Answer) -> None:
                 tensor.add_(1)  # the program goes on
         answer.given = f"load_net(make, {path!r}), where make() builds {kind}"
         answer.last = load
-        loaded = load(make, path)
+        try:
+            loaded = load(make, path)
+        except AttributeError as error:
+            raise _without(error) or error from None
         if hasattr(loaded, "missing_keys"):
-            raise Wrong(
-                "`load_state_dict` changes the net and returns the names that did not fit, not the net: "
-                "return the net itself.",
-                came=loaded,
-                expected="a net",
-            )
+            raise Wrong(REPORT, came=loaded, expected="a net")
         answer.module(loaded, "load_net(make, path)")
         _compare(answer, loaded, saved)
         if any(module.training for module in loaded.modules()):
@@ -89,6 +93,22 @@ def check(answer: Answer) -> None:
                 came="net.training is True",
                 expected="net.training is False",
             )
+
+
+REPORT = (
+    "`load_state_dict` changes the net and returns a report, the names that did not fit. You use the report as if it "
+    "were the net."
+)
+
+
+def _without(error: AttributeError) -> Wrong | None:
+    """The verdict on an attribute that an object does not have, if it is one of the usual objects."""
+    came = f"AttributeError: {error}"
+    if "_IncompatibleKeys" in came:
+        return Wrong(REPORT, came=came, expected="a net")
+    if "'function' object" in came:
+        return Wrong("`make` is a function, and only a call of it builds a net.", came=came, expected="a net")
+    return None
 
 
 def small() -> nn.Module:
@@ -112,7 +132,7 @@ def _look_into(path: str) -> None:
     except pickle.UnpicklingError:
         content = torch.load(path, weights_only=False)
         if isinstance(content, nn.Module):
-            why = "The file holds the whole net, so only a program with the same class can open it, and opening it may run code: save its state dict."
+            why = "The file holds the whole net, so only a program with the same class can open it, and opening it may run code."
         else:
             why = (
                 "The file holds a method and not the tensors: the parentheses after `state_dict` are missing."
@@ -140,12 +160,13 @@ WRONG = (
     ),
     WrongAnswer("parentheses", changes={"torch.save(net.state_dict()": "torch.save(net.state_dict"}),
     WrongAnswer(
-        "return the net itself",
+        "as if it were the net",
         changes={
             "    net = make()\n    net.load_state_dict(torch.load(path))\n    return net.eval()": "    return make().eval().load_state_dict(torch.load(path))"
         },
     ),
     WrongAnswer("the name of a file", changes={"torch.load(path)": "path"}),
     WrongAnswer("those of a new net", changes={"net.load_state_dict(torch.load(path))": "torch.load(path)"}),
+    WrongAnswer("and then the path", changes={"net.state_dict(), path": "path, net.state_dict()"}),
     WrongAnswer("not in evaluation mode", changes={"net.eval()": "net"}),
 )

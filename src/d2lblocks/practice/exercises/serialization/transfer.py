@@ -7,6 +7,7 @@ from d2lblocks._arguments import kind_of
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
+from ._loads import Load, observed
 
 LEVEL = "medium"
 PAGE = "serialization.md#loading-part-of-a-net-into-another-net"
@@ -40,8 +41,8 @@ HINTS = (
     "these, and call `layer.requires_grad_(False)`.",
 )
 AFTER = """
-The layer itself says which entries it needs, and a `KeyError` names one that the file lacks.
-Another way is to take the entries with `key.startswith(f"{name}.")` and to cut the prefix off with `key.removeprefix(f"{name}.")`.
+Only the entries of this layer are loaded, and a missing one is an error.
+There are two ways: for each `key` of `layer.state_dict()`, take `state[f"{name}.{key}"]`; or take the entries that begin with `f"{name}."`, and remove this prefix with `removeprefix`.
 """
 
 
@@ -66,21 +67,24 @@ def check(answer: Answer) -> None:
             f"the name {name!r}, a layer with {', '.join(saved)}, and a file that also has {', '.join(other)}"
         )
         before = {key: tensor.clone() for key, tensor in layer.state_dict().items()}
-        try:
-            result = transfer(path, name, layer)
-        except RuntimeError as error:
-            _explain(str(error), name)
-            raise
+        with observed() as loads:
+            try:
+                result = transfer(path, name, layer)
+            except (RuntimeError, KeyError) as error:
+                raise _mistake(error, name, list(saved), loads[-1] if loads else None) or error from None
+        if hasattr(result, "missing_keys"):
+            why = "`load_state_dict` returns a report, the names that did not fit, not the layer."
+            raise Wrong(why, came=result, expected="layer")
         if result is not layer:
             answer.module(result, "transfer(path, name, layer)")
             raise Wrong("Return `layer` itself.", came=kind_of(result), expected="layer")
         buffers = {key for key, _ in layer.named_buffers()}
         if all(torch.equal(tensor, before[key]) for key, tensor in layer.state_dict().items()):
-            raise Wrong(
-                "Nothing was loaded into the layer. In case you use `strict=False`: it skips each name that does not match.",
-                came="the values of a new layer",
-                expected="the values from the file",
-            )
+            why = "Nothing was loaded into the layer."
+            if loads and not loads[-1].strict:
+                why = "Nothing was loaded into the layer: `strict=False` skips each name that does not match."
+            came = str(loads[-1]) if loads else "the values of a new layer"
+            raise Wrong(why, came=came, expected=f"entries named {', '.join(saved)}")
         for key, tensor in layer.state_dict().items():
             why = "The buffers were not loaded, such as the running mean." if key in buffers else ""
             answer.same(tensor, saved[key], f"layer.state_dict()[{key!r}]", why, tolerance=0)
@@ -88,14 +92,15 @@ def check(answer: Answer) -> None:
             raise Wrong(
                 "`layer.requires_grad = False` gives the module an attribute that nothing reads: "
                 "the method that freezes parameters is `requires_grad_`.",
-                came="parameters that train",
-                expected="frozen parameters",
+                came=f"requires_grad of weight is {next(layer.parameters()).requires_grad}",
+                expected="requires_grad of weight is False",
             )
         if training := [key for key, each in layer.named_parameters() if each.requires_grad]:
+            number = len(list(layer.parameters()))
             raise Wrong(
-                "A parameter of the layer would still train: its `requires_grad` is `True`.",
-                came=f"requires_grad of {', '.join(training)}",
-                expected="none",
+                f"{len(training)} of the {number} parameters of the layer can still be trained: `requires_grad` is `True`.",
+                came=f"trainable: {', '.join(training)}",
+                expected="trainable: none",
             )
     answer.given = "a file without the bias of the layer"
     torch.save({"hidden.weight": torch.rand(1, 1)}, "part.pt")
@@ -104,30 +109,39 @@ def check(answer: Answer) -> None:
     except Exception:
         return
     raise Wrong(
-        "The file lacks a name, but there is no error: the layer keeps random values.",
+        "The file lacks an entry, but there is no error: the layer keeps random values.",
         came="no error",
         expected="an error",
     )
 
 
-def _explain(message: str, name: str) -> None:
-    """Raise `Wrong` if the message of `load_state_dict` shows which names were wrong."""
-    unexpected = message.partition("Unexpected key(s)")[2]
-    if "2." in unexpected or '"my.' in unexpected or '"out.weight' in unexpected:
-        why = (
-            f"Entries of other layers were loaded too: those of `{name}` begin with `{name}.`, and the dot "
-            f"keeps out `{name}2`."
+def _mistake(error: Exception, name: str, keys: list[str], load: Load | None) -> Wrong | None:
+    """The verdict on an error, from the names of the entries that were loaded."""
+    file = [f"{name}.{key}" for key in keys]
+    expected = f"entries named {', '.join(keys)}"
+    if isinstance(error, KeyError):
+        why = f"There is no entry `{error.args[0]}`: a layer with layers inside has others than `weight` and `bias`."
+        if "weight" in keys:
+            why = f"There is no entry `{error.args[0]}` here: the file has {' and '.join(f'`{each}`' for each in file)}."
+        return Wrong(why, came=f"KeyError: {error}", expected=expected)
+    if load is None or set(load.names) == set(keys):
+        return None
+    names = set(load.names)
+    if {*file, "out.weight"} <= names:
+        why = f"All entries of the file are loaded, under the names that they have in the whole net: this layer calls them {' and '.join(f'`{each}`' for each in keys)}."
+    elif names == set(file):
+        why = f"Inside the layer, the names do not begin with `{name}.`."
+    elif names > set(keys):
+        why = f"Entries of other layers are loaded too: the names of this one begin with `{name}.`, dot included."
+    elif not names:
+        why = "No entry was taken from the file." + (
+            " The name of a layer can contain dots of its own." if "." in name else ""
         )
-    elif f'"{name}.' in unexpected:
-        why = f"Inside the layer, the names do not begin with `{name}.`: cut off this prefix."
-    elif "Missing key(s)" in message:
-        why = (
-            f"What was cut off is not exactly `{name}.`: `replace` also changes the middle of a name, "
-            "`split` does not know how many dots the prefix has, and `lstrip` removes letters, not a word."
-        )
+    elif names == {each.replace(f"{name}.", "") for each in file}:
+        why = f"`{name}.{name}.weight` in the file is `{name}.weight` in the layer: `{name}.` goes only once, at the beginning."
     else:
-        return
-    raise Wrong(why, came=message, expected="<All keys matched successfully>")
+        why = f"These are not the names in the layer: at the beginning of each, exactly `{name}.` has to go, no more and no less."
+    return Wrong(why, came=str(load), expected=expected)
 
 
 BY_PREFIX = """\
@@ -141,9 +155,17 @@ def transfer(path, name, layer):
     return layer.requires_grad_(False)
 """
 WRONG = (
-    WrongAnswer("the dot keeps out", code=BY_PREFIX.replace("startswith(prefix)", "startswith(name)")),
-    WrongAnswer("cut off this prefix", code=BY_PREFIX.replace("key.removeprefix(prefix)", "key")),
-    WrongAnswer("What was cut off", code=BY_PREFIX.replace("removeprefix(prefix)", 'replace(prefix, "")')),
+    WrongAnswer("dot included", code=BY_PREFIX.replace("startswith(prefix)", "startswith(name)")),
+    WrongAnswer("do not begin with", code=BY_PREFIX.replace("key.removeprefix(prefix)", "key")),
+    WrongAnswer("only once", code=BY_PREFIX.replace("removeprefix(prefix)", 'replace(prefix, "")')),
+    WrongAnswer(
+        "others than `weight` and `bias`", changes={"in layer.state_dict()}": 'in ("weight", "bias")}'}
+    ),
+    WrongAnswer(
+        "dots of its own", code=BY_PREFIX.replace("key.startswith(prefix)", 'key.split(".")[0] == name')
+    ),
+    WrongAnswer("All entries of the file", changes={"(part)": "(state)"}),
+    WrongAnswer("parameters of the layer can still", changes={"layer.requires_grad_(False)": "layer"}),
     WrongAnswer("Nothing was loaded", changes={"(part)": "(state, strict=False)"}),
     WrongAnswer("keeps random values", code=BY_PREFIX.replace("(part)", "(part, strict=False)")),
     WrongAnswer(
