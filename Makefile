@@ -10,7 +10,7 @@ PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 # mkdocs-material announces the end of mkdocs 1 in every build; its successor is on trial in pyproject.toml.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help serve test test-fast site offline zensical update gpu-record site-record bench torture mutants real-nets corpus clean docs-venv test-venv bench-venv zensical-venv real-nets-venv
+.PHONY: help serve test test-fast site offline zensical messages update gpu-record site-record bench torture mutants real-nets corpus clean docs-venv test-venv bench-venv zensical-venv real-nets-venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -27,14 +27,17 @@ test: test-venv ## run all checks: lint, types, unit tests, every snippet, the s
 test-fast: test-venv ## test the pages and topics that differ from the last commit, or from another: SINCE=main
 	@$(BIN)/python tools/fast_tests.py $(SINCE)
 
-site: docs-venv ## build the site into site/; any warning is an error
-	@$(BIN)/python -m mkdocs build
+site: docs-venv ## build the site in all languages into site/; any warning is an error: LANGUAGES="en zh-TW"
+	@$(BIN)/python -m tools.languages.site $(LANGUAGES)
 
 offline: docs-venv ## build and zip the site so that it can be read from a disk without a server: dist/d2lblocks-offline.zip
 	@$(BIN)/python tools/offline_site.py
 
 zensical: zensical-venv ## build the same site with Zensical, the successor of MkDocs, into dist/zensical/
 	@.venv-zensical/bin/python -m zensical build --clean --strict --config-file mkdocs.zensical.yml
+
+messages: docs-venv ## bring the catalogs of the translations in step with the pages
+	@$(BIN)/python -m tools.languages.messages
 
 update: test-venv ## rewrite outputs, embedded definitions, notebooks and scripts from real runs
 	@$(BIN)/python -m pytest tests/pages/test_docs.py --update-examples

@@ -6,6 +6,7 @@ site/         the built site: its HTML, its links, and how it works in a browser
 project/      the project itself: lint and types, the environment, the wheel, promises of the repository
 page_runner/  a library: it proves that a page shows the real outputs of its code
 practice/     the exercises that are checked as the reader saves them
+languages/    the site in other languages
 gallery/      nets with one mistake each, their mended twins, and unusual correct nets, for `diagnose`
 machinery/    tests of that library, of the files generated from pages, and of the commands in tools/
 

@@ -2,6 +2,7 @@
 
 pages.py              the pages of this project, as the page runner reads them
 generate/             files and parts made from pages: notebooks, scripts, lists, records, tables
+languages/            the site in other languages: catalogs, rules, building all sites
 markdown_extensions/  Markdown extensions for the site
 environment.py        makes .venv and installs packages into it
 corpus/               `make corpus`: real nets through `diagnose` and two other tools

@@ -110,6 +110,7 @@ TARGETS = [
     "site",
     "offline",
     "zensical",
+    "messages",
     "update",
     "gpu-record",
     "site-record",

@@ -1,4 +1,4 @@
-"""A page as blocks of prose and lines that stay as they are: code, output, comments, HTML, rulers of tables."""
+"""A page as blocks of prose and lines that stay as they are: code, output, comments, HTML."""
 
 import re
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ class Block:
 
 
 def blocks(lines: list[str]) -> Iterator[Block | str]:
-    """Yield each block of prose, and each other line as it is."""
+    """Yield each block of prose and each heading, and each other line as it is."""
     fence = ""
     comment = False
     prose: Block | None = None
@@ -75,12 +75,12 @@ def blocks(lines: list[str]) -> Iterator[Block | str]:
         else:
             started = Block("paragraph", rest, line[: len(line) - len(line.lstrip())], line=number)
         if prose:
-            yield prose if is_prose(prose.text) else prose.shown(prose.text)
+            yield prose if prose.kind == "heading" or is_prose(prose.text) else prose.shown(prose.text)
         prose = started
         if started is None:
             yield from found
     if prose:
-        yield prose if is_prose(prose.text) else prose.shown(prose.text)
+        yield prose if prose.kind == "heading" or is_prose(prose.text) else prose.shown(prose.text)
 
 
 def row(line: str, number: int) -> Iterator[Block | str]:
@@ -108,7 +108,7 @@ def is_prose(text: str) -> bool:
 
 
 def fixed(text: str) -> list[str]:
-    """The parts of a text that every translation has to keep, sorted: code, targets of links, tags, numbers."""
+    """The parts of a text that every translation keeps, sorted: code, targets of links, tags, numbers."""
     found = [match[0] for match in SAME.finditer(text)]
     return sorted([*found, *NUMBER.findall(SAME.sub(" ", text))])
 

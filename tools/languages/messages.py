@@ -11,7 +11,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from .blocks import Block, blocks
+from .blocks import Block, blocks, is_prose
 from .catalogs import LANGUAGES, ROOT, Translations
 from .pictures import pictures, words
 
@@ -35,7 +35,7 @@ def template(page: str, taken: set[str], root: Path = ROOT) -> Catalog:
     heading = ""
     text = (root / "docs/en" / f"{page}.md").read_text("utf-8")
     for block in blocks(FRONT_MATTER.sub("", text).split("\n")):
-        if not isinstance(block, Block):
+        if not isinstance(block, Block) or not is_prose(block.text):
             continue
         heading = block.text if block.kind == "heading" else heading
         if block.text not in taken:

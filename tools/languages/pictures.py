@@ -11,7 +11,7 @@ from .catalogs import ROOT, Translations
 PICTURES = ROOT / "docs/theme/img"
 # A drawn terminal shows a real run of a program that speaks English, and a plot has names of functions only.
 NOT_TRANSLATED = re.compile(r"practice|plot-.*|favicon")
-WORDS = re.compile(r"(?<=>)[^<>]+(?=</(?:text|tspan|title)>)")
+WORDS = re.compile(r"(?<=>)[^<>]+(?=<(?:/text|/tspan|/title|tspan))")
 
 
 def pictures() -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""What is wrong with a translation: parts that differ from the English, forbidden words, punctuation, blanks."""
+"""What is wrong with a translation: parts that differ from the English, words, punctuation, blanks."""
 
 import re
 from collections import Counter

@@ -1,16 +1,18 @@
-"""A Python-Markdown extension: the prose of a page in another language, from the catalogs of tools/languages/.
+"""A Python-Markdown extension: the prose of a page in another language, from its catalogs.
 
 It runs after snippets are included and before fences are taken out, so it sees the page as it is written.
 Code, outputs, anchors and all else come from the English page. A block without a translation stays English,
 and is marked as such. A page without any translated block is English as a whole, and says so at its top.
 """
 
+import re
 from pathlib import Path
 
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
+from markdown.treeprocessors import Treeprocessor
 
-from tools.languages.blocks import Block, blocks, joined
+from tools.languages.blocks import Block, blocks, is_prose, joined
 from tools.languages.catalogs import Translations, anchors
 
 
@@ -24,7 +26,11 @@ class Translate(Extension):
         super().__init__(**options)
 
     def extendMarkdown(self, md):  # noqa: N802 (Python-Markdown calls it so)
-        md.preprocessors.register(Page(md, self.getConfigs()), "translate", 28)  # snippets: 32, fences: 25
+        page = Page(md, self.getConfigs())
+        md.preprocessors.register(page, "translate", 28)  # snippets: 32, fences: 25
+        md.treeprocessors.register(
+            Anchors(md, page), "anchors", 15
+        )  # inline code: 20, the table of contents: 5
 
 
 class Page(Preprocessor):
@@ -32,33 +38,56 @@ class Page(Preprocessor):
         super().__init__(md)
         self.options = options
         self.translations = translations(options["catalogs"])
+        self.anchors = []  # of the headings of the English page, if this one is translated
 
     def run(self, lines):
+        self.anchors = []
         page = list(blocks(lines))
         prose = [each for each in page if isinstance(each, Block)]
         headings = [each for each in prose if each.kind == "heading"]
         if not headings or headings[0].before != "# ":  # a docstring, not a page
             return lines
-        ids = dict(zip(headings, anchors([each.text for each in headings]), strict=True))
-        found = {each: self.translations.find(each.text) for each in prose}
+        found = {each: self.translations.find(each.text) for each in prose if is_prose(each.text)}
         if not any(found.values()):
-            return [*lines[: headings[0].line], "", f'<p class="english">{self.options["note"]}</p>', "", *lines[headings[0].line :]]
+            return [
+                *lines[: headings[0].line],
+                "",
+                f'<p class="english">{self.options["note"]}</p>',
+                "",
+                *lines[headings[0].line :],
+            ]
+        self.anchors = anchors([each.text for each in headings])
         return joined(
             [
-                (each, True) if isinstance(each, str) else (self.shown(each, found[each], ids.get(each)), each.ends_line)
+                (each, True)
+                if isinstance(each, str)
+                else (each.shown(self.text_of(each, found)), each.ends_line)
                 for each in page
             ]
         )
 
-    def shown(self, block, translation, anchor):
-        text = translation or self.marked(block)
-        return block.shown(f"{text} {{#{anchor}}}" if anchor else text)
+    def text_of(self, block, found):
+        """The translation, or the English text, marked if it should have one."""
+        return (found[block] or self.marked(block)) if block in found else block.text
 
     def marked(self, block):
         """The English text of a block, marked; a caption is an attribute and cannot be."""
         if block.kind == "caption":
             return block.text
         return f'<span class="english" lang="en" title="{self.options["title"]}">{block.text}</span>'
+
+
+class Anchors(Treeprocessor):
+    """Gives each heading the anchor of the English one, so that links lead to it in every language."""
+
+    def __init__(self, md, page):
+        super().__init__(md)
+        self.page = page
+
+    def run(self, root):
+        headings = [each for each in root.iter() if re.fullmatch("h[1-6]", str(each.tag))]
+        for heading, anchor in zip(headings, self.page.anchors, strict=False):
+            heading.set("id", anchor)
 
 
 _READ = {}

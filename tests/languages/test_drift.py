@@ -1,0 +1,108 @@
+"""What happens if the English page changes: exactly the changed block is English, and marked, until it is translated."""
+
+import re
+
+import pytest
+from markdown import Markdown
+
+from tools.languages.blocks import Block, blocks
+from tools.languages.catalogs import LANGUAGES
+from tools.languages.messages import FRONT_MATTER, PAGES
+from tools.pages import ROOT
+
+BOTH = pytest.mark.parametrize("language", LANGUAGES)
+MARK = re.compile(r'<span class="english" lang="en" title="note">(.*?)</span>', re.S)
+
+
+TRANSLATE = "tools.markdown_extensions.translate"
+
+
+def markdown(language: str | None) -> Markdown:
+    """Markdown as on the site, in English or in another language."""
+    options = {"catalogs": str(ROOT / "docs" / str(language)), "note": "only in English", "title": "note"}
+    extensions = ["toc", "fenced_code", *([TRANSLATE] if language else [])]
+    return Markdown(extensions=extensions, extension_configs={TRANSLATE: options} if language else {})
+
+
+def shown(text: str, language: str) -> list[str]:
+    """The lines of a page in another language, as the site's other extensions get them."""
+    page = markdown(language).preprocessors["translate"]
+    lines: list[str] = page.run(FRONT_MATTER.sub("", text).split("\n"))
+    return lines
+
+
+@BOTH
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "pictures"])
+def test_nothing_is_marked_as_it_is(page: str, language: str) -> None:
+    """No block of any page is English, and all of its code is."""
+    english = (ROOT / "docs/en" / f"{page}.md").read_text("utf-8")
+    lines = shown(english, language)
+    assert MARK.findall("\n".join(lines)) == []
+    fences = re.compile(r"^ *```.*?^ *```$", re.M | re.S)
+    assert [re.sub(' title="[^"]*"', "", each) for each in fences.findall("\n".join(lines))] == [
+        re.sub(' title="[^"]*"', "", each) for each in fences.findall(english)
+    ]
+
+
+@BOTH
+def test_a_changed_sentence_is_english_and_marked(language: str) -> None:
+    """The block of that sentence, and no other line of the page, differs from before."""
+    text = (ROOT / "docs/en/modules.md").read_text("utf-8")
+    block = next(
+        each for each in blocks(text.split("\n")) if isinstance(each, Block) and each.kind == "paragraph"
+    )
+    first = block.text.split(". ")[0]
+    changed = text.replace(first, f"{first}, and this is new", 1)
+    before, after = shown(text, language), shown(changed, language)
+    differing = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert len(differing) == 1
+    assert MARK.findall(differing[0][1]) == [block.text.replace(first, f"{first}, and this is new", 1)]
+
+
+@BOTH
+def test_a_changed_number_needs_no_translator(language: str) -> None:
+    """A sentence that differs only in its numbers keeps its translation, with the new numbers."""
+    text = (ROOT / "docs/en/index.md").read_text("utf-8")
+    number = re.search(r"\*\*(\d+)\*\* lines of output compared", text)
+    assert number
+    lines = shown(text.replace(f"**{number[1]}** lines", "**98765** lines"), language)
+    assert MARK.findall("\n".join(lines)) == []
+    assert any("98765" in line for line in lines)
+
+
+@BOTH
+def test_headings_keep_their_anchors(language: str) -> None:
+    """A link into a page leads to the same place in every language."""
+    for page in ("modules", "parameters"):
+        text = (ROOT / "docs/en" / f"{page}.md").read_text("utf-8")
+        english, other = (
+            re.findall(r'<h[1-6] id="([^"]+)"', markdown(each).convert(text)) for each in (None, language)
+        )
+        assert english == other
+        assert len(english) > 10
+
+
+@BOTH
+def test_a_page_without_translations_says_so(language: str) -> None:
+    """Below its title, it has a note; the rest is as in English."""
+    lines = shown("# Nobody translated this\n\nSome text.\n", language)
+    assert lines == [
+        "# Nobody translated this",
+        "",
+        '<p class="english">only in English</p>',
+        "",
+        "",
+        "Some text.",
+        "",
+    ]
+
+
+@BOTH
+def test_docstrings_stay_as_they_are(language: str) -> None:
+    """What has no title is no page."""
+    assert shown("Some text.\n\n| a table | of two |\n", language) == [
+        "Some text.",
+        "",
+        "| a table | of two |",
+        "",
+    ]
