@@ -17,7 +17,8 @@
     }
   };
 
-  const words = (text) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  // A Chinese character is a word, as in the index: nobody knows where words end without a dictionary.
+  const words = (text) => text.toLowerCase().match(/\p{Script=Han}|((?!\p{Script=Han})[\p{L}\p{N}])+/gu) ?? [];
   const plain = (html) => html.replace(/<[^>]*>|&\w+;/g, " ");
 
   const texts = new Map();
