@@ -1,5 +1,7 @@
 """The catalogs: in step with the pages, complete, and written by the rules."""
 
+import re
+
 import pytest
 from babel.messages.pofile import read_po
 
@@ -72,3 +74,15 @@ def test_numbers_are_those_of_the_page() -> None:
     assert with_numbers("共 8 段，跑过 6 段", ["6", "8"], ["7", "9"]) == "共 9 段，跑过 7 段"
     assert with_numbers("5 和 5", ["5", "5"], ["5", "6"]) == "5 和 6"
     assert with_numbers("共 8 段，其中 5、5", ["5", "5", "8"], ["5", "6", "9"]) is None
+
+
+@BOTH
+def test_the_readme_has_the_same_code(language: str) -> None:
+    """Its fences, links and numbers of tests are those of the English one, and each leads to the others."""
+    english, other = ((ROOT / name).read_text("utf-8") for name in ("README.md", f"README.{language}.md"))
+    fences = re.compile(r"^```.*?^```$", re.M | re.S)
+    assert fences.findall(other) == fences.findall(english)
+    links = re.compile(r"\]\(([^)]+)\)")
+    switch = {"README.md", *(f"README.{each}.md" for each in LANGUAGES)}
+    assert {*links.findall(other)} - switch == {*links.findall(english)} - switch
+    assert {*links.findall(other)} & switch == switch - {f"README.{language}.md"}

@@ -39,7 +39,7 @@ class Project:
     docs: str = "docs"
     package: str = ""
     pictures: str = "docs/img"
-    other_pages: tuple[str, ...] = ("README.md",)
+    other_pages: tuple[str, ...] = ("README.md", "README.*.md")
     keys: Mapping[str, str] = field(default_factory=KEYS.copy)
     not_run: tuple[str, ...] = ("text", "console")
     rewrite_command: str = "pytest --update-examples"
