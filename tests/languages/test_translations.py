@@ -5,7 +5,7 @@ import re
 import pytest
 from babel.messages.pofile import read_po
 
-from tools.languages.catalogs import LANGUAGES, Translations, with_numbers
+from tools.languages.catalogs import LANGUAGES, Translations, skeleton, with_numbers
 from tools.languages.messages import PAGES, template
 from tools.languages.problems import problems
 from tools.pages import ROOT
@@ -28,12 +28,12 @@ def test_every_block_is_translated(language: str) -> None:
 
 @BOTH
 def test_the_catalogs_are_in_step(language: str) -> None:
-    """Every message of a catalog is on a page, in the order of the page: `make messages` keeps it so."""
+    """Every message of a catalog is on a page, in the order of the page, apart from numbers: `make messages`."""
     taken: set[str] = set()
     for page in PAGES:
         with (ROOT / "docs" / language / f"{page}.po").open("rb") as file:
-            written = [message.id for message in read_po(file) if message.id]
-        assert written == [message.id for message in template(page, taken) if message.id], page
+            written = [skeleton(message.id) for message in read_po(file) if message.id]
+        assert written == [skeleton(message.id) for message in template(page, taken) if message.id], page
 
 
 @BOTH

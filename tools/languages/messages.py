@@ -15,6 +15,18 @@ from .blocks import Block, blocks, is_prose
 from .catalogs import LANGUAGES, ROOT, Translations
 from .pictures import pictures, words
 
+# Without dates, which would change with every run.
+HEADER = """\
+# {page}.md in {language}. `make messages` keeps it in step with the page.
+msgid ""
+msgstr ""
+"Language: {language}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: nplurals=1; plural=0;\\n"
+
+"""
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.S)
 PAGES = [
     "index", "modules", "parameters", "init", "lazy", "layers", "serialization", "devices", "diagnosis",
@@ -50,7 +62,7 @@ def update(language: str, root: Path = ROOT) -> list[str]:
     """Write the catalogs of a language, and return a line about each that changed."""
     folder = root / "docs" / language
     folder.mkdir(exist_ok=True)
-    known = Translations(folder).texts
+    known = Translations(folder)
     taken: set[str] = set()
     changed = []
     for page in PAGES:
@@ -62,20 +74,13 @@ def update(language: str, root: Path = ROOT) -> list[str]:
         before = path.read_bytes() if path.is_file() else b""
         catalog.update(template(page, taken, root))
         for message in catalog:
-            if message.id in known:  # it may have moved here from another page
-                message.string = known[message.id]
+            # It may have moved here from another page, or differ only in its numbers.
+            if message.id and (translation := known.find(str(message.id))):
+                message.string = translation
                 message.flags.discard("fuzzy")
-        catalog.header_comment = f"# {page}.md in {language}. `make messages` keeps it in step with the page."
         with path.open("wb") as file:
-            write_po(
-                file,
-                catalog,
-                width=0,
-                sort_output=False,
-                ignore_obsolete=True,
-                include_lineno=False,
-                omit_header=False,
-            )
+            file.write(HEADER.format(page=page, language=language).encode())
+            write_po(file, catalog, width=0, ignore_obsolete=True, include_lineno=False, omit_header=True)
         if path.read_bytes() != before:
             empty = sum(not each.string for each in catalog if each.id)
             fuzzy = sum(each.fuzzy for each in catalog if each.id)
@@ -84,6 +89,5 @@ def update(language: str, root: Path = ROOT) -> list[str]:
 
 
 if __name__ == "__main__":
-    for language in LANGUAGES:
-        print("\n".join(update(language)))
-    sys.exit()
+    for changed in map(update, LANGUAGES):
+        sys.stdout.writelines(f"{line}\n" for line in changed)
