@@ -40,7 +40,7 @@ def plot_lies(snippet: Snippet, lines: list[str], folder: Path, root: Path, pict
     lies = []
     for name in plots(snippet, lines):
         at = f"{snippet.file}:{snippet.line}"
-        published, drawn = svg(root / pictures / name), svg(folder / name)
+        published, drawn = svg(root / pictures / name), plot(folder / name)
         if drawn is None:
             lies.append(f"{at}: this does not draw {name}, which the page shows")
         elif drawn != published:
@@ -52,7 +52,7 @@ def plot_lies(snippet: Snippet, lines: list[str], folder: Path, root: Path, pict
 
 def publish(name: str, folder: Path, root: Path, pictures: str) -> str:
     """Copy a plot to its place on the site, and return a message, or an empty text if nothing changed."""
-    drawn, place = svg(folder / name), root / pictures / name
+    drawn, place = plot(folder / name), root / pictures / name
     if drawn is None or drawn == svg(place):
         return ""
     replace_file(place, drawn.encode())
@@ -61,3 +61,16 @@ def publish(name: str, folder: Path, root: Path, pictures: str) -> str:
 
 def svg(path: Path) -> str | None:
     return path.read_text("utf-8") if path.is_file() else None
+
+
+def plot(path: Path) -> str | None:
+    """The plot that a snippet has drawn, as it is published."""
+    text = svg(path)
+    return light(text) if text and PLOTTED in text else text
+
+
+def light(drawn: str) -> str:
+    """A plot with the reader's own font, without rotations by 0, and with two digits after the point."""
+    drawn = re.sub(r'font-family: [^;"]+', "font-family: sans-serif", drawn)
+    drawn = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", drawn)
+    return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", drawn)
