@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from tests.page_runner import Page
+from tests.page_runner.package_source import imported
 
 PRACTICE = "src/d2lblocks/practice"
 PAGE = "docs/en/practice.md"
@@ -79,19 +80,9 @@ def without_known_imports(solution: str, page: Page, file: str) -> str:
     for snippet in page.snippets:
         if snippet.title == file:
             break
-        known |= {name for statement in snippet.tree().body for name in imports(statement)}
+        known |= {name for statement in snippet.tree().body for name in imported(statement)}
     lines = solution.splitlines(keepends=True)
     for statement in reversed(ast.parse(solution).body):
-        if (names := imports(statement)) and names <= known:
+        if (names := set(imported(statement))) and names <= known:
             del lines[statement.lineno - 1 : statement.end_lineno]
     return re.sub(r"\n{4,}", "\n\n\n", "".join(lines).strip("\n")) + "\n"
-
-
-def imports(statement: ast.stmt) -> set[str]:
-    """Each name that a statement imports, as an import of its own."""
-    match statement:
-        case ast.Import(names=names):
-            return {ast.unparse(ast.Import([name])) for name in names}
-        case ast.ImportFrom(module=module, names=names, level=level):
-            return {ast.unparse(ast.ImportFrom(module, [name], level)) for name in names}
-    return set()

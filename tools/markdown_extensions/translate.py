@@ -28,9 +28,8 @@ class Translate(Extension):
     def extendMarkdown(self, md):  # noqa: N802 (Python-Markdown calls it so)
         page = Page(md, self.getConfigs())
         md.preprocessors.register(page, "translate", 28)  # snippets: 32, fences: 25
-        md.treeprocessors.register(
-            Anchors(md, page), "anchors", 15
-        )  # inline code: 20, the table of contents: 5
+        # After code in a line, at 20, and before the table of contents, at 5.
+        md.treeprocessors.register(Anchors(md, page), "anchors", 15)
 
 
 class Page(Preprocessor):

@@ -26,7 +26,7 @@ import torch
 from d2lblocks._arguments import kind_of
 
 from .exercise import Exercise, find
-from .judge import Verdict, judge
+from .judge import Verdict, judge, line_text
 
 __all__ = ["Judges"]
 
@@ -162,8 +162,7 @@ def _died(exercise: Exercise, path: Path, stopped: Path, status: int | None) -> 
     if text:
         found = re.search(rf'File "{re.escape(str(path))}", line (\d+)', text)
         line = int(found[1]) if found else None
-        lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
-        code = lines[line - 1].strip() if line and line <= len(lines) else ""
+        code = line_text(path.read_text("utf-8", "replace") if path.exists() else "", line)
         why = f"Your code was stopped after {exercise.seconds:.0f} seconds: is there a loop that never ends?"
         return Verdict("wrong", why, line=line, code=code, page=exercise.page)
     how = f"with the status {status}"

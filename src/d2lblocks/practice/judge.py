@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import linecache
 import re
 import sys
 import traceback
@@ -18,8 +17,7 @@ from d2lblocks.diagnosis import explain
 from .answer import Answer, Wrong
 from .exercise import Exercise
 
-__all__ = ["Verdict", "judge"]
-
+__all__ = ["Verdict", "judge", "line_text"]
 
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python", "yaml": "pyyaml"}
 _UNCHANGED = "Nothing has changed yet. The task is at the top of the file; h shows a hint."
@@ -93,7 +91,13 @@ def judge(exercise: Exercise, path: Path) -> Verdict:
     if ast.dump(tree) == ast.dump(ast.parse(exercise.stub)):
         verdict = replace(verdict, why=_UNCHANGED)
     verdict = verdict if verdict.page else replace(verdict, page=exercise.page)
-    return replace(verdict, code=linecache.getline(str(path), verdict.line or 0).strip())
+    return replace(verdict, code=line_text(source, verdict.line))
+
+
+def line_text(source: str, number: int | None) -> str:
+    """The line with this number, without its indentation; empty if there is none."""
+    lines = source.splitlines()
+    return lines[number - 1].strip() if number and number <= len(lines) else ""
 
 
 def _run(code: Any, path: Path) -> dict[str, Any]:
@@ -118,8 +122,7 @@ def _defaults() -> None:
 
 def _not_python(error: SyntaxError | ValueError, source: str) -> Verdict:
     message, line = (error.msg, error.lineno) if isinstance(error, SyntaxError) else (error, None)
-    lines = source.splitlines()
-    code = lines[line - 1].strip() if line and line <= len(lines) else ""
+    code = line_text(source, line)
     return Verdict("wrong", f"This is not valid Python yet: {message}.", line=line, code=code)
 
 

@@ -22,7 +22,7 @@ __all__ = ["practice"]
 
 THEME = Theme(
     {"title": "bold", "file": "bold cyan", "right": "bold green", "wrong": "bold red", "missing": "bold red"}
-    | {"now": "bold", "row": "", "code": "cyan", "faint": "dim"}
+    | {"row": "", "code": "cyan", "faint": "dim"}
 )
 MENU = """\
 Waiting for you to save the file.
