@@ -47,7 +47,7 @@ atomic_write.py    replaces a file completely, or not at all
 '''
 
 from .atomic_write import replace_file
-from .package_source import statement_lines
+from .package_source import imported, statement_lines
 from .page import HEADING, Heading, Page
 from .plots import plot_lies, plots, svg
 from .program import SMALLER_PROCESSOR, Program, warm_up
@@ -66,6 +66,7 @@ __all__ = [
     "Project",
     "Result",
     "Snippet",
+    "imported",
     "parse_quietly",
     "plot_lies",
     "plots",

@@ -5,8 +5,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from tests.page_runner import Page
-from tests.page_runner.package_source import imported
+from tests.page_runner import Page, imported
 
 PRACTICE = "src/d2lblocks/practice"
 PAGE = "docs/en/practice.md"
