@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.languages.blocks import Block, blocks, fixed, is_prose, joined
+from tools.languages.blocks import Block, blocks, fixed, is_prose, with_texts
 from tools.pages import ROOT
 
 PAGES = sorted(path.name for path in (ROOT / "docs/en").glob("*.md"))
@@ -12,11 +12,8 @@ PAGES = sorted(path.name for path in (ROOT / "docs/en").glob("*.md"))
 def test_a_page_is_the_sum_of_its_parts(page: str) -> None:
     """Put together again without translations, a page has the same text, apart from how lines are broken."""
     text = (ROOT / "docs/en" / page).read_text("utf-8")
-    parts = [
-        (each, True) if isinstance(each, str) else (each.shown(each.text), each.ends_line)
-        for each in blocks(text.split("\n"))
-    ]
-    assert " ".join(" ".join(joined(parts)).split()) == " ".join(text.split())
+    lines = with_texts(text.split("\n"), lambda block: block.text)
+    assert " ".join(" ".join(lines).split()) == " ".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -41,9 +38,8 @@ def test_what_is_prose(text: str, found: list[tuple[str, str]]) -> None:
 
 def test_a_translated_row_keeps_its_other_cells() -> None:
     """Only the cells with prose are replaced."""
-    row = list(blocks(["| `x` | one thing | 12 | another |"]))
-    parts = [(each.shown(each.text.upper()), each.ends_line) for each in row if isinstance(each, Block)]
-    assert joined(parts) == ["| `x` | ONE THING | 12 | ANOTHER |"]
+    row = "| `x` | one thing | 12 | another |"
+    assert with_texts([row], lambda block: block.text.upper()) == ["| `x` | ONE THING | 12 | ANOTHER |"]
 
 
 def test_what_a_translation_has_to_keep() -> None:

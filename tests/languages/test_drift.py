@@ -35,7 +35,7 @@ def shown(text: str, language: str) -> list[str]:
 
 
 @BOTH
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "pictures"])
+@pytest.mark.parametrize("page", PAGES)
 def test_nothing_is_marked_as_it_is(page: str, language: str) -> None:
     """No block of any page is English, and all of its code is."""
     english = (ROOT / "docs/en" / f"{page}.md").read_text("utf-8")

@@ -6,7 +6,7 @@ import pytest
 from babel.messages.pofile import read_po
 
 from tools.languages.catalogs import LANGUAGES, Translations, skeleton, with_numbers
-from tools.languages.messages import PAGES, template
+from tools.languages.messages import CATALOGS, template
 from tools.languages.problems import problems
 from tools.pages import ROOT
 
@@ -18,8 +18,8 @@ def test_every_block_is_translated(language: str) -> None:
     """Each block of each page has a translation, or the test names the blocks that have none."""
     translations = Translations(ROOT / "docs" / language)
     missing = [
-        f"{page}.md: {message.id}"
-        for page in PAGES
+        f"{page}: {message.id}"
+        for page in CATALOGS
         for message in template(page, set())
         if message.id and translations.find(message.id) is None
     ]
@@ -30,7 +30,7 @@ def test_every_block_is_translated(language: str) -> None:
 def test_the_catalogs_are_in_step(language: str) -> None:
     """Every message of a catalog is on a page, in the order of the page, apart from numbers: `make messages`."""
     taken: set[str] = set()
-    for page in PAGES:
+    for page in CATALOGS:
         with (ROOT / "docs" / language / f"{page}.po").open("rb") as file:
             written = [skeleton(message.id) for message in read_po(file) if message.id]
         assert written == [skeleton(message.id) for message in template(page, taken) if message.id], page

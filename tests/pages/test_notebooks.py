@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from markdown_it import MarkdownIt
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
@@ -15,10 +16,13 @@ from nbformat.v4 import new_code_cell, new_notebook
 from tests.page_runner import Page, plots
 from tests.pages.jupyter_kernel import code, executed, figures, said
 from tools.generate.notebook import NOTEBOOKS, code_cells
+from tools.languages.catalogs import LANGUAGES, Translations
 from tools.pages import ROOT, project, topics
 
 TOPICS = topics(project().pages())
 every_topic = pytest.mark.parametrize("page", TOPICS, ids=lambda page: page.path.stem)
+every_language = pytest.mark.parametrize("language", ["en", *LANGUAGES])
+every_other_language = pytest.mark.parametrize("language", LANGUAGES)
 
 # Markup that only the site understands, after code and formulas are removed; links to missing files.
 CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)|\$\$.*?\$\$|\$[^$\n]+\$", re.S)
@@ -29,8 +33,12 @@ MARKUP = re.compile(
 )
 
 
-def read(page: Page) -> NotebookNode:
-    return nbformat.read(ROOT / NOTEBOOKS / f"{page.path.stem}.ipynb", as_version=4)
+def read(page: Page, language: str = "en") -> NotebookNode:
+    return nbformat.read(ROOT / NOTEBOOKS.format(language) / f"{page.path.stem}.ipynb", as_version=4)
+
+
+def say(text: str, language: str) -> str:
+    return Translations(ROOT / "docs" / language).say(text)
 
 
 def prose(notebook: NotebookNode) -> list[str]:
@@ -41,17 +49,19 @@ def leftovers(text: str) -> list[str]:
     return MARKUP.findall(CODE.sub("`code`", text))
 
 
-def test_every_topic_has_a_notebook_and_nothing_else_has() -> None:
+@every_language
+def test_every_topic_has_a_notebook_and_nothing_else_has(language: str) -> None:
     """A leftover notebook would be published and become outdated."""
-    found = {path.name for path in (ROOT / NOTEBOOKS).iterdir()}
+    found = {path.name for path in (ROOT / NOTEBOOKS.format(language)).iterdir()}
     assert TOPICS
     assert found == {f"{page.path.stem}.ipynb" for page in TOPICS}
 
 
+@every_language
 @every_topic
-def test_a_notebook_is_valid(page: Page) -> None:
+def test_a_notebook_is_valid(page: Page, language: str) -> None:
     """A notebook follows the format, every cell has an id, and nothing tells which machine made it."""
-    notebook = read(page)
+    notebook = read(page, language)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
@@ -59,10 +69,32 @@ def test_a_notebook_is_valid(page: Page) -> None:
     assert notebook.metadata.language_info == {"name": "python"}
 
 
+@every_language
 @every_topic
-def test_a_notebook_is_plain_markdown(page: Page) -> None:
+def test_a_notebook_is_plain_markdown(page: Page, language: str) -> None:
     """A notebook contains no markup that only the site understands, and no link to a missing file."""
-    assert {text: found for text in prose(read(page)) if (found := leftovers(text))} == {}
+    assert {text: found for text in prose(read(page, language)) if (found := leftovers(text))} == {}
+
+
+@every_language
+@every_topic
+def test_bold_text_is_bold(page: Page, language: str) -> None:
+    """CommonMark, which notebooks are written in, has stricter rules for stars than the site."""
+    unseen = re.compile(r"<(code|pre)>.*?</\1>|\$[^$\n]+\$|2\*\*30", re.S)
+    shown = [MarkdownIt().render(CODE.sub("`code`", text)) for text in prose(read(page, language))]
+    assert [text for text in shown if "**" in unseen.sub("", text)] == []
+
+
+@every_other_language
+@every_topic
+def test_a_translated_notebook_has_the_same_code(page: Page, language: str) -> None:
+    """Code cells, their outputs and their tags are those of the English one; the prose is not."""
+    english, other = (read(page, each) for each in ("en", language))
+    assert [cell.cell_type for cell in other.cells] == [cell.cell_type for cell in english.cells]
+    assert code(other) == code(english)
+    names = re.compile(r"\*[\w./]+\*|#+ `.*`")  # a file or an API is the whole text of some cells
+    pairs = zip(prose(english), prose(other), strict=True)
+    assert [one for one, two in pairs if one == two and not names.fullmatch(one)] == []
 
 
 @pytest.mark.parametrize(
@@ -87,41 +119,47 @@ def test_plain_markdown_is_left_alone(text: str) -> None:
     assert not leftovers(text)
 
 
+@every_language
 @every_topic
-def test_a_notebook_leads_to_headings_that_are_there(page: Page) -> None:
+def test_a_notebook_leads_to_headings_that_are_there(page: Page, language: str) -> None:
     """JupyterLab's anchors are the words of a heading, with dashes for blanks."""
     words = {
         topic.path.stem: {
             re.sub(r"`|(?<! )\*|\*(?! )", "", heading).replace(" ", "-")
-            for text in prose(read(topic))
+            for text in prose(read(topic, language))
             for heading in re.findall(r"^#+ (.+)$", text, re.M)
         }
         for topic in TOPICS
     }
     links = re.compile(r"\]\(([\w-]*)(?:\.ipynb)?(?:#((?:[^\s()]|\([^\s()]*\))+))?\)")
-    found = links.findall(re.sub(r"`[^`\n]+`", "", "\n".join(prose(read(page)))))
+    found = links.findall(re.sub(r"`[^`\n]+`", "", "\n".join(prose(read(page, language)))))
     assert found
     assert [(stem, word) for stem, word in found if word not in words[stem or page.path.stem] | {""}] == []
 
 
+@every_language
 @every_topic
-def test_pictures_are_in_the_notebook(page: Page) -> None:
+def test_pictures_are_in_the_notebook(page: Page, language: str) -> None:
     """All pictures of the page are included with their descriptions, and nothing is fetched."""
     shown = re.findall(r"!\[([^]]+)\]\(img/", "\n".join(page.lines))
-    found = re.findall(r"!\[([^]]+)\]\((data:image/svg\+xml;base64,)", "\n".join(prose(read(page))))
-    assert [words for words, _ in found] == shown
+    text = "\n".join(prose(read(page, language)))
+    found = re.findall(r"!\[([^]]+)\]\((data:image/svg\+xml;base64,)", text)
+    assert len(found) == len(shown)
+    assert language != "en" or [words for words, _ in found] == shown
 
 
+@every_language
 @every_topic
-def test_solutions_are_folded(page: Page) -> None:
+def test_solutions_are_folded(page: Page, language: str) -> None:
     """Each solution has a heading of its own, and ends before the next exercise."""
-    cells = read(page).cells
-    solutions = [number for number, cell in enumerate(cells) if cell.source == "#### Solution"]
+    heading, exercise = f"#### {say('Solution', language)}", say("Exercise {}", language)
+    cells = read(page, language).cells
+    solutions = [number for number, cell in enumerate(cells) if cell.source == heading]
     assert len(solutions) == "\n".join(page.lines).count("<summary>Solution</summary>") > 0
     assert all(cells[number].metadata["jp-MarkdownHeadingCollapsed"] for number in solutions)
     for number in solutions:  # the code of an exercise may come between
         told = [cell.source for cell in cells[:number] if cell.cell_type == "markdown"]
-        assert told[-1].startswith("### Exercise ")
+        assert told[-1].startswith(f"### {exercise.partition('{')[0]}")
 
 
 @every_topic

@@ -12,19 +12,22 @@ import torch
 
 from tests.page_runner import SMALLER_PROCESSOR, Page, plot_lies
 from tools.generate.script import SCRIPTS, skipped
+from tools.languages.catalogs import LANGUAGES
 from tools.pages import PICTURES, ROOT, project, topics
 
 TOPICS = topics(project().pages())
 every_topic = pytest.mark.parametrize("page", TOPICS, ids=lambda page: page.path.stem)
 
 
-def place(page: Page) -> Path:
-    return ROOT / SCRIPTS / f"{page.path.stem}.py"
+def place(page: Page, language: str = "en") -> Path:
+    return ROOT / SCRIPTS.format(language) / f"{page.path.stem}.py"
 
 
-def test_every_topic_has_a_script_and_nothing_else_has() -> None:
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_every_topic_has_a_script_and_nothing_else_has(language: str) -> None:
     """A leftover script would be published and become outdated."""
-    found = {path.name for path in (ROOT / SCRIPTS).iterdir() if path.name != "__pycache__"}
+    folder = ROOT / SCRIPTS.format(language)
+    found = {path.name for path in folder.iterdir() if path.name != "__pycache__"}
     assert TOPICS
     assert found == {place(page).name for page in TOPICS}
 
@@ -64,6 +67,18 @@ def test_a_script_runs_by_itself(tmp_path: Path) -> None:
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.splitlines() == shown_by(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@every_topic
+def test_a_translated_script_is_the_same_program(page: Page, language: str) -> None:
+    """Apart from prose, which is in comments, each line is that of the English script."""
+    english, other = (place(page, each).read_text("utf-8").split("\n\n# %%") for each in ("en", language))
+    assert [cell for cell in other if not cell.startswith((" [markdown]", "# %% [markdown]"))] == [
+        cell for cell in english if not cell.startswith((" [markdown]", "# %% [markdown]"))
+    ]
+    assert [len(cell) for cell in other] != [len(cell) for cell in english]
+    assert ast.dump(ast.parse("\n\n# %%".join(other))) == ast.dump(ast.parse("\n\n# %%".join(english)))
 
 
 @every_topic

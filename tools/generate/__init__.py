@@ -5,6 +5,7 @@ all_files.py   everything that `make update` makes from the pages
 notebook.py    a page as a Jupyter notebook
 script.py      a page as a program
 cells.py       a page as prose and snippets, for these two
+translated.py  a page in another language, for these two
 entries.py     the entries of "When it goes wrong": symptoms, causes, fixes, messages
 mistakes.py    the list of all entries, by symptom and by message
 messages.py    the messages that the package explains; wordings.toml holds what is written by hand

@@ -1,9 +1,11 @@
 """Everything made from pages: the proof, the table of GPU runs, mistakes, messages, notebooks, scripts."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from tests.page_runner import Page, Snippet
+from tools.languages.catalogs import LANGUAGES, Translations
 from tools.pages import topics
 
 from .findings import DIAGNOSIS, findings
@@ -18,6 +20,7 @@ from .proof import HOME, proof
 from .scales import INIT, scale_tables
 from .script import SCRIPTS, script
 from .terminal import PICTURE, picture
+from .translated import translated
 
 
 def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFile]:
@@ -37,12 +40,9 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
             made.append(GeneratedPart(root, place, name, lines))
     if (root / MESSAGES).parent.is_dir():
         made.append(GeneratedFile(root, MESSAGES, partial(messages, pages, root)))
-    for page in topics(pages, root):
-        if not page.problems and all(map(parses, page.snippets)):
-            stem = page.path.stem
-            cells = partial(notebook, page, topics(pages, root), root)
-            made.append(GeneratedFile(root, f"{NOTEBOOKS}/{stem}.ipynb", cells))
-            made.append(GeneratedFile(root, f"{SCRIPTS}/{stem}.py", partial(script, page)))
+    for language in ("en", *LANGUAGES):
+        if (folder := root / "docs" / language).is_dir():
+            made += exports(topics(pages, root), language, Translations(folder), root)
     if (root / PRACTICE).is_dir():
         made.append(GeneratedFile(root, PICTURE, picture))
         made += [
@@ -51,6 +51,20 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
             if page.name == PAGE or page in topics(pages, root)
         ]
     return made
+
+
+def exports(
+    pages: list[Page], language: str, translations: Translations, root: Path
+) -> Iterator[GeneratedFile]:
+    """Yield the notebook and the script of each of these pages, in a language."""
+    sound = [page for page in pages if not page.problems and all(map(parses, page.snippets))]
+    shown: list[Page] = [translated(page, translations) if language in LANGUAGES else page for page in sound]
+    for page in shown:
+        stem = page.path.stem
+        cells = partial(notebook, page, shown, root, translations)
+        yield GeneratedFile(root, f"{NOTEBOOKS.format(language)}/{stem}.ipynb", cells)
+        lines = partial(script, page, translations)
+        yield GeneratedFile(root, f"{SCRIPTS.format(language)}/{stem}.py", lines)
 
 
 def has_place(page: Path, name: str) -> bool:

@@ -1,6 +1,7 @@
 """The parts of a page for its notebook and its script: prose and snippets, in reading order.
 
 The prose becomes plain Markdown: markup that only the site understands is left out or replaced by words.
+`say` translates a sentence that is not on the page.
 """
 
 import ast
@@ -9,32 +10,42 @@ import sys
 from collections.abc import Callable, Iterator
 
 from tests.page_runner import HEADING, Page, Snippet
+from tools.languages import phrases
+
+Say = Callable[[str], str]
 
 EXERCISE = re.compile(r"(\d+)\. +(.+)")
 DETAILS = re.compile(r" *<details(?: class=\"[\w-]+\")? markdown=\"1\"><summary>(.+)</summary>")
 DROPPED = re.compile(r" *</details>| *<!--.*-->")
-SOLUTION = "#### Solution"
 # Code of any content, or a link or a picture.
 LINK = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)|(!?)\[((?:`[^`]*`|[^]`])*)\]\(([^)\s]+)\)", re.S)
 
 
-def page_cells(page: Page, kind: str) -> Iterator[str | Snippet]:
-    """Yield the parts of a page. A heading starts a part; the heading of a solution is a separate part."""
+def page_cells(page: Page, about: str, say: Say) -> Iterator[str | Snippet]:
+    """Yield the parts of a page. A heading starts a part; the heading of a solution is a separate part.
+
+    `about` is the sentence below the title, which has a place for it: `phrases.NOTEBOOK` or `phrases.SCRIPT`.
+    """
     prose: list[str] = []
-    for piece in pieces(page):
+    for piece in pieces(page, say):
         heading = isinstance(piece, str) and HEADING.fullmatch(piece)
         if isinstance(piece, Snippet):
-            prose += caption(piece)
+            prose += caption(piece, say)
         if isinstance(piece, Snippet) or heading:
             yield from joined(prose)
             prose = []
-        if isinstance(piece, Snippet) or piece == SOLUTION:
+        if isinstance(piece, Snippet) or piece == solution(say):
             yield piece
         else:
             prose.append(piece)
             if heading and heading[1] == "#":
-                prose += ["", *about(page, kind)]
+                prose += ["", *introduction(page, about, say)]
     yield from joined(prose)
+
+
+def solution(say: Say) -> str:
+    """The heading of a solution, which a notebook folds."""
+    return f"#### {say(phrases.SOLUTION)}"
 
 
 def joined(prose: list[str]) -> Iterator[str]:
@@ -43,17 +54,18 @@ def joined(prose: list[str]) -> Iterator[str]:
         yield text
 
 
-def about(page: Page, kind: str) -> Iterator[str]:
+def introduction(page: Page, about: str, say: Say) -> Iterator[str]:
     """The text below the title."""
-    title = next(page.headings()).text
     packages = [f"`{name}`" for name in sorted(imported(page))]
-    yield f'This is the page "{title}" of d2lblocks as a {kind}: made from the page, and executed.'
+    yield say(about).format(next(page.headings()).text)
     if packages:
-        yield f"It needs {', '.join(packages[:-1])}{' and ' * (len(packages) > 1)}{packages[-1]}."
+        *others, last = packages
+        needed = say(phrases.AND).format(say(phrases.COMMA).join(others), last) if others else last
+        yield say(phrases.NEEDS).format(needed)
     if "`d2lblocks`" in packages:
-        yield "In a clone of its repository, `pip install .` installs `d2lblocks`."
-    if kind == "notebook" and any(snippet.gpus for snippet in page.snippets):
-        yield "What needs a CUDA GPU says so: without one it fails or prints other things; the rest runs."
+        yield say(phrases.INSTALL)
+    if about == phrases.NOTEBOOK and any(snippet.gpus for snippet in page.snippets):
+        yield say(phrases.GPUS)
 
 
 def imported(page: Page) -> set[str]:
@@ -64,7 +76,7 @@ def imported(page: Page) -> set[str]:
     return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
 
 
-def pieces(page: Page) -> Iterator[str | Snippet]:
+def pieces(page: Page, say: Say) -> Iterator[str | Snippet]:
     """Yield lines of prose, fences that are not run, and snippets; an exercise becomes a section."""
     lines = page.text_lines()
     fences = {fence.line: fence for fence in page.fences()}
@@ -79,9 +91,9 @@ def pieces(page: Page) -> Iterator[str | Snippet]:
             yield snippets.get(fence.line) or "\n".join([f"```{fence.info.partition(' ')[0]}", *body])
         elif (match := EXERCISE.fullmatch(line)) and has_solution(lines[number:]):
             inside = True
-            yield from (f"### Exercise {match[1]}", "", match[2])
+            yield from (f"### {say(phrases.EXERCISE).format(match[1])}", "", match[2])
         elif match := DETAILS.fullmatch(line):
-            yield SOLUTION if inside else f"{match[1]}:"
+            yield solution(say) if inside else say(phrases.FOLDED).format(match[1])
         elif not DROPPED.fullmatch(line):
             inside = inside and (not line or line.startswith(" "))
             yield re.sub(r"^ {1,4}", "", line) if inside else line
@@ -97,19 +109,13 @@ def has_solution(following: list[str]) -> bool:
     return False
 
 
-def caption(snippet: Snippet) -> Iterator[str]:
+def caption(snippet: Snippet, say: Say) -> Iterator[str]:
     """The labels that the site shows for a snippet, in words."""
     if title := snippet.title:
-        yield from (
-            "",
-            f"*The library's own source, from `{title}`:*" if snippet.source else f"*{title}*",
-        )
+        yield from ("", f"*{say(phrases.SOURCE).format(title) if snippet.source else title}*")
     if snippet.gpus:
-        yield from ("", f"*Needs {needs(snippet)}.*")
-
-
-def needs(snippet: Snippet) -> str:
-    return "a CUDA GPU" if snippet.gpus == 1 else f"{snippet.gpus} CUDA GPUs"
+        needs = say(phrases.ONE_GPU if snippet.gpus == 1 else phrases.SOME_GPUS)
+        yield from ("", f"*{needs.format(snippet.gpus)}*")
 
 
 def relinked(text: str, link: Callable[[str, str], str], picture: Callable[[str, str], str]) -> str:

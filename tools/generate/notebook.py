@@ -13,17 +13,25 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.page_runner import Page, Snippet, parse_quietly, svg
+from tools.languages import phrases
+from tools.languages.catalogs import Translations
+from tools.languages.pictures import translated
 from tools.pages import PICTURES
 
-from .cells import SOLUTION, error_shown, page_cells, relinked
+from .cells import error_shown, page_cells, relinked, solution
 
-NOTEBOOKS = "docs/en/notebooks"
+NOTEBOOKS = "docs/{}/notebooks"  # of a language
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+# In Markdown, bold text does not end between a Chinese punctuation mark and a letter; in HTML it does.
+STRONG = re.compile(r"\*\*((?:[^*`\n]|`[^`\n]*`)+(?<=[。：，；！？）」”]))\*\*(?=\w)")
 LANGUAGE = {"language_info": {"name": "python"}}
 
 
-def notebook(page: Page, topics: list[Page], root: Path) -> str:
-    """The text of the notebook; its links lead to the notebooks of these pages."""
+def notebook(page: Page, topics: list[Page], root: Path, translations: Translations) -> str:
+    """The text of the notebook; its links lead to the notebooks of these pages.
+
+    The pages are in the language of the translations, which also have the words of pictures.
+    """
     anchors = {f"{topic.path.stem}#{each.anchor}": each.text for topic in topics for each in topic.headings()}
 
     def link(text: str, target: str) -> str:
@@ -38,23 +46,23 @@ def notebook(page: Page, topics: list[Page], root: Path) -> str:
 
     def picture(words: str, target: str) -> str:
         drawn = svg(root / PICTURES / Path(target).name)
-        return f"![{words}]({data_address(drawn)})" if drawn else words
+        return f"![{words}]({data_address(translated(drawn, translations))})" if drawn else words
 
     cells: list[NotebookNode] = []
-    for part in page_cells(page, "notebook"):
+    for part in page_cells(page, phrases.NOTEBOOK, translations.say):
         if isinstance(part, Snippet):
             cells += code_cells(part)
         else:
-            folded = {"jp-MarkdownHeadingCollapsed": True} if part == SOLUTION else {}
-            cells.append(new_markdown_cell(relinked(part, link, picture), metadata=folded))
+            folded = {"jp-MarkdownHeadingCollapsed": True} if part == solution(translations.say) else {}
+            text = STRONG.sub(r"<strong>\1</strong>", relinked(part, link, picture))
+            cells.append(new_markdown_cell(text, metadata=folded))
     count = 0
     for number, cell in enumerate(cells, 1):
         cell.id = f"{page.path.stem}-{number}"
         if cell.cell_type == "code":
             cell.execution_count = count = count + 1
     made = new_notebook(cells=cells, metadata=KERNEL | LANGUAGE)
-    text: str = nbformat.writes(made, version=4)
-    return text + "\n"
+    return f"{nbformat.writes(made, version=4)}\n"
 
 
 def code_cells(snippet: Snippet) -> Iterator[NotebookNode]:

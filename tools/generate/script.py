@@ -1,33 +1,46 @@
 """A page as a program that runs from top to bottom, with cells in the percent format of editors."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from tests.page_runner import Page, Snippet, parse_quietly, shown_text, statement_lines
+from tools.languages import phrases
+from tools.languages.catalogs import Translations
 
-from .cells import error_shown, needs, page_cells, relinked
+from .cells import error_shown, page_cells, relinked
 
-SCRIPTS = "docs/en/scripts"
+SCRIPTS = "docs/{}/scripts"  # of a language
+BEFORE_TEXT = re.compile(r" *(?:[-*] |\d+\. )?")
+CHINESE_END = re.compile(r"(?<=[。！？])(?=[^\s。！？」”）*])")  # of a sentence that another one follows
 
 
-def script(page: Page) -> str:
-    """The text of the script."""
+def script(page: Page, translations: Translations) -> str:
+    """The text of the script. What it prints is in English, like its code."""
+
+    def picture(words: str, _: str) -> str:
+        return translations.say(phrases.PICTURE).format(words)
+
     cells = []
-    for part in page_cells(page, "script"):
+    for part in page_cells(page, phrases.SCRIPT, translations.say):
         if isinstance(part, Snippet):
             cells.append("\n".join(["# %%", *program(part)]))
         else:
-            prose = relinked(part, link, picture).split("\n")
+            prose = [each for line in relinked(part, link, picture).split("\n") for each in sentences(line)]
             cells.append("\n".join(["# %% [markdown]", *(f"# {line}" if line else "#" for line in prose)]))
     return "\n\n".join(cells) + "\n"
 
 
+def sentences(line: str) -> list[str]:
+    """A line for each Chinese sentence, as the English pages have; a row of a table stays whole."""
+    if line.lstrip().startswith("|"):
+        return [line]
+    indent = BEFORE_TEXT.match(line)
+    return CHINESE_END.sub("\n" + " " * (indent.end() if indent else 0), line).split("\n")
+
+
 def link(text: str, target: str) -> str:
     return f"[{text}]({target})" if "://" in target else text
-
-
-def picture(words: str, _: str) -> str:
-    return f"(A picture: {words})"
 
 
 def program(snippet: Snippet) -> list[str]:
@@ -41,7 +54,7 @@ def program(snippet: Snippet) -> list[str]:
 
 def skipped(snippet: Snippet) -> str:
     """The text that the script prints instead of a snippet that needs more GPUs."""
-    return f"skipped: this needs {needs(snippet)}"
+    return f"skipped: this needs {'a CUDA GPU' if snippet.gpus == 1 else f'{snippet.gpus} CUDA GPUs'}"
 
 
 def caught(snippet: Snippet) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A page as blocks of prose and lines that stay as they are: code, output, comments, HTML."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 FENCE = re.compile(r"^[ ]*(`{3,}|~{3,})(?P<info>.*)$")
@@ -15,8 +15,8 @@ RULER = re.compile(r"^[ ]*\|[-:| ]+\|?[ ]*$")
 DIRECTIVE = re.compile(r"^[ ]*(?:-+8<-+|:::|\[TOC\])")
 FORMULA = re.compile(r"^[ ]*\$\$.*\$\$[ ]*$")
 PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.\w+")
-# What is the same in every language: inline code, formulas, targets of links, HTML tags, attributes.
-SAME = re.compile(r"(`+).+?\1|\$[^$\n]+\$|\]\([^)\s]*\)|</?\w[^>]*>|\{[ ]?[.#:][^}]*\}|https?://\S+")
+# What is the same in every language: code, formulas, targets of links, tags, attributes, places for values.
+SAME = re.compile(r"(`+).+?\1|\$[^$\n]+\$|\]\([^)\s]*\)|</?\w[^>]*>|\{[ ]?[.#:][^}]*\}|https?://\S+|\{\}")
 
 
 CELLS = re.compile(r"((?<!\\)\|)(?=(?:[^`]*`[^`]*`)*[^`]*$)")  # bars that are not in code and not escaped
@@ -42,6 +42,11 @@ class Block:
         return f"{self.before}{text}{self.after}"
 
 
+def matched(kind: str, match: re.Match[str], line: int) -> Block:
+    """The block on a line that one of the patterns above describes."""
+    return Block(kind, match["text"], match["before"], match["after"], line)
+
+
 def blocks(lines: list[str]) -> Iterator[Block | str]:
     """Yield each block of prose and each heading, and each other line as it is."""
     fence = ""
@@ -58,17 +63,17 @@ def blocks(lines: list[str]) -> Iterator[Block | str]:
         elif opened := FENCE.match(line):
             fence = opened[1]
             if (caption := CAPTION.match(line)) and not PATH.fullmatch(caption["text"]):
-                found = [Block("caption", **caption.groupdict(), line=number)]
+                found = [matched("caption", caption, number)]
         elif summary := SUMMARY.match(line):
-            found = [Block("summary", **summary.groupdict(), line=number)]
+            found = [matched("summary", summary, number)]
         elif not rest or any(each.match(line) for each in (HTML, RULER, DIRECTIVE, FORMULA)):
             pass
         elif ROW.match(line):
             found = list(row(line, number))
         elif heading := HEADING.match(line):
-            started = Block("heading", **heading.groupdict(), line=number)
+            started = matched("heading", heading, number)
         elif item := ITEM.match(line):
-            started = Block("item", **item.groupdict(), line=number)
+            started = matched("item", item, number)
         elif prose and prose.kind in ("paragraph", "item"):
             prose = replace(prose, text=f"{prose.text} {rest}")
             continue
@@ -113,11 +118,11 @@ def fixed(text: str) -> list[str]:
     return sorted([*found, *NUMBER.findall(SAME.sub(" ", text))])
 
 
-def joined(parts: list[tuple[str, bool]]) -> list[str]:
-    """The lines of a page from its parts; a part that does not end its line is followed by the rest of it."""
-    lines = [""]
-    for text, ends_line in parts:
-        lines[-1] += text
-        if ends_line:
-            lines.append("")
-    return lines[:-1]
+def with_texts(lines: list[str], text_of: Callable[[Block], str]) -> list[str]:
+    """The lines of a page with another text for each block."""
+    shown = [""]
+    for part in blocks(lines):
+        shown[-1] += part if isinstance(part, str) else part.shown(text_of(part))
+        if isinstance(part, str) or part.ends_line:
+            shown.append("")
+    return shown[:-1]

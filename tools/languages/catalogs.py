@@ -43,6 +43,10 @@ class Translations:
             return None
         return with_numbers(self.texts[known], NUMBER.findall(known), NUMBER.findall(text))
 
+    def say(self, text: str) -> str:
+        """The translation of a text, or the text."""
+        return self.find(text) or text
+
 
 def skeleton(text: str) -> str:
     """The text with the same mark for each number."""

@@ -6,6 +6,7 @@ A message that several pages have is in the catalog of the first one.
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -13,11 +14,12 @@ from babel.messages.pofile import read_po, write_po
 
 from .blocks import Block, blocks, is_prose
 from .catalogs import LANGUAGES, ROOT, Translations
+from .phrases import PHRASES
 from .pictures import pictures, words
 
 # Without dates, which would change with every run.
 HEADER = """\
-# {page}.md in {language}. `make messages` keeps it in step with the page.
+# {page} in {language}: `make messages` keeps it in step with the English.
 msgid ""
 msgstr ""
 "Language: {language}\\n"
@@ -30,32 +32,34 @@ msgstr ""
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.S)
 PAGES = [
     "index", "modules", "parameters", "init", "lazy", "layers", "serialization", "devices", "diagnosis",
-    "practice", "mistakes", "cheatsheet", "glossary", "tested", "pictures",
+    "practice", "mistakes", "cheatsheet", "glossary", "tested",
 ]  # fmt: skip
+CATALOGS = [*PAGES, "pictures", "notebooks"]
 
 
-def template(page: str, taken: set[str], root: Path = ROOT) -> Catalog:
-    """The messages of a page that no earlier page has, in the order of the page."""
+def template(name: str, taken: set[str], root: Path = ROOT) -> Catalog:
+    """The messages that a catalog should have: those of its page that no earlier page has, in their order."""
     catalog = Catalog()
-    if page == "pictures":
-        for picture in pictures():
-            for text in words(picture):
-                if text not in taken:
-                    taken.add(text)
-                    catalog.add(text, locations=[(picture.name, 1)], auto_comments=["picture:"])
-        return catalog
-    heading = ""
-    text = (root / "docs/en" / f"{page}.md").read_text("utf-8")
-    for block in blocks(FRONT_MATTER.sub("", text).split("\n")):
-        if not isinstance(block, Block) or not is_prose(block.text):
-            continue
-        heading = block.text if block.kind == "heading" else heading
-        if block.text not in taken:
-            taken.add(block.text)
-            catalog.add(
-                block.text, locations=[(f"{page}.md", block.line)], auto_comments=[f"{block.kind}: {heading}"]
-            )
+    for text, place, line, comment in messages(name, root):
+        if text not in taken:
+            taken.add(text)
+            catalog.add(text, locations=[(place, line)], auto_comments=[comment])
     return catalog
+
+
+def messages(name: str, root: Path) -> Iterator[tuple[str, str, int, str]]:
+    """Yield each message of a page, of the pictures or of the notebooks, its file and line, and a comment."""
+    if name == "pictures":
+        yield from ((text, each.name, 1, "picture:") for each in pictures() for text in words(each))
+    elif name == "notebooks":
+        yield from ((text, "phrases.py", 1, "notebook or script:") for text in PHRASES)
+    else:
+        text = (root / "docs/en" / f"{name}.md").read_text("utf-8")
+        heading = ""
+        for block in blocks(FRONT_MATTER.sub("", text).split("\n")):
+            if isinstance(block, Block) and is_prose(block.text):
+                heading = block.text if block.kind == "heading" else heading
+                yield block.text, f"{name}.md", block.line, f"{block.kind}: {heading}"
 
 
 def update(language: str, root: Path = ROOT) -> list[str]:
@@ -65,7 +69,7 @@ def update(language: str, root: Path = ROOT) -> list[str]:
     known = Translations(folder)
     taken: set[str] = set()
     changed = []
-    for page in PAGES:
+    for page in CATALOGS:
         path = folder / f"{page}.po"
         catalog = Catalog(locale=LANGUAGES[language])
         if path.is_file():

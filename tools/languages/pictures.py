@@ -28,11 +28,11 @@ def words(picture: Path) -> Iterator[str]:
             yield text
 
 
-def translated(picture: Path, translations: Translations) -> str:
-    """The picture with the words of another language, where there are any."""
+def translated(picture: str, translations: Translations) -> str:
+    """The text of a picture with the words of another language, where there are any."""
 
     def other(match: re.Match[str]) -> str:
         found = translations.find(html.unescape(match[0]).strip())
         return html.escape(found, quote=False) if found else match[0]
 
-    return WORDS.sub(other, picture.read_text("utf-8"))
+    return WORDS.sub(other, picture)

@@ -42,8 +42,10 @@ def problems(english: str, translation: str, language: str) -> Iterator[str]:
         yield f"missing: {', '.join(missing.elements())}"
     if added := after - before:
         yield f"not in the English: {', '.join(added.elements())}"
-    # Code and formulas become one mark; what is not seen on the page is taken out.
-    prose = SAME.sub(lambda part: "`" if part[0][0] in "`$h" else "", translation).replace("[", "")
+    # Code, formulas and places for values become one mark; what is not seen on the page is taken out.
+    prose = SAME.sub(lambda part: "`" if part[0][0] in "`$h" or part[0] == "{}" else "", translation).replace(
+        "[", ""
+    )
     words = prose
     for each in ALLOWED.get(language, ()):
         words = words.replace(each, "")

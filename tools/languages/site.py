@@ -32,7 +32,9 @@ def build_site(languages: Sequence[str], folder: Path) -> None:
         if language != ENGLISH:
             translations = Translations(ROOT / "docs" / language)
             for picture in pictures():
-                (place / "img" / picture.name).write_text(translated(picture, translations), "utf-8")
+                (place / "img" / picture.name).write_text(
+                    translated(picture.read_text("utf-8"), translations), "utf-8"
+                )
 
 
 def name(language: str) -> str:

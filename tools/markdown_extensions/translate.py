@@ -12,7 +12,7 @@ from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 
-from tools.languages.blocks import Block, blocks, is_prose, joined
+from tools.languages.blocks import Block, blocks, is_prose, with_texts
 from tools.languages.catalogs import Translations, anchors
 
 
@@ -41,8 +41,7 @@ class Page(Preprocessor):
 
     def run(self, lines):
         self.anchors = []
-        page = list(blocks(lines))
-        prose = [each for each in page if isinstance(each, Block)]
+        prose = [each for each in blocks(lines) if isinstance(each, Block)]
         headings = [each for each in prose if each.kind == "heading"]
         if not headings or headings[0].before != "# ":  # a docstring, not a page
             return lines
@@ -56,14 +55,7 @@ class Page(Preprocessor):
                 *lines[headings[0].line :],
             ]
         self.anchors = anchors([each.text for each in headings])
-        return joined(
-            [
-                (each, True)
-                if isinstance(each, str)
-                else (each.shown(self.text_of(each, found)), each.ends_line)
-                for each in page
-            ]
-        )
+        return with_texts(lines, lambda block: self.text_of(block, found))
 
     def text_of(self, block, found):
         """The translation, or the English text, marked if it should have one."""
