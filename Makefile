@@ -2,9 +2,14 @@
 # PORT=8001 make serve          another port
 # PYTHON=python3.12 make test   another Python; the default is the one that made .venv, or python3
 # UV= make test                 pip, even if uv is on the path
+# LANG=zh-TW make serve         one language of en, zh-CN and zh-TW
 
 PORT ?= 8000
 BIN := .venv/bin
+# The language of the shell, such as en_US.UTF-8, is none of these.
+ONE := $(firstword $(filter en zh-CN zh-TW,$(LANG)))
+CONFIG := mkdocs$(addprefix .,$(ONE)).yml
+FOLDER := $(filter-out en,$(ONE))
 PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 
 # mkdocs-material announces the end of mkdocs 1 in every build; its successor is on trial in pyproject.toml.
@@ -15,10 +20,11 @@ export NO_MKDOCS_2_WARNING := 1
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
 
-serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a page changes
+serve: docs-venv ## read the site at http://127.0.0.1:8000, reloaded whenever a page changes: LANG=zh-TW
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
 	  { echo "Port $(PORT) cannot be had on 127.0.0.1 (is it taken?): choose another, as in \`make serve PORT=8001\`." >&2; exit 1; }
-	@$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
+	@SITE_URL=http://127.0.0.1:$(PORT)/$(addsuffix /,$(FOLDER)) \
+	  $(BIN)/python -m mkdocs serve --config-file $(CONFIG) --dev-addr 127.0.0.1:$(PORT)
 
 # A test run starts many Pythons: let them share compiled files, whatever the settings of the shell are.
 test: test-venv ## run all checks: lint, types, unit tests, every snippet, the site
@@ -27,14 +33,14 @@ test: test-venv ## run all checks: lint, types, unit tests, every snippet, the s
 test-fast: test-venv ## test the pages and topics that differ from the last commit, or from another: SINCE=main
 	@$(BIN)/python tools/fast_tests.py $(SINCE)
 
-site: docs-venv ## build the site in all languages into site/; any warning is an error: LANGUAGES="en zh-TW"
-	@$(BIN)/python -m tools.languages.site $(LANGUAGES)
+site: docs-venv ## build the site in all languages into site/; any warning is an error: LANG=zh-TW
+	@$(BIN)/python -m mkdocs build --config-file $(CONFIG)
 
 offline: docs-venv ## build and zip the site so that it can be read from a disk without a server: dist/d2lblocks-offline.zip
 	@$(BIN)/python tools/offline_site.py
 
 zensical: zensical-venv ## build the same site with Zensical, the successor of MkDocs, into dist/zensical/
-	@.venv-zensical/bin/python -m zensical build --clean --strict --config-file mkdocs.zensical.yml
+	@.venv-zensical/bin/python -m tools.zensical_site
 
 messages: docs-venv ## bring the catalogs of the translations in step with the pages
 	@$(BIN)/python -m tools.languages.messages

@@ -2,6 +2,5 @@
 
 test_blocks.py        a page as blocks of prose, and what is kept of a block
 test_translations.py  every block is translated, and every translation keeps to the rules
-test_sites.py         the built sites
 test_drift.py         a changed English sentence is shown in English, and marked
 """

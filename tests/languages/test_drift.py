@@ -92,7 +92,7 @@ def test_a_page_without_translations_says_so(language: str) -> None:
     assert lines == [
         "# Nobody translated this",
         "",
-        '<p class="english">only in English</p>',
+        f'<p class="english" lang="{language}">only in English</p>',
         "",
         "",
         "Some text.",

@@ -1,7 +1,9 @@
 """`python -m d2lblocks practice` in a pseudo-terminal, as a reader sees it."""
 
 import os
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]
@@ -17,9 +19,12 @@ class Terminal:
         environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": "", **variables}
         environment = {name: value for name, value in environment.items() if value}
         command = ["-m", "d2lblocks", "practice", *arguments]
+        # A program that a shell started in the background ignores Ctrl-C, and so would this one.
+        heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
         self.child = pexpect.spawn(
-            sys.executable, command, cwd=folder, env=environment, dimensions=(50, columns), timeout=SECONDS
-        )
+            sys.executable, command, cwd=folder, env=environment, dimensions=(50, columns), timeout=SECONDS,
+            preexec_fn=heard,
+        )  # fmt: skip
         self.screen = pyte.HistoryScreen(columns, 50, history=5000)
         self.stream = pyte.ByteStream(self.screen)
         self.raw = b""

@@ -7,6 +7,7 @@ test_scales.py               the picture with sliders
 test_print.py                a page on paper
 test_html.py                 the HTML: its code comes from the pages, its links work, it is valid
 test_markdown_extensions.py  the site's own Markdown extensions
+test_lighter.py              what is left out on the way to the reader
 test_llms.py                 the site as plain text
 test_offline.py              the site that can be opened from a disk
 conftest.py                  the browser, a server for the site, and pages opened in it

@@ -40,7 +40,7 @@ def defects(site: Path, address: str) -> Iterator[str]:
         yield from (f"{name}: the id {each!r} stands here {n} times" for each, n in page.ids.items() if n > 1)
     for place, kind, link in links(site, pages):
         # A server shows 404.html at any wrong address, so its relative links can point anywhere.
-        base = address + ("no/such/page/" if place == "404.html" else place)
+        base = address + place.replace("404.html", "no/such/page/")
         url = urlsplit(urljoin(base, link))
         if (url.scheme, url.netloc) != urlsplit(address)[:2]:
             continue  # another site, or a mailto: or data: link
@@ -58,12 +58,12 @@ def links(site: Path, pages: dict[str, Document]) -> Iterator[tuple[str, str, st
     """Yield every link of the site: its file, its attribute or other place, and the link."""
     for name, page in pages.items():
         yield from ((name, kind, link) for kind, link in page.links)
-    if (index := site / "search" / "search_index.json").is_file():
+    for index in site.rglob("search_index.json"):
         for entry in json.loads(index.read_bytes())["docs"]:
-            yield "search/search_index.json", "location", "../" + entry["location"]
-    if (sitemap := site / "sitemap.xml").is_file():
+            yield index.relative_to(site).as_posix(), "location", "../" + entry["location"]
+    for sitemap in site.rglob("sitemap.xml"):
         for link in re.findall("<loc>(.*?)</loc>", sitemap.read_text("utf-8")):
-            yield "sitemap.xml", "loc", link
-    if (short := site / "llms.txt").is_file():
+            yield sitemap.relative_to(site).as_posix(), "loc", link
+    for short in site.rglob("llms.txt"):
         for link in re.findall(r"\]\((.*?)\)", short.read_text("utf-8")):
-            yield "llms.txt", "link", link
+            yield short.relative_to(site).as_posix(), "link", link

@@ -5,11 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.languages.catalogs import LANGUAGES
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "en"
 PUBLISHED = "https://example.org/guide/"
 REPOSITORY = "https://github.com/example/guide"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+SITES = ["", *(f"{language}/" for language in LANGUAGES)]  # below the English one, the others
+EVERYWHERE = [site + page for site in SITES for page in PAGES]  # each page in each language
 NODE_MODULES = ROOT / "tests" / "node_modules"
 NPM = "run `npm --prefix tests ci`"  # this installs NODE_MODULES
 
@@ -18,7 +22,7 @@ WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from mkdocs.__main__ i
 
 
 def build(folder: Path, address: str = "", torch: bool = True) -> None:
-    """Build the site like `make site`, optionally for an address; any warning is an error."""
+    """Build the site in all languages like `make site`, optionally for an address; any warning is an error."""
     mkdocs = ["-m", "mkdocs"] if torch else ["-c", WITHOUT_TORCH]
     command = [sys.executable, *mkdocs, "build", "--site-dir", str(folder)]
     environment = os.environ | {
@@ -30,8 +34,14 @@ def build(folder: Path, address: str = "", torch: bool = True) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def split(page: str) -> tuple[str, str]:
+    """The folder of the page's language, and the page as it is named in `docs/en`."""
+    folder = next(site for site in reversed(SITES) if page.startswith(site))
+    return folder, page.removeprefix(folder)
+
+
 def address(page: str) -> str:
-    """The address of a page on the site; the page is named as in `docs/en`."""
+    """The address of a page on the site; it is named as in `docs/en`, after the folder of its language."""
     return page.removesuffix("index.md").replace(".md", "/")
 
 

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.site.built_site import DOCS, NODE_MODULES, NPM, PAGES, PUBLISHED, REPOSITORY, ROOT, html
+from tests.site.built_site import DOCS, EVERYWHERE, NODE_MODULES, NPM, PAGES, PUBLISHED, REPOSITORY, ROOT, SITES, html, split
 from tests.site.conftest import Needs
 from tools.pages import project
 from tests.site.broken_links import defects
@@ -48,10 +48,11 @@ def built(site: Path, page: str) -> Reader:
     return Reader(html(site, page).read_text("utf-8"))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("api/")])
+@pytest.mark.parametrize("page", [page for page in EVERYWHERE if "api/" not in page])
 def test_code_on_the_site_is_a_fence_of_the_page(page: str, site: Path) -> None:
     """The site shows the page's fences as code, in their order, and no other code, so all code is tested."""
-    source = project().page(DOCS / page, page)
+    _, name = split(page)
+    source = project().page(DOCS / name, name)
     fences = [
         "\n".join(line[len(fence.indent) :] for line in source.lines[fence.line : fence.last_line - 1])
         for fence in source.fences()
@@ -60,23 +61,23 @@ def test_code_on_the_site_is_a_fence_of_the_page(page: str, site: Path) -> None:
     assert [code.strip("\n") for code in built(site, page).code] == fences
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EVERYWHERE)
 def test_a_comment_of_a_page_is_not_shown(page: str, site: Path) -> None:
     """A comment appears neither on the page nor in the search."""
-    index = (site / "search" / "search_index.json").read_text("utf-8")
+    index = (site / split(page)[0] / "search" / "search_index.json").read_text("utf-8")
     for text in (html(site, page).read_text("utf-8"), index):
         assert "<!-" not in re.sub("<!--.*?-->", "", text, flags=re.S)
         assert "&lt;!-" not in text
     assert "<!-" not in index
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EVERYWHERE)
 def test_every_name_of_the_api_is_a_link(page: str, site: Path) -> None:
     """A reference that was not found would stay as `[name][path]`."""
     assert "][d2lblocks." not in html(site, page).read_text("utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EVERYWHERE)
 def test_nothing_is_fetched_from_elsewhere(page: str, site: Path) -> None:
     """Scripts, styles, fonts and pictures are the site's own."""
     fetched = built(site, page).fetched
@@ -84,15 +85,18 @@ def test_nothing_is_fetched_from_elsewhere(page: str, site: Path) -> None:
     assert [url for url in fetched if re.match(r"(\w+:)?//", url)] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EVERYWHERE)
 def test_a_topic_offers_its_notebook_and_its_script(page: str, site: Path) -> None:
     """Both files can be downloaded, and equal those in the repository. Other pages offer none."""
-    stem = page.removesuffix(".md")
-    files = [name for name in (f"notebooks/{stem}.ipynb", f"scripts/{stem}.py") if (DOCS / name).is_file()]
+    folder, name = split(page)
+    stem = name.removesuffix(".md")
+    source = ROOT / "docs" / (folder or "en")
+    files = [name for name in (f"notebooks/{stem}.ipynb", f"scripts/{stem}.py") if (source / name).is_file()]
     place = html(site, page)
     links = re.findall(r'<a href="([^"]+)" download>', place.read_text("utf-8"))
-    assert [(place.parent / link).resolve() for link in links] == [(site / name).resolve() for name in files]
-    assert all((site / name).read_bytes() == (DOCS / name).read_bytes() for name in files)
+    wanted = [(site / folder / name).resolve() for name in files]
+    assert [(place.parent / link).resolve() for link in links] == wanted
+    assert all((site / folder / name).read_bytes() == (source / name).read_bytes() for name in files)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("api/")])
@@ -106,13 +110,20 @@ def test_an_entry_of_the_api_leads_to_its_topic(page: str, site: Path) -> None:
         assert entry.index(f'Taught in <a href="../../{name}/#in-the-library">') < entry.index("</p>")
 
 
-def test_a_wrong_address_leads_to_every_page(site: Path) -> None:
-    """The page for wrong addresses lists all pages, with links that work from any address."""
-    content = (site / "404.html").read_text("utf-8").partition("<h1>There is no such page")[2]
+@pytest.mark.parametrize("folder", SITES)
+def test_a_wrong_address_leads_to_every_page(folder: str, site: Path) -> None:
+    """The page for wrong addresses lists all pages of its language, with links that work from any address."""
+    content = (site / folder / "404.html").read_text("utf-8").partition("<h1>")[2]
     links = re.findall(r'<li><a href="(/[^"]*)">', content.partition("</ul>")[0])
     found = {(site / link.lstrip("/") / "index.html").resolve() for link in links}
-    assert found == {html(site, page).resolve() for page in PAGES}
+    assert found == {html(site, folder + page).resolve() for page in PAGES}
     assert all(path.is_file() for path in found)
+
+
+def test_a_wrong_address_leads_to_every_language(site: Path) -> None:
+    """Most hosts show only the English page for wrong addresses."""
+    content = (site / "404.html").read_text("utf-8").partition("<h1>")[2]
+    assert re.findall(r'<p><a href="/([^"]*)" hreflang', content) == SITES[1:]
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:8000/", PUBLISHED], ids=["at home", "published"])
@@ -170,7 +181,7 @@ def test_html_svg_and_css_are_as_the_standards_have_them(site: Path, needs: Need
     theme = ROOT / "docs" / "theme"
     ours = [path.relative_to(theme) for path in theme.rglob("*") if path.suffix in (".css", ".svg")]
     options = ["--also-check-css", "--also-check-svg", "--asciiquotes", "--skip-info-messages"]
-    files = [*site.rglob("*.html"), *(site / path for path in ours)]
+    files = [*site.rglob("*.html"), *(site / folder / path for folder in SITES for path in ours)]
     said = subprocess.run(
         [java, "-XX:-UsePerfData", "-jar", jar, *options, *files], capture_output=True, text=True
     ).stderr.splitlines()
@@ -187,14 +198,19 @@ def test_the_site_is_built_without_torch(site: Path, published: Path) -> None:
     assert with_torch == without
 
 
-@pytest.mark.parametrize("page", TOPICS)
+@pytest.mark.parametrize("page", [folder + page for folder in SITES for page in TOPICS])
 def test_a_topic_leads_to_colab_and_to_the_editor(page: str, site: Path, published: Path) -> None:
     """If the address of the repository is known; nothing is requested from there before a click."""
-    notebook = f"docs/en/notebooks/{page.replace('.md', '.ipynb')}"
+    folder, name = split(page)
+    source = f"docs/{folder or 'en/'}"
+    notebook = f"{source}notebooks/{name.replace('.md', '.ipynb')}"
+    text = name.replace(".md", ".po") if folder else name  # the sentences of a translation
     links = [
-        f'<a href="https://colab.research.google.com/github/example/guide/blob/main/{notebook}">Open in Colab</a>',
-        f'<a href="{REPOSITORY}/edit/main/docs/en/{page}">Edit this page</a>',
+        f'<a href="https://colab.research.google.com/github/example/guide/blob/main/{notebook}">',
+        f'<a href="{REPOSITORY}/edit/main/{source}{text}">',
     ]
+    assert (ROOT / notebook).is_file()
+    assert (ROOT / source / text).is_file()
     without, text = (html(folder, page).read_text("utf-8") for folder in (site, published))
     assert all(link in text and link not in without for link in links)
     assert 'data-md-component="source"' not in text  # with this, the theme asks for the number of stars

@@ -188,7 +188,7 @@ def test_the_search_can_be_left(tab: Page) -> None:
 def test_the_drawer_leads_to_a_page(open_page: Open) -> None:
     """On a phone, its button opens it, and Enter opens its entries."""
     tab = open_page("", PHONE)
-    focus(tab, "button.md-header__button")
+    focus(tab, ".drawer-button")
     tab.keyboard.press("Enter")
     assert tab.evaluate("document.activeElement.closest('.md-sidebar--primary') !== null")
     focus(tab, "label[for=__nav_2]")
@@ -200,14 +200,14 @@ def test_the_drawer_leads_to_a_page(open_page: Open) -> None:
 
 def test_the_drawer_is_for_small_screens(tab: Page) -> None:
     """On a wide screen the navigation is beside the page."""
-    expect(tab.locator("button.md-header__button")).to_be_hidden()
+    expect(tab.locator(".drawer-button")).to_be_hidden()
     expect(tab.get_by_role("link", name="Parameters", exact=True).first).to_be_visible()
 
 
 def test_the_drawer_has_the_table_of_contents(open_page: Open) -> None:
     """The table of contents leads to a section, and the drawer closes and shows the section."""
     tab = open_page("modules/", PHONE)
-    focus(tab, "button.md-header__button")
+    focus(tab, ".drawer-button")
     tab.keyboard.press("Enter")
     focus(tab, "label[for=__toc]")
     tab.keyboard.press("Enter")
@@ -220,7 +220,7 @@ def test_the_drawer_has_the_table_of_contents(open_page: Open) -> None:
 def test_the_drawer_can_be_left(open_page: Open) -> None:
     """Escape closes it, and the focus returns to where it was."""
     tab = open_page("modules/", PHONE)
-    focus(tab, "button.md-header__button")
+    focus(tab, ".drawer-button")
     tab.keyboard.press("Enter")
     tab.keyboard.press("Escape")
     expect(tab.locator(".md-sidebar--primary")).to_be_hidden()

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from tests.site.conftest import Open, Server
 from tests.workers import Once
-from tests.site.built_site import DOCS, PAGES, ROOT, address
+from tests.site.built_site import DOCS, EVERYWHERE, PAGES, ROOT, SITES, address, split
 from tools.generate.generated import GeneratedPart
 from playwright.sync_api import Browser, Error, Page, expect
 
 FIRST, FOLLOWING = 100, 40  # KiB transferred to the reader, at most
-ALL = [*PAGES, "404.html"]
+ENGLISH = [*PAGES, "404.html"]
+ALL = [*EVERYWHERE, *(f"{site}404.html" for site in SITES)]
 ZOOMED, PHONE, SMALL_PHONE = 640, 390, 360  # 640: a screen of 1280 at 200 %
 AXE = """async () => (await axe.run({preload: false, resultTypes: ["violations"], selectors: false})).violations.flatMap(
     ({id, nodes}) => nodes.map((node) => `${id}: ${node.html}`))"""
@@ -105,7 +106,7 @@ def visit(chromium: Browser, axe: str, server: Server, once: Once) -> Visits:
             reader.forget()
         visit.files, visit.first = newcomer.read(url, server)
         visit.ready = wide.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-        other.read(server.address, server)
+        other.read(server.address + split(page)[0], server)
         _, visit.following = other.read(url, server)
         for tab in (wide, narrow):
             tab.evaluate(axe)
@@ -193,7 +194,7 @@ def test_pictures_follow_the_colors_of_the_page(open_page: Open) -> None:
 
 def test_the_table_is_what_is_measured(visit: Visits, pytestconfig: pytest.Config) -> None:
     """The page Tested has a row for each page; its weights are within 10 % or 1 KiB of the measured ones."""
-    table = [*TABLE.split("\n")[1:-1], *(visit(page).row(page) for page in ALL)]
+    table = [*TABLE.split("\n")[1:-1], *(visit(page).row(page) for page in ENGLISH)]
     print(*table, sep="\n")
     part = GeneratedPart(ROOT, "docs/en/tested.md", "table of pages in a browser", table, "make site-record")
     if pytestconfig.getoption("site_record"):
@@ -208,7 +209,7 @@ def test_the_table_is_what_is_measured(visit: Visits, pytestconfig: pytest.Confi
 
 
 def test_a_page_under_work_can_be_read(chromium: Browser, tmp_path: Path) -> None:
-    """`mkdocs serve`, which `make serve` calls, shows a page in the browser."""
+    """`mkdocs serve`, which `make serve` calls, shows a page in the browser, in every language."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         host = f"127.0.0.1:{free.getsockname()[1]}"
     command = [sys.executable, "-m", "mkdocs", "serve", "--dev-addr", host]
@@ -220,6 +221,8 @@ def test_a_page_under_work_can_be_read(chromium: Browser, tmp_path: Path) -> Non
         try:
             opened(tab, f"http://{host}/modules/", seconds=30)
             expect(tab.get_by_role("heading", level=1)).to_contain_text(title)
+            tab.goto(f"http://{host}/zh-TW/modules/")
+            expect(tab.get_by_role("heading", level=1)).to_contain_text("層與模組")
         finally:
             serving.terminate()
             tab.close()

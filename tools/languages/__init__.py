@@ -6,5 +6,5 @@ problems.py  what is wrong with a translation
 pictures.py  the words in pictures
 phrases.py   the sentences of notebooks and scripts that are not on pages
 messages.py  `make messages`: brings the catalogs in step with the pages
-site.py      `make site`: builds all sites
+site.py      a hook of MkDocs: builds all sites
 """

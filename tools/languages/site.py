@@ -1,46 +1,73 @@
-"""Build the site in all languages below one folder: `make site`.
+"""The site in all languages, below one folder: a hook of MkDocs, so that `mkdocs serve` shows them too.
 
-    python -m tools.languages.site                 all of them, into site/
-    python -m tools.languages.site zh-TW           one of them
-
-The English site is at the root, and each other one in a folder with the name of the language.
+The English site is at the root. While it is built, each other language is built in a folder with its name,
+by a process of its own.
 """
 
 import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
+from mkdocs.exceptions import Abort
 
-from .catalogs import LANGUAGES, ROOT, Translations
-from .pictures import pictures, translated
+from tools.languages.catalogs import LANGUAGES, ROOT, Translations
+from tools.languages.pictures import pictures, translated
 
-ENGLISH = "en"
-
-
-def build_site(languages: Sequence[str], folder: Path) -> None:
-    """Build these languages; the English site comes first, because building it empties the folder."""
-    address = os.environ.get("SITE_URL", "")
-    for language in sorted(languages, key=lambda each: each != ENGLISH):
-        place = folder if language == ENGLISH else folder / language
-        config = load_config(str(ROOT / name(language)), site_dir=str(place))
-        if address and language != ENGLISH:
-            config.site_url = f"{address.rstrip('/')}/{language}/"
-        build(config)
-        if language != ENGLISH:
-            translations = Translations(ROOT / "docs" / language)
-            for picture in pictures():
-                (place / "img" / picture.name).write_text(
-                    translated(picture.read_text("utf-8"), translations), "utf-8"
-                )
+running: list[subprocess.Popen[bytes]] = []
 
 
-def name(language: str) -> str:
-    """The configuration of a language."""
-    return "mkdocs.yml" if language == ENGLISH else f"mkdocs.{language}.yml"
+def on_files(files: Any, config: Any) -> Any:
+    """Start the other languages: the site's folder has just been emptied, and nothing is in it yet."""
+    if config.theme["language"] not in LANGUAGES:
+        running[:] = [
+            start(each["lang"], config) for each in config.extra["languages"] if each["lang"] in LANGUAGES
+        ]
+    return files
 
 
-if __name__ == "__main__":
-    build_site(sys.argv[1:] or [ENGLISH, *LANGUAGES], ROOT / "site")
+def start(language: str, config: Any) -> subprocess.Popen[bytes]:
+    """Build a language as `mkdocs build` does, below the site of this configuration."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet"]
+    options = ["--config-file", f"mkdocs.{language}.yml", "--site-dir", Path(config.site_dir, language)]
+    address = f"{config.site_url}{language}/" if config.site_url else ""
+    return subprocess.Popen([*command, *options], cwd=ROOT, env=os.environ | {"SITE_URL": address})
+
+
+def on_post_build(config: Any) -> None:
+    """Wait for the other languages; in another language, complete its files."""
+    site, language = Path(config.site_dir), config.theme["language"]
+    if language in LANGUAGES:
+        complete(site, language)
+        return
+    codes = [each.wait() for each in running]
+    if any(codes):
+        raise Abort("The site cannot be built in all languages.")
+
+
+def on_build_error(error: Exception) -> None:
+    """Without English, there is no use for the other languages."""
+    for each in running:
+        each.kill()
+        each.wait()
+
+
+def on_template_context(context: Any, *, template_name: str, config: Any) -> Any:
+    """The page for wrong addresses is shown at any of them, so its links start at the root of the language."""
+    language = config.theme["language"]
+    if template_name == "404.html" and language in LANGUAGES and not config.site_url:
+        context["base_url"] = f"/{language}"
+    return context
+
+
+def complete(site: Path, language: str) -> None:
+    """Replace the pictures, notebooks and scripts of a built site by those of its language."""
+    folder = ROOT / "docs" / language
+    for name in ("notebooks", "scripts"):
+        shutil.copytree(folder / name, site / name, dirs_exist_ok=True)
+    translations = Translations(folder)
+    for picture in pictures():
+        drawn = translated(picture.read_text("utf-8"), translations)
+        (site / "img" / picture.name).write_text(drawn, "utf-8")

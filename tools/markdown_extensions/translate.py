@@ -50,7 +50,7 @@ class Page(Preprocessor):
             return [
                 *lines[: headings[0].line],
                 "",
-                f'<p class="english">{self.options["note"]}</p>',
+                f'<p class="english" lang="{Path(self.options["catalogs"]).name}">{self.options["note"]}</p>',
                 "",
                 *lines[headings[0].line :],
             ]

@@ -15,6 +15,8 @@
     if (url.endsWith("/search_index.json")) {
       this.send = () => opened.then(() => XMLHttpRequest.prototype.send.call(this));
     }
+    // For each page in another language, the theme asks for a sitemap beside it, where none is.
+    if (url.endsWith("/sitemap.xml")) this.send = () => {};
   };
 
   // A Chinese character is a word, as in the index: nobody knows where words end without a dictionary.
