@@ -1,7 +1,7 @@
 """A hook of MkDocs: what a reader fetches is smaller, and looks and does the same.
 
-Styles and scripts lose their comments and indentation, pages the indentation outside their text, and the theme's
-styles the rules for parts of it that this site does not have.
+Styles and scripts lose their comments and indentation, and pages the indentation outside their text.
+The theme's styles lose the rules for parts of the theme that this site does not have.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Build the site in all languages with Zensical, the successor of MkDocs, into dist/zensical/: `make zensical`."""
+"""Build the site in all languages with Zensical, the successor of MkDocs, into dist/zensical/."""
 
 import os
 import subprocess

@@ -8,6 +8,7 @@ test_print.py                a page on paper
 test_html.py                 the HTML: its code comes from the pages, its links work, it is valid
 test_markdown_extensions.py  the site's own Markdown extensions
 test_lighter.py              what is left out on the way to the reader
+test_languages.py            the same pages in other languages, and the ways between them
 test_llms.py                 the site as plain text
 test_offline.py              the site that can be opened from a disk
 conftest.py                  the browser, a server for the site, and pages opened in it

@@ -1,8 +1,10 @@
 """The search of the site in a browser: it costs nothing until it is used, and it finds the fix."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
+from tests.site.built_site import SITES
 from tests.site.conftest import Open, Server
 from playwright.sync_api import Browser, Page, expect
 from tools.generate.entries import entries
@@ -11,7 +13,7 @@ from tools.pages import ROOT, project
 PARTS = ("/search_index.json", "/workers/search.")
 SHOWN = """(list) => [...list.children].slice(0, 3).map((result) =>
   [...result.querySelectorAll(":scope > a")].map((link) => new URL(link.href)).map((url) => url.pathname.slice(1) + url.hash))"""
-Search = Callable[[str], list[list[str]]]
+Search = Callable[..., list[list[str]]]
 
 
 def messages() -> dict[str, set[str]]:
@@ -24,25 +26,32 @@ def messages() -> dict[str, set[str]]:
 
 
 @pytest.fixture(scope="session")
-def searching(chromium: Browser, server: Server) -> Page:
-    tab = chromium.new_page()
-    tab.goto(server.address)
-    tab.keyboard.press("/")
-    return tab
+def searching(chromium: Browser, server: Server) -> Callable[[str], Page]:
+    """A function that returns a tab with the search of a language, always the same one."""
+
+    @cache
+    def searching(folder: str) -> Page:
+        tab = chromium.new_page()
+        tab.goto(server.address + folder)
+        tab.keyboard.press("/")
+        return tab
+
+    return searching
 
 
 @pytest.fixture
-def search(searching: Page) -> Search:
+def search(searching: Callable[[str], Page]) -> Search:
     """A function that pastes a text, and returns the page links of the first three results."""
 
-    def search(text: str) -> list[list[str]]:
-        results = searching.locator(".md-search-result__list")
+    def search(text: str, folder: str = "") -> list[list[str]]:
+        tab = searching(folder)
+        results = tab.locator(".md-search-result__list")
         results.evaluate("(list) => { list.innerHTML = ''; }")
-        searching.keyboard.press("Control+A")
-        searching.keyboard.insert_text(text)
-        searching.keyboard.press("End")
-        searching.locator(".md-search-result__item").first.wait_for()
-        return results.evaluate(SHOWN)
+        tab.keyboard.press("Control+A")
+        tab.keyboard.insert_text(text)
+        tab.keyboard.press("End")
+        tab.locator(".md-search-result__item").first.wait_for()
+        return [[link.removeprefix(folder) for link in result] for result in results.evaluate(SHOWN)]
 
     return search
 
@@ -93,10 +102,11 @@ def test_what_is_typed_before_it_is_there_is_found(newcomer: Page, server: Serve
     expect(newcomer.locator(".md-search-result__item").first).to_be_visible()
 
 
+@pytest.mark.parametrize("folder", SITES)
 @pytest.mark.parametrize(("message", "sections"), messages().items())
-def test_a_message_leads_to_its_fix(message: str, sections: set[str], search: Search) -> None:
+def test_a_message_leads_to_its_fix(message: str, sections: set[str], folder: str, search: Search) -> None:
     """Pasted whole, with all of its punctuation, a message has its fix among the first three results."""
-    assert sections & {link for result in search(message) for link in result}
+    assert sections & {link for result in search(message, folder) for link in result}
 
 
 @pytest.mark.parametrize(
@@ -147,3 +157,28 @@ def test_a_message_with_other_names_and_sizes_leads_there_too(
 def test_a_name_or_a_phrase_is_found(text: str, section: str, search: Search) -> None:
     """Names in code, whole or in part, and words inside a sentence are found; no character is an operator."""
     assert section in {link for result in search(text) for link in result}
+
+
+@pytest.mark.parametrize(
+    ("folder", "text", "section"),
+    [
+        ("zh-CN/", "保存参数", "serialization/#saving-a-net-state_dict"),
+        ("zh-CN/", "参数共享", "parameters/#sharing-parameters-tied-weights"),
+        ("zh-CN/", "共享参数", "parameters/#sharing-parameters-tied-weights"),
+        ("zh-CN/", "权重绑定", "parameters/#operations-that-untie-weights"),
+        ("zh-CN/", "延后初始化", "lazy/"),
+        ("zh-CN/", "检查点", "serialization/#checkpoints"),
+        ("zh-CN/", "自定义层", "layers/"),
+        ("zh-CN/", "state_dict", "parameters/#the-difference-between-state_dict-and-parameters"),
+        ("zh-TW/", "儲存參數", "serialization/#saving-a-net-state_dict"),
+        ("zh-TW/", "參數共享", "parameters/#sharing-parameters-tied-weights"),
+        ("zh-TW/", "共享參數", "parameters/#sharing-parameters-tied-weights"),
+        ("zh-TW/", "延後初始化", "lazy/"),
+        ("zh-TW/", "檢查點", "serialization/#checkpoints"),
+        ("zh-TW/", "自訂層", "layers/"),
+        ("zh-TW/", "形狀不符", "serialization/#strict-loading-names-and-shapes-must-match"),
+    ],
+)
+def test_chinese_is_found(folder: str, text: str, section: str, search: Search) -> None:
+    """Without a dictionary of words, what is asked for is on the first page of results or on the next one."""
+    assert section in {link for result in search(text, folder)[:2] for link in result}

@@ -65,9 +65,13 @@ def with_numbers(translation: str, old: list[str], new: list[str]) -> str | None
     return NUMBER.sub(lambda number: places[number[0]], translation)
 
 
+LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
+
+
 def anchors(headings: list[str]) -> list[str]:
     """The anchors that the site gives to these headings of a page, in order."""
     from markdown.extensions.toc import slugify, unique  # type: ignore[import-untyped]
 
     taken: set[str] = set()
-    return [unique(slugify(re.sub(r"[ \t]*#*$", "", text), "-"), taken) for text in headings]
+    shown = (LINK.sub(r"\1", re.sub(r"[ \t]*#*$", "", text)) for text in headings)
+    return [unique(slugify(text, "-"), taken) for text in shown]

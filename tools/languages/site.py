@@ -55,7 +55,7 @@ def on_build_error(error: Exception) -> None:
 
 
 def on_template_context(context: Any, *, template_name: str, config: Any) -> Any:
-    """The page for wrong addresses is shown at any of them, so its links start at the root of the language."""
+    """The page for wrong addresses is shown at any of them: its links start at the root of the language."""
     language = config.theme["language"]
     if template_name == "404.html" and language in LANGUAGES and not config.site_url:
         context["base_url"] = f"/{language}"

@@ -2,7 +2,7 @@
 
 It runs after snippets are included and before fences are taken out, so it sees the page as it is written.
 Code, outputs, anchors and all else come from the English page. A block without a translation stays English,
-and is marked as such. A page without any translated block is English as a whole, and says so at its top.
+and is marked as such. A page of which less than half is translated is English as a whole, and says so at its top.
 """
 
 import re
@@ -46,7 +46,7 @@ class Page(Preprocessor):
         if not headings or headings[0].before != "# ":  # a docstring, not a page
             return lines
         found = {each: self.translations.find(each.text) for each in prose if is_prose(each.text)}
-        if not any(found.values()):
+        if sum(map(bool, found.values())) < len(found) / 2:  # the few are those of other pages
             return [
                 *lines[: headings[0].line],
                 "",

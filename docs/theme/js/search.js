@@ -1,7 +1,7 @@
 // The search as a reader of a manual needs it; the theme's own does the work.
 // It costs nothing until it is used: its index and its worker are fetched when it is first opened.
 // What is typed or pasted is words, not operators: an error message has colons, stars and minus signs.
-// Where the site has the longest run of these words, such as a message or most of it, comes first.
+// Where the site has the longest runs of these words, such as a message or most of it, comes first.
 {
   const SETUP = 0, QUERY = 2, RESULT = 3; // what the theme and its worker say to each other
   const LONG = 4; // a sentence or a message: its words are whole; in fewer words, each may be a beginning
@@ -21,26 +21,30 @@
 
   // A Chinese character is a word, as in the index: nobody knows where words end without a dictionary.
   const words = (text) => text.toLowerCase().match(/\p{Script=Han}|((?!\p{Script=Han})[\p{L}\p{N}])+/gu) ?? [];
+  // Words on both sides of a Chinese mark are not a run: another character stands between them.
+  const sequence = (text) => ` ${words(text.replace(/[，。；：！？、]/g, " 〇 ")).join(" ")} `;
   const plain = (html) => html.replace(/<[^>]*>|&\w+;/g, " ");
 
   const texts = new Map();
   let asked = [];
 
-  function run(text) {
-    let longest = 0;
-    for (let from = 0; from + longest < asked.length; ) {
-      const to = from + longest + 1;
-      const end = to < asked.length ? " " : ""; // the last word may be a beginning
-      if (text.includes(` ${asked.slice(from, to).join(" ")}${end}`)) longest += 1;
-      else from += 1;
+  // The squares of the lengths of the runs of words that a text has, less `each`: long runs count most.
+  // The last word may be a beginning.
+  function match(text, each) {
+    let sum = 0;
+    for (let from = 0; from < asked.length; ) {
+      let to = from;
+      while (to < asked.length && text.includes(` ${asked.slice(from, to + 1).join(" ")}${to + 1 < asked.length ? " " : ""}`)) to += 1;
+      if (to > from) sum += (to - from) ** 2 - each;
+      from = Math.max(to, from + 1);
     }
-    return longest;
+    return sum;
   }
 
   // A word that stands nowhere is spelt in another way: with American letters, or with one wrong.
   function spelt(word) {
-    for (const text of texts.values()) {
-      if (text.includes(` ${word}`)) return word;
+    for (const [title, text] of texts.values()) {
+      if (title.includes(` ${word}`) || text.includes(` ${word}`)) return word;
     }
     return `${word.replace(/(?<=[iy])z(?=[aei])/, "s")}~1`;
   }
@@ -48,7 +52,7 @@
   function toWorker({ type, data }) {
     if (type === SETUP) {
       for (const { location, title, text } of data.docs) {
-        texts.set(location, ` ${words(plain(`${title} ${text}`)).join(" ")} `);
+        texts.set(location, [title, text].map((each) => sequence(plain(each))));
       }
     } else if (type === QUERY) {
       asked = words(data);
@@ -62,7 +66,8 @@
       const better = (a, b) => b.score - a.score;
       for (const page of data.items) {
         for (const section of page) {
-          section.score += 1000 * run(texts.get(section.location));
+          const [title, text] = texts.get(section.location);
+          section.score += 1000 * Math.max(match(title, 1), match(text, 1)) + 750 * match(title, 0);
           if (section.location.startsWith("mistakes")) section.score -= 500; // it leads to the fix, which comes first
         }
         page.sort(better);
