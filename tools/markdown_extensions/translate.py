@@ -2,7 +2,7 @@
 
 It runs after snippets are included and before fences are taken out, so it sees the page as it is written.
 Code, outputs, anchors and all else come from the English page. A block without a translation stays English,
-and is marked as such. A page of which less than half is translated is English as a whole, and says so at its top.
+and is marked as such. A page of which less than half is translated stays English as a whole, and says so.
 """
 
 import re

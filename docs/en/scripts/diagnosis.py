@@ -450,6 +450,7 @@ print("exit status:", done.returncode)
 # A tool with many false alarms is soon ignored.
 # So `diagnose` was tried on nets that should have no errors: those of other libraries, with random weights and small sizes.
 # No error may be reported there, and each question was looked into: it is true (the net would be better without it), meant (its authors did it on purpose) or false.
+# A net with several questions can be counted in more than one column.
 #
 # Nets of other libraries, and what the questions about them mean:
 #
@@ -561,7 +562,8 @@ print("exit status:", done.returncode)
 # %% [markdown]
 # ### What it costs
 #
-# Each figure is a multiple of one forward and backward pass of the same net:
+# The first row is the time of one forward and backward pass, and the other rows are multiples of it.
+# The last column is the additional memory, as a multiple of the net's own:
 #
 # | times as long as a forward and backward pass | 10 modules | 98 modules | 498 modules | 1,998 modules | copies of the net |
 # | --- | --: | --: | --: | --: | --: |

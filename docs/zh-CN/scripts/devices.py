@@ -550,7 +550,7 @@ print(X.device)
 
 # %% [markdown]
 # 解决办法：把结果赋给变量。
-# （*网络*是原地移动的，所以 `net.to(device)` 就够了。）
+# （**网络**是原地移动的，所以 `net.to(device)` 就够了。）
 
 # %%
 X = X.to("meta")

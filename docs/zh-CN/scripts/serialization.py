@@ -46,7 +46,7 @@ print(torch.load("dict.pt"))
 # 文件名通常以 `.pt` 或 `.pth` 结尾，但 PyTorch 接受任何名字。
 
 # %% [markdown]
-# ## 保存网络：`state_dict`
+# ## 保存网络的参数：`state_dict`
 #
 # 不需要保存网络本身。
 # 它的代码在你的程序里，文件只要存下各个值：参数和持久缓冲区，例如批量归一化层的滑动均值。
@@ -1300,7 +1300,7 @@ print(new.load_state_dict(state))
 #> <All keys matched successfully>
 
 # %% [markdown]
-# 下次怎样及早发现：测试一下，*用过*的网络保存的文件，*新*网络能不能加载。
+# 下次怎样及早发现：测试一下，**用过**的网络保存的文件，**新**网络能不能加载。
 # `diagnose` 把这种情况报告为 `filled-at-first-call`。
 
 # %% [markdown]
