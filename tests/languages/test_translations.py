@@ -5,6 +5,7 @@ import re
 import pytest
 from babel.messages.pofile import read_po
 
+from tools.languages.blocks import SAME
 from tools.languages.catalogs import LANGUAGES, Translations, skeleton, with_numbers
 from tools.languages.messages import CATALOGS, template
 from tools.languages.problems import problems
@@ -74,6 +75,33 @@ def test_numbers_are_those_of_the_page() -> None:
     assert with_numbers("共 8 段，跑过 6 段", ["6", "8"], ["7", "9"]) == "共 9 段，跑过 7 段"
     assert with_numbers("5 和 5", ["5", "5"], ["5", "6"]) == "5 和 6"
     assert with_numbers("共 8 段，其中 5、5", ["5", "5", "8"], ["5", "6", "9"]) is None
+
+
+# A term, and its word in zh-CN and in zh-TW; some words are a part that all forms of the word have.
+TERMS = {
+    "activation function": ("激活函数", "激活函數"), "attribute": ("属性", "屬性"), "batch": ("批", "批次"),
+    "bias": ("偏置", "偏差"), "buffer": ("缓冲区", "緩衝區"), "checkpoint": ("检查点", "檢查點"),
+    "container": ("容器", "容器"), "device": ("设备", "裝置"), "dimension": ("维", "維"), "file": ("文件", "檔"),
+    "function": ("函数", "函"), "gradient": ("梯度", "梯度"), "hidden layer": ("隐藏层", "隱藏層"),
+    "hook": ("钩子", "掛勾"), "lazy": ("延后初始化", "延後初始化"), "learning rate": ("学习率", "學習率"),
+    "memory": ("内存", "記憶體"), "module": ("模块", "模組"), "optimizer": ("优化器", "優化器"),
+    "parameter": ("参数", "參數"), "seed": ("种子", "種子"), "shape": ("形状", "形狀"),
+    "state dict": ("状态字典", "狀態字典"), "string": ("字符串", "字串"), "subclass": ("子类", "子類別"),
+    "tensor": ("张量", "張量"), "weight": ("权重", "權重"),
+}  # fmt: skip
+
+
+@BOTH
+@pytest.mark.parametrize("term", TERMS)
+def test_a_term_has_one_word(term: str, language: str) -> None:
+    """Where the English has the term, the translation has its word; one in ten sentences may do without."""
+    word = dict(zip(LANGUAGES, TERMS[term], strict=True))[language]
+    name = re.compile(rf"\b{term}(?:s|es)?\b(?!\.md)", re.I)
+    texts = Translations(ROOT / "docs" / language).texts
+    found = {english: text for english, text in texts.items() if name.search(SAME.sub(" ", english))}
+    without = {english: text for english, text in found.items() if word not in text}
+    assert len(found) > 5
+    assert len(without) <= len(found) / 10, without
 
 
 @BOTH

@@ -5,6 +5,8 @@ from pathlib import Path
 from tests.page_runner import Page, Result, Snippet
 from tools.generate.all_files import generated
 from tools.generate.gpu_record import Machine, Record
+from tools.languages.catalogs import LANGUAGES
+from tools.languages.messages import update
 from tools.pages import project
 
 
@@ -41,4 +43,7 @@ class DocTests:
         done += [self.record.write()] if self.record.machine else []
         if self.update or self.record.machine:
             done += [part.show() for part in generated(project(self.root).pages(), self.root)]
+            for language in LANGUAGES:
+                if (self.root / "docs" / language).is_dir():
+                    done += update(language, self.root)
         return [what for what in done if what]

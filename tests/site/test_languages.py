@@ -88,7 +88,7 @@ def test_the_themes_words_are_translated(folder: str, site: Path) -> None:
     for english in (
         ">Home", ">Topics", ">Notebook", ">Script", "Copy all", "library's source", "raises ", "needs a GPU",
         "Back to top", "Skip to content", "Type to start", "Previous", "Permanent link",
-        "Dark colors", "Select language",
+        "Made with", "Dark colors", "Select language",
     ):  # fmt: skip
         assert english not in text
     drawn = {path.name: path.read_text("utf-8") for path in pictures()}
