@@ -83,7 +83,7 @@ TERMS = {
     "bias": ("偏置", "偏差"), "buffer": ("缓冲区", "緩衝區"), "checkpoint": ("检查点", "檢查點"),
     "container": ("容器", "容器"), "device": ("设备", "裝置"), "dimension": ("维", "維"), "file": ("文件", "檔"),
     "function": ("函数", "函"), "gradient": ("梯度", "梯度"), "hidden layer": ("隐藏层", "隱藏層"),
-    "hook": ("钩子", "掛勾"), "lazy": ("延后初始化", "延後初始化"), "learning rate": ("学习率", "學習率"),
+    "hook": ("钩子", "掛勾|hook"), "lazy": ("延后初始化", "延後初始化"), "learning rate": ("学习率", "學習率"),
     "memory": ("内存", "記憶體"), "module": ("模块", "模組"), "optimizer": ("优化器", "優化器"),
     "parameter": ("参数", "參數"), "seed": ("种子", "種子"), "shape": ("形状", "形狀"),
     "state dict": ("状态字典", "狀態字典"), "string": ("字符串", "字串"), "subclass": ("子类", "子類別"),
@@ -99,7 +99,7 @@ def test_a_term_has_one_word(term: str, language: str) -> None:
     name = re.compile(rf"\b{term}(?:s|es)?\b(?!\.md)", re.I)
     texts = Translations(ROOT / "docs" / language).texts
     found = {english: text for english, text in texts.items() if name.search(SAME.sub(" ", english))}
-    without = {english: text for english, text in found.items() if word not in text}
+    without = {english: text for english, text in found.items() if not re.search(word, text)}
     assert len(found) > 5
     assert len(without) <= len(found) / 10, without
 

@@ -737,7 +737,7 @@ for finding in report:
 # ### `layer.forward(X)` skips the hooks
 #
 # Lazy layers get their shapes in a hook, pruning computes the weight in a hook, and profilers use hooks to count operations.
-# `layer(X)` runs the hooks and then `forward`; `layer.forward(X)` runs only `forward`.
+# `layer(X)` runs `forward` and the hooks; `layer.forward(X)` runs only `forward`.
 
 # %%
 class Direct(nn.Module):

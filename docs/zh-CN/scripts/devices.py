@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 设备
 #
-# 这是 d2lblocks 的“设备”一页的脚本版：由页面生成，并且运行过。
+# 这是 d2lblocks 中“设备”一页的脚本版：由页面生成，并且运行过。
 # 运行它需要 `d2lblocks` 和 `torch`。
 # 在本仓库的克隆里运行 `pip install .`，就会装好 `d2lblocks`。
 #
@@ -129,7 +129,7 @@ except RuntimeError as error:
 #> RuntimeError: Tensor on device meta is not on the expected device cpu!
 
 # %% [markdown]
-# 有两个例外，meta 设备还有别的例外。
+# 有两个例外（meta 设备还有别的例外）。
 # `+` 这样的操作可以接收没有维度的 CPU 张量，例如 `torch.tensor(2.0)`，就像可以接收 Python 的数一样。
 # 在 `X[index]` 中，CPU 上的索引会自动移动过去，代价是一次复制。
 #
@@ -181,7 +181,7 @@ print(net.weight is weight)
 # （没有 GPU 时，这个代码片段什么也不移动。
 # 如果移动到 meta 设备，则会创建新的参数。）
 #
-# **注意。**优化器可能有自己的张量（即优化器的状态），例如动量所用的、之前各步梯度的累加，`net.to` 不会移动它们。
+# **注意。**优化器可能有自己的张量（即优化器的状态），例如动量要用的、由之前各步的梯度累加而成的张量，`net.to` 不会移动它们。
 # 优化器在第一步创建这些张量，放在参数当时所在的设备上。
 # 所以，先移动网络，再加载保存的优化器状态（如果有），然后训练。
 #
@@ -266,7 +266,7 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 # <dfn>异步执行</dfn>（asynchronous execution）是指主机不等 GPU 完成一个操作就继续往下走。
 # Python 需要一个值的时候才等待，例如 `.item()`、`.tolist()`、`print`、`if` 或 `.cpu()`。
 #
-# 所以，按平常的办法给 GPU 计算计时，得到的只是*提交*工作的时间。
+# 所以，按平常的办法给 GPU 计算计时，得到的只是**提交**工作的时间。
 # <dfn>同步</dfn>（synchronize）是指等待 GPU 完成队列中的全部工作，例如用 `torch.accelerator.synchronize()`。
 # 要测量工作本身，每次读取时钟之前都要同步：
 #
@@ -340,7 +340,7 @@ for step in range(1, 101):
 #
 # 操作系统随时可能把普通内存移到别处或磁盘上。
 # <dfn>锁页内存</dfn>（pinned memory）是操作系统从不移动的主内存，所以 GPU 不用 CPU 帮忙就能从中取数据。
-# 普通内存里的数据必须先复制到锁页内存：要么由你用 `pin_memory()` 复制，要么由 GPU 的驱动程序复制，它为此准备了一个*中转缓冲区*（staging buffer，不是模块的缓冲区）。
+# 普通内存里的数据必须先复制到锁页内存：要么由你用 `pin_memory()` 复制，要么由 GPU 的驱动程序复制，它为此准备了一个中转缓冲区（staging buffer，不是模块的缓冲区）。
 #
 # （图：上方是 CPU 和它的内存，下方是 GPU 和它的显存，两者之间是慢速的总线。
 # 从普通内存中的 X 出发，CPU 把值复制到锁页内存中的中转缓冲区，Python 等待；然后值经过总线。
@@ -588,7 +588,7 @@ print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 #
 # 恢复训练，优化器的第一步就报错。
 # 优化器可能有自己的张量，例如 SGD 的动量缓冲区，`net.to(device)` 不会移动它们。
-# `optimizer.load_state_dict` 把每个这样的张量放到对应参数*当时*所在的设备上。
+# `optimizer.load_state_dict` 把每个这样的张量放到对应参数**当时**所在的设备上。
 # 如果之后再移动网络，到了下一步，参数和动量缓冲区就在不同的设备上。
 # `diagnose` 把这种情况报告为 `optimizer-device`。
 #

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 诊断：问问网络
 #
-# 这是 d2lblocks 的“诊断：问问网络”一页的脚本版：由页面生成，并且运行过。
+# 这是 d2lblocks 中“诊断：问问网络”一页的脚本版：由页面生成，并且运行过。
 # 运行它需要 `d2lblocks` 和 `torch`。
 # 在本仓库的克隆里运行 `pip install .`，就会装好 `d2lblocks`。
 #
@@ -270,7 +270,7 @@ print(*said[:7], sep="\n")
 # %% [markdown]
 # ## 在训练循环里
 #
-# 第一个批量是最合适的时机：形状已经知道，什么都还没有学，而且与训练一整夜相比，一秒钟不算什么。
+# 第一个批量是最合适的时机：形状已经知道，网络还什么都没有学，而且与训练一整夜相比，一秒钟不算什么。
 
 # %%
 torch.manual_seed(0)
@@ -555,7 +555,7 @@ print("exit status:", done.returncode)
 #
 # 错误集（其中的错误正是 `diagnose` 要查的）和改正后的网络：
 #
-# | 工具 | 查出的错误 | 改正后的网络：有错误 | 有任何结果 |
+# | 工具 | 查出的错误 | 改正后的网络：有错误 | 有诊断结果 |
 # | --- | --: | --: | --: |
 # | `diagnose` | 89/89 | 0/89 | 0/89 |
 # | torch-audit | 33/89 | 1/89 | 88/89 |
@@ -619,7 +619,7 @@ print(*watch.found, sep="\n")
 # 结果的 autograd 计算图说明梯度能到达哪些参数。
 # 开始之前，`diagnose` 先复制一份网络；结束时，再把副本写回去。
 #
-# 有三件事，调用一次不够：
+# 有三件事，只调用一次看不出来：
 #
 # - 评估模式下，随机数会不会改变结果：用两个随机种子，让网络运行两次。
 # - 一次调用留下的张量，会不会参与下一次调用：让网络再运行一次。
@@ -739,7 +739,7 @@ for finding in report:
 # ### `layer.forward(X)` 跳过钩子
 #
 # 延后初始化层在钩子里得到形状，剪枝（pruning）在钩子里计算权重，性能分析器（profiler）用钩子统计操作次数。
-# `layer(X)` 先运行钩子，再运行 `forward`；`layer.forward(X)` 只运行 `forward`。
+# `layer(X)` 会运行 `forward` 和钩子；`layer.forward(X)` 只运行 `forward`。
 
 # %%
 class Direct(nn.Module):
@@ -885,7 +885,7 @@ print(diagnose(Heads(), torch.rand(2, 4)))
 # #### 参考答案
 
 # %% [markdown]
-# 这条诊断结果的级别是 `question`，因为教师网络在 `torch.no_grad()` 下运行，本来就不可能打算让它学习。
+# 这条诊断结果的级别是 `question`，因为教师网络在 `torch.no_grad()` 下运行，作者不可能是想让它学习。
 # 位置也要写上，这样别处的同类错误仍能找出来：
 #
 # *diagnosis/2_intended.py*

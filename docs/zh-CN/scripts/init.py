@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 初始化
 #
-# 这是 d2lblocks 的“初始化”一页的脚本版：由页面生成，并且运行过。
+# 这是 d2lblocks 中“初始化”一页的脚本版：由页面生成，并且运行过。
 # 运行它需要 `d2lblocks`、`matplotlib` 和 `torch`。
 # 在本仓库的克隆里运行 `pip install .`，就会装好 `d2lblocks`。
 #
@@ -107,7 +107,7 @@ for zeros in (attention.out_proj.bias, embedding.weight[0], nn.GroupNorm(1, 3).b
 #
 # 这些默认值在 PyTorch 之前就有了。
 # PyTorch 的一位作者说，[出处](https://github.com/pytorch/pytorch/issues/5168)是 *Efficient BackProp*（LeCun、Bottou、Orr 和 Müller，1998）。
-# 那篇论文里，1/√fan_in 是标准差；到了 PyTorch 里，它是边界，标准差于是要再除以 √3。
+# 那篇论文里，1/√fan_in 是标准差；到了 PyTorch 里，它成了边界，所以标准差还要除以 √3。
 # 为了[向后兼容](https://github.com/pytorch/pytorch/issues/1667)，PyTorch 一直保留这些值。
 #
 # PyTorch 的源代码把默认值写作 `kaiming_uniform_(weight, a=math.sqrt(5))`。
@@ -180,7 +180,7 @@ print(f"{largest:.3f} {5 / 3 * (6 / (800 + 256)) ** 0.5:.3f}")
 #
 # 初读可以跳过：只有自己编写带权重的层时才用得到。
 #
-# 在 PyTorch 中，线性层权重的形状是 `(out_features, in_features)`，所以扇入是*第二个*维度的大小。
+# 在 PyTorch 中，线性层权重的形状是 `(out_features, in_features)`，所以扇入是**第二个**维度的大小。
 #
 # （图：nn.Linear(4, 3) 的权重画成矩阵，三个输出各占一行，四个输入各占一列。
 # 高亮的一行有四个权重，即扇入。
@@ -578,7 +578,7 @@ print(scales(lambda weight: nn.init.normal_(weight, std=0.2))[-1] > 1e6)
 # - tanh 配增益 1，数值逐层缩小，先快后慢。
 #   增益 5/3（1.67）让激活值保持在 0.65，梯度却慢慢增大，经过 20 层变为原来的 5 倍。
 #   增益 2 会误导人：激活值看着正常，因为 tanh 从不超过 1，梯度却爆炸了。
-# - 没有激活函数时，只有增益恰好为 1，才能无论网络多深都保持大小不变。
+# - 没有激活函数时，不管网络多深，只有增益恰好为 1 才能保持大小不变。
 #
 # 这些数字对应非常宽的层；计算方法见图背后的代码。
 #

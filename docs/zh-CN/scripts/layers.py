@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 自定义层
 #
-# 这是 d2lblocks 的“自定义层”一页的脚本版：由页面生成，并且运行过。
+# 这是 d2lblocks 中“自定义层”一页的脚本版：由页面生成，并且运行过。
 # 运行它需要 `d2lblocks` 和 `torch`。
 # 在本仓库的克隆里运行 `pip install .`，就会装好 `d2lblocks`。
 #
@@ -61,7 +61,7 @@ print(torch.equal(center(X)[:1], center(X[:1])))
 #> False
 
 # %% [markdown]
-# 预测随同一批量里的其他样本而变，这很少是你想要的。
+# 预测结果随同一批量里的其他样本而变，通常不是你想要的。
 # 请在 `forward` 里改为减去最后一个维度上的均值，即 `X.mean(dim=-1, keepdim=True)`，让每个样本各自中心化：
 
 # %%
@@ -666,7 +666,7 @@ except Exception as error:
 # 不设 `fullgraph=True`，`torch.compile` 会接受这个层，但结果里有图中断，因而变慢。
 # <dfn>图中断</dfn>（graph break）是 `torch.compile` 结束一张图的地方：它让 Python 运行自己无法记录的代码，然后开始另一张图。
 # 根据张量的值分支、打印张量、对浮点张量调用 `.tolist()`，也会造成图中断。
-# 只依赖*形状*的代码不会。
+# 只依赖**形状**的代码不会。
 # 像 `FixedHiddenMLP` 那样的循环，往往可以换成算术运算，“层与模块”的练习 6 就是这样做的。
 
 # %% [markdown]
@@ -1171,7 +1171,7 @@ print(net.scale.is_inference())
 #> False
 
 # %% [markdown]
-# 如果在 `torch.inference_mode()` 下*创建*网络，它的参数就全是推理张量，写入时会报错：
+# 如果在 `torch.inference_mode()` 下**创建**网络，它的参数就全是推理张量，写入时会报错：
 
 # %%
 with torch.inference_mode():
@@ -1560,7 +1560,7 @@ print(torch.equal(again(X), new(X)))
 
 # %% [markdown]
 # 如果层在两次调用之间不保留状态，它就是参数和输入的函数。
-# `grad` 计算一个样本的损失的梯度，`vmap` 一次就对批量中的所有样本做完。
+# `grad` 计算一个样本的损失的梯度，`vmap` 一次就为批量中的所有样本算完。
 #
 # *layers/6_per_example.py*
 

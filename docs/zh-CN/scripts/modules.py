@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 层与模块
 #
-# 这是 d2lblocks 的“层与模块”一页的脚本版：由页面生成，并且运行过。
+# 这是 d2lblocks 中“层与模块”一页的脚本版：由页面生成，并且运行过。
 # 运行它需要 `d2lblocks`、`numpy` 和 `torch`。
 # 在本仓库的克隆里运行 `pip install .`，就会装好 `d2lblocks`。
 #
 # 你想搭一个网络，却没有现成的类可用：它有两个输入，或者带循环，或者同一层要用在两处。
 # 在 PyTorch 里，可以把它写成自己的类。
-# 这样的网络即使有些层没被 PyTorch 找到，也能照常运行、不报错；可那些层不会被训练，不会被保存，也不会移动到 GPU。
+# 这样的网络即使有些层没被 PyTorch 找到，也能照常运行、不报错；可那些层不会参与训练，不会保存，也不会移动到 GPU。
 #
 # - **学完之后你能：**把网络写成由其他模块组成的模块，并分清其中哪些部分会被 PyTorch 训练、保存和移动。
 # - **需要先会：**Python，包括类和方法；还要知道张量是什么，可以先读 pytorch.org 上的[张量教程](https://docs.pytorch.org/tutorials/beginner/basics/tensorqs_tutorial.html)。
@@ -36,7 +36,7 @@ from torch.nn import functional as F
 # `nn.Linear(3, 4)` 是有四个神经元的线性层：接收 3 个数，返回 4 个数，每个神经元给出一个。
 # `nn.ReLU()` 是没有参数的层：把每个负数换成 0。
 # <dfn>激活函数</dfn>（activation function）是作用在层的输出上的非线性函数，例如 ReLU；非线性是指它不只是乘以常数、加上常数。
-# 如果两个线性层之间没有激活函数，能算的就不比一个线性层多，因为两步可以合并成一步。
+# 如果两个线性层之间没有激活函数，合起来能算的并不比一个线性层多，因为两步可以合并成一步。
 #
 # 下面的代码片段为每种大小各建一个模块；`nn.Sequential` 把模块连成链：
 
@@ -157,7 +157,7 @@ print(net(X).shape)
 # %% [markdown]
 # ### 注册：`self.name = layer`
 #
-# `super().__init__()` 会创建几个空字典，模块用这些表存放自己的各个部分。
+# `super().__init__()` 会创建几个空字典，也就是模块存放自己各个部分的表。
 # 之后，`self.hidden = nn.Linear(20, 256)` 注册这个层，用 `net.hidden` 就能取出来。
 # <dfn>注册</dfn>（registration）是指模块把层或参数之类的部分以某个名字存进自己的一个字典。
 # 注册过的层和参数会随模块一起训练、保存和移动。
@@ -212,7 +212,7 @@ print(SizedMLP(20, 64, 3)(X).shape)
 #
 # 要调用 `net(X)`，不要调用 `net.forward(X)`。
 # 和 Python 中所有可调用对象一样，调用 `net` 会运行它的类的 `__call__` 方法。
-# 这个方法由 `nn.Module` 定义，会运行 `forward` 和模块的*钩子*（hook）。
+# 这个方法由 `nn.Module` 定义，会运行 `forward` 和模块的**钩子**（hook）。
 # 钩子是挂在模块上的函数：前向预钩子（forward pre-hook）在 `forward` 之前运行，前向钩子（forward hook）在其后运行。
 #
 # PyTorch 传给前向钩子三样东西：模块、模块的输入和模块的输出。
@@ -310,7 +310,7 @@ print(Y.shape, bool(Y.abs() <= 1))
 #> torch.Size([]) True
 
 # %% [markdown]
-# - **常量** `rand_weight` 是*缓冲区*（buffer）：属于模块、但不参与训练的张量，由 `register_buffer` 注册。
+# - **常量** `rand_weight` 是缓冲区（buffer）：属于模块、但不参与训练的张量，由 `register_buffer` 注册。
 #   缓冲区和参数一起保存、一起移动。
 #   类型转换（cast）改变数的类型，对两者都有效：`net.double()` 把浮点型的参数和缓冲区变成 `float64`。
 # - **用了两次的层**是同一个层，只有一份权重。
@@ -1730,7 +1730,7 @@ print(shared(X).shape, len(list(shared.parameters())))
 # 这里的层是没有直接子模块的模块，每个层返回一个张量。
 # 名字就是 `net.named_modules()` 给这个层的名字；运行两次的层在列表中出现两次。
 # 网络调用结束后，`shapes` 要摘下自己的全部钩子。
-# 如果这次调用报错，`shapes` 同样要摘下钩子，并让错误传到 `shapes` 的调用者。
+# 如果这次调用报错，`shapes` 同样要摘下钩子，并把错误继续抛给 `shapes` 的调用者。
 #
 # 练习（中等）：`python -m d2lblocks practice start modules/5`
 
@@ -1795,7 +1795,7 @@ except RuntimeError:
 # `FixedHiddenMLP` 无法整体编译，因为其中的循环不断把 `Y` 减半，直到绝对值之和不超过 1。
 # 写一个 `NoLoop`，它的 `forward` 不用循环，而是只乘以或除以一个二的幂。
 # 只要总和不超过 1e30，结果和梯度就与用循环的相同。
-# 注意，总和正好是 1，循环不会减半。
+# 注意，总和正好是 1 时，循环不会减半。
 # `forward` 不能在 Python 里读取张量的值，而 `while`、`if` 和 `.item()` 都会读取。
 # 请用 `mantissa, exponent = torch.frexp(total)`：这里 `total` 等于 `mantissa * 2**exponent`，正数的尾数（mantissa）不小于 0.5 且小于 1。
 # 从指数（exponent）可以看出要减半多少次。
@@ -1810,7 +1810,7 @@ except RuntimeError:
 # 所以减半 `exponent` 次，总和就小于 1；如果指数（exponent）为负，就不需要减半，因此要有 `clamp(min=0)`。
 # 如果尾数正好是 0.5，少减半一次就够了。
 # 乘以二的幂，只改变浮点数的指数。
-# 所以乘一次与一次次减半的结果完全相同，除非某个值变得太小，它的 dtype 表示不了。
+# 所以乘一次与一次次减半的结果完全相同，除非某个值小到它的 dtype 无法表示。
 #
 # *modules/6_no_loop.py*
 

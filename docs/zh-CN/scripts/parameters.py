@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 参数
 #
-# 这是 d2lblocks 的“参数”一页的脚本版：由页面生成，并且运行过。
+# 这是 d2lblocks 中“参数”一页的脚本版：由页面生成，并且运行过。
 # 运行它需要 `d2lblocks` 和 `torch`。
 # 在本仓库的克隆里运行 `pip install .`，就会装好 `d2lblocks`。
 #
@@ -45,14 +45,14 @@ print(list(net[2].state_dict()))
 # 参数是 `nn.Parameter` 类的对象，这个类是 `torch.Tensor` 的子类。
 # 参数与其他张量有两点不同。
 # 第一，把它赋给模块的属性，模块就会注册它。
-# 第二，除非设为 `False`，它的 `requires_grad` 就是 `True`，所以 autograd 会为它计算梯度。
+# 第二，它的 `requires_grad` 是 `True`（除非你设为 `False`），所以 autograd 会为它计算梯度。
 #
 # 不想让 autograd 记录对这些值的操作，就调用 `.detach()`，得到一个不需要梯度的张量。
 # 值并没有复制：两个张量用的是同一块内存。
 #
 # 训练就是修改参数，使损失变小。
 # <dfn>损失</dfn>（loss）是一个数，衡量网络的输出与期望的输出相差多远。
-# 参数的<dfn>梯度</dfn>（gradient）对参数的每个值各有一个数，即只有这个值变化时，某个结果（通常是损失）的变化率。
+# 参数的每个值在<dfn>梯度</dfn>（gradient）中都对应一个数：只有这个值变化时，某个结果（通常是损失）的变化率。
 # 对这个结果调用 `backward()`，就会算出每个参数的梯度，存进参数的 `.grad` 属性：
 
 # %%
@@ -256,7 +256,7 @@ print(layer(torch.tensor([10.0, 100.0])).item())
 #
 # 修改值只能在 `backward()` 之后、下一次前向传播之前。
 # 在前向传播和它的 `backward()` 之间，计算图可能还需要旧值。
-# <dfn>计算图</dfn>（computation graph）是 autograd 的记录，记下一个张量由哪些操作产生，以及求导所需的值。
+# <dfn>计算图</dfn>（computation graph）是 autograd 的记录，写明一个张量由哪些操作产生，并存有求导所需的值。
 # `backward()` 沿着这张图从结果走到参数。
 # 即使在 `torch.no_grad()` 下，autograd 也会给每个张量的原地修改计数，所以一旦需要的值被改过，`backward()` 就会发现：
 
@@ -556,7 +556,7 @@ print([row.name for row in table if row.kind == "buffer"])
 # ### 查找使用同一块内存的张量：`shared_names`
 #
 # `shared_names` 列出使用同一块内存的张量的名字。
-# 哪怕是同一块内存里的两个不同的参数，`is` 返回的是 `False`，它也能找到：
+# 即使同一块内存里是两个不同的参数，`is` 对它们返回 `False`，它也能找到：
 
 # %%
 a, b = nn.Linear(3, 3), nn.Linear(3, 3)
@@ -841,7 +841,7 @@ with torch.no_grad():
     layer.weight += 1
 
 # %% [markdown]
-# 如果只修改参数的一部分，报错信息略有不同：里面提到*视图*（view），即与另一个张量共用内存的张量。
+# 如果只修改参数的一部分，报错信息略有不同：里面提到视图（view），即与另一个张量共用内存的张量。
 
 # %%
 try:
@@ -1076,7 +1076,7 @@ print(net[0].weight.requires_grad)
 # %% [markdown]
 # ### `'method' object is not subscriptable`
 #
-# 想读取状态字典里的一个条目，却得到一条关于方法的报错信息。
+# 想读取状态字典里的一个条目，报错信息里却提到方法。
 # `state_dict` 是方法，这里少了调用它的括号。
 
 # %%
@@ -1096,7 +1096,7 @@ print(net.state_dict()["0.weight"].shape)
 # %% [markdown]
 # ### `Only Tensors created explicitly by the user ... support the deepcopy protocol`
 #
-# 用 `copy.deepcopy` 复制网络，却得到一条关于用户所创建张量的报错信息。
+# 用 `copy.deepcopy` 复制网络，却得到一条报错信息，说的是用户创建的张量。
 # `copy.deepcopy` 只复制叶子张量，而这个网络持有一个由参数计算出来的张量。
 # 如果模块把最近一次的输出存了下来，就持有这样的张量。
 # 两个较旧的函数 `nn.utils.weight_norm` 和 `nn.utils.spectral_norm` 会用其他张量算出层的权重，并把结果存在层里。

@@ -89,7 +89,7 @@ print(X.device)
 
 # %% [markdown]
 # 要在其他裝置上建立張量，就在建立時傳入那個裝置。
-# 如果先在 CPU 上建立再移過去，額外的記憶體和複製都要花時間。
+# 如果先在 CPU 上建立再移過去，就要多用一份記憶體、多複製一次，這些都要花時間。
 # `with torch.device(...)` 為區塊裡建立的每個張量設定裝置：
 
 # %%
@@ -305,7 +305,7 @@ else:
 # 在 CPU 上，它只用一個執行緒，除非設定 `num_threads=`。
 #
 # **看不見的等待。**複製到 GPU 也會讓 Python 等待（除非使用釘選記憶體和 `non_blocking=True`），`X[mask]`、`nonzero` 和 `torch.equal` 也是如此。
-# 設定 `torch.cuda.set_sync_debug_mode("warn")`，PyTorch 就會對大多數這類等待發出警告。
+# 呼叫 `torch.cuda.set_sync_debug_mode("warn")`，PyTorch 就會對大多數這類等待發出警告。
 #
 # **錯誤很晚才出現。**GPU 上的錯誤，例如索引超出範圍，要到下一個需要等待的那一行才會回報，而那一行往往不是出錯的那一行。
 # 要找出原因，就先把環境變數 `CUDA_LAUNCH_BLOCKING` 設成 1，再重新啟動程式。
@@ -365,7 +365,7 @@ else:
 #
 # **代價。**記憶體一旦釘選，系統的其他部分就不能用。
 #
-# **注意。**下面兩種錯誤會得到不正確的值，而且沒有任何提示：
+# **注意。**下面兩種錯誤會讓值變得不正確，而且沒有任何提示：
 #
 # - 複製還沒完成，就寫入釘選的張量。
 #   這樣一來，GPU 得到的可能是新的值，也可能是新舊混雜的值。
@@ -407,7 +407,7 @@ print(net.weight.grad.dtype)
 # 每個 GPU 都有自己的佇列。
 # 所以，雖然 Python 是先後把工作交給兩個 GPU，兩個 GPU 還是可以同時計算：
 #
-# *需要 2 張 CUDA GPU。*
+# *需要 2 個 CUDA GPU。*
 
 # %%
 if torch.cuda.device_count() >= 2:
@@ -1006,7 +1006,7 @@ else:
 # %% [markdown]
 # 先交代兩個乘積，再等兩個都完成。
 #
-# *需要 2 張 CUDA GPU。*
+# *需要 2 個 CUDA GPU。*
 
 # %%
 if torch.cuda.device_count() >= 2:

@@ -108,7 +108,7 @@ except ValueError as error:
 
 # %% [markdown]
 # 有診斷結果時，`bool(report)` 是 `True`；`report.errors` 和 `report.questions` 則分別列出錯誤和疑問。
-# 照著建議修正之後，就什麼也找不到了：
+# 照著建議修正之後，就不會再有任何診斷結果：
 
 # %%
 class Fixed(nn.Module):
@@ -426,7 +426,7 @@ print("exit status:", done.returncode)
 # | `tie-lost`，錯誤或疑問 | 應該指向同一個參數、實際上卻不是的兩個名稱（檔案讀寫） |
 # | `runs-once`，錯誤 | 把一個模組放了好幾次的容器，對 `children()` 跑迴圈，所以這個模組只執行一次（層與模組） |
 # | `one-layer-many-names`，疑問 | 有參數的模組，在同一個容器裡放了好幾次，例如 `[layer] * 3` 的結果（參數） |
-# | `no-gradient`，錯誤 | 無法從中做反向傳播的損失或輸出（見下文） |
+# | `no-gradient`，錯誤 | 無法做反向傳播的損失或輸出（見下文） |
 # | `unused`，疑問 | 其他參數有梯度、自己卻沒有的參數：從未用到，或被切斷（見下文） |
 # | `optimizer`，錯誤 | 沒有任何優化器持有的可訓練參數，以及優化器持有、卻不屬於網路的參數（參數） |
 # | `optimizer-device`，錯誤 | 優化器中某個參數的狀態，和這個參數不在同一個裝置上（裝置） |
@@ -438,7 +438,7 @@ print("exit status:", done.returncode)
 # | `forward-called`，錯誤或疑問 | 呼叫的是模組的 `forward` 方法，而不是模組本身（見下文） |
 # | `input-changed`，錯誤 | 寫入輸入、改變了輸入值的運算（層與模組） |
 # | `nan`，疑問 | 第一個含有 NaN 的地方，依參數、輸入、模組、損失、梯度的順序尋找（自訂層） |
-# | `scale`，疑問 | 層的輸出或權重的梯度，以很大的倍數放大或縮小（初始化） |
+# | `scale`，疑問 | 層的輸出，或是權重的梯度，放大或縮小了很多倍（初始化） |
 # | `dead-units`，疑問 | 對所有樣本都回傳 0 的 ReLU（見下文） |
 # | `rounded-buffer`，疑問 | 存放位置或頻率的 16 位元緩衝區：值一路遞增，或一路遞減（自訂層） |
 # | `padding-row`，疑問 | 嵌入中用於 padding 的那一列不是 0（初始化） |
@@ -739,7 +739,7 @@ for finding in report:
 # ### `layer.forward(X)` 會跳過掛勾
 #
 # 延後初始化層在掛勾裡得到形狀，剪枝（pruning）在掛勾裡計算權重，效能分析工具（profiler）用掛勾計算運算的次數。
-# `layer(X)` 先執行掛勾，再執行 `forward`；`layer.forward(X)` 只執行 `forward`。
+# `layer(X)` 會執行 `forward` 和掛勾；`layer.forward(X)` 只執行 `forward`。
 
 # %%
 class Direct(nn.Module):

@@ -1497,7 +1497,7 @@ class NewLinear(nn.Module):
 # %% [markdown]
 # 狀態字典會記錄每個模組的 `_version`，載入時 `_load_from_state_dict` 會收到這個數字。
 # PyTorch 自己的某些層，例如 `nn.BatchNorm2d`，也以同樣的方式使用版本。
-# 在這裡，這個方法替換的是複本裡的項目，所以呼叫者的字典不會改變。
+# 在這裡，這個方法替換的是複本裡的項目，所以呼叫端的字典不會改變。
 # 沒有版本的狀態字典視為版本 1。
 #
 # *layers/5_old_layout.py*

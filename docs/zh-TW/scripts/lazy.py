@@ -135,7 +135,7 @@ for what, action in attempts.items():
 # %% [markdown]
 # 前四種操作可行，因為只需要名稱、dtype 或物件。
 # 載入也可行，因為狀態字典提供了形狀和值。
-# 接下來的三種操作失敗，因為需要形狀或值。
+# 接下來三種操作會失敗，因為需要形狀或值。
 # 其他需要形狀或值的操作，大多也會失敗。
 #
 # 凍結是例外：`layer.requires_grad_(False)` 既不需要形狀，也不需要值，卻還是失敗。
@@ -297,7 +297,7 @@ print(uninitialized_names(net))
 # - 如果前向傳播沒有經過某個延後初始化層，也是錯誤，因為那一層仍然沒有初始化。
 #   `diagnose` 會把這個問題回報為 `still-lazy`。
 # - 對於沒有延後初始化層的網路，試跑只會檢查輸入是否相符。
-# - 如果你的網路以名稱接收輸入，就用名稱傳入，例如 `apply_init(net, input_ids=ids)`。
+# - 如果你的網路用關鍵字引數接收輸入，就照樣用名稱傳入，例如 `apply_init(net, input_ids=ids)`。
 #   除了網路和 `init`，所有引數都會傳給 `forward`。
 # - `apply_init` 也適用於其他函式庫的延後初始化層，例如 PyTorch Geometric 的，只要這些層是在 `forward` 之前的掛勾裡得到形狀。
 #
@@ -923,7 +923,7 @@ print(nn.Sequential(layer, layer)(X).shape)
 # ### `Weights only load failed`：檔案明明是自己儲存的
 #
 # 你無法載入自己儲存的檔案。
-# 網路是在第一個批次之前儲存的，所以檔案裡的參數沒有值，就像儲存與載入說明的那樣。
+# 網路是在第一個批次之前儲存的，所以檔案裡的參數沒有值，就像儲存與載入一節說明的那樣。
 # 不要設定 `weights_only=False` 來強行載入：得到的還是沒有值的參數。
 #
 # 修正方法：儲存之前先試跑。
@@ -1246,7 +1246,7 @@ print(len(decay["params"]), len(rest["params"]))
 #> 2 2
 
 # %% [markdown]
-# 沒有試跑的話，兩個群組會有 0 個和 4 個參數。
+# 沒有試跑的話，兩個群組會分別有 0 個和 4 個參數。
 
 # %% [markdown]
 # ### 練習 3

@@ -117,7 +117,7 @@ print(convnet(torch.rand(1, 1, 28, 28)).shape)
 # 一批影像的形狀是 `(examples, channels, height, width)`，也就是樣本數、通道數、高、寬。
 # `nn.Conv2d(1, 20, kernel_size=5)` 從 1 個通道算出 20 個通道。
 # 不加 padding 的話，大小為 5 的卷積核會讓高和寬各減少 4。
-# 因此，經過兩個這樣的層，高和寬都從 28 減為 20。
+# 因此，經過兩層這樣的卷積，高和寬都從 28 減為 20。
 #
 # **限制。**`nn.Sequential` 只能建出一條鏈。
 # 網路如果有兩個輸入、跳接（skip connection，也就是繞過某些層的路徑）、迴圈或 `if`，就要寫自己的模組。
@@ -152,14 +152,13 @@ print(net(X).shape)
 # `F.relu` 是函式，`nn.ReLU()` 是呼叫這個函式的模組。
 # ReLU 沒有參數，所以兩種都可以用。
 #
-# 反向傳播（backward pass）計算結果對參數的導數，這部分不必自己寫方法。
-# 這些導數稱為梯度，autograd 會替你計算。
+# 反向傳播（backward pass）計算結果對參數的導數，你不必為它寫方法：這些導數稱為梯度，由 autograd 替你計算。
 # <dfn>Autograd</dfn> 是 PyTorch 的自動微分：它記錄前向傳播的運算，再根據這份紀錄算出梯度。
 
 # %% [markdown]
 # ### 註冊：`self.name = layer`
 #
-# `super().__init__()` 會建立幾個空字典，這些就是模組存放組成部分的表。
+# `super().__init__()` 會建立幾個空字典，也就是模組用來存放各組成部分的表。
 # 接著，`self.hidden = nn.Linear(20, 256)` 會註冊這一層，之後可以用 `net.hidden` 讀出來。
 # <dfn>註冊</dfn>（registration）是指模組把層或參數之類的組成部分，以某個名稱存進自己的字典。
 # 註冊過的層或參數會跟著模組一起訓練、儲存和移動。
@@ -536,7 +535,7 @@ class MySequential(nn.Module):
     __rmul__ = __mul__
 
 # %% [markdown]
-# 改變容器的方法，大多取自 `nn.Sequential`。
+# 會改變容器內容的那些方法，大多取自 `nn.Sequential`。
 # 可以這樣做，是因為方法就是存在類別裡的函式，而這些函式只用到 `MySequential` 也有的屬性，例如 `_modules`。
 # `len()`、索引和切片在兩個類別裡的作用相同：
 

@@ -82,7 +82,7 @@ print(torch.equal(clone.eval()(X), Y))
 #> True
 
 # %% [markdown]
-# 計算預測之前，先呼叫 `eval()`，讓 dropout 和批次正規化切換到評估模式。
+# 預測之前，先呼叫 `eval()`，讓 dropout 和批次正規化切換到評估模式。
 # 這個網路兩者都沒有。
 
 # %% [markdown]
@@ -155,7 +155,7 @@ except RuntimeError as error:
 # hidden.weight 和 hidden.bias 只在狀態字典裡，屬於多餘：網路裡沒有。
 # first.weight 和 first.bias 只在網路裡，屬於缺少：狀態字典裡沒有。）
 #
-# <dfn>嚴格載入</dfn>（strict loading）是 `load_state_dict` 的預設行為：只要有名稱只在網路裡，或只在狀態字典裡，就引發錯誤；`strict=False` 則忽略這樣的名稱。
+# <dfn>嚴格載入</dfn>（strict loading）是 `load_state_dict` 的預設行為：如果有名稱只出現在網路裡，或只出現在狀態字典裡，就引發錯誤；`strict=False` 則忽略這樣的名稱。
 # 不管用哪一種，形狀不對都是錯誤。
 #
 # **注意。**能複製的都複製**之後**，才會引發這個錯誤，所以這時網路裡有些是舊的值，有些是新的值。
@@ -829,7 +829,7 @@ print(torch.equal(whole.weight, original.weight))
 # 兩種載入方式都從這樣的檔案複製；這比從記憶體複製要久，因為複製的過程中，系統還要提供這些分頁。
 # 比對校驗碼花的時間，大約和複製一樣多。
 #
-# **儲存。**每寫出一個 MB 之前，`save_parameters` 才計算這一個 MB 的校驗碼。
+# **儲存。**`save_parameters` 一次寫出一個 MB，寫出之前才計算這一個 MB 的校驗碼。
 # 舊檔案會保留到新檔案寫完為止，所以系統需要新的記憶體來放新檔案的分頁。
 # `torch.save` 會先清空舊檔案，釋放舊檔案的分頁，所以可能比較快，這取決於磁碟當時的其他工作。
 
@@ -1058,7 +1058,7 @@ except AttributeError as error:
 #> Can't get attribute 'Net'
 
 # %% [markdown]
-# 修正方法：如果檔案可以信任，就先讓舊名稱重新找得到這個類別，把檔案載入一次，再儲存狀態字典。
+# 修正方法：如果檔案可以信任，就先讓這個類別能用舊的名稱找到，把檔案載入一次，再儲存狀態字典。
 
 # %%
 sys.modules["models"].Net = Net
@@ -1352,7 +1352,7 @@ print(len(report.missing_keys), len(report.unexpected_keys))
 #> 4 4
 
 # %% [markdown]
-# 修正方法：先決定哪些名稱可以缺少，再檢查除此之外沒有缺少別的。
+# 修正方法：先決定哪些名稱可以缺少，再確認沒有缺少其他名稱。
 
 # %%
 state = net.state_dict()
@@ -1446,7 +1446,7 @@ print(load_parameters(MLP(), "half.safetensors", cast=True).out.bias.dtype)
 # ### `loaded state dict contains a parameter group that doesn't match the size of optimizer's group`
 #
 # 你加了一層，或是凍結了一些參數，沒有把它們交給優化器。
-# 優化器的狀態，只適用於每個群組的參數個數都相同的優化器。
+# 優化器的狀態，只能載入到每個群組的參數個數都和它相符的優化器裡。
 
 # %%
 short = nn.Sequential(nn.Linear(2, 2))
@@ -1536,7 +1536,7 @@ except KeyError as error:
 #> KeyError: "param 'initial_lr' is not specified in param_groups[0] when resuming scheduler with last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training from a checkpoint but haven't properly loaded the optimizer state\n2. You're using last_epoch >= 0 for a fresh training run (not recommended)"
 
 # %% [markdown]
-# 修正方法：建立排程器時不要用 `last_epoch`，再載入排程器和優化器的狀態，如接續訓練所示。
+# 修正方法：建立排程器時不要用 `last_epoch`，再載入排程器和優化器的狀態，如接續訓練一節所示。
 
 # %% [markdown]
 # ### 在第一個批次之前儲存延後初始化的網路
@@ -1603,7 +1603,7 @@ except RuntimeError as error:
 #>     size mismatch for head.bias: copying a param with shape torch.Size([10]) from checkpoint, the shape in current model is torch.Size([3]).
 
 # %% [markdown]
-# 修正方法：去掉最後一層，並檢查沒有缺少別的東西。
+# 修正方法：去掉最後一層，並確認沒有缺少別的東西。
 
 # %%
 state = {
