@@ -219,7 +219,7 @@ def test_a_page_under_work_can_be_read(chromium: Browser, tmp_path: Path) -> Non
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=ROOT, env=own, **quiet) as serving:
         try:
-            opened(tab, f"http://{host}/modules/", seconds=30)
+            opened(tab, f"http://{host}/modules/", seconds=120)
             expect(tab.get_by_role("heading", level=1)).to_contain_text(title)
             tab.goto(f"http://{host}/zh-TW/modules/")
             expect(tab.get_by_role("heading", level=1)).to_contain_text("層與模組")
