@@ -3,6 +3,7 @@
 python tools/offline_site.py [FOLDER]
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,26 +12,26 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # Files for servers and their visitors, and files of the theme for languages other than English.
-NOT_NEEDED = ("404.html", "sitemap.xml", "sitemap.xml.gz", "objects.inv", "**/*.map", "**/lunr")
+NOT_NEEDED = ("**/404.html", "**/sitemap.xml", "**/sitemap.xml.gz", "**/objects.inv", "**/*.map", "**/lunr")
 
 
 def main(folder: Path) -> None:
     """Make FOLDER and FOLDER.zip, and nothing else; the same pages give the same bytes."""
-    config = ROOT / "mkdocs.offline.yml"
-    build = ["build", "--quiet", "--config-file", str(config), "--site-dir", str(folder.resolve())]
-    subprocess.run([sys.executable, "-m", "mkdocs", *build], cwd=ROOT, check=True)
+    build = ["build", "--quiet", "--no-directory-urls", "--site-dir", str(folder.resolve())]
+    nowhere = os.environ | {"SITE_URL": ""}
+    subprocess.run([sys.executable, "-m", "mkdocs", *build], cwd=ROOT, env=nowhere, check=True)
     for pattern in NOT_NEEDED:
         for path in list(folder.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-    shutil.copytree(ROOT / "docs" / "offline", folder, dirs_exist_ok=True)
     shutil.copy(ROOT / "LICENSE", folder)
-    # A page on a disk may load scripts but not read files, so the theme looks for a script.
-    index = folder / "search" / "search_index.json"
-    index.with_suffix(".js").write_text(f"var __index = {index.read_text('utf-8')};\n", "utf-8")
-    index.unlink()
+    for index in list(folder.rglob("search_index.json")):  # of each language
+        shutil.copytree(ROOT / "docs" / "offline", index.parents[1], dirs_exist_ok=True)
+        # A page on a disk may load scripts but not read files, so the theme looks for a script.
+        index.with_suffix(".js").write_text(f"var __index = {index.read_text('utf-8')};\n", "utf-8")
+        index.unlink()
     pack(folder)
 
 

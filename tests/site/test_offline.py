@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.site.built_site import DOCS, PAGES, ROOT
+from tests.site.built_site import DOCS, EVERYWHERE, ROOT, split
 from tests.site.broken_links import defects
 from playwright.sync_api import Browser, Page
+from tools.languages.catalogs import Translations
 
 MESSAGE = """RuntimeError: Error(s) in loading state_dict for LeNet:
 \tMissing key(s) in state_dict: "encoder.weight". """
@@ -51,7 +52,7 @@ def test_every_link_leads_to_a_file(folder: Path) -> None:
     found = list(defects(folder, "file:///home/reader/guide/"))
     assert not found, "\n".join(found)
     pages = [path.relative_to(folder).with_suffix(".md").as_posix() for path in folder.rglob("*.html")]
-    assert sorted(pages) == PAGES
+    assert sorted(pages) == sorted(EVERYWHERE)
 
 
 def test_the_zip_is_the_same_wherever_it_is_made(packed: Path, tmp_path: Path) -> None:
@@ -68,18 +69,20 @@ def test_the_zip_is_the_same_wherever_it_is_made(packed: Path, tmp_path: Path) -
 
 
 def test_it_is_read_and_searched_without_a_server(folder: Path, page: Page) -> None:
-    """Every page, its pictures, a link and the search work without any request to a network or failure."""
+    """Every page in every language, its pictures, links and the search work without a request to a network."""
     requests, complaints = [], []
     page.set_default_timeout(10_000)
     page.on("request", lambda request: requests.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
-    addresses = {name: (folder / name).with_suffix(".html").as_uri() for name in PAGES}
+    addresses = {name: (folder / name).with_suffix(".html").as_uri() for name in EVERYWHERE}
     widths = []
     for name, address in addresses.items():
         page.goto(address)
-        title = re.search("^# (.+)$", (DOCS / name).read_text("utf-8"), re.M)[1]
+        language, english = split(name)
+        title = re.search("^# (.+)$", (DOCS / english).read_text("utf-8"), re.M)[1]
+        title = Translations(ROOT / "docs" / (language or "en")).say(title)
         assert page.locator("h1").text_content().startswith(title)
         widths += page.locator("article img").evaluate_all("all => all.map(each => each.naturalWidth)")
     assert widths
@@ -100,6 +103,14 @@ def test_it_is_read_and_searched_without_a_server(folder: Path, page: Page) -> N
     page.keyboard.press("End")
     page.locator(".md-search-result__link[href*='#']:visible").first.click()
     page.wait_for_url("**/serialization.html#missing-keys-in-state_dict-and-the-same-names-with-module")
+
+    page.locator(".md-select").hover()
+    page.get_by_role("link", name="简体中文").click()
+    page.wait_for_url("**/zh-CN/serialization.html#missing-keys-in-state_dict-and-the-same-names-with-module")
+    page.get_by_role("textbox", name="搜索").fill("共享参数")
+    page.keyboard.press("End")
+    page.locator(".md-search-result__link[href*='#']:visible").first.click()
+    page.wait_for_url("**/zh-CN/parameters.html#sharing-parameters-tied-weights")
 
     assert complaints == []
     assert {url.partition(":")[0] for url in requests} <= {"file", "data", "blob"}

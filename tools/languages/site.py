@@ -31,7 +31,10 @@ def on_files(files: Any, config: Any) -> Any:
 def start(language: str, config: Any) -> subprocess.Popen[bytes]:
     """Build a language as `mkdocs build` does, below the site of this configuration."""
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet"]
-    options = ["--config-file", f"mkdocs.{language}.yml", "--site-dir", Path(config.site_dir, language)]
+    place = os.path.join(config.site_dir, language)
+    options = ["--config-file", f"mkdocs.{language}.yml", "--site-dir", place]
+    if not config.use_directory_urls:
+        options.append("--no-directory-urls")
     address = f"{config.site_url}{language}/" if config.site_url else ""
     return subprocess.Popen([*command, *options], cwd=ROOT, env=os.environ | {"SITE_URL": address})
 
