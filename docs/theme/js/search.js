@@ -28,14 +28,14 @@
   const texts = new Map();
   let asked = [];
 
-  // The squares of the lengths of the runs of words that a text has, less `each`: long runs count most.
+  // The squares of the lengths of the runs of words that a text has, each less by `less`: long runs count most.
   // The last word may be a beginning.
-  function match(text, each) {
+  function match(text, less) {
     let sum = 0;
     for (let from = 0; from < asked.length; ) {
       let to = from;
       while (to < asked.length && text.includes(` ${asked.slice(from, to + 1).join(" ")}${to + 1 < asked.length ? " " : ""}`)) to += 1;
-      if (to > from) sum += (to - from) ** 2 - each;
+      if (to > from) sum += (to - from) ** 2 - less;
       from = Math.max(to, from + 1);
     }
     return sum;
