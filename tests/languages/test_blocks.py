@@ -1,9 +1,11 @@
 """A page is split into blocks of prose and lines that stay; nothing is lost between them."""
 
+import re
+
 import pytest
 
 from tools.languages.blocks import Block, blocks, fixed, is_prose, with_texts
-from tools.pages import ROOT
+from tools.pages import ROOT, project
 
 PAGES = sorted(path.name for path in (ROOT / "docs/en").glob("*.md"))
 
@@ -34,6 +36,35 @@ def test_a_page_is_the_sum_of_its_parts(page: str) -> None:
 def test_what_is_prose(text: str, found: list[tuple[str, str]]) -> None:
     """Paragraphs, headings, items, cells, captions and summaries are; code, comments, HTML and formulas are not."""
     assert [(each.kind, each.text) for each in blocks(text.split("\n")) if isinstance(each, Block)] == found
+
+
+MARKDOWN = {  # not taken apart as Markdown is: each would be shown wrong, or not be translated
+    "an admonition, a fold or a tab": r"^ *(?:!!!|\?\?\?|===)",
+    "a quote": r"^ *>",
+    "a line break made of blanks": r"\S  $",
+    "a heading with a line below it": r"^(?:===+|---+)$",
+    "a heading with attributes": r"^#.*\{.*\} *$",
+    "a fence of tildes": r"^ *~~~",
+    "a title in single quotes": r"^ *```.*title='",
+    "text beside a tag or a comment": r"^ *(?:<(?:div|p|figure)[^>]*>|.*-->) *[^\s<]",
+    "a table without bars at its edges": r"^ *:?-+:? *\|",
+}
+
+
+@pytest.mark.parametrize("kind", MARKDOWN)
+def test_pages_have_only_markdown_that_is_translated(kind: str) -> None:
+    """If a page needs one of these, blocks.py has to know it first."""
+    found = []
+    for name in PAGES:
+        page = project().page(ROOT / "docs/en" / name, name)
+        code = {line for each in page.fences() for line in range(each.line + 1, each.last_line or 0)}
+        settings = page.lines.index("---", 1) + 1 if page.lines[0] == "---" else 0
+        found += [
+            f"{name}:{number}: {line}"
+            for number, line in enumerate(page.lines, 1)
+            if number > settings and number not in code and re.search(MARKDOWN[kind], line)
+        ]
+    assert found == []
 
 
 def test_a_translated_row_keeps_its_other_cells() -> None:

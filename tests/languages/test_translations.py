@@ -1,13 +1,14 @@
 """The catalogs: in step with the pages, complete, and written by the rules."""
 
 import re
+from pathlib import Path
 
 import pytest
-from babel.messages.pofile import read_po
+from babel.messages.pofile import PoFileError
 
 from tools.languages.blocks import SAME
-from tools.languages.catalogs import LANGUAGES, Translations, skeleton, with_numbers
-from tools.languages.messages import CATALOGS, template
+from tools.languages.catalogs import LANGUAGES, Translations, read_catalog, skeleton, with_numbers
+from tools.languages.messages import CATALOGS, PAGES, template, update
 from tools.languages.problems import problems
 from tools.pages import ROOT
 
@@ -32,8 +33,8 @@ def test_the_catalogs_are_in_step(language: str) -> None:
     """Every message of a catalog is on a page, in the order of the page, apart from numbers: `make messages`."""
     taken: set[str] = set()
     for page in CATALOGS:
-        with (ROOT / "docs" / language / f"{page}.po").open("rb") as file:
-            written = [skeleton(message.id) for message in read_po(file) if message.id]
+        catalog = read_catalog(ROOT / "docs" / language / f"{page}.po")
+        written = [skeleton(message.id) for message in catalog if message.id]
         assert written == [skeleton(message.id) for message in template(page, taken) if message.id], page
 
 
@@ -70,10 +71,57 @@ def test_rules_find_what_breaks_them(language: str, translation: str, problem: s
     assert (problem in "; ".join(found)) if problem else found == []
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        ('msgstr "文件"', 'msgstr "文件'),
+        ('msgstr "文件"', 'msgstr "文件\\"'),
+        ('msgid "File"', '<<<<<<< HEAD\nmsgid "File"'),
+        ('msgstr "文件"', 'msgstr 文件"'),
+    ],
+)
+def test_a_damaged_catalog_is_refused(damage: tuple[str, str], tmp_path: Path) -> None:
+    """Babel alone would guess, and the page would show what it guessed."""
+    sound = 'msgid "File"\nmsgstr "文件"\n\nmsgid "a \\"b\\""\nmsgstr ""\n"c\\\\"\n'
+    path = tmp_path / "page.po"
+    path.write_text(sound, "utf-8")
+    assert Translations(tmp_path).texts == {"File": "文件", 'a "b"': "c\\"}
+    path.write_text(sound.replace(*damage), "utf-8")
+    with pytest.raises((ValueError, PoFileError)):
+        read_catalog(path)
+
+
+def test_what_changes_back_is_translated_again(tmp_path: Path) -> None:
+    """A changed message keeps its old English and its translation, for the translator and for a second thought."""
+    texts = {"docs/en/index.md": "# Title\n\nOne sentence.\n"} | {
+        f"docs/en/{page}.md": "" for page in PAGES[1:]
+    }
+
+    def written(sentence: str) -> str:
+        for name, text in texts.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text.replace("One sentence.", sentence), "utf-8")
+        update("zh-TW", tmp_path)
+        return (tmp_path / "docs/zh-TW/index.po").read_text("utf-8")
+
+    first = written("One sentence.")
+    place = tmp_path / "docs/zh-TW/index.po"
+    place.write_text(
+        first.replace('"One sentence."\nmsgstr ""', '"One sentence."\nmsgstr "一句話。"'), "utf-8"
+    )
+    changed = written("One more sentence.")
+    assert '#, fuzzy\n#| msgid "One sentence."\nmsgid "One more sentence."\nmsgstr "一句話。"' in changed
+    assert Translations(tmp_path / "docs/zh-TW").find("One more sentence.") is None
+    assert written("One more sentence.") == changed
+    written("One sentence.")
+    assert Translations(tmp_path / "docs/zh-TW").find("One sentence.") == "一句話。"
+
+
 def test_numbers_are_those_of_the_page() -> None:
     """If only numbers have changed, the translation gets the new ones, unless it is not clear where they go."""
     assert with_numbers("共 8 段，跑过 6 段", ["6", "8"], ["7", "9"]) == "共 9 段，跑过 7 段"
-    assert with_numbers("5 和 5", ["5", "5"], ["5", "6"]) == "5 和 6"
+    assert with_numbers("5 和 5", ["5", "5"], ["6", "6"]) == "6 和 6"
+    assert with_numbers("5 和 5", ["5", "5"], ["5", "6"]) is None
     assert with_numbers("共 8 段，其中 5、5", ["5", "5", "8"], ["5", "6", "9"]) is None
 
 

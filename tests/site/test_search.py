@@ -159,6 +159,24 @@ def test_a_name_or_a_phrase_is_found(text: str, section: str, search: Search) ->
     assert section in {link for result in search(text) for link in result}
 
 
+@pytest.mark.parametrize("folder", SITES)
+@pytest.mark.parametrize(
+    ("text", "section"),
+    [
+        ("state_dict", "parameters/#the-difference-between-state_dict-and-parameters"),
+        ("ｓｔａｔｅ＿ｄｉｃｔ", "parameters/#the-difference-between-state_dict-and-parameters"),
+        ("weights_only=True", "serialization/#security-pickle-weights_only-and-safetensors"),
+        ("named_parameters", "parameters/#all-parameters-named_parameters"),
+        ("nn.ModuleList", "layers/#lists-and-dictionaries-of-parameters-and-layers"),
+        ("LazyLin", "lazy/#nnlazylinear-the-input-size-comes-from-the-first-batch"),
+        ("torch.load", "serialization/"),
+    ],
+)
+def test_a_name_is_found_in_every_language(text: str, section: str, folder: str, search: Search) -> None:
+    """Names in code are the same everywhere, and so is what is found; letters may be full-width ones."""
+    assert section in {link for result in search(text, folder) for link in result}
+
+
 @pytest.mark.parametrize(
     ("folder", "text", "section"),
     [

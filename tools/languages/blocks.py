@@ -108,7 +108,7 @@ def row(line: str, number: int) -> Iterator[Block | str]:
 
 def is_prose(text: str) -> bool:
     """Whether anything in the text depends on the language."""
-    words = SAME.sub(" ", PATH.sub(" ", text))
+    words = PATH.sub(" ", SAME.sub(" ", text))
     return re.search(r"[^\W\d_]{2}", words) is not None
 
 

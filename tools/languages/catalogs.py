@@ -5,12 +5,31 @@ from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
-from babel.messages.pofile import read_po
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import denormalize, read_po
 
 from .blocks import NUMBER
 
 ROOT = Path(__file__).parents[2]
+PREVIOUS = "| msgid "
 LANGUAGES = {"zh-CN": "zh_Hans_CN", "zh-TW": "zh_Hant_TW"}  # the folder below docs/, and Babel's name
+
+
+def read_catalog(path: Path, locale: str | None = None) -> Catalog:
+    """The catalog in a file; raise a ValueError or a PoFileError that names the line if it is not sound."""
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            # Babel would take the last letter for the missing mark.
+            if re.match(r'msg|"', line) and not re.fullmatch(r'(?:msg\w+ )?"(?:[^"\\]|\\.)*"', line.rstrip()):
+                raise ValueError(f"{path}:{number}: a quotation mark is missing")
+    with path.open("rb") as file:
+        catalog = read_po(file, locale=locale, abort_invalid=True)
+    for message in catalog:
+        # Babel writes the English that was translated before, and reads it as a comment.
+        for comment in [each for each in message.user_comments if each.startswith(PREVIOUS)]:
+            message.user_comments.remove(comment)
+            message.previous_id = [denormalize(comment.removeprefix(PREVIOUS))]
+    return catalog
 
 
 class Translations:
@@ -24,10 +43,9 @@ class Translations:
         """Each translated message, and its translation."""
         found: dict[str, str] = {}
         for path in sorted(self.folder.glob("*.po")):
-            with path.open("rb") as file:
-                for message in read_po(file):
-                    if message.id and message.string and not message.fuzzy:
-                        found[str(message.id)] = str(message.string)
+            for message in read_catalog(path):
+                if message.id and message.string and not message.fuzzy:
+                    found[str(message.id)] = str(message.string)
         return found
 
     @cached_property
@@ -54,10 +72,10 @@ def skeleton(text: str) -> str:
 
 
 def with_numbers(translation: str, old: list[str], new: list[str]) -> str | None:
-    """The translation with other numbers; `None` if it is not clear which one goes where."""
-    if NUMBER.findall(translation) == old:
-        numbers = iter(new)
-        return NUMBER.sub(lambda _: next(numbers), translation)
+    """The translation with other numbers; `None` if it is not clear which one goes where.
+
+    Equal numbers that become different ones are not clear: the translation may have them in another order.
+    """
     places = dict(zip(old, new, strict=True))
     unclear = any(places[before] != after for before, after in zip(old, new, strict=True))
     if unclear or Counter(NUMBER.findall(translation)) != Counter(old):

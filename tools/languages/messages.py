@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import write_po
 
 from .blocks import Block, blocks, is_prose
-from .catalogs import LANGUAGES, ROOT, Translations
+from .catalogs import LANGUAGES, ROOT, Translations, read_catalog
 from .phrases import PHRASES
 from .pictures import pictures, words
 
@@ -30,10 +30,11 @@ msgstr ""
 
 """
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.S)
+ENGLISH_ONLY = ("speed",)
+NAV = re.findall(r"^ *- (?:\w+: )?(\w+)\.md$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
 PAGES = [
-    "index", "modules", "parameters", "init", "lazy", "layers", "serialization", "devices", "diagnosis",
-    "practice", "mistakes", "cheatsheet", "glossary", "tested",
-]  # fmt: skip
+    page for page in NAV if page not in ENGLISH_ONLY
+]  # in the order of the site, without those of the API
 CATALOGS = [*PAGES, "pictures", "notebooks"]
 
 
@@ -71,20 +72,25 @@ def update(language: str, root: Path = ROOT) -> list[str]:
     changed = []
     for page in CATALOGS:
         path = folder / f"{page}.po"
-        catalog = Catalog(locale=LANGUAGES[language])
-        if path.is_file():
-            with path.open("rb") as file:
-                catalog = read_po(file, locale=LANGUAGES[language])
         before = path.read_bytes() if path.is_file() else b""
+        catalog = read_catalog(path, LANGUAGES[language]) if before else Catalog(locale=LANGUAGES[language])
+        changed_before = {each.id: each.previous_id for each in catalog if each.fuzzy and each.previous_id}
+        # If the English changes back, the translation is right again.
+        replaced = {str(old[0]): catalog[new].string for new, old in changed_before.items()}
         catalog.update(template(page, taken, root))
         for message in catalog:
+            message.previous_id = changed_before.get(message.id, message.previous_id)
             # It may have moved here from another page, or differ only in its numbers.
-            if message.id and (translation := known.find(str(message.id))):
-                message.string = translation
+            translation = message.id and (known.find(str(message.id)) or replaced.get(str(message.id)))
+            if translation:
+                message.string, message.previous_id = translation, []
                 message.flags.discard("fuzzy")
         with path.open("wb") as file:
             file.write(HEADER.format(page=page, language=language).encode())
-            write_po(file, catalog, width=0, ignore_obsolete=True, include_lineno=False, omit_header=True)
+            write_po(
+                file, catalog, width=0, ignore_obsolete=True, include_previous=True, include_lineno=False,
+                omit_header=True,
+            )  # fmt: skip
         if path.read_bytes() != before:
             empty = sum(not each.string for each in catalog if each.id)
             fuzzy = sum(each.fuzzy for each in catalog if each.id)

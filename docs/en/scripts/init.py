@@ -47,7 +47,7 @@ def looks_uniform(values, bound):
 
 layer, bound = nn.Linear(400, 100), 400**-0.5
 print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()))
-#> True True
+#> False True
 
 # %% [markdown]
 # The bias has too few values for a reliable standard deviation, so the snippet checks only that all are within the bound.

@@ -71,10 +71,11 @@
   });
 
   // A link to another language leads to the same place on the page.
-  document.addEventListener("click", ({ target }) => {
-    const link = target.closest?.(".md-select__link[hreflang]");
-    if (link) link.hash = location.hash;
-  });
+  const stay = () => {
+    for (const each of document.querySelectorAll(".md-select__link")) each.hash = location.hash;
+  };
+  addEventListener("hashchange", stay);
+  stay();
 
   // On paper a page is light, and everything on it is open.
   const folded = () => document.querySelectorAll("details:not([open])");

@@ -20,7 +20,7 @@
   };
 
   // A Chinese character is a word, as in the index: nobody knows where words end without a dictionary.
-  const words = (text) => text.toLowerCase().match(/\p{Script=Han}|((?!\p{Script=Han})[\p{L}\p{N}])+/gu) ?? [];
+  const words = (text) => text.normalize("NFKC").toLowerCase().match(/\p{Script=Han}|((?!\p{Script=Han})[\p{L}\p{N}])+/gu) ?? [];
   // Words on both sides of a Chinese mark are not a run: another character stands between them.
   const sequence = (text) => ` ${words(text.replace(/[，。；：！？、]/g, " 〇 ")).join(" ")} `;
   const plain = (html) => html.replace(/<[^>]*>|&\w+;/g, " ");

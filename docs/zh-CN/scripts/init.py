@@ -47,7 +47,7 @@ def looks_uniform(values, bound):
 
 layer, bound = nn.Linear(400, 100), 400**-0.5
 print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()))
-#> True True
+#> False True
 
 # %% [markdown]
 # 偏置里的数太少，算不出可靠的标准差，所以代码片段只检查它们是否都在边界之内。
@@ -62,10 +62,10 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # | [`nn.Linear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html) | U(-a, a), a = 1/√`in_features` | 与权重相同 |
 # | [`nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html)，1d 和 3d 也一样 | U(-a, a)，a = 1/√(`in_channels / groups` · 卷积核元素数) | 与权重相同 |
 # | [`nn.ConvTranspose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html)，1d 和 3d 也一样 | U(-a, a)，a = 1/√(`out_channels / groups` · 卷积核元素数) | 与权重相同 |
-# | [`nn.RNN`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html)、`nn.LSTM`、`nn.GRU` | U(-a, a), a = 1/√`hidden_size` | 与权重相同 |
+# | [`nn.RNN`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html), `nn.LSTM`, `nn.GRU` | U(-a, a), a = 1/√`hidden_size` | 与权重相同 |
 # | [`nn.MultiheadAttention`](https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html) | `in_proj_weight`：`xavier_uniform_`（见下文）；`out_proj.weight`：与 `nn.Linear` 相同 | 0 |
 # | [`nn.Embedding`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html) | N(0, 1)；`padding_idx` 那一行为 0 | 无 |
-# | [`nn.LayerNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html)、`nn.BatchNorm2d`、`nn.GroupNorm` | 1 | 0 |
+# | [`nn.LayerNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html), `nn.BatchNorm2d`, `nn.GroupNorm` | 1 | 0 |
 # | [`nn.RMSNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html) | 1 | 无 |
 #
 # 卷积核元素数就是卷积核里有几个数：5 × 5 的卷积核有 25 个。

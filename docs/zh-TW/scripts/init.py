@@ -48,7 +48,7 @@ def looks_uniform(values, bound):
 
 layer, bound = nn.Linear(400, 100), 400**-0.5
 print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()))
-#> True True
+#> False True
 
 # %% [markdown]
 # 偏差的值太少，算出來的標準差不可靠，所以程式碼片段只檢查這些值是不是都在界限之內。
@@ -63,10 +63,10 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # | [`nn.Linear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html) | U(-a, a), a = 1/√`in_features` | 和權重相同 |
 # | [`nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html)，以及 1d 和 3d | U(-a, a), a = 1/√(`in_channels / groups` · 卷積核元素數) | 和權重相同 |
 # | [`nn.ConvTranspose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html)，以及 1d 和 3d | U(-a, a), a = 1/√(`out_channels / groups` · 卷積核元素數) | 和權重相同 |
-# | [`nn.RNN`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html)、`nn.LSTM`、`nn.GRU` | U(-a, a), a = 1/√`hidden_size` | 和權重相同 |
+# | [`nn.RNN`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html), `nn.LSTM`, `nn.GRU` | U(-a, a), a = 1/√`hidden_size` | 和權重相同 |
 # | [`nn.MultiheadAttention`](https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html) | `in_proj_weight`：`xavier_uniform_`（見下文）；`out_proj.weight`：和 `nn.Linear` 相同 | 0 |
 # | [`nn.Embedding`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html) | N(0, 1)；`padding_idx` 那一列是 0 | 無 |
-# | [`nn.LayerNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html)、`nn.BatchNorm2d`、`nn.GroupNorm` | 1 | 0 |
+# | [`nn.LayerNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html), `nn.BatchNorm2d`, `nn.GroupNorm` | 1 | 0 |
 # | [`nn.RMSNorm`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html) | 1 | 無 |
 #
 # 卷積核元素就是卷積核裡的數字：5 × 5 的卷積核有 25 個。
