@@ -42,12 +42,12 @@ X = torch.rand(2, 4)
 # %%
 def looks_uniform(values, bound):
     spread = values.std().item() / (bound / 3**0.5)
-    return values.abs().max().item() <= bound and 0.95 < spread < 1.05
+    return bool(values.abs().max() <= bound) and 0.95 < spread < 1.05
 
 
 layer, bound = nn.Linear(400, 100), 400**-0.5
 print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()))
-#> False True
+#> True True
 
 # %% [markdown]
 # The bias has too few values for a reliable standard deviation, so the snippet checks only that all are within the bound.

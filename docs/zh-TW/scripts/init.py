@@ -43,12 +43,12 @@ X = torch.rand(2, 4)
 # %%
 def looks_uniform(values, bound):
     spread = values.std().item() / (bound / 3**0.5)
-    return values.abs().max().item() <= bound and 0.95 < spread < 1.05
+    return bool(values.abs().max() <= bound) and 0.95 < spread < 1.05
 
 
 layer, bound = nn.Linear(400, 100), 400**-0.5
 print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()))
-#> False True
+#> True True
 
 # %% [markdown]
 # 偏差的值太少，算出來的標準差不可靠，所以程式碼片段只檢查這些值是不是都在界限之內。
