@@ -51,7 +51,7 @@ update: test-venv ## rewrite outputs, embedded definitions, notebooks and script
 gpu-record: test-venv ## run every snippet on this machine's GPUs and record which passed
 	@$(BIN)/python -m pytest tests/pages/test_docs.py --gpu-record
 
-site-record: test-venv ## read every page in a browser and record its size
+site-record: test-venv ## read every page in a browser, record its size, and take the screenshots of the README
 	@$(BIN)/python -m pytest tests/site/test_site.py --site-record
 
 bench: bench-venv ## measure all claims about speed, also for other tools, and write the tables (an hour)

@@ -208,6 +208,24 @@ def test_the_table_is_what_is_measured(visit: Visits, pytestconfig: pytest.Confi
             assert float(row[column]) == pytest.approx(float(now[column]), rel=0.1, abs=1), row
 
 
+@pytest.mark.parametrize("folder", SITES)
+@pytest.mark.parametrize(
+    ("name", "address", "scheme"), [("home", "", "light"), ("page", "parameters/", "dark")]
+)
+def test_the_readme_shows_the_site(
+    name: str, address: str, scheme: str, folder: str, open_page: Open, pytestconfig: pytest.Config
+) -> None:
+    """`make site-record` takes its screenshots. Another machine has other fonts: only the size is compared."""
+    taken = open_page(folder + address, color_scheme=scheme, reduced_motion="reduce").screenshot()
+    language = f".{folder}".rstrip("./")
+    place = ROOT / "docs" / f"screenshot-{name}{language}.png"
+    if pytestconfig.getoption("site_record"):
+        place.write_bytes(taken)
+    size = slice(16, 24)  # of a PNG file
+    assert place.read_bytes()[size] == taken[size]
+    assert f"](docs/{place.name})" in (ROOT / f"README{language}.md").read_text("utf-8")
+
+
 def test_a_page_under_work_can_be_read(chromium: Browser, tmp_path: Path) -> None:
     """`mkdocs serve`, which `make serve` calls, shows a page in the browser, in every language."""
     with socket.create_server(("127.0.0.1", 0)) as free:
