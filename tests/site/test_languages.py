@@ -1,5 +1,6 @@
 """The site in other languages: the same pages at the same places, and a way from each to the others."""
 
+import html as html_module
 import re
 import subprocess
 import sys
@@ -52,6 +53,9 @@ def test_a_page_is_described_in_its_language(page: str, site: Path) -> None:
         assert split(page)[1].removesuffix(".md") in TRANSLATED
     else:
         assert 'class="english"' in text
+    if taught := re.search(r"<li><strong>(\w+)：</strong>(.*?)</li>", text):
+        what = html_module.unescape(re.sub("<.*?>", "", taught[2]))
+        assert html_module.unescape(described) == taught[1] + what
 
 
 @pytest.mark.parametrize("page", EVERYWHERE)
