@@ -9,7 +9,7 @@ from mkdocs.config import load_config
 
 from tools.languages.blocks import Block, blocks, is_prose, with_texts
 from tools.languages.catalogs import LANGUAGES, Translations
-from tools.languages.messages import FRONT_MATTER, PAGES
+from tools.languages.messages import FRONT_MATTER, pages
 from tools.pages import ROOT
 
 BOTH = pytest.mark.parametrize("language", LANGUAGES)
@@ -36,7 +36,7 @@ def shown(text: str, language: str) -> list[str]:
 
 
 @BOTH
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", pages())
 def test_what_has_no_translation_is_marked(page: str, language: str) -> None:
     """And nothing else is: test_translations.py names such blocks. All of the code is English."""
     english = (ROOT / "docs/en" / f"{page}.md").read_text("utf-8")
@@ -67,7 +67,7 @@ def test_a_changed_sentence_is_english_and_marked(language: str) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", pages())
 def test_each_changed_block_is_english_and_marked(page: str, language: str) -> None:
     """Of every kind: a word of each third block changes, and exactly these blocks are shown as they are now."""
     text = FRONT_MATTER.sub("", (ROOT / "docs/en" / f"{page}.md").read_text("utf-8"))

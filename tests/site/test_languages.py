@@ -16,9 +16,10 @@ from tests.site.built_site import EVERYWHERE, PUBLISHED, ROOT, SITES, address, h
 from tests.site.conftest import Open, Server
 from tools.languages import site as site_hook
 from tools.languages.catalogs import LANGUAGES, Translations
-from tools.languages.messages import PAGES as TRANSLATED
+from tools.languages.messages import pages
 from tools.languages.pictures import pictures
 
+TRANSLATED = pages()
 OTHERS = [page for page in EVERYWHERE if split(page)[0]]
 NOTE = '<p class="english"'
 

@@ -31,11 +31,17 @@ msgstr ""
 """
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.S)
 ENGLISH_ONLY = ("speed",)
-NAV = re.findall(r"^ *- (?:\w+: )?(\w+)\.md$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
-PAGES = [
-    page for page in NAV if page not in ENGLISH_ONLY
-]  # in the order of the site, without those of the API
-CATALOGS = [*PAGES, "pictures", "notebooks"]
+
+
+def pages(root: Path = ROOT) -> list[str]:
+    """The pages that are translated, in the order of the site: those of the API are in English only."""
+    nav = re.findall(r"^ *- (?:\w+: )?(\w+)\.md$", (root / "mkdocs.yml").read_text("utf-8"), re.M)
+    return [page for page in nav if page not in ENGLISH_ONLY]
+
+
+def catalogs(root: Path = ROOT) -> list[str]:
+    """The names of the catalogs of a language."""
+    return [*pages(root), "pictures", "notebooks"]
 
 
 def template(name: str, taken: set[str], root: Path = ROOT) -> Catalog:
@@ -70,7 +76,7 @@ def update(language: str, root: Path = ROOT) -> list[str]:
     known = Translations(folder)
     taken: set[str] = set()
     changed = []
-    for page in CATALOGS:
+    for page in catalogs(root):
         path = folder / f"{page}.po"
         before = path.read_bytes() if path.is_file() else b""
         catalog = read_catalog(path, LANGUAGES[language]) if before else Catalog(locale=LANGUAGES[language])
