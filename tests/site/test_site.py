@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.site.conftest import Open, Server
 from tests.workers import Once
 from tests.site.built_site import DOCS, EVERYWHERE, PAGES, ROOT, SITES, address, split
 from tools.generate.generated import GeneratedPart
+from PIL import Image
 from playwright.sync_api import Browser, Error, Page, expect
 
 FIRST, FOLLOWING = 100, 40  # KiB transferred to the reader, at most
@@ -220,7 +222,7 @@ def test_the_readme_shows_the_site(
     language = f".{folder}".rstrip("./")
     place = ROOT / "docs" / f"screenshot-{name}{language}.png"
     if pytestconfig.getoption("site_record"):
-        place.write_bytes(taken)
+        Image.open(BytesIO(taken)).quantize().save(place, optimize=True)
     size = slice(16, 24)  # of a PNG file
     assert place.read_bytes()[size] == taken[size]
     assert f"](docs/{place.name})" in (ROOT / f"README{language}.md").read_text("utf-8")
