@@ -67,6 +67,22 @@ def test_pages_have_only_markdown_that_is_translated(kind: str) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("an admonition, a fold or a tab", '    ??? note "a"'), ("a quote", "> a"),
+        ("a line break made of blanks", "a  "), ("a heading with a line below it", "---"),
+        ("a heading with attributes", "## a { .b }"), ("a fence of tildes", "  ~~~python"),
+        ("a title in single quotes", "```python {title='a'}"),
+        ("text beside a tag or a comment", "<p>a"), ("text beside a tag or a comment", "a --> b"),
+        ("a table without bars at its edges", "--- | ---"),
+    ],
+)  # fmt: skip
+def test_other_markdown_is_noticed(kind: str, line: str) -> None:
+    """Each line of the list above can fail."""
+    assert [each for each in MARKDOWN if re.search(MARKDOWN[each], line)] == [kind]
+
+
 def test_a_translated_row_keeps_its_other_cells() -> None:
     """Only the cells with prose are replaced."""
     row = "| `x` | one thing | 12 | another |"

@@ -1,5 +1,6 @@
 """The notebook of every topic: valid, readable, and with the page's outputs when a kernel runs it."""
 
+import base64
 import os
 import re
 import sys
@@ -16,7 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from tests.page_runner import Page, plots
 from tests.pages.jupyter_kernel import code, executed, figures, said
 from tools.generate.notebook import NOTEBOOKS, code_cells
-from tools.languages.catalogs import LANGUAGES, Translations
+from tools.languages.catalogs import LANGUAGES, translations
+from tools.languages.pictures import pictures
 from tools.pages import ROOT, project, topics
 
 TOPICS = topics(project().pages())
@@ -38,7 +40,7 @@ def read(page: Page, language: str = "en") -> NotebookNode:
 
 
 def say(text: str, language: str) -> str:
-    return Translations(ROOT / "docs" / language).say(text)
+    return translations(ROOT / "docs" / language).say(text)
 
 
 def prose(notebook: NotebookNode) -> list[str]:
@@ -142,11 +144,20 @@ def test_a_notebook_leads_to_headings_that_are_there(page: Page, language: str) 
 @every_topic
 def test_pictures_are_in_the_notebook(page: Page, language: str) -> None:
     """All pictures of the page are included with their descriptions, and nothing is fetched."""
-    shown = re.findall(r"!\[([^]]+)\]\(img/", "\n".join(page.lines))
+    shown = re.findall(r"!\[([^]]+)\]\(img/([^)]+)\)", "\n".join(page.lines))
     text = "\n".join(prose(read(page, language)))
-    found = re.findall(r"!\[([^]]+)\]\((data:image/svg\+xml;base64,)", text)
+    found = re.findall(r"!\[([^]]+)\]\(data:image/svg\+xml;base64,([^)]+)\)", text)
     assert len(found) == len(shown)
-    assert language != "en" or [words for words, _ in found] == shown
+    if language == "en":
+        assert [words for words, _ in found] == [words for words, _ in shown]
+    else:
+        translated = {each.name for each in pictures()}
+        drawn = [
+            base64.b64decode(data).decode()
+            for (_, name), (_, data) in zip(shown, found, strict=True)
+            if name in translated
+        ]
+        assert [each for each in drawn if not re.search("[\u4e00-\u9fff]", each)] == []
 
 
 @every_language

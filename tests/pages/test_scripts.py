@@ -78,6 +78,9 @@ def test_a_translated_script_is_the_same_program(page: Page, language: str) -> N
         cell for cell in english if not cell.startswith((" [markdown]", "# %% [markdown]"))
     ]
     assert [len(cell) for cell in other] != [len(cell) for cell in english]
+    lines = [line for cell in other for line in cell.split("\n") if line.startswith("# ") and "|" not in line]
+    assert sum("。" in line for line in lines) > 100
+    assert [line for line in lines if re.search("。[\u4e00-\u9fff]", line)] == []  # a line for each sentence
     assert ast.dump(ast.parse("\n\n# %%".join(other))) == ast.dump(ast.parse("\n\n# %%".join(english)))
 
 

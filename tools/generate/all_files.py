@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.page_runner import Page, Snippet
-from tools.languages.catalogs import LANGUAGES, Translations
+from tools.languages.catalogs import LANGUAGES, translations
 from tools.pages import topics
 
 from .findings import DIAGNOSIS, findings
@@ -41,8 +41,8 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
     if (root / MESSAGES).parent.is_dir():
         made.append(GeneratedFile(root, MESSAGES, partial(messages, pages, root)))
     for language in ("en", *LANGUAGES):
-        if (folder := root / "docs" / language).is_dir():
-            made += exports(topics(pages, root), language, Translations(folder), root)
+        if (root / "docs" / language).is_dir():
+            made += exports(topics(pages, root), language, root)
     if (root / PRACTICE).is_dir():
         made.append(GeneratedFile(root, PICTURE, picture))
         made += [
@@ -53,17 +53,16 @@ def generated(pages: list[Page], root: Path) -> list[GeneratedPart | GeneratedFi
     return made
 
 
-def exports(
-    pages: list[Page], language: str, translations: Translations, root: Path
-) -> Iterator[GeneratedFile]:
+def exports(pages: list[Page], language: str, root: Path) -> Iterator[GeneratedFile]:
     """Yield the notebook and the script of each of these pages, in a language."""
     sound = [page for page in pages if not page.problems and all(map(parses, page.snippets))]
-    shown: list[Page] = [translated(page, translations) if language in LANGUAGES else page for page in sound]
+    texts = translations(root / "docs" / language)
+    shown: list[Page] = [translated(page, texts) if language in LANGUAGES else page for page in sound]
     for page in shown:
         stem = page.path.stem
-        cells = partial(notebook, page, shown, root, translations)
+        cells = partial(notebook, page, shown, root, texts)
         yield GeneratedFile(root, f"{NOTEBOOKS.format(language)}/{stem}.ipynb", cells)
-        lines = partial(script, page, translations)
+        lines = partial(script, page, texts)
         yield GeneratedFile(root, f"{SCRIPTS.format(language)}/{stem}.py", lines)
 
 

@@ -11,8 +11,9 @@ from babel.messages.pofile import denormalize, read_po
 from .blocks import NUMBER
 
 ROOT = Path(__file__).parents[2]
-PREVIOUS = "| msgid "
 LANGUAGES = {"zh-CN": "zh_Hans_CN", "zh-TW": "zh_Hant_TW"}  # the folder below docs/, and Babel's name
+PREVIOUS = "| msgid "
+LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
 def read_catalog(path: Path, locale: str | None = None) -> Catalog:
@@ -66,6 +67,17 @@ class Translations:
         return self.find(text) or text
 
 
+_read: dict[Path, tuple[object, Translations]] = {}
+
+
+def translations(folder: Path) -> Translations:
+    """The translations of a folder, read again only if a file has changed: `make serve` shows it."""
+    state = sorted((file, file.stat().st_mtime_ns) for file in folder.glob("*.po"))
+    if folder not in _read or _read[folder][0] != state:
+        _read[folder] = state, Translations(folder)
+    return _read[folder][1]
+
+
 def skeleton(text: str) -> str:
     """The text with the same mark for each number."""
     return NUMBER.sub("0", text)
@@ -81,9 +93,6 @@ def with_numbers(translation: str, old: list[str], new: list[str]) -> str | None
     if unclear or Counter(NUMBER.findall(translation)) != Counter(old):
         return None
     return NUMBER.sub(lambda number: places[number[0]], translation)
-
-
-LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
 def anchors(headings: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mkdocs.exceptions import Abort
 
-from tools.languages.catalogs import LANGUAGES, ROOT, Translations
+from tools.languages.catalogs import LANGUAGES, ROOT, translations
 from tools.languages.pictures import pictures, translated
 
 running: list[subprocess.Popen[bytes]] = []
@@ -70,7 +70,6 @@ def complete(site: Path, language: str) -> None:
     folder = ROOT / "docs" / language
     for name in ("notebooks", "scripts"):
         shutil.copytree(folder / name, site / name, dirs_exist_ok=True)
-    translations = Translations(folder)
     for picture in pictures():
-        drawn = translated(picture.read_text("utf-8"), translations)
+        drawn = translated(picture.read_text("utf-8"), translations(folder))
         (site / "img" / picture.name).write_text(drawn, "utf-8")

@@ -13,7 +13,7 @@ from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 
 from tools.languages.blocks import Block, blocks, is_prose, with_texts
-from tools.languages.catalogs import Translations, anchors
+from tools.languages.catalogs import anchors, translations
 
 
 class Translate(Extension):
@@ -36,7 +36,8 @@ class Page(Preprocessor):
     def __init__(self, md, options):
         super().__init__(md)
         self.options = options
-        self.translations = translations(options["catalogs"])
+        self.folder = Path(options["catalogs"])
+        self.translations = translations(self.folder)
         self.anchors = []  # of the headings of the English page, if this one is translated
 
     def run(self, lines):
@@ -50,7 +51,7 @@ class Page(Preprocessor):
             return [
                 *lines[: headings[0].line],
                 "",
-                f'<p class="english" lang="{Path(self.options["catalogs"]).name}">{self.options["note"]}</p>',
+                f'<p class="english" lang="{self.folder.name}">{self.options["note"]}</p>',
                 "",
                 *lines[headings[0].line :],
             ]
@@ -79,18 +80,6 @@ class Anchors(Treeprocessor):
         headings = [each for each in root.iter() if re.fullmatch("h[1-6]", str(each.tag))]
         for heading, anchor in zip(headings, self.page.anchors, strict=False):
             heading.set("id", anchor)
-
-
-_READ = {}
-
-
-def translations(folder):
-    """The translations of a folder, read again if a file has changed: `make serve` shows it."""
-    path = Path(folder)
-    state = tuple(sorted((file, file.stat().st_mtime_ns) for file in path.glob("*.po")))
-    if _READ.get(folder, (None,))[0] != state:
-        _READ[folder] = state, Translations(path)
-    return _READ[folder][1]
 
 
 def makeExtension(**options):  # noqa: N802 (Python-Markdown looks for this name)
