@@ -20,7 +20,7 @@ from .exercise import Exercise
 __all__ = ["Verdict", "judge", "line_text"]
 
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python", "yaml": "pyyaml"}
-_UNCHANGED = "Nothing has changed yet. The task is at the top of the file; h shows a hint."
+_UNCHANGED = "Nothing has changed yet. The task is at the top of the file."
 _LONGEST = 300  # characters of an error message
 
 
