@@ -250,7 +250,7 @@ print(Follows()(torch.empty(2, 3, device="meta")).device)
 
 # %% [markdown]
 # 在 PyTorch 2.13 中，卷积和不带偏置的矩阵乘积可以同时接收 CPU 张量和 meta 张量。
-# 所以，测试还应当检查输出的设备，就像练习 6 那样。
+# 所以，测试还应当检查输出的设备，就像练习题 6 那样。
 #
 # **局限。**meta 张量没有值：`.item()`、`.tolist()`、`.cpu()` 以及判断它的值的 `if` 都会报错，`print` 则显示 `...`。
 # 怎样让 meta 设备上的网络得到内存和值，见延后初始化。
@@ -560,7 +560,7 @@ print(X.device)
 # %% [markdown]
 # ### `Expected all tensors to be on the same device`
 #
-# 一个操作收到的张量来自两个设备。
+# 一个操作收到的张量来自两个设备，也就是设备不一致。
 # 要么网络在 GPU 上而批量不在，要么 `forward` 创建张量时没有指定设备。
 # （如果报错来自 `optimizer.step()`，见下一个条目。）没有 GPU 时，用 meta 设备往往也能发现同样的错误，只是报错信息不同：
 
@@ -580,7 +580,7 @@ print(torch.empty(2, 3, device="meta").new_zeros(5).device)
 #> meta
 
 # %% [markdown]
-# 下次怎样及早发现：在 meta 设备上测试模块，就像练习 6 那样。
+# 下次怎样及早发现：在 meta 设备上测试模块，就像练习题 6 那样。
 # `diagnose` 把这种情况报告为 `mixed-device`。
 
 # %% [markdown]
@@ -705,7 +705,7 @@ print(total.requires_grad)
 # ## 练习题
 
 # %% [markdown]
-# ### 练习 1
+# ### 练习题 1
 #
 # 读取和写入网络的参数，不管网络在哪个设备上、是什么 dtype。
 # `read(net, name)` 返回叫这个名字（例如 `"0.weight"`）的参数的值，形式是由数组成的嵌套列表。
@@ -747,7 +747,7 @@ print(net.weight.device == net.bias.device)
 # 写入固定的值用不着列表：在 `torch.no_grad()` 下，写 `net.weight.fill_(2.0)` 或 `net.weight[0, 1] = 5.0`。
 
 # %% [markdown]
-# ### 练习 2
+# ### 练习题 2
 #
 # `AppendOne` 给每个样本追加一个值为 1 的特征：输入的形状为 `(*, features)`，输出的形状就是 `(*, features + 1)`。
 # 它只适用于 CPU 上的 `float32` 输入。
@@ -784,7 +784,7 @@ for X in (torch.empty(2, 3, device="meta"), torch.ones(2, 3).bfloat16()):
 #> (2, 4) cpu torch.bfloat16
 
 # %% [markdown]
-# ### 练习 3
+# ### 练习题 3
 #
 # 你要训练 n 个网络，每个网络都需要一个设备。
 # 编写 `spread(n)`，返回 n 个设备的列表，每个设备都是 `torch.device`：0 号 GPU、1 号 GPU，依此类推，最后一块 GPU 之后又回到 0 号。
@@ -819,7 +819,7 @@ print(len(spread(3)), len(set(spread(3))) == min(3, max(num_gpus(), 1)))
 #> 3 True
 
 # %% [markdown]
-# ### 练习 4
+# ### 练习题 4
 #
 # `norms(matrices)` 接收由大小相同的方阵组成的列表，为每个矩阵 `X` 返回 `(X @ X).norm()`，结果是由 Python 数组成的列表。
 # 它在每次乘积之后读取一个值，所以有多少次乘积，Python 就要等待 GPU 多少次。
@@ -884,7 +884,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# ### 练习 5
+# ### 练习题 5
 #
 # 编写 `training_bytes(make)`，算出训练 `make()` 返回的网络需要多少字节，以 `int` 返回。
 # 每个参数都要计入；如果参数参与训练，还要计入它的梯度和 Adam 的两个矩，它们的大小和 dtype 与参数相同。
@@ -925,7 +925,7 @@ print(f"{training_bytes(model) / 2**30:.1f} GiB")
 #> 6.0 GiB
 
 # %% [markdown]
-# ### 练习 6
+# ### 练习题 6
 #
 # 编写 `check_devices(make, *shape)`，这是一个不需要 GPU 的测试。
 # `make()` 照常在 CPU 上创建一个模块；模块的输入形状为 `shape`，输出是一个张量。
@@ -964,7 +964,7 @@ except RuntimeError:
 # 在某些矩阵乘积和卷积中，它也会漏掉 CPU 张量，因为结果这时在 meta 设备上。
 
 # %% [markdown]
-# ### 练习 7
+# ### 练习题 7
 #
 # 做大的矩阵乘积，GPU 比 CPU 快吗？
 # 做小的呢？
@@ -996,7 +996,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# ### 练习 8
+# ### 练习题 8
 #
 # 在两块相同的 GPU 上同时计算两个乘积，再与在一块 GPU 上计算两个这样的乘积比一比时间。
 

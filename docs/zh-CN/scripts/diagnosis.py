@@ -815,7 +815,7 @@ print(diagnose(net, torch.rand(2, 4)))
 # ## 练习题
 
 # %% [markdown]
-# ### 练习 1
+# ### 练习题 1
 #
 # 下面的网络有三个头，其中只有一个在学习。
 # 用 `diagnose(Heads(), torch.rand(2, 4))` 找出原因，只改一行把网络修好。
@@ -872,7 +872,7 @@ print(diagnose(Heads(), torch.rand(2, 4)))
 #> Heads, called with (2, 4): nothing found
 
 # %% [markdown]
-# ### 练习 2
+# ### 练习题 2
 #
 # 一个网络要用教师网络（teacher），而教师网络既不能随它训练，也不能随它保存。
 # 所以作者特意把教师网络放进元组：`self.teacher = (teacher,)`。
@@ -915,7 +915,7 @@ print(examine(Student(), X))
 #> Student, called with (2, 4): nothing found
 
 # %% [markdown]
-# ### 练习 3
+# ### 练习题 3
 #
 # 脚本可能运行几小时之后才失败，这时日志里应该有对错误的解释。
 # 编写 `logged(main, path)`，调用 `main()` 并返回它的结果。
@@ -956,7 +956,7 @@ except RuntimeError:
 # 如果想让解释打印在回溯的下面，就改为在脚本的开头几行调用 `explain_errors()`。
 
 # %% [markdown]
-# ### 练习 4
+# ### 练习题 4
 #
 # `Classifier` 是有十个类别的分类网络；`start` 给它换上三个类别的最后一层，并把它连同优化器一起返回。
 # 函数 `train` 是对的，但它返回的损失居高不下，因为 `Classifier` 和 `start` 里有三处错误。
@@ -1051,7 +1051,7 @@ print(train(net, optimizer, X, y, steps=200) < 0.1)
 #> True
 
 # %% [markdown]
-# ### 练习 5
+# ### 练习题 5
 #
 # 在训练中途调用一次 `diagnose(net, X)` 之类的函数，会不会改变训练的结果？
 # 编写 `same_run(train, call)`，其中 `train(f)` 创建网络、训练网络，每一步之前调用 `f(net)`，最后返回状态字典。
@@ -1103,7 +1103,7 @@ print(same_run(short_run, lambda net: net(X)))
 #> False
 
 # %% [markdown]
-# ### 练习 6
+# ### 练习题 6
 #
 # 工作原理中的类 `Strangers` 观察操作，找出列表里的参数。
 # 编写 `Constants(net)`，用来找出常量，也就是放在 `net` 的各模块的属性里、调用之前就存在、又参与调用的普通张量。

@@ -25,7 +25,7 @@ X = torch.rand(2, 4)
 # ## 各层的默认初始化
 #
 # <dfn>初始化</dfn>（initialization）是在训练开始之前给网络的参数设定数值的那一步。
-# PyTorch 会替你做：每个层在创建时填好自己的参数，延后初始化层则等到第一个批量到来时再填。
+# PyTorch 会替你做参数初始化：每个层在创建时填好自己的参数，延后初始化层则等到第一个批量到来时再填。
 #
 # <dfn>均匀分布</dfn>（uniform distribution）写作 U(low, high)，low 与 high 之间的所有值出现的可能性相等；PyTorch 的默认初始化大多使用 U(-a, a)，它关于 0 对称。
 # 层的<dfn>扇入</dfn>（fan-in）是它计算每个输出时用到的输入个数；对 `nn.Linear` 来说就是 `in_features`。
@@ -145,7 +145,7 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # |---|---|---|---|
 # | `uniform_`<br>`normal_` | U(a, b)，默认 U(0, 1)<br>N(mean, std²)，默认 N(0, 1) | 由你自己定尺度的权重 | |
 # | `trunc_normal_` | N(mean, std²)；[a, b] 之外的值重新抽取 | 嵌入层、Transformer | |
-# | `zeros_`, `ones_`<br>`constant_` | 同一个值 | 偏置；归一化层的缩放系数；残差块 `X + f(X)` 的最后一层（练习 4） | |
+# | `zeros_`, `ones_`<br>`constant_` | 同一个值 | 偏置；归一化层的缩放系数；残差块 `X + f(X)` 的最后一层（练习题 4） | |
 # | `xavier_uniform_` | U(-a, a)，a = gain · √(6 / (fan_in + fan_out)) | tanh；注意力 | [Glorot 和 Bengio，2010](https://proceedings.mlr.press/v9/glorot10a.html) |
 # | `xavier_normal_` | N(0, std²)，std = gain · √(2 / (fan_in + fan_out)) | 与 `xavier_uniform_` 相同 | 同一篇论文 |
 # | `kaiming_uniform_` | U(-a, a)，a = gain · √(3 / fan) | ReLU 及类似的激活函数 | [He 等，2015](https://arxiv.org/abs/1502.01852) |
@@ -214,7 +214,7 @@ print(f"{mine.std().item():.2f}")
 # %% [markdown]
 # ### 是标准差，不是方差
 #
-# 论文常把正态分布写成 N(均值，方差)，而 `normal_` 要的是标准差。
+# 论文常把正态分布写成 N(mean, variance)，第二个数是方差，而 `normal_` 要的是标准差。
 # 如果论文写的是 N(0, 0.01)，就要传入 0.01 的平方根：
 
 # %%
@@ -238,7 +238,7 @@ print(net[0].weight[0].detach())
 # %% [markdown]
 # ## 初始化整个网络：`net.apply`
 #
-# 网络大了，没人想逐层动手去填。
+# 网络大了，初始化权重时没人想逐层动手去填。
 # `net.apply(f)` 对网络的每个模块各调用一次 `f`：
 
 # %%
@@ -1166,7 +1166,7 @@ print(bool(embedding(torch.tensor([0])).any()))
 # ## 练习题
 
 # %% [markdown]
-# ### 练习 1
+# ### 练习题 1
 #
 # `net.apply(init_linear)` 应当用 `xavier_uniform_` 填每个线性层的权重，并把偏置（如果有）填成 0。
 # 但它悄悄跳过了 `nn.MultiheadAttention` 中的线性层 `out_proj`，因为它检查的是 `type(module) == nn.Linear`；遇到用 `bias=False` 创建的层，它还会报错。
@@ -1190,7 +1190,7 @@ def init_linear(module):
             nn.init.zeros_(module.bias)
 
 # %% [markdown]
-# ### 练习 2
+# ### 练习题 2
 #
 # 编写 `four(size)`，返回一个有四个张量的字典，每个张量都由 `torch.nn.init` 中与键同名的函数来填。
 # `"orthogonal_"`：形状为 `(size, size)` 的矩阵，能把任何向量的长度加倍。
@@ -1219,7 +1219,7 @@ def four(size):
     }
 
 # %% [markdown]
-# ### 练习 3
+# ### 练习题 3
 #
 # 你的网络使用 GELU，而 `nn.init.calculate_gain` 不认识它。
 # 编写 `gain(activation)`，返回任意逐元素激活函数的增益，结果是一个数，误差小于 1%。
@@ -1253,7 +1253,7 @@ for each in (gain(nn.functional.gelu), gain(torch.relu)):
 # 用 GELU 的增益仍会增大，是因为合适的增益取决于数值的大小，而我们的增益是针对大小 1 算的。
 
 # %% [markdown]
-# ### 练习 4
+# ### 练习题 4
 #
 # 残差块计算 `X + f(X)`；这里的 `f` 是两个线性层，中间夹一个 ReLU。
 # 只改初始值，让新建的块原样返回输入，一点不差；训练几步之后，它的所有参数都应当有变化。
@@ -1294,7 +1294,7 @@ print(bool(net[0].f[2].weight.grad.any()), bool(net[0].f[0].weight.grad.any()))
 # 如果 `f` 的两层都从 0 开始，两个权重的梯度就会一直为 0。
 
 # %% [markdown]
-# ### 练习 5
+# ### 练习题 5
 #
 # 编写 `init_gpt2(net)`，按 GPT-2 的方式初始化 Transformer 并返回它。
 # `net` 是由新建的 `nn.TransformerEncoderLayer` 块组成的 `nn.Sequential`。
@@ -1332,7 +1332,7 @@ print(f"{(block.linear1.weight.std() / block.linear2.weight.std()).item():.0f}")
 #> 4
 
 # %% [markdown]
-# ### 练习 6
+# ### 练习题 6
 #
 # 同事在网络最前面加了一个层，你设过随机种子的结果就全变了。
 # 编写 `init_by_name(net, seed)`，用 `kaiming_normal_` 填至少有两个维度的参数，其余参数填 0，并返回网络。

@@ -667,7 +667,7 @@ except Exception as error:
 # <dfn>图中断</dfn>（graph break）是 `torch.compile` 结束一张图的地方：它让 Python 运行自己无法记录的代码，然后开始另一张图。
 # 根据张量的值分支、打印张量、对浮点张量调用 `.tolist()`，也会造成图中断。
 # 只依赖**形状**的代码不会。
-# 像 `FixedHiddenMLP` 那样的循环，往往可以换成算术运算，“层与模块”的练习 6 就是这样做的。
+# 像 `FixedHiddenMLP` 那样的循环，往往可以换成算术运算，“层与模块”的练习题 6 就是这样做的。
 
 # %% [markdown]
 # ## 出错的时候
@@ -1270,7 +1270,7 @@ print(nn.Buffer(torch.tensor([0, 1])))
 # ## 练习题
 
 # %% [markdown]
-# ### 练习 1
+# ### 练习题 1
 #
 # 编写层 `Affine`，由输入 `X` 计算 `gamma * X + beta`，输入的最后一个维度大小为 `features`。
 # `gamma` 和 `beta` 参与训练，形状为 `(features,)`。
@@ -1313,7 +1313,7 @@ print(Affine(5, device="meta", dtype=torch.float64).gamma.dtype)
 #> torch.float64
 
 # %% [markdown]
-# ### 练习 2
+# ### 练习题 2
 #
 # 编写层 `HalfFourier`，只返回实数输入所需的那些傅里叶系数。
 # `X` 沿最后一个维度有 n 个值，就沿这个维度返回系数 0 到 n // 2，都是复数。
@@ -1352,7 +1352,7 @@ print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
 # 如果下一层需要实数，就用 `torch.view_as_real`，它把实部和虚部放进大小为 2 的最后一个维度。
 
 # %% [markdown]
-# ### 练习 3
+# ### 练习题 3
 #
 # 编写层 `QuadraticForm`，为每个输出 k 计算一个数：`W[k, i, j] * x[i] * x[j]` 对所有 i 和 j 之和。
 # `W` 是它的参数 `weight`，形状为 `(out_features, in_features, in_features)`。
@@ -1407,7 +1407,7 @@ print(torch.allclose(bilinear(X, X), quadratic(X)))
 #> True
 
 # %% [markdown]
-# ### 练习 4
+# ### 练习题 4
 #
 # 编写层 `RunningCenter`，从形状为 `(n, features)` 的输入中减去每个特征的均值。
 # 在训练模式下，减去的是批量的均值，梯度会流经这个均值。
@@ -1462,7 +1462,7 @@ print(
 #> True tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.5000])
 
 # %% [markdown]
-# ### 练习 5
+# ### 练习题 5
 #
 # `OldLinear` 把权重存成 `(in_features, out_features)`，你手头有这种布局的检查点。
 # `NewLinear` 把权重存成 `(out_features, in_features)`。
@@ -1546,7 +1546,7 @@ print(torch.equal(again(X), new(X)))
 # 更稳妥的做法是给新的布局起一个新名字，例如 `weight_out_in`。
 
 # %% [markdown]
-# ### 练习 6
+# ### 练习题 6
 #
 # 编写 `per_example(layer, X)`，不用循环，为形状为 `(n, features)` 的批量 `X` 中的每个样本单独计算一个梯度。
 # 单个样本 `x` 的损失是 `layer(x).square().sum()`。

@@ -381,7 +381,7 @@ print(torch.equal(half_lazy[1].weight, sized[1].weight))
 
 # %% [markdown]
 # 没有报错，也没有警告：值虽然不同，却同样好用。
-# 练习 7 会让两个这样的网络权重相等。
+# 练习题 7 会让两个这样的网络权重相等。
 
 # %% [markdown]
 # ## 保存与加载
@@ -1170,7 +1170,7 @@ dist.destroy_process_group()
 # ## 练习题
 
 # %% [markdown]
-# ### 练习 1
+# ### 练习题 1
 #
 # 给第一个层指定输入大小，其余各层延后初始化：`net = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.LazyLinear(32), nn.LazyLinear(10))`。
 # 预测在三个时刻，它的哪些参数未初始化。
@@ -1209,7 +1209,7 @@ print(uninitialized_names(net) == called)
 #> True
 
 # %% [markdown]
-# ### 练习 2
+# ### 练习题 2
 #
 # `groups(net, X)` 返回供优化器使用的参数组：权重衰减只用于至少有两个维度的参数。
 # 但是，如果延后初始化的网络还没有经过第一个批量，它会悄悄漏掉所有延后初始化层的权重。
@@ -1249,7 +1249,7 @@ print(len(decay["params"]), len(rest["params"]))
 # 如果不试运行，两个组里分别有 0 个和 4 个参数。
 
 # %% [markdown]
-# ### 练习 3
+# ### 练习题 3
 #
 # 在部分延后初始化的网络中，给某个层指定的输入大小可能与前面的层不匹配。
 # 编写 `fits(net, X)`：如果网络能接收批量 `X`，就返回 `True`；如果前向传播报错，就返回 `False`。
@@ -1297,7 +1297,7 @@ print(fits(net, X), uninitialized_names(net))
 #> False ['0.weight', '0.bias', '3.weight', '3.bias']
 
 # %% [markdown]
-# ### 练习 4
+# ### 练习题 4
 #
 # `convnet(classes)` 返回的网络，在第一个批量之后，就只能接收与那个批量中的图像一样大的图像。
 # 改动一行来修正：不管图像的高和宽是多少（3 个像素或更多），池化返回的通道，高和宽都应当是 4。
@@ -1344,7 +1344,7 @@ print(net(torch.rand(8, 3, 64, 48)).shape)
 # 如果是长短不一的序列，就在末尾填充，直到一样长。
 
 # %% [markdown]
-# ### 练习 5
+# ### 练习题 5
 #
 # 换成更大的图像，延后初始化的网络会有多少参数？
 # 编写 `count(make, size)`：`make()` 为有 3 个通道的图像创建一个延后初始化的网络；函数返回图像的高和宽为 `size` 时，网络的所有参数共有多少个值。
@@ -1376,7 +1376,7 @@ for size in (32, 64, 224):
 #> 224 485258
 
 # %% [markdown]
-# ### 练习 6
+# ### 练习题 6
 #
 # 编写 `dry_run(net, X)`，用一次前向传播让延后初始化的网络得到形状，并返回网络。
 # `X` 里只有一个样本也必须够用。
@@ -1415,7 +1415,7 @@ print([module.training for module in net], net[1].num_batches_tracked)
 # `apply_init` 也是这样做的，报错之后还会恢复网络。
 
 # %% [markdown]
-# ### 练习 7
+# ### 练习题 7
 #
 # 同事的网络指定了全部大小；你的网络与它相同，只是部分延后初始化，所以同一个随机种子给你的权重不同。
 # 编写 `draw_again(net, seed)`，给你的网络中每个有 `reset_parameters` 方法的层换上新值，并返回网络。

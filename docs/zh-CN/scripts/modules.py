@@ -332,7 +332,7 @@ print(list(fixed.state_dict()))
 # **局限。**迭代次数取决于输入中的值。
 # 可是，`torch.compile`（让网络跑得更快）和 `torch.export`（让网络脱离自己的 Python 代码运行）都需要固定的操作列表，所以无法整体转换这个块。
 # Python 通常不等待 GPU，但这里每次迭代都要等求和的结果，因为循环条件要用它。
-# 练习 6 会替换这个循环。
+# 练习题 6 会替换这个循环。
 
 # %% [markdown]
 # ## 模块的嵌套
@@ -403,7 +403,7 @@ print(MLP(20)(X).shape)
 #> torch.Size([2, 10])
 
 # %% [markdown]
-# 从这里开始，这些名字都指库中的类；`Parallel` 在练习 3 中介绍。
+# 从这里开始，这些名字都指库中的类；`Parallel` 在练习题 3 中介绍。
 # 前面的简短版本，下文叫作简化版（sketch）；本节余下的部分说明库中的类与简化版有哪些不同。
 # 折叠起来的源代码就是包中的代码，只去掉了文档字符串。
 
@@ -831,7 +831,7 @@ print([name for name, _ in Table().named_parameters()])
 # ### `optimizer got an empty parameter list`：Python 列表里的层
 #
 # 网络的层放在一个 Python 列表里。
-# 网络能算出输出，PyTorch 却找不到参数：列表是普通属性，里面的模块没有注册。
+# 网络能算出输出，PyTorch 却找不到参数，优化器得到的参数为空：列表是普通属性，里面的模块没有注册。
 
 # %%
 class Listed(nn.Module):
@@ -1505,7 +1505,7 @@ print(wrapped.module.body)
 # ## 练习题
 
 # %% [markdown]
-# ### 练习 1
+# ### 练习题 1
 #
 # 一个网络把块存在 Python 列表里：`self.blocks = blocks`。
 # 可以调用这个网络，但训练、类型转换（例如 `.double()`）和保存都不起作用。
@@ -1566,7 +1566,7 @@ print("saved", list(tower.state_dict())[:2], "and so on")
 #> saved ['blocks.0.hidden.weight', 'blocks.0.hidden.bias'] and so on
 
 # %% [markdown]
-# ### 练习 2
+# ### 练习题 2
 #
 # 一个网络的第一层把输入标准化：减去张量 `mean`，再除以张量 `std`。
 # 这两个张量没有随网络保存、转换类型或移动。
@@ -1626,7 +1626,7 @@ print("trained", list(standardize.parameters()))
 #> trained []
 
 # %% [markdown]
-# ### 练习 3
+# ### 练习题 3
 #
 # 写一个块，接收两个或更多网络，例如 `SideBySide(left, right)`。
 # 每个网络得到同样的输入；块返回各网络的输出，按网络的顺序沿最后一个维度拼接。
@@ -1688,7 +1688,7 @@ print(Parallel(small, large, dim=1)(images).shape)
 #> torch.Size([2, 10, 8, 8])
 
 # %% [markdown]
-# ### 练习 4
+# ### 练习题 4
 #
 # 写一个函数 `chain(make_block, n)`，返回由 `n` 个块组成的网络，这些块依次运行。
 # `make_block` 是函数：每次调用 `make_block()` 都返回一个新的块，`chain` 为每个块调用它一次。
@@ -1722,7 +1722,7 @@ print(shared(X).shape, len(list(shared.parameters())))
 #> torch.Size([2, 20]) 4
 
 # %% [markdown]
-# ### 练习 5
+# ### 练习题 5
 #
 # 写一个函数 `shapes(net, X)`，用 `net(X)` 调用网络一次，返回每一层的输出形状。
 # 结果是一个列表，每一项是一对 `(name, shape)`，按各层运行的顺序排列，例如 `[("0", (2, 64)), ("1", (2, 64))]`。
@@ -1790,7 +1790,7 @@ except RuntimeError:
 #> []
 
 # %% [markdown]
-# ### 练习 6
+# ### 练习题 6
 #
 # `FixedHiddenMLP` 无法整体编译，因为其中的循环不断把 `Y` 减半，直到绝对值之和不超过 1。
 # 写一个 `NoLoop`，它的 `forward` 不用循环，而是只乘以或除以一个二的幂。

@@ -1167,7 +1167,7 @@ print(len(list(net.parameters())), shared_names(net))
 # ## 练习题
 
 # %% [markdown]
-# ### 练习 1
+# ### 练习题 1
 #
 # 编写函数 `part(net, path)`，返回网络中由点分路径指定的部分，例如 `"net.0.weight"` 处的权重。
 # 这个部分可以是参数、缓冲区，也可以是模块（如 `"net.0"`）；函数返回对象本身，而不是副本。
@@ -1216,7 +1216,7 @@ for (path, parameter), mine in zip(net.named_parameters(), by_hand):
 #> linear.bias True
 
 # %% [markdown]
-# ### 练习 2
+# ### 练习题 2
 #
 # 补全一个 MLP，其中的一个隐藏层用了两次。
 # `SharedMLP(4, 8, 1)` 有三个线性层：`first` 从 4 个数到 8 个数，`hidden` 从 8 到 8，`last` 从 8 到 1。
@@ -1287,7 +1287,7 @@ print(torch.allclose(total, separate, atol=1e-6))
 #> True
 
 # %% [markdown]
-# ### 练习 3
+# ### 练习题 3
 #
 # 函数 `freeze(net, name)` 本应冻结叫这个名字的模块，例如 `"1"` 或 `"net.0"`，但里面有五处错误。
 # 请改正：调用之后，这个模块的参数都不需要梯度，`.grad` 也都是 `None`，这样就没有优化器会改动它们。
@@ -1327,7 +1327,7 @@ print(net[1].weight.grad, net[10].weight.grad is None)
 #> None False
 
 # %% [markdown]
-# ### 练习 4
+# ### 练习题 4
 #
 # 编写两个函数，看看共用一个矩阵能为模型节省多少内存。
 # `language_model(words, features)` 返回一个 `nn.Sequential`，由权重绑定的 `nn.Embedding(words, features)` 和 `nn.Linear(features, words, bias=False)` 组成。
@@ -1375,7 +1375,7 @@ for model in (tied, untied):
 #> 195 MiB True
 
 # %% [markdown]
-# ### 练习 5
+# ### 练习题 5
 #
 # 权重衰减针对的是权重矩阵，而不是偏置或归一化层的缩放系数。
 # 编写函数 `decay_groups(net, decay)`，返回一个列表，内含供优化器使用的两个参数组，用法如 `torch.optim.AdamW(decay_groups(net, 0.01))`。
@@ -1420,7 +1420,7 @@ print(
 # 延后初始化的网络要先做一次试运行。
 
 # %% [markdown]
-# ### 练习 6
+# ### 练习题 6
 #
 # 加载可能解除模型的权重绑定，所以训练脚本要在第一步之前检查。
 # 编写 `ties(net)`，返回绑定的参数的名字：每个有两个或更多名字的参数，对应一个名字列表。

@@ -48,7 +48,7 @@ print(torch.load("dict.pt"))
 # %% [markdown]
 # ## 保存网络的参数：`state_dict`
 #
-# 不需要保存网络本身。
+# 保存模型时，不需要保存网络本身。
 # 它的代码在你的程序里，文件只要存下各个值：参数和持久缓冲区，例如批量归一化层的滑动均值。
 # `state_dict()` 返回一个字典，键是名字，值就是这些张量：
 
@@ -71,7 +71,7 @@ print(list(torch.load("mlp.pt")))
 
 # %% [markdown]
 # 文件里有四个张量、它们的名字，以及每个模块的版本号，没有关于 `relu` 或 `MLP` 类的任何信息。
-# 要使用这个文件，先重新创建网络，再用 `load_state_dict` 把值复制进去：
+# 要从这个文件加载模型，先重新创建网络，再用 `load_state_dict` 把值复制进去：
 
 # %%
 clone = MLP()
@@ -306,8 +306,8 @@ print(os.path.getsize("view.pt") > 4_000_000, os.path.getsize("clone.pt") < 4_00
 # 初读可以跳过：这一节解释为什么绑定的权重只存一份，为什么有些文件有危险。
 #
 # `torch.save` 写出的文件是 zip 归档文件。
-# 其中的成员 `data.pkl` 存有名字，并描述每个张量：类型、形状、存储和步长。
-# 张量的<dfn>步长</dfn>（strides）说明，在每个维度上，相邻元素在存储中相隔多远，以元素个数计。
+# 其中的成员 `data.pkl` 存有名字，并描述每个张量：类型、形状、存储和步幅。
+# 张量的<dfn>步幅</dfn>（strides）说明，在每个维度上，相邻元素在存储中相隔多远，以元素个数计。
 # 值存在归档的其他成员里，每个存储一个成员。
 # 上面那个绑定的权重，两个名字指向同一个存储，所以这样的成员只有一个：
 
@@ -1682,7 +1682,7 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 # ## 练习题
 
 # %% [markdown]
-# ### 练习 1
+# ### 练习题 1
 #
 # 编写 `save_net(net, path)`，把训练好的网络的状态字典保存到文件。
 # 再编写 `load_net(make, path)`，用 `make()` 创建新网络，把文件加载进去，返回处于评估模式的网络。
@@ -1713,7 +1713,7 @@ print(torch.equal(load_net(MLP, "trained.pt")(X), net(X)))
 #> True
 
 # %% [markdown]
-# ### 练习 2
+# ### 练习题 2
 #
 # 在每个 epoch 里，`best_state` 都调用 `train(net)` 和 `loss(net)`，前者改变 `net`，后者返回一个数。
 # 它本该返回损失最小的那个 epoch 之后的状态字典，却返回了最后的状态字典。
@@ -1739,7 +1739,7 @@ def best_state(net, train, loss, epochs):
     return best
 
 # %% [markdown]
-# ### 练习 3
+# ### 练习题 3
 #
 # 把已保存的网络中的一个层用到另一个网络里，只训练新的层。
 # 编写 `transfer(path, name, layer)`：在文件 `path` 的状态字典里，这个层的条目，名字都以 `name` 加一个点开头。
@@ -1764,7 +1764,7 @@ def transfer(path, name, layer):
     return layer.requires_grad_(False)
 
 # %% [markdown]
-# ### 练习 4
+# ### 练习题 4
 #
 # 有一个文件，保存时网络包在 `nn.DataParallel` 里，所以所有名字都以 `module.` 开头。
 # 编写 `load_wrapped(net, path)`，把文件加载到 `net`，也就是你自己的、没有包装器的网络。
@@ -1787,7 +1787,7 @@ def load_wrapped(net, path):
     wrapper.load_state_dict(torch.load(path))
 
 # %% [markdown]
-# ### 练习 5
+# ### 练习题 5
 #
 # 像 `[("Linear", [20, 8]), ("ReLU", [])]` 这样的方案，列出各层的类和构造参数。
 # 函数 `keep` 把方案和对应网络的状态字典保存到一个文件里。

@@ -561,7 +561,7 @@ print(X.device)
 # %% [markdown]
 # ### `Expected all tensors to be on the same device`
 #
-# 某個運算收到的張量來自兩個裝置：可能是網路在 GPU 上，批次卻不在；也可能是 `forward` 建立張量時沒有指定裝置。
+# 某個運算收到的張量來自兩個裝置，也就是裝置不一致：可能是網路在 GPU 上，批次卻不在；也可能是 `forward` 建立張量時沒有指定裝置。
 # （如果錯誤來自 `optimizer.step()`，見下一個條目。）沒有 GPU 時，用 meta 裝置往往也看得到同樣的錯誤，只是訊息不同：
 
 # %%
@@ -705,7 +705,7 @@ print(total.requires_grad)
 # ## 練習題
 
 # %% [markdown]
-# ### 練習 1
+# ### 練習題 1
 #
 # 讀寫網路的參數，不管網路在哪個裝置上，也不管參數的 dtype 是什麼。
 # `read(net, name)` 回傳叫這個名稱（例如 `"0.weight"`）的參數有哪些值，形式是數字的巢狀串列。
@@ -747,7 +747,7 @@ print(net.weight.device == net.bias.device)
 # 固定的值不需要串列：在 `torch.no_grad()` 之下，寫 `net.weight.fill_(2.0)` 或 `net.weight[0, 1] = 5.0` 就行了。
 
 # %% [markdown]
-# ### 練習 2
+# ### 練習題 2
 #
 # `AppendOne` 為每個樣本加上一個值為 1 的特徵：輸入的形狀是 `(*, features)`，輸出的形狀就是 `(*, features + 1)`。
 # 它只適用於 CPU 上的 `float32` 輸入。
@@ -784,7 +784,7 @@ for X in (torch.empty(2, 3, device="meta"), torch.ones(2, 3).bfloat16()):
 #> (2, 4) cpu torch.bfloat16
 
 # %% [markdown]
-# ### 練習 3
+# ### 練習題 3
 #
 # 你要訓練 n 個網路，每個都需要一個裝置。
 # 寫一個函式 `spread(n)`，回傳由 n 個裝置組成的串列，每個都是 `torch.device`：先是編號 0 的 GPU，再來是編號 1，依此類推，最後一個 GPU 之後又回到編號 0。
@@ -819,7 +819,7 @@ print(len(spread(3)), len(set(spread(3))) == min(3, max(num_gpus(), 1)))
 #> 3 True
 
 # %% [markdown]
-# ### 練習 4
+# ### 練習題 4
 #
 # `norms(matrices)` 接收由大小相同的方陣組成的串列，為每個矩陣 `X` 算出 `(X @ X).norm()`，再把結果以 Python 數字的串列回傳。
 # 它在每個乘積之後都讀取一個值，所以有幾個乘積，Python 就要等 GPU 幾次。
@@ -884,7 +884,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# ### 練習 5
+# ### 練習題 5
 #
 # 寫一個函式 `training_bytes(make)`，回傳訓練 `make()` 所回傳的網路需要多少位元組，型別是 `int`。
 # 每個參數都要計算；參與訓練的參數，還要加上它的梯度和 Adam 的兩個動差（moment），它們的大小和 dtype 都與參數相同。
@@ -925,7 +925,7 @@ print(f"{training_bytes(model) / 2**30:.1f} GiB")
 #> 6.0 GiB
 
 # %% [markdown]
-# ### 練習 6
+# ### 練習題 6
 #
 # 寫一個測試 `check_devices(make, *shape)`，不需要 GPU。
 # `make()` 照平常的方式在 CPU 上建立模組；模組的輸入形狀是 `shape`，輸出是一個張量。
@@ -964,7 +964,7 @@ except RuntimeError:
 # 某些矩陣乘積和卷積裡的 CPU 張量，這個測試也會漏掉，因為那時結果在 meta 裝置上。
 
 # %% [markdown]
-# ### 練習 7
+# ### 練習題 7
 #
 # 大的矩陣乘積，GPU 是不是比 CPU 快？
 # 小的呢？
@@ -996,7 +996,7 @@ else:
     print("skipped: this needs a CUDA GPU")
 
 # %% [markdown]
-# ### 練習 8
+# ### 練習題 8
 #
 # 在兩個相同的 GPU 上同時計算兩個乘積，並和在一個 GPU 上計算兩個這樣的乘積比較時間。
 

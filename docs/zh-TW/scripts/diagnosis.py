@@ -441,7 +441,7 @@ print("exit status:", done.returncode)
 # | `scale`，疑問 | 層的輸出，或是權重的梯度，放大或縮小了很多倍（初始化） |
 # | `dead-units`，疑問 | 對所有樣本都回傳 0 的 ReLU（見下文） |
 # | `rounded-buffer`，疑問 | 存放位置或頻率的 16 位元緩衝區：值一路遞增，或一路遞減（自訂層） |
-# | `padding-row`，疑問 | 嵌入中用於 padding 的那一列不是 0（初始化） |
+# | `padding-row`，疑問 | 嵌入中用於填充的那一列不是 0（初始化） |
 # | `softmax-twice`，錯誤或疑問 | 損失要的是分數，收到的卻是機率：損失自己就會套用 softmax 或 sigmoid（見下文） |
 # | `broadcast`，疑問 | 預測和目標的形狀不同，變成每個預測都和每個目標比較（見下文） |
 # | `equal-units`，錯誤 | 各神經元相同、而且訓練中也一直相同的權重（初始化） |
@@ -815,7 +815,7 @@ print(diagnose(net, torch.rand(2, 4)))
 # ## 練習題
 
 # %% [markdown]
-# ### 練習 1
+# ### 練習題 1
 #
 # 下面的網路有三個輸出頭，卻只有一個在學習。
 # 用 `diagnose(Heads(), torch.rand(2, 4))` 找出原因，並且只改一行，把網路修好。
@@ -872,7 +872,7 @@ print(diagnose(Heads(), torch.rand(2, 4)))
 #> Heads, called with (2, 4): nothing found
 
 # %% [markdown]
-# ### 練習 2
+# ### 練習題 2
 #
 # 某個網路會用到教師網路（teacher），教師網路既不能和它一起訓練，也不能和它一起儲存。
 # 所以作者刻意把教師網路放在 tuple 裡：`self.teacher = (teacher,)`。
@@ -915,7 +915,7 @@ print(examine(Student(), X))
 #> Student, called with (2, 4): nothing found
 
 # %% [markdown]
-# ### 練習 3
+# ### 練習題 3
 #
 # 腳本可能執行好幾個小時才失敗，這時紀錄檔裡應該要有這個錯誤的說明。
 # 寫一個函式 `logged(main, path)`，呼叫 `main()` 並回傳它的結果。
@@ -956,7 +956,7 @@ except RuntimeError:
 # 如果想改成把說明印在回溯下方，就在腳本的開頭幾行呼叫 `explain_errors()`。
 
 # %% [markdown]
-# ### 練習 4
+# ### 練習題 4
 #
 # `Classifier` 是分成十個類別的網路；`start` 把它的最後一層換成三個類別的，再把網路連同優化器一起回傳。
 # 函式 `train` 是對的，但它回傳的損失居高不下，因為 `Classifier` 和 `start` 裡有三個錯誤。
@@ -1051,7 +1051,7 @@ print(train(net, optimizer, X, y, steps=200) < 0.1)
 #> True
 
 # %% [markdown]
-# ### 練習 5
+# ### 練習題 5
 #
 # 訓練到一半做一次呼叫，例如 `diagnose(net, X)`，會不會改變這次訓練？
 # 寫一個函式 `same_run(train, call)`，其中 `train(f)` 會建立網路並訓練，每一步之前呼叫 `f(net)`，最後回傳狀態字典。
@@ -1103,7 +1103,7 @@ print(same_run(short_run, lambda net: net(X)))
 #> False
 
 # %% [markdown]
-# ### 練習 6
+# ### 練習題 6
 #
 # 運作方式這一節的類別 `Strangers` 監看運算，找出串列裡的參數。
 # 寫一個類別 `Constants(net)`，用來找出常數，也就是存成屬性的一般張量：屬性屬於 `net` 的模組，張量在呼叫之前就存在，而且參與這次呼叫。

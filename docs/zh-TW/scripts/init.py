@@ -26,7 +26,7 @@ X = torch.rand(2, 4)
 # ## 各層的預設初始化
 #
 # <dfn>初始化</dfn>（initialization）就是在訓練開始之前，為網路的參數設定值的步驟。
-# PyTorch 會替你做：各層在建立時就為自己的參數填值，延後初始化層（lazy layer）則等第一個批次來了才填。
+# PyTorch 會替你做參數初始化：各層在建立時就為自己的參數填值，延後初始化層（lazy layer）則等第一個批次來了才填。
 #
 # <dfn>均勻分布</dfn>（uniform distribution）記作 U(low, high)，low 和 high 之間的每個值，出現的可能性都一樣；PyTorch 的預設初始化大多用 U(-a, a)，它以 0 為中心左右對稱。
 # 一層的 <dfn>fan-in</dfn>（扇入）是計算每個輸出時用到的輸入個數，對 `nn.Linear` 來說就是 `in_features`。
@@ -61,8 +61,8 @@ print(looks_uniform(layer.weight, bound), bool((layer.bias.abs() <= bound).all()
 # | 層 | 權重 | 偏差 |
 # |---|---|---|
 # | [`nn.Linear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html) | U(-a, a), a = 1/√`in_features` | 和權重相同 |
-# | [`nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html)，以及 1d 和 3d | U(-a, a), a = 1/√(`in_channels / groups` · 卷積核元素數) | 和權重相同 |
-# | [`nn.ConvTranspose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html)，以及 1d 和 3d | U(-a, a), a = 1/√(`out_channels / groups` · 卷積核元素數) | 和權重相同 |
+# | [`nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html)，以及 1d 和 3d | U(-a, a)，a = 1/√(`in_channels / groups` · 卷積核元素數) | 和權重相同 |
+# | [`nn.ConvTranspose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html)，以及 1d 和 3d | U(-a, a)，a = 1/√(`out_channels / groups` · 卷積核元素數) | 和權重相同 |
 # | [`nn.RNN`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html), `nn.LSTM`, `nn.GRU` | U(-a, a), a = 1/√`hidden_size` | 和權重相同 |
 # | [`nn.MultiheadAttention`](https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html) | `in_proj_weight`：`xavier_uniform_`（見下文）；`out_proj.weight`：和 `nn.Linear` 相同 | 0 |
 # | [`nn.Embedding`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html) | N(0, 1)；`padding_idx` 那一列是 0 | 無 |
@@ -149,9 +149,9 @@ print(nn.init.zeros_(net[0].weight) is net[0].weight)
 # | `uniform_`<br>`normal_` | U(a, b)，預設是 U(0, 1)<br>N(mean, std²)，預設是 N(0, 1) | 自己決定尺度的權重 | |
 # | `trunc_normal_` | N(mean, std²)；超出 [a, b] 的值會重新抽取 | 嵌入、transformer | |
 # | `zeros_`, `ones_`<br>`constant_` | 單一的值 | 偏差；正規化層的縮放係數；殘差區塊 `X + f(X)` 的最後一層（練習題 4） | |
-# | `xavier_uniform_` | U(-a, a), a = gain · √(6 / (fan_in + fan_out)) | tanh；注意力 | [Glorot 與 Bengio，2010](https://proceedings.mlr.press/v9/glorot10a.html) |
+# | `xavier_uniform_` | U(-a, a)，a = gain · √(6 / (fan_in + fan_out)) | tanh；注意力 | [Glorot 與 Bengio，2010](https://proceedings.mlr.press/v9/glorot10a.html) |
 # | `xavier_normal_` | N(0, std²), std = gain · √(2 / (fan_in + fan_out)) | 和 `xavier_uniform_` 相同 | 同一篇論文 |
-# | `kaiming_uniform_` | U(-a, a), a = gain · √(3 / fan) | ReLU 和類似的激活函數 | [He 等人，2015](https://arxiv.org/abs/1502.01852) |
+# | `kaiming_uniform_` | U(-a, a)，a = gain · √(3 / fan) | ReLU 和類似的激活函數 | [He 等人，2015](https://arxiv.org/abs/1502.01852) |
 # | `kaiming_normal_` | N(0, std²), std = gain / √fan | 和 `kaiming_uniform_` 相同 | 同一篇論文 |
 # | `orthogonal_` | 各列長度為 `gain`，彼此垂直；如果列比行多，則改為各行 | 遞迴權重；非常深的網路 | [Saxe 等人，2013](https://arxiv.org/abs/1312.6120) |
 # | `sparse_` | N(0, std²)；每一行裡，比例為 `sparsity` 的元素是 0 | 每個輸入只影響少數輸出的層 | [Martens，2010](https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf) |
@@ -210,9 +210,9 @@ print(f"{mine.std().item():.2f}")
 # 第一個標準差是應有大小的十倍；兩種修正方法都得到 √(2 / 800) = 0.05。
 #
 # `nn.ConvTranspose2d` 的權重以 `(in, out / groups, ...)` 的形狀存放。
-# 沒有分組，而且 stride 是 1 時，用 `mode="fan_out"` 就能得到正確的尺度。
+# 沒有分組，而且步幅是 1 時，用 `mode="fan_out"` 就能得到正確的尺度。
 # 其他情況都要自己數一個輸出用到幾個輸入。
-# 例如 stride 是 2 時，相鄰的輸入在輸出上相隔兩格，所以 4 × 4 的卷積核只有 2 · 2 個元素會影響同一個輸出，fan-in 是 `in_channels` 的 4 倍。
+# 例如步幅是 2 時，相鄰的輸入在輸出上相隔兩格，所以 4 × 4 的卷積核只有 2 · 2 個元素會影響同一個輸出，fan-in 是 `in_channels` 的 4 倍。
 
 # %% [markdown]
 # ### 是標準差，不是變異數
@@ -241,7 +241,7 @@ print(net[0].weight[0].detach())
 # %% [markdown]
 # ## 初始化整個網路：`net.apply`
 #
-# 網路一大，你不會想一層一層手動填值。
+# 網路一大，初始化權重時，你不會想一層一層手動填值。
 # `net.apply(f)` 會對網路的每個模組各呼叫一次 `f`：
 
 # %%
@@ -1142,7 +1142,7 @@ print(f"{nn.Linear(400, 100).apply(init_normal).weight.std().item():.2f}")
 # %% [markdown]
 # ### `padding_idx` 那一列不是零
 #
-# 你初始化了嵌入，從此以後，padding 就會改變網路的結果。
+# 你初始化了嵌入，從此以後，填充（padding）就會改變網路的結果。
 # `nn.Embedding` 建立時會把 `padding_idx` 那一列設成 0，但 `torch.nn.init` 的每個函式都會覆寫整個權重。
 # 訓練也修不好那一列，因為它的梯度永遠是 0：
 
@@ -1170,7 +1170,7 @@ print(bool(embedding(torch.tensor([0])).any()))
 # ## 練習題
 
 # %% [markdown]
-# ### 練習 1
+# ### 練習題 1
 #
 # `net.apply(init_linear)` 應該用 `xavier_uniform_` 為每個線性層的權重填值，如果有偏差，就填入 0。
 # 但它檢查的是 `type(module) == nn.Linear`，所以會跳過 `out_proj`，也就是 `nn.MultiheadAttention` 裡的線性層，而且沒有任何提示；遇到用 `bias=False` 建立的層，它還會出錯。
@@ -1194,7 +1194,7 @@ def init_linear(module):
             nn.init.zeros_(module.bias)
 
 # %% [markdown]
-# ### 練習 2
+# ### 練習題 2
 #
 # 寫一個函式 `four(size)`，回傳內含四個張量的字典，每個張量都由 `torch.nn.init` 裡和鍵同名的函式填值。
 # `"orthogonal_"`：形狀為 `(size, size)` 的矩陣，會把任何向量的長度變成兩倍。
@@ -1223,7 +1223,7 @@ def four(size):
     }
 
 # %% [markdown]
-# ### 練習 3
+# ### 練習題 3
 #
 # 你的網路使用 GELU，但 `nn.init.calculate_gain` 不認得它。
 # 寫一個函式 `gain(activation)`，對任何逐元素的激活函數，以數字回傳它的增益，誤差小於 1%。
@@ -1257,7 +1257,7 @@ for each in (gain(nn.functional.gelu), gain(torch.relu)):
 # 用 GELU 的增益還是會變大，是因為正確的增益取決於數值的大小，而我們算的增益只對大小 1 正確。
 
 # %% [markdown]
-# ### 練習 4
+# ### 練習題 4
 #
 # 殘差區塊計算 `X + f(X)`；在這裡，`f` 是兩個線性層，中間有一個 ReLU。
 # 請只改變初始值，讓新的區塊回傳的正好是它的輸入，而訓練幾步之後，所有參數都會改變。
@@ -1298,7 +1298,7 @@ print(bool(net[0].f[2].weight.grad.any()), bool(net[0].f[0].weight.grad.any()))
 # 如果 `f` 的兩層一開始都是 0，兩個權重的梯度就會一直是 0。
 
 # %% [markdown]
-# ### 練習 5
+# ### 練習題 5
 #
 # 寫一個函式 `init_gpt2(net)`，用 GPT-2 的方式初始化 transformer，並回傳它。
 # `net` 是由新的 `nn.TransformerEncoderLayer` 區塊組成的 `nn.Sequential`。
@@ -1336,7 +1336,7 @@ print(f"{(block.linear1.weight.std() / block.linear2.weight.std()).item():.0f}")
 #> 4
 
 # %% [markdown]
-# ### 練習 6
+# ### 練習題 6
 #
 # 同事在網路最前面加了一層，你靠亂數種子固定下來的結果就全都變了。
 # 寫一個函式 `init_by_name(net, seed)`，用 `kaiming_normal_` 為至少有兩個維度的參數填值，其餘的填入 0，並回傳網路。
@@ -1382,7 +1382,7 @@ for seed in (0, 1):
 #
 # | 需求 | 寫法 |
 # |---|---|
-# | `nn.Linear` 的預設值 | 什麼都不用寫：U(-a, a), a = 1/√fan_in |
+# | `nn.Linear` 的預設值 | 什麼都不用寫：U(-a, a)，a = 1/√fan_in |
 # | 為單一張量填值 | `nn.init.normal_(layer.weight, std=0.01)`，其中 `std` 是標準差 |
 # | 用函式為整個網路填值 | `net.apply(f)`，其中 `f` 要檢查 `isinstance(module, nn.Linear)` |
 # | 知道哪些參數填了值 | `init_by_type(net, {nn.Linear: {"weight": nn.init.xavier_uniform_}})` |

@@ -1270,7 +1270,7 @@ print(nn.Buffer(torch.tensor([0, 1])))
 # ## 練習題
 
 # %% [markdown]
-# ### 練習 1
+# ### 練習題 1
 #
 # 寫一個層 `Affine`，計算 `gamma * X + beta`，其中輸入 `X` 的最後一個維度大小是 `features`。
 # `gamma` 和 `beta` 會參與訓練，形狀是 `(features,)`。
@@ -1313,7 +1313,7 @@ print(Affine(5, device="meta", dtype=torch.float64).gamma.dtype)
 #> torch.float64
 
 # %% [markdown]
-# ### 練習 2
+# ### 練習題 2
 #
 # 寫一個層 `HalfFourier`，只回傳實數輸入所需要的傅立葉係數。
 # 如果 `X` 的最後一個維度有 n 個值，就沿著這個維度回傳係數 0 到 n // 2，以複數表示。
@@ -1352,7 +1352,7 @@ print(torch.allclose(torch.fft.irfft(half, n=5), X, atol=1e-6))
 # 如果下一層需要實數，就用 `torch.view_as_real`，它會在最後加上一個大小為 2 的維度，放實部和虛部。
 
 # %% [markdown]
-# ### 練習 3
+# ### 練習題 3
 #
 # 寫一個層 `QuadraticForm`，為每個輸出 k 算出一個數字：`W[k, i, j] * x[i] * x[j]` 對所有 i 和 j 的總和。
 # `W` 是這一層的參數 `weight`，形狀是 `(out_features, in_features, in_features)`。
@@ -1407,7 +1407,7 @@ print(torch.allclose(bilinear(X, X), quadratic(X)))
 #> True
 
 # %% [markdown]
-# ### 練習 4
+# ### 練習題 4
 #
 # 寫一個層 `RunningCenter`，把形狀為 `(n, features)` 的輸入減去每個特徵的平均值。
 # 在訓練模式下，減去的是批次的平均值，而且梯度會流過它。
@@ -1462,7 +1462,7 @@ print(
 #> True tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.5000])
 
 # %% [markdown]
-# ### 練習 5
+# ### 練習題 5
 #
 # `OldLinear` 以 `(in_features, out_features)` 的形狀存放權重，你手上有這種佈局的檢查點。
 # `NewLinear` 則以 `(out_features, in_features)` 存放。
@@ -1546,7 +1546,7 @@ print(torch.equal(again(X), new(X)))
 # 比較安全的做法，是為新的佈局取新的名稱，例如 `weight_out_in`。
 
 # %% [markdown]
-# ### 練習 6
+# ### 練習題 6
 #
 # 寫一個函式 `per_example(layer, X)`，不用迴圈，就為形狀是 `(n, features)` 的批次 `X` 算出每個樣本各自的梯度。
 # 一個樣本 `x` 的損失是 `layer(x).square().sum()`。

@@ -116,7 +116,7 @@ print(convnet(torch.rand(1, 1, 28, 28)).shape)
 # %% [markdown]
 # 一批影像的形狀是 `(examples, channels, height, width)`，也就是樣本數、通道數、高、寬。
 # `nn.Conv2d(1, 20, kernel_size=5)` 從 1 個通道算出 20 個通道。
-# 不加 padding 的話，大小為 5 的卷積核會讓高和寬各減少 4。
+# 不加填充的話，大小為 5 的卷積核會讓高和寬各減少 4。
 # 因此，經過兩層這樣的卷積，高和寬都從 28 減為 20。
 #
 # **限制。**`nn.Sequential` 只能建出一條鏈。
@@ -833,7 +833,7 @@ print([name for name, _ in Table().named_parameters()])
 # ### `optimizer got an empty parameter list`：放在 Python 串列裡的層
 #
 # 你把網路的各層放在 Python 串列裡。
-# 網路算得出輸出，PyTorch 卻找不到參數：串列是一般屬性，裡面的模組沒有註冊。
+# 網路算得出輸出，PyTorch 卻找不到參數，優化器沒有參數可以訓練：串列是一般屬性，裡面的模組沒有註冊。
 
 # %%
 class Listed(nn.Module):
@@ -1434,7 +1434,7 @@ print(bool(torch.tensor([1.0, float("inf"), float("nan")]).isfinite().all()))
 #> False
 
 # %% [markdown]
-# ### `maximum recursion depth exceeded`：持有父模組的子模組
+# ### `maximum recursion depth exceeded`：持有父模組的直屬子模組
 #
 # 子模組需要父模組的某樣東西，所以你把父模組指派給子模組的屬性。
 # 這樣一來，父模組就註冊成自己子模組的子模組。
@@ -1505,7 +1505,7 @@ print(wrapped.module.body)
 # ## 練習題
 
 # %% [markdown]
-# ### 練習 1
+# ### 練習題 1
 #
 # 某個網路把區塊放在 Python 串列裡，寫成 `self.blocks = blocks`。
 # 網路可以呼叫，但無法訓練、轉型（例如用 `.double()`）和儲存。
@@ -1566,7 +1566,7 @@ print("saved", list(tower.state_dict())[:2], "and so on")
 #> saved ['blocks.0.hidden.weight', 'blocks.0.hidden.bias'] and so on
 
 # %% [markdown]
-# ### 練習 2
+# ### 練習題 2
 #
 # 某個網路的第一層會把輸入標準化：減去張量 `mean`，再除以張量 `std`。
 # 這兩個張量不會跟著網路儲存、轉型或移動。
@@ -1626,7 +1626,7 @@ print("trained", list(standardize.parameters()))
 #> trained []
 
 # %% [markdown]
-# ### 練習 3
+# ### 練習題 3
 #
 # 寫一個接收兩個或更多網路的區塊，例如 `SideBySide(left, right)`。
 # 每個網路都收到同樣的輸入；區塊把它們的輸出按照網路的順序，沿著最後一個維度串接起來，再回傳結果。
@@ -1688,7 +1688,7 @@ print(Parallel(small, large, dim=1)(images).shape)
 #> torch.Size([2, 10, 8, 8])
 
 # %% [markdown]
-# ### 練習 4
+# ### 練習題 4
 #
 # 寫一個函式 `chain(make_block, n)`，回傳由 `n` 個區塊組成的網路，這些區塊一個接一個執行。
 # `make_block` 是函式：每次呼叫 `make_block()` 都會回傳一個新的區塊，而 `chain` 為每個區塊各呼叫一次。
@@ -1722,7 +1722,7 @@ print(shared(X).shape, len(list(shared.parameters())))
 #> torch.Size([2, 20]) 4
 
 # %% [markdown]
-# ### 練習 5
+# ### 練習題 5
 #
 # 寫一個函式 `shapes(net, X)`，用 `net(X)` 呼叫網路一次，並回傳每一層的輸出形狀。
 # 結果是由 `(name, shape)` 組成的串列，按照各層執行的順序排列，例如 `[("0", (2, 64)), ("1", (2, 64))]`。
@@ -1790,7 +1790,7 @@ except RuntimeError:
 #> []
 
 # %% [markdown]
-# ### 練習 6
+# ### 練習題 6
 #
 # `FixedHiddenMLP` 無法整個編譯，因為有一個迴圈會一直把 `Y` 減半，直到絕對值的總和不超過 1。
 # 請寫出 `NoLoop`，它的 `forward` 不用迴圈，而是只做一次乘法或除法：乘以或除以二的某個次方。

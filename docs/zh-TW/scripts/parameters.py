@@ -1165,7 +1165,7 @@ print(len(list(net.parameters())), shared_names(net))
 # ## 練習題
 
 # %% [markdown]
-# ### 練習 1
+# ### 練習題 1
 #
 # 寫一個函式 `part(net, path)`，回傳網路中某個路徑上的部分；路徑用點號分隔，例如 `"net.0.weight"` 就是一個權重。
 # 這個部分可以是參數、緩衝區，也可以是模組，例如 `"net.0"`；函式回傳的是物件本身，不是複本。
@@ -1214,7 +1214,7 @@ for (path, parameter), mine in zip(net.named_parameters(), by_hand):
 #> linear.bias True
 
 # %% [markdown]
-# ### 練習 2
+# ### 練習題 2
 #
 # 完成一個把同一個隱藏層用兩次的 MLP。
 # `SharedMLP(4, 8, 1)` 有三個線性層：`first` 從 4 個數字到 8 個，`hidden` 從 8 個到 8 個，`last` 從 8 個到 1 個。
@@ -1285,7 +1285,7 @@ print(torch.allclose(total, separate, atol=1e-6))
 #> True
 
 # %% [markdown]
-# ### 練習 3
+# ### 練習題 3
 #
 # 函式 `freeze(net, name)` 應該要凍結叫這個名稱的模組，例如 `"1"` 或 `"net.0"`，但它有五個錯誤。
 # 請修好它：呼叫之後，這個模組的參數都不需要梯度，每個參數的 `.grad` 也都是 `None`，這樣就沒有優化器會改變它們。
@@ -1325,7 +1325,7 @@ print(net[1].weight.grad, net[10].weight.grad is None)
 #> None False
 
 # %% [markdown]
-# ### 練習 4
+# ### 練習題 4
 #
 # 寫兩個函式，看看模型共用一個矩陣可以節省多少記憶體。
 # `language_model(words, features)` 回傳一個 `nn.Sequential`，由權重綁定的 `nn.Embedding(words, features)` 和 `nn.Linear(features, words, bias=False)` 組成。
@@ -1373,7 +1373,7 @@ for model in (tied, untied):
 #> 195 MiB True
 
 # %% [markdown]
-# ### 練習 5
+# ### 練習題 5
 #
 # 權重衰減是給權重矩陣用的，不是給偏差或正規化層的縮放係數用的。
 # 寫一個函式 `decay_groups(net, decay)`，回傳一個串列，內含優化器的兩個參數群組，用法如 `torch.optim.AdamW(decay_groups(net, 0.01))`。
@@ -1418,7 +1418,7 @@ print(
 # 延後初始化的網路要先試跑。
 
 # %% [markdown]
-# ### 練習 6
+# ### 練習題 6
 #
 # 載入可能會解除模型的權重綁定，所以訓練腳本在第一步之前會先檢查。
 # 寫一個函式 `ties(net)`，回傳綁定的參數的名稱：每個至少有兩個名稱的參數，各有一個名稱串列。

@@ -48,7 +48,7 @@ print(torch.load("dict.pt"))
 # %% [markdown]
 # ## 儲存網路的參數：`state_dict`
 #
-# 網路本身不必儲存。
+# 儲存模型時，不必儲存網路本身。
 # 網路的程式碼就在你的程式裡，檔案只需要值：參數和持久緩衝區，例如批次正規化層的移動平均值。
 # `state_dict()` 回傳一個字典，把名稱對應到這些張量：
 
@@ -72,7 +72,7 @@ print(list(torch.load("mlp.pt")))
 # %% [markdown]
 # 檔案裡有四個張量、它們的名稱，以及每個模組的版本編號。
 # 檔案不知道有 `relu`，也不知道類別 `MLP`。
-# 要使用這個檔案，就把網路重新建立一次，再用 `load_state_dict` 把值複製進去：
+# 要從這個檔案載入模型，就把網路重新建立一次，再用 `load_state_dict` 把值複製進去：
 
 # %%
 clone = MLP()
@@ -1682,7 +1682,7 @@ print(round(optimizer.param_groups[0]["lr"], 3))
 # ## 練習題
 
 # %% [markdown]
-# ### 練習 1
+# ### 練習題 1
 #
 # 寫一個函式 `save_net(net, path)`，把訓練好的網路的狀態字典存成檔案。
 # 再寫一個函式 `load_net(make, path)`，用 `make()` 建立新的網路，把檔案載入網路，切換到評估模式後回傳。
@@ -1713,7 +1713,7 @@ print(torch.equal(load_net(MLP, "trained.pt")(X), net(X)))
 #> True
 
 # %% [markdown]
-# ### 練習 2
+# ### 練習題 2
 #
 # 在每個 epoch，`best_state` 會呼叫 `train(net)` 來改變 `net`，並呼叫 `loss(net)`，它回傳一個數字。
 # 函式應該回傳損失最小的那個 epoch 之後的狀態字典，但回傳的卻是最後一個。
@@ -1739,7 +1739,7 @@ def best_state(net, train, loss, epochs):
     return best
 
 # %% [markdown]
-# ### 練習 3
+# ### 練習題 3
 #
 # 從儲存下來的網路取出一層，用在另一個網路裡，而且只訓練新的層。
 # 寫一個函式 `transfer(path, name, layer)`：在檔案 `path` 的狀態字典裡，這一層的項目名稱以 `name` 加一個點開頭。
@@ -1764,7 +1764,7 @@ def transfer(path, name, layer):
     return layer.requires_grad_(False)
 
 # %% [markdown]
-# ### 練習 4
+# ### 練習題 4
 #
 # 有個檔案是從 `nn.DataParallel` 裡的網路儲存的，所以所有名稱都以 `module.` 開頭。
 # 寫一個函式 `load_wrapped(net, path)`，把檔案載入 `net`，也就是你自己的、沒有包裝器的網路。
@@ -1787,7 +1787,7 @@ def load_wrapped(net, path):
     wrapper.load_state_dict(torch.load(path))
 
 # %% [markdown]
-# ### 練習 5
+# ### 練習題 5
 #
 # 像 `[("Linear", [20, 8]), ("ReLU", [])]` 這樣的計畫（plan），列出各層的類別和引數。
 # 函式 `keep` 把計畫和對應網路的狀態字典存在同一個檔案裡。
