@@ -1,15 +1,19 @@
 """The catalogs: in step with the pages, complete, and written by the rules."""
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages.pofile import PoFileError
+from mkdocs.utils.yaml import yaml_load
 
 from tools.languages.blocks import SAME
 from tools.languages.catalogs import LANGUAGES, Translations, read_catalog, skeleton, with_numbers
 from tools.languages.messages import catalogs, template, update
-from tools.languages.problems import problems
+from tools.languages.problems import problems, wording
 from tools.pages import ROOT
 
 BOTH = pytest.mark.parametrize("language", LANGUAGES)
@@ -150,12 +154,46 @@ def test_a_term_has_one_word(term: str, language: str) -> None:
     assert len(without) <= len(found) / 10, without
 
 
+FENCES = re.compile(r"^```.*?^```$", re.M | re.S)
+
+
+@BOTH
+def test_the_readme_keeps_to_the_rules(language: str) -> None:
+    """As the catalogs do; a link to another language has the name of that language."""
+    text = FENCES.sub("", (ROOT / f"README.{language}.md").read_text("utf-8"))
+    assert list(wording(re.sub(r"\[\w+\]\(README.*?\)", "", text), language)) == []
+
+
+def strings(values: Any) -> Iterator[str]:
+    """Yield every string in a configuration."""
+    if isinstance(values, dict | list):
+        for each in values.values() if isinstance(values, dict) else values:
+            yield from strings(each)
+    elif isinstance(values, str):
+        yield values
+
+
+@BOTH
+def test_the_words_of_the_theme_keep_to_the_rules(language: str) -> None:
+    """Those of the language's configuration; what stands for a number or a word there may be either."""
+    with (ROOT / f"mkdocs.{language}.yml").open("rb") as file:
+        config = yaml_load(file)
+    del config["extra"]["languages"], config["plugins"]["search"]
+    words = [each for each in strings(config) if re.search("[\u4e00-\u9fff]", each)]
+    assert len(words) > 30
+    found = [(each, problem) for each in words for problem in wording(each, language)]
+    assert [each for each in found if "{}" not in each[0] or "blank" not in each[1]] == []
+
+
 @BOTH
 def test_the_readme_has_the_same_code(language: str) -> None:
-    """Its fences, links and numbers of tests are those of the English one, and each leads to the others."""
+    """Its fences, links, inline code and numbers are those of the English one, and each leads to the others."""
     english, other = ((ROOT / name).read_text("utf-8") for name in ("README.md", f"README.{language}.md"))
-    fences = re.compile(r"^```.*?^```$", re.M | re.S)
-    assert fences.findall(other) == fences.findall(english)
+    assert FENCES.findall(other) == FENCES.findall(english)
+    for parts in (r"`[^`\n]+`", r"(?<![\w:./-])\d+(?:\.\d+)*(?![\w:/-])"):
+        here, there = (Counter(re.findall(parts, FENCES.sub("", text))) for text in (other, english))
+        assert here - there <= Counter(["`make serve`", f"`http://127.0.0.1:8000/{language}/`"])
+        assert not there - here
     links = re.compile(r"\]\(([^)]+)\)")
     other = other.replace(f".{language}.png", ".png")  # a picture of the site in this language
     switch = {"README.md", *(f"README.{each}.md" for each in LANGUAGES)}

@@ -1,6 +1,7 @@
 """The site in other languages: the same pages at the same places, and a way from each to the others."""
 
 import html as html_module
+import json
 import re
 import subprocess
 import sys
@@ -12,12 +13,13 @@ import pytest
 from mkdocs.exceptions import Abort
 from playwright.sync_api import expect
 
-from tests.site.built_site import EVERYWHERE, PUBLISHED, ROOT, SITES, address, html, split
+from tests.site.built_site import EVERYWHERE, PAGES, PUBLISHED, ROOT, SITES, address, html, split
 from tests.site.conftest import Open, Server
 from tools.languages import site as site_hook
 from tools.languages.catalogs import LANGUAGES, translations
 from tools.languages.messages import pages
 from tools.languages.pictures import pictures
+from tools.languages.problems import wording
 
 TRANSLATED = pages()
 OTHERS = [page for page in EVERYWHERE if split(page)[0]]
@@ -106,7 +108,25 @@ def test_the_themes_words_are_translated(folder: str, site: Path) -> None:
         assert english in original
         assert english not in text
     drawn = {path.name: path.read_text("utf-8") for path in pictures()}
-    assert [name for name, each in drawn.items() if (site / folder / "img" / name).read_text("utf-8") == each] == []
+    other = {name: (site / folder / "img" / name).read_text("utf-8") for name in drawn}
+    assert [name for name in drawn if other[name] == drawn[name]] == []
+    assert all(f'xml:lang="{folder.rstrip("/")}"' in each for each in other.values())
+
+
+@pytest.mark.parametrize("folder", SITES[1:])
+def test_the_themes_words_are_those_of_the_place(folder: str, site: Path) -> None:
+    """Labels, texts of pictures and the messages of the search have no word of the other Chinese."""
+    words: set[str] = set()
+    for page in ("index.html", "modules/index.html", "404.html"):
+        text = (site / folder / page).read_text("utf-8")
+        words.update(re.findall(r' (?:title|aria-label|alt|placeholder|content)="([^"]*)"', text))
+        (config,) = re.findall(r'<script id="__config"[^>]*>(.*?)</script>', text, re.S)
+        words.update(json.loads(config)["translations"].values())
+    words = {each for each in words if re.search("[\u4e00-\u9fff]", each)}
+    assert len(words) > 20
+    # The theme writes the colon of "Previous: Layers".
+    found = [(each, problem) for each in words for problem in wording(each, folder.rstrip("/"))]
+    assert [each for each in found if "western" not in each[1]] == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -118,6 +138,24 @@ def test_the_switch_stays_at_the_place(width: int, open_page: Open, server: Serv
         tab.locator(".md-select__link", has_text=name).click()
         tab.wait_for_url(f"{server.address}{folder}modules/#exercises")
         expect(tab.locator("#exercises")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize(("section", "anchor"), [("custom-layers", ""), ("compile-and-export", "#compile-and-export")])
+def test_the_switch_finds_the_place(section: str, anchor: str, open_page: Open, server: Server) -> None:
+    """Of a reader who has scrolled, from an address that names no section, or one that is out of sight."""
+    for start in ("layers/", "layers/#exercises"):
+        tab = open_page(start)
+        tab.evaluate("name => document.getElementById(name).scrollIntoView({ behavior: 'instant' })", section)
+        tab.locator(".md-select").hover()
+        tab.locator(".md-select__link", has_text="简体中文").click()
+        tab.wait_for_url(f"{server.address}zh-CN/layers/{anchor}")
+
+
+def test_the_sitemap_lists_every_page(published: Path) -> None:
+    """In all languages; that of another language has only its own."""
+    for folder, expected in (("", EVERYWHERE), ("zh-TW/", [f"zh-TW/{page}" for page in PAGES])):
+        listed = re.findall("<loc>(.*?)</loc>", (published / folder / "sitemap.xml").read_text("utf-8"))
+        assert sorted(listed) == sorted(PUBLISHED + address(page) for page in expected)
 
 
 def test_the_switch_works_without_a_mouse(open_page: Open, server: Server) -> None:

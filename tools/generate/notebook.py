@@ -24,6 +24,8 @@ NOTEBOOKS = "docs/{}/notebooks"  # of a language
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 # In Markdown, bold text does not end between a Chinese punctuation mark and a letter; in HTML it does.
 STRONG = re.compile(r"\*\*((?:[^*`\n]|`[^`\n]*`)+(?<=[。：，；！？）」”]))\*\*(?=\w)")
+# Chinese has no blank between sentences; the end of a line would be shown as one.
+SENTENCES = re.compile(r"(?<=[。！？])\n(?=[^\W\d]|`)")
 LANGUAGE = {"language_info": {"name": "python"}}
 
 
@@ -54,7 +56,7 @@ def notebook(page: Page, topics: list[Page], root: Path, translations: Translati
             cells += code_cells(part)
         else:
             folded = {"jp-MarkdownHeadingCollapsed": True} if part == solution(translations.say) else {}
-            text = STRONG.sub(r"<strong>\1</strong>", relinked(part, link, picture))
+            text = STRONG.sub(r"<strong>\1</strong>", SENTENCES.sub("", relinked(part, link, picture)))
             cells.append(new_markdown_cell(text, metadata=folded))
     count = 0
     for number, cell in enumerate(cells, 1):

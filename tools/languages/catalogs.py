@@ -38,6 +38,7 @@ class Translations:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.language = folder.name
 
     @cached_property
     def texts(self) -> dict[str, str]:

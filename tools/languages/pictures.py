@@ -29,10 +29,11 @@ def words(picture: Path) -> Iterator[str]:
 
 
 def translated(picture: str, translations: Translations) -> str:
-    """The text of a picture with the words of another language, where there are any."""
+    """The text of a picture in another language; words without a translation stay English."""
 
     def other(match: re.Match[str]) -> str:
         found = translations.find(html.unescape(match[0]).strip())
         return html.escape(found, quote=False) if found else match[0]
 
-    return WORDS.sub(other, picture)
+    here = picture.replace('xml:lang="en"', f'xml:lang="{translations.language}"', 1)
+    return WORDS.sub(other, here)

@@ -70,12 +70,18 @@
     });
   });
 
-  // A link to another language leads to the same place on the page.
-  const stay = () => {
-    for (const each of document.querySelectorAll(".md-select__link")) each.hash = location.hash;
+  // A link to another language leads to the same place on the page: the one in the address while that is seen,
+  // otherwise the last heading above.
+  const place = () => {
+    const top = (element) => element.getBoundingClientRect().top;
+    const named = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (named && top(named) >= 0 && top(named) < innerHeight) return location.hash;
+    const passed = [...document.querySelectorAll("article :is(h2, h3, h4)[id]")].filter((each) => top(each) < 100);
+    return passed.length ? passed.at(-1).id : "";
   };
-  addEventListener("hashchange", stay);
-  stay();
+  for (const each of document.querySelectorAll(".md-select__link")) {
+    for (const event of ["pointerenter", "focus"]) each.addEventListener(event, () => (each.hash = place()));
+  }
 
   // On paper a page is light, and everything on it is open.
   const folded = () => document.querySelectorAll("details:not([open])");
