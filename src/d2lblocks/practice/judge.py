@@ -239,6 +239,10 @@ _PLAIN = [
         "`nn.Sequential` takes the modules one by one, as in `nn.Sequential(*modules)`.",
     ),
     (
+        r"ImportError: cannot import name '(\w+)' from '([\w.]+)'.*",
+        "`{1}` has no `{0}` to import: is it misspelled, or does it have another name?",
+    ),
+    (
         r"NameError: name '(\w+)' is not defined.*",
         "There is nothing called `{0}` here: is it misspelled, not imported, or an attribute (`self.{0}`)?",
     ),
