@@ -137,6 +137,8 @@ def check(answer: Answer) -> None:
                 "values" in message or "items" in message or "iterable" in message or "mapping" in message
             ):
                 why = "`kwargs` is `None` if an operation has no named arguments."
+            elif "linear() missing" in message:
+                why = "The named arguments do not reach the operation: call `function(*args, **kwargs)`."
             else:
                 raise
             raise Wrong(why, came=message, expected=expected) from None
@@ -149,6 +151,9 @@ def check(answer: Answer) -> None:
             "net(X)",
             "The net returns something else inside the `with` block: return the result of `function`, called with all its arguments.",
         )
+        if came.requires_grad != output.requires_grad:
+            why = "The result of the net has no gradient inside the `with` block: call `function` with gradients, as the net does."
+            raise Wrong(why, came=came, expected=output)
         if watch is None:
             raise Wrong("`with Constants(net) as watch` gives `None`.", came=watch, expected="the object")
         found = answer.kind(watch.found, "watch.found", set, "a set")
@@ -172,7 +177,7 @@ def _why(found: set[str], expected: set[str]) -> str:
     if "table" in expected:
         return "A named argument of an operation is not in `args` but in `kwargs`."
     if "body.0.scale" in expected:
-        return "Constants of the modules inside are not found by their paths: a module inside may have modules inside, too."
+        return "The constants of inner modules are missing: `net.named_modules()` gives every module, also those inside the children, with its path."
     return "`scale`, an attribute of the net itself, is an argument of an operation and not found."
 
 
@@ -182,6 +187,10 @@ WRONG = (
         changes={"        return function(*args, **kwargs)\n": "        function(*args, **kwargs)\n"},
     ),
     WrongAnswer("in `kwargs`", changes={"[*args, *kwargs.values()]": "args"}),
+    WrongAnswer("do not reach the operation", changes={"(*args, **kwargs)": "(*args)"}),
+    WrongAnswer(
+        "has no gradient", changes={"        return": "        with torch.no_grad():\n            return"}
+    ),
     WrongAnswer("no dot in front", changes={'.lstrip(".")': ""}),
     WrongAnswer("is `None` if an operation", changes={"kwargs = kwargs or {}\n": "\n"}),
     WrongAnswer("an attribute of the net itself", changes={"net.named_modules()": "net.named_children()"}),
@@ -193,7 +202,7 @@ WRONG = (
             "        for value in [*args, *kwargs.values()]:\n            if id(value) in self.held:\n                self.found.add(self.held[id(value)])\n": "        for name, value in self.held.items():\n            if value in args:\n                self.found.add(name)\n",
         },
     ),
-    WrongAnswer("may have modules inside", changes={"net.named_modules()": '[("", net)]'}),
+    WrongAnswer("also those inside the children", changes={"net.named_modules()": '[("", net)]'}),
     WrongAnswer(
         "`unused` takes no part", changes={"self.found = set()": "self.found = set(self.held.values())"}
     ),
