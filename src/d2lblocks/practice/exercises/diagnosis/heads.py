@@ -93,6 +93,7 @@ def check(answer: Answer) -> None:
         if sorted(net.state_dict()) != sorted(NAMES):
             raise Wrong(
                 "The parameters have other names: keep the attribute `others` and its two keys.",
+                at=vars(make).get("__init__"),
                 came=list(net.state_dict()),
                 expected=NAMES,
             )
