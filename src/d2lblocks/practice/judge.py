@@ -227,7 +227,7 @@ _PLAIN = [
     ),
     (
         r"TypeError: (\S+)\(\) missing (\d+) required (?:positional|keyword-only) arguments?: (.+)",
-        "`{0}` is called without {2}: compare its parameters with the task.",
+        "`{0}` is called without {2}: compare its parameters with the call and with the task.",
     ),
     (
         r"TypeError: (\S+)\(\) got an unexpected keyword argument '(\w+)'",
