@@ -141,9 +141,10 @@ def others(matrices: list[Tensor]) -> dict[str, Tensor]:
 def on_gpu(answer: Answer, norms: Callable[..., Any]) -> None:
     """Raise `Wrong` if a norm is copied to the CPU before all are read; the meta device takes the place of a GPU."""
     answer.given = "4 matrices of shape (3, 3) on the meta device, which takes the place of a GPU"
-    with Last():
+    matrices = [torch.empty(3, 3, device="meta") for _ in range(4)]
+    with Last() as last:
         try:
-            norms([torch.empty(3, 3, device="meta") for _ in range(4)])
+            norms(matrices)
         except (RuntimeError, NotImplementedError) as error:
             if "copy out of meta" not in str(error) and "is not on the expected device" not in str(error):
                 return  # a way to read that the meta device does not know
@@ -154,11 +155,17 @@ def on_gpu(answer: Answer, norms: Callable[..., Any]) -> None:
                 expected="a tensor on the device of the matrices",
             ) from None
         except Exception:
-            return
+            if last.only <= {"stack", "cat", "clone", "detach", "contiguous"}:
+                why = "The matrices are copied to the CPU, and the products are computed there: read the norms, after the last product."
+                raise Wrong(why, came="matrices on the CPU", expected="matrices on their device") from None
 
 
 class Last(TorchFunctionMode):
     """Ends the call at the first read from the meta device, where there are no values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.only: set[str] = set()  # the functions called before
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -166,6 +173,7 @@ class Last(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if (name in READS or name == "to") and args and isinstance(args[0], Tensor) and args[0].is_meta:
             raise StopIteration
+        self.only.add(name)
         return function(*args, **(kwargs or {}))
 
 
@@ -190,6 +198,10 @@ class Reads(TorchFunctionMode):
 
 
 WRONG = (
+    WrongAnswer(
+        "the products are computed there",
+        changes={"for X in matrices": "for X in torch.stack(matrices).cpu()"},
+    ),
     WrongAnswer(
         "one at a time, with `item()`",
         changes={"torch.stack(result).tolist()": "[each.item() for each in torch.stack(result)]"},
