@@ -41,7 +41,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="these limits exis
         ("import torch\ntorch.rand(2, 3) @ torch.rand(2, 3)\n", "mat1 and mat2 shapes", 2),
         (TOWER.solution.replace("def forward(self, X)", "def forward(X)"), "the first one is `self`, and it counts", 9),
         (TOWER.solution.replace("def forward(self, X)", "def forward(self, X, y)"), "is called without 'y'", 9),
-        (TOWER.solution.replace("__init__(self, blocks)", "__init__(self)").replace("(blocks)", "([])"), "is called with 2 arguments and takes 1", 5),
+        (TOWER.solution.replace("__init__(self, blocks)", "__init__(self)").replace("(blocks)", "([])"), "with too many arguments, 2 instead of 1", 5),
         (TOWER.solution.replace("in self.blocks", "in blocks"), "There is nothing called `blocks` here", 10),
         (TOWER.solution.replace("self.blocks = nn.ModuleList(blocks)", "pass"), "This Tower has no `blocks`", 10),
         (TOWER.solution.replace("X = block(X)", "X += block(X) if X.any() else X; y = y + 1"), "`y` is used before it gets a value", 11),

@@ -172,6 +172,7 @@ def watched(make: Callable[[], nn.Module], seen: list[Tensor]) -> Callable[[], n
         net.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         return net
 
+    made.__qualname__ = "make"  # the name in error messages
     return made
 
 
@@ -184,16 +185,32 @@ def refused(
 ) -> None:
     """Raise `Wrong` unless the test raises an error."""
     answer.given = f"{words}, shape {shape}"
+    calls: list[Tensor] = []
+    results: list[Tensor] = []
+
+    def noting() -> nn.Module:
+        net = watched(make, calls)()
+        net.register_forward_hook(lambda *args: results.append(args[-1]))
+        return net
+
     try:
-        came = test(make, *shape)
+        came = test(noting, *shape)
     except Exception:
         return
+    if len(calls) > len(results) and came is not False:
+        why = "The call of the module raises an error, as it should, but the test catches it: let it go on."
     if came is False:
         why = "The test returns `False` where it has to raise an error, so nobody notices: use `assert`."
     raise Wrong(why, came="no error", expected="an error")
 
 
 WRONG = (
+    WrongAnswer(
+        "but the test catches it",
+        changes={
+            '    Y = net(torch.empty(*shape, device="meta"))\n    assert Y': '    try:\n        Y = net(torch.empty(*shape, device="meta"))\n    except RuntimeError as error:\n        return print(error)\n    assert Y'
+        },
+    ),
     WrongAnswer(
         "the test does not notice: without",
         changes={'    assert Y.is_meta, f"the output is on {Y.device}"\n': "    assert Y is not None\n"},
