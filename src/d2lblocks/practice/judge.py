@@ -222,8 +222,8 @@ def _failed(error: BaseException, answer: Answer, path: Path) -> Verdict:
 _PLAIN = [
     (
         r"TypeError: (\S+)\(\) takes (?:from \d+ to )?(\d+) positional arguments? but (\d+) w\w+ given",
-        "`{0}` is called with too many arguments, {2} instead of {1}: compare its parameters with the call and with "
-        "the task. In a class, the first one is `self`, and it counts.",
+        "`{0}` is called with too many arguments, {2} instead of {1}: compare its parameters with the call "
+        "and with the task. In a class, the first one is `self`, and it counts.",
     ),
     (
         r"TypeError: (\S+)\(\) missing (\d+) required (?:positional|keyword-only) arguments?: (.+)",

@@ -47,7 +47,7 @@ OF_OPTIMIZER = 0.1  # the weight decay of groups without their own
 def check(answer: Answer) -> None:
     """Each parameter is in the group that its number of dimensions asks for, for three nets."""
     groups = answer.function("groups")
-    for text, layers in {
+    nets: dict[str, list[nn.Module]] = {
         "nn.Linear(4, 3)": [nn.Linear(4, 3)],
         "nn.LazyLinear(3)": [nn.LazyLinear(3)],
         "nn.LazyLinear(8), nn.LayerNorm(8), nn.LazyLinear(3, bias=False)": [
@@ -56,7 +56,8 @@ def check(answer: Answer) -> None:
             nn.LazyLinear(3, bias=False),
         ],
         "nn.Unflatten(1, (2, 2)), nn.Conv1d(2, 3, 2)": [nn.Unflatten(1, (2, 2)), nn.Conv1d(2, 3, 2)],
-    }.items():
+    }
+    for text, layers in nets.items():
         net = nn.Sequential(*layers)
         answer.given = f"net = nn.Sequential({text}) and X of shape (2, 4)"
         X = torch.rand(2, 4)
