@@ -39,7 +39,8 @@ HINTS = (
     'Move the module with `.to("meta")`, call it with `torch.empty(*shape, device="meta")`, and `assert` that the output `is_meta`.',
 )
 AFTER = """
-A move to the meta device leaves behind what a move to a GPU would leave behind, and an operation on two devices raises an error; only a CPU tensor that is the output itself is found in another way, by its device.
+A move to the meta device leaves behind what a move to a GPU would leave behind, and an operation on two devices raises an error.
+A CPU tensor that is returned raises none, so the test also looks at the device of the output.
 In PyTorch 2.13, convolutions and some matrix products accept a CPU tensor with a meta tensor, so the test misses a constant that only goes into those.
 """
 

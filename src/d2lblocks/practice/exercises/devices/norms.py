@@ -44,7 +44,7 @@ HINTS = (
     "Keep the norms as tensors in the list, and return `torch.stack(...)` of the list as numbers, with one call of `tolist`.",
 )
 AFTER = """
-To join the norms in one tensor, as `torch.stack` does, is one more operation in the queue, so Python waits only once, when it reads them.
+Joining the norms in one tensor, as `torch.stack` does, is one more operation in the queue, so Python waits only once, when it reads them.
 Another way, since all matrices have the same size: `S = torch.stack(matrices)` and `(S @ S).norm(dim=(1, 2)).tolist()` need no loop.
 """
 READS = {

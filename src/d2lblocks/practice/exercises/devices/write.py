@@ -45,7 +45,7 @@ HINTS = (
     "In `write`, `parameter.copy_(...)` under `torch.no_grad()`; `parameter.new_tensor(values)` has the device and the dtype of the parameter.",
 )
 AFTER = """
-The values go into the memory of the parameter, on whatever device that is, and autograd is told.
+The values go into the memory of the parameter, on whatever device that is, and autograd notices the write.
 Under `torch.no_grad()`, two ways do this: `parameter.copy_(...)`, and an assignment to an index, `parameter[...] = ...`; both copy the values to the right device.
 """
 

@@ -53,7 +53,7 @@ class Constants(TorchFunctionMode):
         return function(*args, **kwargs)
 """
 HINTS = (
-    "Where does a module keep a plain tensor, and where its parameters and buffers?",
+    "Where does a module keep a plain tensor, and where does it keep its parameters and buffers?",
     "Read diagnosis.md#how-it-works: `Strangers` collects the `id` of each parameter first, and then looks at the "
     "arguments of each operation.",
     "In `__init__`, map `id(value)` to the path, for all `net.named_modules()` and all tensors in `vars(module)`; in "
@@ -61,7 +61,7 @@ HINTS = (
 )
 AFTER = """
 Plain tensors are in `vars(module)`, and registered ones are not: a module keeps those in tables of its own, `_parameters` and `_buffers`.
-The real `diagnose` also looks into lists of arguments, as those of `torch.cat`.
+The real `diagnose` also looks into lists of arguments, such as those of `torch.cat`.
 """
 
 
@@ -167,8 +167,8 @@ def _why(found: set[str], expected: set[str]) -> str:
     if any(path.startswith(".") for path in extra):
         return "The path of the net itself is empty, so its attributes have no dot in front."
     for name, why in (
-        ("weight", "`weight` is a parameter, and no plain tensor."),
-        ("mean", "`mean` is a buffer, and no plain tensor."),
+        ("weight", "`weight` is a parameter, not a plain tensor."),
+        ("mean", "`mean` is a buffer, not a plain tensor."),
         ("unused", "`unused` takes no part in the call: look at the arguments of the operations."),
         ("last", "`last` was computed in the call: look for the tensors that the attributes held before it."),
     ):
@@ -178,7 +178,7 @@ def _why(found: set[str], expected: set[str]) -> str:
         return "A named argument of an operation is not in `args` but in `kwargs`."
     if "body.0.scale" in expected:
         return "The constants of inner modules are missing: `net.named_modules()` gives every module, also those inside the children, with its path."
-    return "`scale`, an attribute of the net itself, is an argument of an operation and not found."
+    return "`scale`, an attribute of the net itself, is an argument of an operation, and `watch.found` does not contain it."
 
 
 WRONG = (

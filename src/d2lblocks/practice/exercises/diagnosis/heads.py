@@ -60,7 +60,7 @@ HINTS = (
 )
 AFTER = """
 Each head is registered under its key now, so an optimizer gets its parameters.
-Two attributes, one for each head, would train as well, but under other names.
+With two attributes, one for each head, both heads would learn too, but their weights would have other names.
 """
 NAMES = [
     f"{layer}.{name}"

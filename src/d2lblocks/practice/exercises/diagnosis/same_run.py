@@ -47,7 +47,7 @@ HINTS = (
     "`torch.equal`.",
 )
 AFTER = """
-Every difference shows: a parameter, a buffer, or a random number that was drawn, because later ones are then others.
+Every difference shows: a parameter, a buffer, or a random number that was drawn, because it changes all later ones.
 Here, `same_run(train, lambda net: diagnose(net, X))` is `True`.
 """
 
@@ -126,7 +126,7 @@ CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
         train,
         lambda net: torch.rand(1),
         False,
-        "A random number is not noticed: later ones, such as those of dropout, are then others.",
+        "A call that draws a random number is not noticed: the later ones, such as those of dropout, are not the same then.",
     ),
     (
         "which changes the last bit of each weight",

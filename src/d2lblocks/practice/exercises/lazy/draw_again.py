@@ -42,7 +42,7 @@ HINTS = (
 )
 AFTER = """
 A layer with its size given draws in its `__init__` by calling `reset_parameters`, so calling it in the same order after the same seed gives the same values.
-This leaves out modules that have parameters of their own but no such method, and it overwrites values that a net sets in its `__init__`.
+The function leaves out modules that have parameters of their own but no such method, and it overwrites values that a net sets in its `__init__`.
 """
 
 

@@ -46,7 +46,8 @@ HINTS = (
     "Keep `module.training` of each module in a list; call `net.eval()`, then the net under `torch.no_grad()`; then put each mode back.",
 )
 AFTER = """
-In evaluation mode, batch norm and dropout change and draw nothing, so the pass only sets shapes; `net.train()` afterward would put every module into training mode.
+In evaluation mode, batch norm changes no statistics and dropout draws no random numbers, so the pass only sets shapes.
+A call of `net.train()` afterward would put every module into training mode.
 Another way: `apply_init(net, X)` does all of this, and also undoes everything if the pass fails.
 """
 
