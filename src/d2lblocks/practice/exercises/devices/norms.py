@@ -1,12 +1,13 @@
 """Reading values once."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
@@ -183,18 +184,29 @@ class Reads(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.names: Counter[str] = Counter()
+        self.copied: list[Any] = []  # tensors that were copied to the CPU, where no read waits
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         name = getattr(function, "__name__", "")
+        if any(each is one for each in tree_leaves((args, kwargs)) for one in self.copied):
+            return self._note(function(*args, **(kwargs or {})))
         if name in READS:
             self.names[READS[name]] += 1
         elif name == "to" and "cpu" in map(str, (*args[1:], *(kwargs or {}).values())):
             self.names['to("cpu")'] += 1
         elif function in (torch.tensor, torch.as_tensor) and isinstance(args[0], list | tuple):
             self.names["torch.tensor([...])"] += sum(isinstance(each, Tensor) for each in args[0])
-        return function(*args, **(kwargs or {}))
+        result = function(*args, **(kwargs or {}))
+        return self._note(result) if name in ("cpu", "to") else result
+
+    def _note(self, result: Any) -> Any:
+        """Remember the tensors in a result."""
+        if isinstance(result, Iterator):
+            return iter(self._note(list(result)))
+        self.copied += [each for each in tree_leaves(result) if isinstance(each, Tensor)]
+        return result
 
 
 WRONG = (
