@@ -222,12 +222,12 @@ def _failed(error: BaseException, answer: Answer, path: Path) -> Verdict:
 _PLAIN = [
     (
         r"TypeError: (\S+)\(\) takes (?:from \d+ to )?(\d+) positional arguments? but (\d+) w\w+ given",
-        "`{0}` is called with {2} arguments and takes {1}. Compare its parameters with the task; "
-        "in a class, the first one is `self`, and it counts.",
+        "`{0}` is called with too many arguments, {2} instead of {1}: compare its parameters with the call "
+        "and with the task. In a class, the first one is `self`, and it counts.",
     ),
     (
         r"TypeError: (\S+)\(\) missing (\d+) required (?:positional|keyword-only) arguments?: (.+)",
-        "`{0}` is called without {2}: compare its parameters with the task.",
+        "`{0}` is called without {2}: compare its parameters with the call and with the task.",
     ),
     (
         r"TypeError: (\S+)\(\) got an unexpected keyword argument '(\w+)'",
@@ -237,6 +237,10 @@ _PLAIN = [
         r"TypeError: (list|tuple|dict|generator|set) is not a Module subclass",
         "A container got a {0} where it needs a module. `nn.ModuleList` takes one list of modules; "
         "`nn.Sequential` takes the modules one by one, as in `nn.Sequential(*modules)`.",
+    ),
+    (
+        r"ImportError: cannot import name '(\w+)' from '([\w.]+)'.*",
+        "`{1}` has no `{0}` to import: is it misspelled, or does it have another name?",
     ),
     (
         r"NameError: name '(\w+)' is not defined.*",

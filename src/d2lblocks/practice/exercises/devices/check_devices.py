@@ -39,7 +39,8 @@ HINTS = (
     'Move the module with `.to("meta")`, call it with `torch.empty(*shape, device="meta")`, and `assert` that the output `is_meta`.',
 )
 AFTER = """
-A move to the meta device leaves behind what a move to a GPU would leave behind, and an operation on two devices raises an error; only a CPU tensor that is the output itself is found in another way, by its device.
+A move to the meta device leaves behind what a move to a GPU would leave behind, and an operation on two devices raises an error.
+A CPU tensor that is returned raises none, so the test also looks at the device of the output.
 In PyTorch 2.13, convolutions and some matrix products accept a CPU tensor with a meta tensor, so the test misses a constant that only goes into those.
 """
 
@@ -124,7 +125,7 @@ def check(answer: Answer) -> None:
             try:
                 came = test(watched(make, seen), *shape)
             except (AssertionError, RuntimeError) as error:
-                if "CUDA" in str(error):
+                if "CUDA" in str(error).upper():
                     raise
                 why = (
                     "The test refuses a module that is right: build it on the CPU, move it as a whole, and call it with an "
@@ -172,6 +173,7 @@ def watched(make: Callable[[], nn.Module], seen: list[Tensor]) -> Callable[[], n
         net.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         return net
 
+    made.__qualname__ = "make"  # the name in error messages
     return made
 
 
@@ -184,16 +186,32 @@ def refused(
 ) -> None:
     """Raise `Wrong` unless the test raises an error."""
     answer.given = f"{words}, shape {shape}"
+    calls: list[Tensor] = []
+    results: list[Tensor] = []
+
+    def noting() -> nn.Module:
+        net = watched(make, calls)()
+        net.register_forward_hook(lambda *args: results.append(args[-1]))
+        return net
+
     try:
-        came = test(make, *shape)
+        came = test(noting, *shape)
     except Exception:
         return
+    if len(calls) > len(results) and came is not False:
+        why = "The call of the module raises an error, as it should, but the test catches it: let it go on."
     if came is False:
         why = "The test returns `False` where it has to raise an error, so nobody notices: use `assert`."
     raise Wrong(why, came="no error", expected="an error")
 
 
 WRONG = (
+    WrongAnswer(
+        "but the test catches it",
+        changes={
+            '    Y = net(torch.empty(*shape, device="meta"))\n    assert Y': '    try:\n        Y = net(torch.empty(*shape, device="meta"))\n    except RuntimeError as error:\n        return print(error)\n    assert Y'
+        },
+    ),
     WrongAnswer(
         "the test does not notice: without",
         changes={'    assert Y.is_meta, f"the output is on {Y.device}"\n': "    assert Y is not None\n"},

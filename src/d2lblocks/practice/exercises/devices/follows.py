@@ -94,10 +94,16 @@ def check(answer: Answer) -> None:
             why, came=f"{type(error).__name__}: {error}", expected="a tensor on the device meta"
         ) from error
     on_device(came, X)
+    if torch.get_default_device() != torch.device("cpu"):
+        why = "The default device is another one after the call: it belongs to the whole program."
+        raise Wrong(why, came=str(torch.get_default_device()), expected="cpu")
     for dtype in torch.float64, torch.bfloat16, torch.float16:
         X = torch.rand(2, 3, dtype=dtype)
         answer.given = f"X of shape (2, 3) in {dtype}"
         came = layer(X)
+        if torch.get_default_dtype() != torch.float32:
+            why = "The default dtype is another one after the call: it belongs to the whole program."
+            raise Wrong(why, came=str(torch.get_default_dtype()), expected="torch.float32")
         if came.dtype != dtype:
             raise Wrong(
                 f"The output does not have the dtype of the input: from two dtypes, `cat` takes the larger one. Which "
@@ -136,6 +142,12 @@ def on_device(came: Tensor, X: Tensor) -> None:
 
 
 WRONG = (
+    WrongAnswer(
+        "The default dtype is another one",
+        changes={
+            "        ones = X.new_ones(*X.shape[:-1], 1)": "        torch.set_default_dtype(X.dtype)\n        ones = torch.ones(*X.shape[:-1], 1, device=X.device)"
+        },
+    ),
     WrongAnswer(
         "The ones are on the CPU",
         changes={"X.new_ones(*X.shape[:-1], 1)": "torch.ones(*X.shape[:-1], 1, dtype=X.dtype)"},

@@ -1,12 +1,13 @@
 """Reading values once."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
@@ -44,7 +45,7 @@ HINTS = (
     "Keep the norms as tensors in the list, and return `torch.stack(...)` of the list as numbers, with one call of `tolist`.",
 )
 AFTER = """
-To join the norms in one tensor, as `torch.stack` does, is one more operation in the queue, so Python waits only once, when it reads them.
+Joining the norms in one tensor, as `torch.stack` does, is one more operation in the queue, so Python waits only once, when it reads them.
 Another way, since all matrices have the same size: `S = torch.stack(matrices)` and `(S @ S).norm(dim=(1, 2)).tolist()` need no loop.
 """
 READS = {
@@ -141,9 +142,10 @@ def others(matrices: list[Tensor]) -> dict[str, Tensor]:
 def on_gpu(answer: Answer, norms: Callable[..., Any]) -> None:
     """Raise `Wrong` if a norm is copied to the CPU before all are read; the meta device takes the place of a GPU."""
     answer.given = "4 matrices of shape (3, 3) on the meta device, which takes the place of a GPU"
-    with Last():
+    matrices = [torch.empty(3, 3, device="meta") for _ in range(4)]
+    with Last() as last:
         try:
-            norms([torch.empty(3, 3, device="meta") for _ in range(4)])
+            norms(matrices)
         except (RuntimeError, NotImplementedError) as error:
             if "copy out of meta" not in str(error) and "is not on the expected device" not in str(error):
                 return  # a way to read that the meta device does not know
@@ -154,11 +156,17 @@ def on_gpu(answer: Answer, norms: Callable[..., Any]) -> None:
                 expected="a tensor on the device of the matrices",
             ) from None
         except Exception:
-            return
+            if last.only <= {"stack", "cat", "clone", "detach", "contiguous"}:
+                why = "The matrices are copied to the CPU, and the products are computed there: read the norms, after the last product."
+                raise Wrong(why, came="matrices on the CPU", expected="matrices on their device") from None
 
 
 class Last(TorchFunctionMode):
     """Ends the call at the first read from the meta device, where there are no values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.only: set[str] = set()  # the functions called before
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -166,6 +174,7 @@ class Last(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if (name in READS or name == "to") and args and isinstance(args[0], Tensor) and args[0].is_meta:
             raise StopIteration
+        self.only.add(name)
         return function(*args, **(kwargs or {}))
 
 
@@ -175,21 +184,36 @@ class Reads(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.names: Counter[str] = Counter()
+        self.copied: list[Any] = []  # tensors that were copied to the CPU, where no read waits
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         name = getattr(function, "__name__", "")
+        if any(each is one for each in tree_leaves((args, kwargs)) for one in self.copied):
+            return self._note(function(*args, **(kwargs or {})))
         if name in READS:
             self.names[READS[name]] += 1
         elif name == "to" and "cpu" in map(str, (*args[1:], *(kwargs or {}).values())):
             self.names['to("cpu")'] += 1
         elif function in (torch.tensor, torch.as_tensor) and isinstance(args[0], list | tuple):
             self.names["torch.tensor([...])"] += sum(isinstance(each, Tensor) for each in args[0])
-        return function(*args, **(kwargs or {}))
+        result = function(*args, **(kwargs or {}))
+        return self._note(result) if name in ("cpu", "to") else result
+
+    def _note(self, result: Any) -> Any:
+        """Remember the tensors in a result."""
+        if isinstance(result, Iterator):
+            return iter(self._note(list(result)))
+        self.copied += [each for each in tree_leaves(result) if isinstance(each, Tensor)]
+        return result
 
 
 WRONG = (
+    WrongAnswer(
+        "the products are computed there",
+        changes={"for X in matrices": "for X in torch.stack(matrices).cpu()"},
+    ),
     WrongAnswer(
         "one at a time, with `item()`",
         changes={"torch.stack(result).tolist()": "[each.item() for each in torch.stack(result)]"},

@@ -56,6 +56,11 @@ def check(answer: Answer) -> None:
             with machine(answer, brand, count):
                 try:
                     came = spread(n)
+                except TypeError as error:
+                    if "must be str, not torch.device" not in str(error):
+                        raise
+                    why = "`current_accelerator()` is a device: the type of the GPU, such as `cuda`, is its attribute `type`."
+                    raise Wrong(why, came=f"TypeError: {error}", expected="a type and a number") from error
                 except (AttributeError, ZeroDivisionError) as error:
                     if count or "argument" in str(error):
                         raise
@@ -82,6 +87,7 @@ def machine(answer: Answer, brand: str | None, count: int) -> Iterator[None]:
         (torch.accelerator, "current_accelerator"): current_accelerator,
         (torch.accelerator, "device_count"): lambda: count,
         (torch.accelerator, "is_available"): lambda: count > 0,
+        (torch.accelerator, "current_device_index"): lambda: count - 1,
     }
     for each, module in (("cuda", torch.cuda), ("xpu", torch.xpu), ("mps", torch.mps)):
         number = count if each == brand else 0
@@ -123,6 +129,8 @@ def mistake(came: Any, expected: list[torch.device], count: int) -> str:
         )
     if "cpu" in types and len(types) > 1:
         return "A net gets the CPU although there is a GPU: after the last GPU, number 0 gets another net."
+    if types == {"cpu"} and expected[0].type == "cuda":
+        return "There is a GPU, and every net gets the CPU: the function has to ask `torch.accelerator` each time that it is called."
     if types != {expected[0].type}:
         return "The type of the GPU is not always `cuda`: `torch.accelerator` knows the type and the number."
     if any(each.index is None for each in came):
@@ -151,6 +159,14 @@ WRONG = (
     ),
     WrongAnswer(
         "is not always `cuda`", changes={"torch.device(kind, i % count)": 'torch.device("cuda", i % count)'}
+    ),
+    WrongAnswer("is its attribute `type`", changes={"current_accelerator().type": "current_accelerator()"}),
+    WrongAnswer(
+        "each time that it is called",
+        changes={
+            "    count = torch": "    count = COUNT\n    # count = torch",
+            "import torch\n": "import torch\n\nCOUNT = torch.accelerator.device_count()\n",
+        },
     ),
     WrongAnswer("without a number", changes={"torch.device(kind, i % count)": "torch.device(kind)"}),
     WrongAnswer("first net has to get", changes={"for i in range(n)": "for i in range(1, n + 1)"}),

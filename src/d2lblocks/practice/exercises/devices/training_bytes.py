@@ -72,6 +72,10 @@ def check(answer: Answer) -> None:
             else:
                 raise
             raise Wrong(why, came=f"TypeError: {error}") from None
+        if torch.get_default_device() != torch.device("cpu"):
+            torch.set_default_device(None)
+            why = "The default device is still the meta device after the call: a `with` block sets it for its lines only."
+            raise Wrong(why, came="default device: meta", expected="default device: cpu")
         if not probe.calls:
             raise Wrong("`make` is never called: it is a function that builds the net.", came=came)
         if probe.real:
@@ -150,10 +154,20 @@ def mistake(came: Any, sizes: list[tuple[int, int, bool]], net: nn.Module) -> st
         return "A tied parameter counts twice here, but it is in memory once: `parameters()` gives it once."
     if state != total and came in (4 * state, state + 3 * trained):
         return "The buffers are counted, too: `state_dict()` has them, and `parameters()` does not."
-    return ""
+    return "This is not the number of bytes of all parameters, gradients and moments; each gradient and moment has the dtype of its parameter."
 
 
 WRONG = (
+    WrongAnswer(
+        "has the dtype of its parameter",
+        changes={
+            "total += tensors * parameter.numel() * parameter.element_size()": "total += parameter.nbytes + (tensors - 1) * parameter.numel() * 4"
+        },
+    ),
+    WrongAnswer(
+        "for its lines only",
+        changes={'with torch.device("meta"):': 'if torch.set_default_device("meta") is None:'},
+    ),
     WrongAnswer(
         "A move to the meta device afterward",
         changes={'    with torch.device("meta"):\n        net = make()': '    net = make().to("meta")'},

@@ -1,6 +1,7 @@
 """Parameters on any device."""
 
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import nn
@@ -44,7 +45,7 @@ HINTS = (
     "In `write`, `parameter.copy_(...)` under `torch.no_grad()`; `parameter.new_tensor(values)` has the device and the dtype of the parameter.",
 )
 AFTER = """
-The values go into the memory of the parameter, on whatever device that is, and autograd is told.
+The values go into the memory of the parameter, on whatever device that is, and autograd notices the write.
 Under `torch.no_grad()`, two ways do this: `parameter.copy_(...)`, and an assignment to an index, `parameter[...] = ...`; both copy the values to the right device.
 """
 
@@ -56,18 +57,25 @@ def check(answer: Answer) -> None:
         ("nn.Linear(3, 2)", nn.Linear(3, 2), "bias"),
         ("nested blocks", nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 2))), "1.0.weight"),
         ("nn.Linear(2, 1) in float64", nn.Linear(2, 1, dtype=torch.float64), "weight"),
+        ("nn.Linear(2, 1) in bfloat16, frozen", nn.Linear(2, 1, dtype=torch.bfloat16), "weight"),
     )
+    nets[-1][1].requires_grad_(requires_grad=False)
+    with mock.patch.object(nn.Module, "_apply", moved):
+        _check(answer, nets)
+
+
+def _check(answer: Answer, nets: tuple[tuple[str, nn.Module, str], ...]) -> None:
     read: Any = answer.function("read")
     for words, net, name in nets:
         answer.given = f'{words}, name "{name}"'
         try:
             came = read(net, name)
-        except RuntimeError as error:
-            if "numpy()" not in str(error):
+        except (RuntimeError, TypeError) as error:
+            if "numpy()" not in str(error) and "ScalarType BFloat16" not in str(error):
                 raise
             why = "`numpy()` needs a tensor without a gradient, on the CPU and with a dtype that NumPy has; `tolist()` needs none of this."
             raise Wrong(
-                why, came=f"RuntimeError: {error}", expected=net.get_parameter(name).tolist()
+                why, came=f"{type(error).__name__}: {error}", expected=net.get_parameter(name).tolist()
             ) from None
         except AttributeError as error:
             if "." not in name:
@@ -85,6 +93,8 @@ def check(answer: Answer) -> None:
             why = "The elements of the list are still tensors: `list(...)` splits only the first dimension."
         elif isinstance(came, list) and came == net.get_parameter(name).flatten().tolist():
             why = "The list is flat: for a parameter with two dimensions, it has to be a list of lists."
+        elif isinstance(came, list) and came == net.get_parameter(name).float().tolist():
+            why = "The values went through `float32`, which keeps about 7 digits, and the parameter is `float64`."
         elif isinstance(came, torch.Tensor):
             why = "`read` returns a tensor, which stays on its device: `tolist` gives numbers."
         answer.same(came, net.get_parameter(name).tolist(), "read(net, name)", why)
@@ -101,10 +111,20 @@ def check(answer: Answer) -> None:
         answer.same(parameter.tolist(), expected.tolist(), name, why)
 
 
+def moved(net: nn.Module, *_: Any, **__: Any) -> Any:
+    """What `net.to(...)`, `net.cpu()` or `net.float()` calls."""
+    raise Wrong(
+        "The whole net is moved or converted, as by `net.to(...)`: it has to stay as and where it is.",
+        came="a call such as `net.cpu()`",
+        expected="no such call",
+    )
+
+
 def written(write: Any, net: nn.Module, name: str, values: list[Any]) -> None:
     """Write, and raise `Wrong` unless the parameter is still the same, and its version is a later one."""
     parameter = net.get_parameter(name)
     before: Any = (parameter.dtype, str(parameter.device), parameter.data_ptr())
+    trained = parameter.requires_grad
     version, old = parameter._version, parameter.detach().clone()
     write(net, name, values)
     if net.get_parameter(name) is not parameter:
@@ -121,10 +141,15 @@ def written(write: Any, net: nn.Module, name: str, values: list[Any]) -> None:
             expected=f"{before[0]} on {before[1]}, in the same memory",
             page="parameters.md#assigning-to-data-hides-a-wrong-shape",
         )
-    if not parameter.requires_grad:
+    if parameter.requires_grad != trained:
         raise Wrong(
-            "`write` freezes the parameter.", came="requires_grad is False", expected="requires_grad is True"
+            f"`write` {'freezes the parameter' if trained else 'lets a frozen parameter be trained'}.",
+            came=f"requires_grad is {parameter.requires_grad}",
+            expected=f"requires_grad is {trained}",
         )
+    if not torch.is_grad_enabled():
+        why = "Gradients are off after the call: `with torch.no_grad():` turns them off for its block only."
+        raise Wrong(why, came="torch.is_grad_enabled() is False", expected="True")
     if torch.equal(parameter, old):
         raise Wrong(
             "`write` does not change the parameter. (An assignment such as `parameter = ...` only gives the name to another tensor.)",
@@ -142,6 +167,19 @@ def written(write: Any, net: nn.Module, name: str, values: list[Any]) -> None:
 
 
 WRONG = (
+    WrongAnswer(
+        "The whole net is moved", changes={"return net.get_parameter": "return net.cpu().get_parameter"}
+    ),
+    WrongAnswer(
+        "lets a frozen parameter",
+        changes={
+            "    with torch.no_grad():\n        parameter.copy_(parameter.new_tensor(values))": "    parameter.requires_grad_(False)\n    parameter.copy_(parameter.new_tensor(values))\n    parameter.requires_grad_(True)"
+        },
+    ),
+    WrongAnswer(
+        "for its block only",
+        changes={"    with torch.no_grad():\n        ": "    torch.set_grad_enabled(False)\n    "},
+    ),
     WrongAnswer(
         "still tensors", changes={"net.get_parameter(name).tolist()": "list(net.get_parameter(name))"}
     ),

@@ -53,7 +53,7 @@ class Constants(TorchFunctionMode):
         return function(*args, **kwargs)
 """
 HINTS = (
-    "Where does a module keep a plain tensor, and where its parameters and buffers?",
+    "Where does a module keep a plain tensor, and where does it keep its parameters and buffers?",
     "Read diagnosis.md#how-it-works: `Strangers` collects the `id` of each parameter first, and then looks at the "
     "arguments of each operation.",
     "In `__init__`, map `id(value)` to the path, for all `net.named_modules()` and all tensors in `vars(module)`; in "
@@ -61,7 +61,7 @@ HINTS = (
 )
 AFTER = """
 Plain tensors are in `vars(module)`, and registered ones are not: a module keeps those in tables of its own, `_parameters` and `_buffers`.
-The real `diagnose` also looks into lists of arguments, as those of `torch.cat`.
+The real `diagnose` also looks into lists of arguments, such as those of `torch.cat`.
 """
 
 
@@ -137,6 +137,8 @@ def check(answer: Answer) -> None:
                 "values" in message or "items" in message or "iterable" in message or "mapping" in message
             ):
                 why = "`kwargs` is `None` if an operation has no named arguments."
+            elif "linear() missing" in message:
+                why = "The named arguments do not reach the operation: call `function(*args, **kwargs)`."
             else:
                 raise
             raise Wrong(why, came=message, expected=expected) from None
@@ -149,6 +151,9 @@ def check(answer: Answer) -> None:
             "net(X)",
             "The net returns something else inside the `with` block: return the result of `function`, called with all its arguments.",
         )
+        if came.requires_grad != output.requires_grad:
+            why = "The result of the net has no gradient inside the `with` block: call `function` with gradients, as the net does."
+            raise Wrong(why, came=came, expected=output)
         if watch is None:
             raise Wrong("`with Constants(net) as watch` gives `None`.", came=watch, expected="the object")
         found = answer.kind(watch.found, "watch.found", set, "a set")
@@ -162,8 +167,8 @@ def _why(found: set[str], expected: set[str]) -> str:
     if any(path.startswith(".") for path in extra):
         return "The path of the net itself is empty, so its attributes have no dot in front."
     for name, why in (
-        ("weight", "`weight` is a parameter, and no plain tensor."),
-        ("mean", "`mean` is a buffer, and no plain tensor."),
+        ("weight", "`weight` is a parameter, not a plain tensor."),
+        ("mean", "`mean` is a buffer, not a plain tensor."),
         ("unused", "`unused` takes no part in the call: look at the arguments of the operations."),
         ("last", "`last` was computed in the call: look for the tensors that the attributes held before it."),
     ):
@@ -172,8 +177,8 @@ def _why(found: set[str], expected: set[str]) -> str:
     if "table" in expected:
         return "A named argument of an operation is not in `args` but in `kwargs`."
     if "body.0.scale" in expected:
-        return "Constants of the modules inside are not found by their paths: a module inside may have modules inside, too."
-    return "`scale`, an attribute of the net itself, is an argument of an operation and not found."
+        return "The constants of inner modules are missing: `net.named_modules()` gives every module, also those inside the children, with its path."
+    return "`scale`, an attribute of the net itself, is an argument of an operation, and `watch.found` does not contain it."
 
 
 WRONG = (
@@ -182,6 +187,10 @@ WRONG = (
         changes={"        return function(*args, **kwargs)\n": "        function(*args, **kwargs)\n"},
     ),
     WrongAnswer("in `kwargs`", changes={"[*args, *kwargs.values()]": "args"}),
+    WrongAnswer("do not reach the operation", changes={"(*args, **kwargs)": "(*args)"}),
+    WrongAnswer(
+        "has no gradient", changes={"        return": "        with torch.no_grad():\n            return"}
+    ),
     WrongAnswer("no dot in front", changes={'.lstrip(".")': ""}),
     WrongAnswer("is `None` if an operation", changes={"kwargs = kwargs or {}\n": "\n"}),
     WrongAnswer("an attribute of the net itself", changes={"net.named_modules()": "net.named_children()"}),
@@ -193,7 +202,7 @@ WRONG = (
             "        for value in [*args, *kwargs.values()]:\n            if id(value) in self.held:\n                self.found.add(self.held[id(value)])\n": "        for name, value in self.held.items():\n            if value in args:\n                self.found.add(name)\n",
         },
     ),
-    WrongAnswer("may have modules inside", changes={"net.named_modules()": '[("", net)]'}),
+    WrongAnswer("also those inside the children", changes={"net.named_modules()": '[("", net)]'}),
     WrongAnswer(
         "`unused` takes no part", changes={"self.found = set()": "self.found = set(self.held.values())"}
     ),

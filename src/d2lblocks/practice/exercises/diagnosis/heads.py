@@ -60,7 +60,7 @@ HINTS = (
 )
 AFTER = """
 Each head is registered under its key now, so an optimizer gets its parameters.
-Two attributes, one for each head, would train as well, but under other names.
+With two attributes, one for each head, both heads would learn too, but their weights would have other names.
 """
 NAMES = [
     f"{layer}.{name}"
@@ -93,6 +93,7 @@ def check(answer: Answer) -> None:
         if sorted(net.state_dict()) != sorted(NAMES):
             raise Wrong(
                 "The parameters have other names: keep the attribute `others` and its two keys.",
+                at=vars(make).get("__init__"),
                 came=list(net.state_dict()),
                 expected=NAMES,
             )

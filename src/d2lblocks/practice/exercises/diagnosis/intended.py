@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from d2lblocks._arguments import kind_of
 from d2lblocks.diagnosis import Report, diagnose
 
 from ...answer import Answer, Wrong
@@ -103,7 +104,9 @@ def check(answer: Answer) -> None:
         found = [(each.code, *each.names) for each in diagnose(net, X)]
         teacher = ("unregistered", "self.teacher[0]")
         expected = [each for each in found if each != teacher]
-        if teacher in came:
+        if any(code == "raises" for code, *_ in came):
+            why = "The call of the net raised an error: `diagnose` passes `X` to the net, and also every named argument that is not its own."
+        elif teacher in came:
             why = "The teacher is still found: are the code and the place written as in the finding?"
         elif more == "teacher":
             why = "The question about `self.second[0]` is missing: only errors are left, but no other question is intended."
@@ -115,10 +118,20 @@ def check(answer: Answer) -> None:
         else:
             why = "A finding is missing that has nothing to do with the teacher."
         answer.same(came, expected, "examine(net, X)", why)
+    if not isinstance(report, Report):
+        why = "The findings are right, but they are not in a report, which prints as text: `silence` leaves a finding out of it."
+        raise Wrong(why, came=kind_of(report), expected="a report")
 
 
 WRONG = (
     WrongAnswer("silences every place", changes={"unregistered:self.teacher[0]": "unregistered"}),
+    WrongAnswer("every named argument", changes={"silence": "ignore"}),
+    WrongAnswer(
+        "not in a report",
+        changes={
+            'diagnose(net, X, silence=["unregistered:self.teacher[0]"])': '[\n        each\n        for each in diagnose(net, X)\n        if each.names != ("self.teacher[0]",)\n    ]'
+        },
+    ),
     WrongAnswer("begins with something else", changes={"unregistered:": ""}),
     WrongAnswer("the teacher is gone", changes={"    return": "    del net.teacher\n    return"}),
     WrongAnswer("still found", changes={"self.teacher[0]": "teacher"}),

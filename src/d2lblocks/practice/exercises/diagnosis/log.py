@@ -90,7 +90,7 @@ def check(answer: Answer) -> None:
         text = log.read_text()
         if not text.startswith(before):
             raise Wrong(
-                'What the file held is gone: the mode `"w"` empties a file, and `"a"` appends to it.',
+                'What the file held is not there anymore: the mode `"w"` empties a file, `"r+"` writes over its beginning, and `"a"` appends.',
                 came=f"the file begins with {text[:20]!r}",
                 expected=f"the file begins with {before[:20]!r}",
             )
@@ -98,10 +98,15 @@ def check(answer: Answer) -> None:
         if _letters(str(explain(error))) not in added:
             why = "The explanation of the error is not in the file."
             if not added:
-                why = "Nothing was written: does `except` catch every `Exception`, and do the lines that write come before `raise`?"
+                why = "Nothing was written: does `except` catch every `Exception`, do the lines that write come before `raise`, and is the file closed, as `with open(...)` does?"
             if _letters(str(error)) in added:
                 why = "The file has the message of the error but not its explanation, which `explain(error)` gives."
             raise Wrong(why, came=text[len(before) :] or "no text", expected=str(explain(error)))
+    log.unlink()
+    answer.given = "a path where there is no file yet"
+    _run(answer, logged, error)
+    if not log.is_file():
+        raise Wrong("There still is no file.", came="no file", expected=str(explain(error)))
 
 
 def _error_of(fail: Callable[[], Any]) -> Exception:
@@ -131,7 +136,9 @@ def _run(answer: Answer, logged: Callable[..., Any], error: Exception) -> None:
                 if frame.f_code.co_filename == answer.file
             ]
             why = "The lines after `except` raised an exception of their own."
-            if "must be str" in str(caught):
+            if isinstance(caught, FileNotFoundError):
+                why = 'The file may not exist yet: the mode `"a"` makes one then.'
+            elif "must be str" in str(caught):
                 why = "`explain` returns an object, and only its text, `str(explain(error))`, can be written."
             raise Wrong(
                 why, came=f"{type(caught).__name__}: {caught}", at=lines[-1] if lines else None
@@ -158,7 +165,10 @@ WRONG = (
     WrongAnswer("is not called", changes={"main()": "main"}),
     WrongAnswer("every `Exception`", changes={"except Exception": "except ValueError"}),
     WrongAnswer("No exception comes out", changes={"        raise\n": ""}),
-    WrongAnswer("What the file held is gone", changes={'"a"': '"w"'}),
+    WrongAnswer("What the file held is not there", changes={'"a"': '"w"'}),
+    WrongAnswer(
+        "may not exist yet", changes={"        with open": "        open(path).close()\n        with open"}
+    ),
     WrongAnswer("but not its explanation", changes={"{explain(error)}": "{error}"}),
     WrongAnswer("is not returned", changes={"return main()": "main()"}),
     WrongAnswer(

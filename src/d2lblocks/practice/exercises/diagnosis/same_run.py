@@ -47,7 +47,7 @@ HINTS = (
     "`torch.equal`.",
 )
 AFTER = """
-Every difference shows: a parameter, a buffer, or a random number that was drawn, because later ones are then others.
+Every difference shows: a parameter, a buffer, or a random number that was drawn, because it changes all later ones.
 Here, `same_run(train, lambda net: diagnose(net, X))` is `True`.
 """
 
@@ -58,7 +58,8 @@ Call = Callable[[nn.Module], Any]
 
 def short(call: Call) -> State:
     """A run that only calls."""
-    net = nn.Linear(1, 1)
+    net = nn.Linear(2, 1)
+    net.weight.data = net.weight.data.sort(descending=True).values
     for _ in range(2):
         call(net)
     return net.state_dict()
@@ -82,6 +83,13 @@ def last_bit(net: nn.Module) -> None:
     with torch.no_grad():
         for weight in net.parameters():
             weight.copy_(torch.nextafter(weight, weight + 1))
+
+
+def order(net: nn.Module) -> None:
+    """Sort the two weights."""
+    with torch.no_grad():
+        weight = net.get_parameter("weight")
+        weight.copy_(weight.sort().values)
 
 
 def count(net: nn.Module) -> None:
@@ -118,7 +126,7 @@ CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
         train,
         lambda net: torch.rand(1),
         False,
-        "A random number is not noticed: later ones, such as those of dropout, are then others.",
+        "A call that draws a random number is not noticed: the later ones, such as those of dropout, are not the same then.",
     ),
     (
         "which changes the last bit of each weight",
@@ -126,6 +134,13 @@ CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
         last_bit,
         False,
         "A change of the last bit is not noticed: `allclose` allows differences, and `torch.equal` does not.",
+    ),
+    (
+        "which exchanges the two weights",
+        short,
+        order,
+        False,
+        "The same numbers in another order are not noticed: compare the values one by one, not their sums.",
     ),
     (
         "which changes a buffer",
@@ -157,7 +172,7 @@ def _run(run: Callable[[Call], State], call: Call) -> State:
         inspect.signature(call).bind("net")
     except TypeError:
         raise Wrong(
-            "`train(f)` calls `f(net)`, so the function that does nothing takes one argument: `lambda net: None`.",
+            "`train(f)` calls `f(net)`, so it needs a function of one argument: `call` itself, or `lambda net: None`, which does nothing.",
             came="None" if call is None else "a function that does not take one argument",
             expected="a function of one argument",
         ) from None
@@ -172,10 +187,12 @@ def check(answer: Answer) -> None:
         runs = Runs(run, call)
         try:
             result = same_run(runs.train, runs.call)
-        except (RuntimeError, TypeError, KeyError) as error:
+        except (AssertionError, RuntimeError, TypeError, KeyError) as error:
             raise _mistake(error) or error from None
         runs.check()
         answer.kind(result, "same_run(train, call)", bool, "`True` or `False`")
+        if why == SEEDS and torch.equal(*runs.seeds):
+            why = "The two runs end with the same values, so the result has to be `True`."
         answer.same(result, expected, "same_run(train, call)", why)
 
 
@@ -185,6 +202,7 @@ class Runs:
     def __init__(self, run: Callable[[Call], State], call: Call) -> None:
         self.run = run
         self.counts: list[int] = []
+        self.seeds: list[Tensor] = []  # the state of the generator before each run
 
         def counted(net: nn.Module) -> Any:
             if self.counts:
@@ -197,6 +215,7 @@ class Runs:
     def train(self, f: Call) -> State:
         """A run."""
         self.counts.append(0)
+        self.seeds.append(torch.get_rng_state())
         return _run(self.run, f)
 
     def check(self) -> None:
@@ -222,6 +241,9 @@ def _mistake(error: Exception) -> Wrong | None:
     if isinstance(error, KeyError):
         why = "Only one of the two state dicts has this name, so they differ."
         return Wrong(why, came=came, expected="False")
+    if isinstance(error, AssertionError):
+        why = "If the two runs differ, return `False` instead of raising an error."
+        return Wrong(why, came=came.removesuffix(": "), expected="False")
     if isinstance(error, TypeError) and "'net'" in came:
         why = "`call` is called without a net: `train` takes the function itself, and calls it before each step."
         return Wrong(why, came=came, expected="`call`")
@@ -230,9 +252,20 @@ def _mistake(error: Exception) -> Wrong | None:
 
 WRONG = (
     WrongAnswer("before each of the two", changes={"    torch.manual_seed(0)\n    without": "    without"}),
+    WrongAnswer("end with the same values", changes={"    return with_it": "    return not with_it"}),
+    WrongAnswer(
+        "not their sums",
+        changes={"torch.equal(with_it[name], without[name])": "with_it[name].sum() == without[name].sum()"},
+    ),
+    WrongAnswer(
+        "instead of raising an error",
+        changes={
+            "    return with_it.keys() == without.keys() and all": "    assert with_it.keys() == without.keys()\n    return all"
+        },
+    ),
     WrongAnswer("`allclose` allows", changes={"torch.equal": "torch.allclose"}),
     WrongAnswer("compare the names", changes={"with_it.keys() == without.keys() and ": ""}),
-    WrongAnswer("takes one argument", changes={"lambda net: None": "None"}),
+    WrongAnswer("a function of one argument: `call`", changes={"lambda net: None": "None"}),
     WrongAnswer("Neither of the two runs", changes={"train(call)": "train(lambda net: None)"}),
     WrongAnswer("Both runs call", changes={"lambda net: None": "call"}),
     WrongAnswer("without a net", changes={"train(call)": "train(call())"}),

@@ -92,7 +92,7 @@ def check(answer: Answer) -> None:
             X = torch.rand(shape)
             before = X.clone()
             answer.given = f"X of shape {shape}"
-            came = layer(X)
+            came = _call(layer, X)
             expected = torch.addcmul(beta, gamma, before)
             answer.same(came, expected, "layer(X)", _mistake(came, before, gamma, beta))
             if not torch.equal(X, before):
@@ -116,6 +116,23 @@ def check(answer: Answer) -> None:
                     at=init(layer),
                     page="layers.md#initial-values-reset_parameters",
                 )
+
+
+def _call(layer: nn.Module, X: Tensor) -> object:
+    """The result; if only a batch of shape `(n, features)` has one, raise `Wrong`."""
+    try:
+        return layer(X)
+    except (IndexError, RuntimeError, ValueError) as error:
+        if X.dim() != 2:
+            try:
+                layer(torch.rand(2, X.shape[-1]))
+            except Exception:
+                raise error from None
+            why = "The layer works for an input of shape `(n, features)` only: `X` can have more dimensions or fewer."
+            raise Wrong(
+                why, came=f"{type(error).__name__}: {error}", page="layers.md#inputs-of-any-batch-shape"
+            ) from error
+        raise
 
 
 def _mistake(came: object, X: Tensor, gamma: Tensor, beta: Tensor) -> str:
@@ -196,6 +213,10 @@ WRONG = (
     WrongAnswer("does not get the `dtype`", changes={", device=device, dtype=dtype)": ")"}),
     WrongAnswer("have changed places", changes={"self.gamma * X + self.beta": "self.beta * X + self.gamma"}),
     WrongAnswer("adds up the products", changes={"self.gamma * X": "X @ self.gamma"}),
+    WrongAnswer(
+        "more dimensions or fewer",
+        changes={"        return self": "        n, features = X.shape\n        return self"},
+    ),
     WrongAnswer("`gamma` does not start at 1", changes={"torch.ones(": "torch.randn("}),
     WrongAnswer("one value for each feature", changes={"features, device": "1, features, device"}),
     WrongAnswer("with the .data of this parameter", changes={"self.gamma * X": "self.gamma.data * X"}),

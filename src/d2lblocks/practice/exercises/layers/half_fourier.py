@@ -72,6 +72,14 @@ def check(answer: Answer) -> None:
                 why = "A coefficient is a complex number: its absolute value or its real part alone is not enough to get `X` back."
             raise Wrong(why, came=came, expected=expected)
         answer.same(came, expected, "layer(X)", mistake(came, X, full))
+    answer.given = f"X of shape {shape} in float64"
+    if (came := layer(X.double())).dtype != torch.complex128:
+        raise Wrong(
+            "The layer converts its input, so the coefficients of a `float64` input lose precision: keep the dtype of `X`.",
+            came=came,
+            expected="complex128 tensor of shape (2, 3, 4)",
+        )
+    answer.given = f"X of shape {shape}"
     X.requires_grad_()
     try:
         learns = layer(X).requires_grad
@@ -123,5 +131,6 @@ WRONG = (
     WrongAnswer("mix the examples", changes={"rfft(X)": "rfftn(X)"}),
     WrongAnswer("The result is real", changes={"rfft(X)": "irfft(X)"}),
     WrongAnswer("the layer makes 1 coefficient,", changes={"rfft(X)": "rfft(X, X.shape[-1] // 2)"}),
+    WrongAnswer("keep the dtype", changes={"rfft(X)": "rfft(X.float())"}),
     WrongAnswer("A coefficient is a complex number", changes={"rfft(X)": "rfft(X).abs()"}),
 )

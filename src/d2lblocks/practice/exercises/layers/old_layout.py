@@ -218,7 +218,7 @@ def loaded(
         ) from error
     except KeyError as error:
         if error.args == ("version",):
-            why = "The metadata of a state dict without a version have no key `version`."
+            why = "The metadata of a state dict without a version has no key `version`."
         elif nested:
             why = "The layer is inside another module, and its weight is not found: its key begins with `prefix`."
         else:
@@ -290,7 +290,7 @@ WRONG = (
     ),
     WrongAnswer("seven arguments after `self`", changes={", *rest": ""}),
     WrongAnswer(
-        "have no key `version`", changes={'(local_metadata.get("version") or 1)': 'local_metadata["version"]'}
+        "has no key `version`", changes={'(local_metadata.get("version") or 1)': 'local_metadata["version"]'}
     ),
     WrongAnswer("raises a `KeyError`", changes={" and key in state_dict": ""}),
 )

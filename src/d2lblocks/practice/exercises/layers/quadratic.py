@@ -109,6 +109,13 @@ def check(answer: Answer) -> None:
             at=init,
             page="layers.md#the-loss-is-nan-from-the-first-step-a-weight-that-was-never-filled",
         )
+    if torch.equal(values[0], values[1]) and values.std() > 0:
+        raise Wrong(
+            "All outputs start with the same matrix: draw one for each output.",
+            came="weight[0] equals weight[1]",
+            expected="two different matrices",
+            at=init,
+        )
     mean, std = float(values.mean()), float(values.std())
     if not (abs(mean) < 0.005 and 0.047 < std < 0.053 and values.abs().max() > 0.15):
         if std == 0:
@@ -193,6 +200,10 @@ def mistake(came: Tensor, X: Tensor, weight: Tensor) -> str:
         times = (came / expected).mean().item()
         if torch.allclose(came, times * expected, atol=1e-5):
             return f"Every number is {times:.3g} times what it should be: the sum goes over all i and j, once for each pair."
+        if any(torch.allclose(came, each.square(), atol=1e-5) for each in one):
+            return "The sum is squared after `W` has been multiplied by `x` once: multiply each `W[k, i, j]` by both factors, and then add."
+        if X.dim() == 2 and len(X) > 1:
+            return "The values are not those of the sum over all i and j of `W[k, i, j] * x[i] * x[j]`, with `x` one row of `X`."
     elif came.numel() == expected.numel() and torch.allclose(came.flatten(), expected.flatten(), atol=1e-5):
         if came.dim() < expected.dim():
             return "The numbers are right, but a dimension of size 1 is missing: `squeeze()` removes every dimension of size 1."
@@ -215,6 +226,13 @@ WRONG = (
         "every other one",
         changes={'torch.einsum("...i,kij,...j->...k", X, self.weight, X)': "X @ self.weight @ X.mT"},
     ),
+    WrongAnswer(
+        "The sum is squared",
+        changes={'"...i,kij,...j->...k", X, self.weight, X)': '"...i,kij->...k", X, self.weight).square()'},
+    ),
+    WrongAnswer(
+        "with `x` one row of `X`", changes={'k", X, self.weight, X)': 'k", X, self.weight.triu(), X)'}
+    ),
     WrongAnswer("Every number is 0.5 times", changes={"return torch": "return 0.5 * torch"}),
     WrongAnswer("One factor is missing", changes={'"...i,kij,...j->...k", X, ': '"kij,...j->...k", '}),
     WrongAnswer(
@@ -229,6 +247,12 @@ WRONG = (
         "none is beyond two",
         changes={
             "normal_(self.weight, std=1 / in_features": "uniform_(self.weight, -1 / in_features, 1 / in_features"
+        },
+    ),
+    WrongAnswer(
+        "draw one for each output",
+        changes={
+            "std=1 / in_features)\n": "std=1 / in_features)\n        self.weight.data[1:] = self.weight.data[0]\n"
         },
     ),
     WrongAnswer(

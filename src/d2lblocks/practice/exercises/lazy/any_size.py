@@ -97,6 +97,8 @@ def _call(net: nn.Module, X: Tensor, size: str) -> object:
             why = "A layer returns a tuple, and the next one needs a tensor: the second argument of `nn.AdaptiveMaxPool2d` is `return_indices`."
         elif "Expected 2 to 3 dimensions" in message or "Expected 2D or 3D" in message:
             why = "The pooling is for one dimension, but an image has a height and a width."
+        elif "channels, but got" in message:
+            why = "The convolution was built for another number of channels: leave it lazy, so that it reads the number from the first batch."
         elif "mat1 and mat2" in message:
             why = "The linear layer gets a number of values that depends on the size of the image: fix the size before it."
         elif "Expected 3D or 4D" in message:
@@ -151,6 +153,7 @@ WRONG = (
     WrongAnswer("fix the size before it", changes={"AdaptiveAvgPool2d": "MaxPool2d"}),
     WrongAnswer("does not get 4 x 4 values", changes={"Pool2d(4)": "Pool2d(1)"}),
     WrongAnswer("The convolution is not as it was", changes={"kernel_size=3": "kernel_size=3, padding=1"}),
+    WrongAnswer("another number of channels", changes={"LazyConv2d(16": "Conv2d(3, 16"}),
     WrongAnswer("takes one argument", changes={"Pool2d(4)": "Pool2d(4, 4)"}),
     WrongAnswer("returns a tuple", changes={"AvgPool2d(4)": "MaxPool2d(4, 4)"}),
     WrongAnswer("is for one dimension", changes={"Pool2d": "Pool1d"}),

@@ -47,16 +47,18 @@ OF_OPTIMIZER = 0.1  # the weight decay of groups without their own
 def check(answer: Answer) -> None:
     """Each parameter is in the group that its number of dimensions asks for, for three nets."""
     groups = answer.function("groups")
-    for text, net in {
-        "nn.Linear(4, 3)": nn.Sequential(nn.Linear(4, 3)),
-        "nn.LazyLinear(3)": nn.Sequential(nn.LazyLinear(3)),
-        "nn.LazyLinear(8), nn.LayerNorm(8), nn.LazyLinear(3, bias=False)": nn.Sequential(
-            nn.LazyLinear(8), nn.LayerNorm(8), nn.LazyLinear(3, bias=False)
-        ),
-        "nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)": nn.Sequential(
-            nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)
-        ),
-    }.items():
+    nets: dict[str, list[nn.Module]] = {
+        "nn.Linear(4, 3)": [nn.Linear(4, 3)],
+        "nn.LazyLinear(3)": [nn.LazyLinear(3)],
+        "nn.LazyLinear(8), nn.LayerNorm(8), nn.LazyLinear(3, bias=False)": [
+            nn.LazyLinear(8),
+            nn.LayerNorm(8),
+            nn.LazyLinear(3, bias=False),
+        ],
+        "nn.Unflatten(1, (2, 2)), nn.Conv1d(2, 3, 2)": [nn.Unflatten(1, (2, 2)), nn.Conv1d(2, 3, 2)],
+    }
+    for text, layers in nets.items():
+        net = nn.Sequential(*layers)
         answer.given = f"net = nn.Sequential({text}) and X of shape (2, 4)"
         X = torch.rand(2, 4)
         lazy = [name for name, parameter in net.named_parameters() if is_lazy(parameter)]
@@ -94,7 +96,7 @@ def _check_group(
     name: str, parameter: nn.Parameter, decay: float | None, was_lazy: bool, others: bool
 ) -> None:
     lazy = is_lazy(parameter)
-    expected = name in ("0.weight", "2.weight")
+    expected = name.endswith("weight") if lazy else parameter.ndim >= 2
     if decay is not None and (decay > 0 if expected else decay == 0):
         return
     if decay is None and others:
@@ -104,7 +106,7 @@ def _check_group(
     elif lazy:
         why = f"`{name}` is still uninitialized, so its `ndim` is 1, whatever it will be: do a dry run with `X` first."
     elif expected and not was_lazy:
-        why = f"`{name}` has two dimensions, so weight decay has to apply to it."
+        why = f"`{name}` has two or more dimensions, so weight decay has to apply to it."
     elif expected:
         why = f"`{name}` has its shape now, but it had none when the groups were made: do the dry run before that."
     else:
@@ -131,7 +133,7 @@ WRONG = (
     ),
     WrongAnswer("would not train it", changes={', {"params": rest, "weight_decay": 0}': ""}),
     WrongAnswer(
-        "has two dimensions",
+        "has two or more dimensions",
         changes={
             'decay}, {"params": rest, "weight_decay": 0}': 'decay, "weight_decay": 0}, {"params": rest}'
         },

@@ -42,7 +42,7 @@ HINTS = (
 )
 AFTER = """
 A layer with its size given draws in its `__init__` by calling `reset_parameters`, so calling it in the same order after the same seed gives the same values.
-This leaves out modules that have parameters of their own but no such method, and it overwrites values that a net sets in its `__init__`.
+The function leaves out modules that have parameters of their own but no such method, and it overwrites values that a net sets in its `__init__`.
 """
 
 
@@ -57,6 +57,25 @@ def _chain(lazy: bool) -> nn.Module:
 def _nested(lazy: bool) -> nn.Module:
     block = nn.Sequential(nn.LazyLinear(8) if lazy else nn.Linear(6, 8), nn.ReLU())
     return nn.Sequential(block, nn.Linear(8, 3))
+
+
+class _Scale(nn.Module):
+    """A layer of a class that PyTorch does not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(3))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.uniform_(self.weight)
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return X * self.weight
+
+
+def _own(lazy: bool) -> nn.Module:
+    return nn.Sequential(nn.LazyLinear(3) if lazy else nn.Linear(6, 3), _Scale())
 
 
 def _images(lazy: bool) -> nn.Module:
@@ -77,6 +96,7 @@ def check(answer: Answer) -> None:
         "nn.LazyLinear(6), nn.ReLU(), nn.Linear(6, 6)": _chain,
         "nn.Sequential(nn.LazyLinear(8), nn.ReLU()), nn.Linear(8, 3)": _nested,
         "..., nn.LazyConv2d(4, 2), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(8, 3)": _images,
+        "nn.LazyLinear(3), Scale()": _own,
     }.items():
         for seed in 0, 7:
             answer.given = f"net = nn.Sequential({text}) and seed={seed}"
@@ -130,7 +150,7 @@ def _compare(
     elif kept and type(mine.get_submodule(kept[0].rpartition(".")[0])) is nn.Linear:
         why = f"`{kept[0]}` keeps its values: `reset_parameters()` gives new values to all parameters of a layer."
     elif kept:
-        why = f"`{kept[0]}` keeps its values: not only linear layers have `reset_parameters`."
+        why = f"`{kept[0]}` keeps its values: layers of any class can have `reset_parameters`, so ask for the method, not for a class."
     elif torch.equal(
         came.get("2.weight", torch.zeros(1)), came["0.weight"] if "0.weight" in came else came["1.weight"]
     ):
@@ -174,7 +194,7 @@ WRONG = (
     ),
     WrongAnswer("unlike `children()`", changes={"net.modules()": "net.children()"}),
     WrongAnswer(
-        "not only linear layers",
+        "ask for the method",
         changes={'hasattr(module, "reset_parameters")': "isinstance(module, torch.nn.Linear)"},
     ),
     WrongAnswer(

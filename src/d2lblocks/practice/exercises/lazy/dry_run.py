@@ -46,7 +46,8 @@ HINTS = (
     "Keep `module.training` of each module in a list; call `net.eval()`, then the net under `torch.no_grad()`; then put each mode back.",
 )
 AFTER = """
-In evaluation mode, batch norm and dropout change and draw nothing, so the pass only sets shapes; `net.train()` afterward would put every module into training mode.
+In evaluation mode, batch norm changes no statistics and dropout draws no random numbers, so the pass only sets shapes.
+A call of `net.train()` afterward would put every module into training mode.
 Another way: `apply_init(net, X)` does all of this, and also undoes everything if the pass fails.
 """
 
@@ -82,7 +83,9 @@ def check(answer: Answer) -> None:
         answer.given = f"net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), ...) {text}, and X with {batch} example{'s' * (batch > 1)}"
         calls = _Calls()
         batch_norm, sized = nn.LazyBatchNorm1d(), nn.Linear(4, 3)
-        net = nn.Sequential(nn.LazyLinear(4), batch_norm, _Probe(calls), sized, nn.LazyLinear(2))
+        net = nn.Sequential(
+            nn.LazyLinear(4), batch_norm, _Probe(calls), nn.Sequential(sized), nn.LazyLinear(2)
+        )
         net.train(first)
         batch_norm.train(norm)
         modes = {name: module.training for name, module in net.named_modules()}
@@ -104,7 +107,7 @@ def check(answer: Answer) -> None:
         _check_modes(net, modes)
         _check_gradients(net, calls)
         answer.same(
-            sized.weight, weight, "net[3].weight", "A weight that had values has changed.", tolerance=0
+            sized.weight, weight, "net[3][0].weight", "A weight that had values has changed.", tolerance=0
         )
 
 
@@ -134,15 +137,17 @@ def _check_modes(net: nn.Module, modes: dict[str, bool]) -> None:
     if all(now.values()) and not any(modes.values()):
         why = "The net was in evaluation mode and is in training mode now: put back the mode that it had."
     elif all(now.values()):
-        why = "`net.train()` puts every module into training mode, even one that was in evaluation mode on purpose."
+        why = "`train(mode)` sets the mode of a module and of all modules inside it, even of one that was in evaluation mode on purpose."
     elif not any(now.values()):
         why = "The net is in evaluation mode now: put back the training mode of each module."
-    elif all(now[name] == mode for name, mode in modes.items() if name):
+    elif all(now[name] == mode for name, mode in modes.items() if "." not in name):
+        why = "A module inside a block does not have its old training mode: `net.modules()` also gives the modules inside blocks, unlike `net.children()`."
+    elif all(now[name] == mode for name, mode in modes.items() if name and "." not in name):
         why = "The layers have their old training mode, but the net itself, which is a module too, does not."
     elif now[""] == modes[""] and not any(now[name] for name in now if name):
         why = "The net itself has its old training mode, but its layers are in evaluation mode now."
     else:
-        why = "Some modules are not in the training mode that they had."
+        why = "Some modules do not have their old training mode: `net.modules()` gives the net itself, its blocks and the layers inside them."
     changed = [name for name in modes if now[name] != modes[name]]
     if len(changed) == len(modes):
         raise Wrong(why, came=_mode("", now[""]), expected=_mode("", modes[""]))
@@ -154,7 +159,7 @@ def _check_modes(net: nn.Module, modes: dict[str, bool]) -> None:
 
 
 def _mode(name: str, training: bool) -> str:
-    return f"{f'net[{name}]' if name else 'net'}.training is {training}"
+    return f"{f'net[{name}]'.replace('.', '][') if name else 'net'}.training is {training}"
 
 
 def _check_gradients(net: nn.Module, calls: _Calls) -> None:
@@ -211,6 +216,12 @@ WRONG = (
         changes={
             "    net.eval()": "    net = copy.deepcopy(net)\n    net.eval()",
             "import torch\n": "import copy\n\nimport torch\n",
+        },
+    ),
+    WrongAnswer(
+        "inside a block",
+        changes={
+            "in net.modules()]": "in net.children()]\n    modes.append((net, net.training))",
         },
     ),
     WrongAnswer("the net itself, which is a module too", changes={"net.modules()": "net.children()"}),

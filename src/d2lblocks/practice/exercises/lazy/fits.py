@@ -61,6 +61,9 @@ def check(answer: Answer) -> None:
     net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10))
     answer.given = "net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10)) and X of shape (2, 20)"
     _check_refused(answer, _call(fits, net, X), net, ["0.weight", "0.bias", "3.weight", "3.bias"])
+    net = nn.Sequential(nn.LazyLinear(8), nn.BatchNorm2d(8))
+    answer.given = "net = nn.Sequential(nn.LazyLinear(8), nn.BatchNorm2d(8)) and X of shape (2, 20)"
+    _check_refused(answer, _call(fits, net, X), net, ["0.weight", "0.bias"])
     net = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.Linear(4 * 6 * 6, 8), nn.LazyLinear(2))
     names = ["0.weight", "0.bias", "3.weight", "3.bias"]
     text = "net = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.Linear(144, 8), nn.LazyLinear(2))"
@@ -101,6 +104,12 @@ def _check_shapes(net: nn.Module) -> None:
             came=f"uninitialized: {', '.join(names)}",
             expected="uninitialized: none",
         )
+    if not net.training:
+        raise Wrong(
+            "The net was in training mode and is in evaluation mode now: put the mode back.",
+            came="net.training is False",
+            expected="net.training is True",
+        )
 
 
 def _check_refused(answer: Answer, came: object, net: nn.Sequential, names: list[str]) -> None:
@@ -131,7 +140,16 @@ WRONG = (
         },
     ),
     WrongAnswer("`fits(net, X)` is `None`", changes={"return True": "return None"}),
-    WrongAnswer("reaches the caller", changes={"RuntimeError": "ValueError"}),
+    WrongAnswer("the `RuntimeError` of the forward pass", changes={"RuntimeError": "ValueError"}),
+    WrongAnswer(
+        "the `ValueError` of the forward pass",
+        changes={
+            "        apply_init(net, X)": "        copy.deepcopy(net)(X)",
+            "from d2lblocks import apply_init": "import copy",
+            "    return True": "    net(X)\n    return True",
+        },
+    ),
+    WrongAnswer("put the mode back", changes={"    return True": "    net.eval()\n    return True"}),
     WrongAnswer(
         "with an error",
         changes={"        return False": "        return True"},

@@ -86,6 +86,8 @@ def _compare(answer: Answer, name: str, expected: list[str]) -> None:
         why = "A layer sees only its own input: it cannot compute its input size from the layer before it, so layer 3 waits too."
     elif name == "half" and not came:
         why = "`net[:3]` consists of the layers 0, 1 and 2: layer 3 has not been called yet."
+    elif len({*came}) < len(came):
+        why = f"`{name}` contains a name more than once."
     else:
         why = f"`{name}` is not complete: each lazy layer has a weight and a bias."
     raise Wrong(why, came=f"{name} = {list(came)}".replace("Ellipsis", "..."), at=at)
@@ -107,5 +109,6 @@ WRONG = (
     WrongAnswer("There is no layer 4", changes={'"3.': '"4.', '"2.': '"3.'}),
     WrongAnswer("calls layer 2", changes={"half = [": 'half = ["2.weight", "2.bias", '}),
     WrongAnswer("has not been called yet", changes={'half = ["3.weight", "3.bias"]': "half = []"}),
+    WrongAnswer("more than once", changes={'["2.weight"': '["2.weight", "2.weight"'}),
     WrongAnswer("reaches every layer", changes={"called = []": "called = built"}),
 )

@@ -50,7 +50,7 @@ Three ways do this: `copy.deepcopy(net.state_dict())`, a dictionary with a `clon
 def check(answer: Answer) -> None:
     """The state of the best epoch comes back, buffers included."""
     best_state = answer.function("best_state")
-    for losses in [1.0, 2.0], [3.0], [2.0, 1.0], [4.0, 2.0, 5.0, 3.0], [2.0, 3.0, 1.0, 1.5]:
+    for losses in [1.0, 2.0], [3000.0], [2.0, 1.0], [4.0, 2.0, 5.0, 3.0], [2.0, 3.0, 1.0, 1.5]:
         answer.given = f"losses of {', '.join(map(str, losses))}, one per epoch"
         run = Run(losses)
         try:
@@ -63,7 +63,7 @@ def check(answer: Answer) -> None:
         if len(run.seen) != len(losses):
             why = "`train(net)` has to be called once in each epoch."
             if len(run.seen) == 1:
-                why = "The function returned after the first epoch: is `return` inside the loop?"
+                why = "`train(net)` was called only once: is `return` inside the loop, or does the loop leave out an epoch?"
             raise Wrong(why, came=_epochs(len(run.seen)), expected=_epochs(len(losses)))
         if state is None:
             why = "`best_state(...)` is `None`: a `return` is missing, or none of the losses counted as the smallest so far."
@@ -80,19 +80,22 @@ class Run:
         self.losses = losses
         self.begin = self._copy()
         self.seen: list[dict[str, torch.Tensor]] = []
+        self.others = False  # whether another net was trained
+
+    def train(self, net: nn.Module) -> None:
+        """One epoch."""
+        self.others |= net is not self.net
+        for tensor in net.state_dict().values():
+            tensor.add_(1)
+        self.seen.append(self._copy())
 
     def __call__(self, best_state: Any) -> Any:
         """What the answer returns."""
 
-        def train(net: nn.Module) -> None:
-            for tensor in net.state_dict().values():
-                tensor.add_(1)
-            self.seen.append(self._copy())
-
         def loss(net: nn.Module) -> float:
             return self.losses[max(len(self.seen) - 1, 0)]
 
-        return best_state(self.net, train, loss, len(self.losses))
+        return best_state(self.net, self.train, loss, len(self.losses))
 
     def _copy(self) -> dict[str, torch.Tensor]:
         return {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
@@ -122,6 +125,10 @@ def _compare(state: dict[str, Any], run: Run, best_state: Any) -> None:
         )
     epochs = run.epochs(state)
     if least in epochs:
+        run.train(net)
+        if least not in run.epochs(state):
+            why = "The values are right, but the tensors are those of the net: the next epoch changes them."
+            raise Wrong(why, came="the tensors of the net", expected="a copy of them")
         return
     live = {tensor.data_ptr() for tensor in net.state_dict().values()}
     if any(isinstance(each, torch.Tensor) and each.data_ptr() in live for each in state.values()):
@@ -131,6 +138,8 @@ def _compare(state: dict[str, Any], run: Run, best_state: Any) -> None:
         )
     elif epochs == [0]:
         why = "This is the state before the first epoch: only a state after `train(net)` counts, with the loss that it has."
+    elif run.others:
+        why = "`train` gets another net: call `train(net)` with the net itself, and copy only its state dict."
     elif not epochs:
         why = "The tensors are not those that the net had after one of the epochs."
     elif epochs == [len(seen)] and _late(best_state):
@@ -156,6 +165,14 @@ def _late(best_state: Any) -> bool:
 WRONG = (
     WrongAnswer(
         "holds the same tensors", changes={"copy.deepcopy(net.state_dict())": "dict(net.state_dict())"}
+    ),
+    WrongAnswer(
+        "the next epoch changes them",
+        changes={"    return best": "    net.load_state_dict(best)\n    return net.state_dict()"},
+    ),
+    WrongAnswer(
+        "gets another net",
+        changes={"    best, least = None": "    net = copy.deepcopy(net)\n    best, least = None"},
     ),
     WrongAnswer("buffers are missing", changes={"net.state_dict()": "dict(net.named_parameters())"}),
     WrongAnswer("that of another epoch", changes={"net.state_dict()), now": "net.state_dict()), least"}),

@@ -83,17 +83,23 @@ def check(answer: Answer) -> None:
         for name, tensor in net.state_dict().items():
             why = "The buffers were not loaded, such as the running mean." if name in buffers else ""
             answer.same(tensor, saved[name], f"net.state_dict()[{name!r}]", why, tolerance=0)
-    answer.given = "a file without the bias of the net"
-    torch.save({"module.weight": torch.rand(1, 1)}, "part.pt")
-    try:
-        load_wrapped(nn.Linear(1, 1), "part.pt")
-    except Exception:
-        return
-    raise Wrong(
-        "The file lacks a name, but there is no error: the net keeps some of its old values.",
-        came="no error",
-        expected="an error",
-    )
+    for text, name, why in (
+        ("without the bias of the net", "", "the net keeps some of its old values."),
+        (
+            "with `module.b`, not `module.bias`",
+            "module.b",
+            "values are loaded by their order, not by their names.",
+        ),
+    ):
+        answer.given = f"a file {text}"
+        part = {"module.weight": torch.rand(1, 1), name: torch.rand(1)}
+        torch.save({name: tensor for name, tensor in part.items() if name}, "part.pt")
+        try:
+            load_wrapped(nn.Linear(1, 1), "part.pt")
+        except Exception:
+            continue
+        why = f"The file lacks a name, but there is no error: {why}"
+        raise Wrong(why, came="no error", expected="an error")
 
 
 def _mistake(error: Exception, keys: list[str], load: Load | None) -> Wrong | None:
@@ -154,6 +160,13 @@ WRONG = (
             "    wrapper = nn.Module()\n    wrapper.module = net\n    wrapper.": "    net.",
             "torch.load(path)": "torch.load(path), strict=False",
         },
+    ),
+    WrongAnswer(
+        "by their order",
+        code=PREFIXED.replace(
+            '{name.removeprefix("module."): each for name, each in state.items()}',
+            "dict(zip(net.state_dict(), state.values()))",
+        ),
     ),
     WrongAnswer(
         "keeps some of its old values", changes={"torch.load(path)": "torch.load(path), strict=False"}

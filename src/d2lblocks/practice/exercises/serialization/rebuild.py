@@ -132,6 +132,8 @@ def check(answer: Answer) -> None:
         return
     if isinstance(net, nn.Sequential) and len(net) == 1:
         why = "A layer whose class is not known was left out, so the net is not that of the plan: raise an error."
+    elif not (isinstance(net, nn.Sequential) and isinstance(net[1], nn.Dropout)):
+        why = "The plan names a class that is not in `KNOWN`, but there is no error."
     else:
         why = "The file chose a class that is not in `KNOWN`: with `getattr(nn, name)` or `eval`, it can choose any."
     raise Wrong(why, came=net, expected="an error")
@@ -165,6 +167,9 @@ def _mistake(error: Exception) -> Wrong | None:
     if "Unexpected key(s)" in message and '"plan"' in message:
         why = "`load_state_dict` gets all that the file holds, and the state dict is only a part of it."
         return Wrong(why, came=came, expected="the state dict")
+    if "Error(s) in loading state_dict" in message:
+        why = "The state dict does not fit the net: build each layer with the class and the arguments in the plan."
+        return Wrong(why, came=came, expected="the layers of the plan")
     return None
 
 
@@ -173,6 +178,8 @@ WRONG = (
         "a file can call any function", changes={"torch.load(path)": "torch.load(path, weights_only=False)"}
     ),
     WrongAnswer("it can choose any", changes={"KNOWN[name](": "getattr(nn, name)("}),
+    WrongAnswer("names a class that is not", changes={"KNOWN[name](": "KNOWN.get(name, nn.Identity)("}),
+    WrongAnswer("does not fit the net", changes={"(*layers)": "(nn.Linear(20, 8), nn.ReLU())"}),
     WrongAnswer("was left out", changes={'in file["plan"]]': 'in file["plan"] if name in KNOWN]'}),
     WrongAnswer("random values", changes={'    net.load_state_dict(file["state"])\n': ""}),
     WrongAnswer("keeps a random one", changes={'(file["state"])': '(file["state"], strict=False)'}),

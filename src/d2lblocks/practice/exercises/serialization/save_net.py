@@ -72,6 +72,9 @@ def check(answer: Answer) -> None:
                 raise
             why = "`torch.save` takes the object first, and then the path."
             raise Wrong(why, came=f"AttributeError: {error}", expected=f"a file {path}") from None
+        if not net.training:
+            why = "`save_net` has put `net` into evaluation mode, and the program may go on training it."
+            raise Wrong(why, came="net.training is False", expected="net.training is True")
         save(other, "other.pt")
         _look_into(path)
         with torch.no_grad():
@@ -145,7 +148,9 @@ def _compare(answer: Answer, loaded: nn.Module, saved: dict[str, torch.Tensor]) 
     buffers = {name for name, _ in loaded.named_buffers()}
     for name, tensor in loaded.state_dict().items():
         why = "The net does not have the values from the file: it has those of a new net, or of another one."
-        if name in buffers:
+        if tensor.shape == saved[name].shape and torch.allclose(tensor, saved[name], rtol=0.01):
+            why = "The values are rounded: save them with the dtype that they have."
+        elif name in buffers:
             why = "The net has the parameters from the file but not the buffers, such as the running mean."
         answer.same(tensor, saved[name], f"net.state_dict()[{name!r}]", why, tolerance=0)
 
@@ -158,6 +163,8 @@ WRONG = (
             "    net = make()\n    net.load_state_dict(torch.load(path))\n": "    net = torch.load(path, weights_only=False)\n",
         },
     ),
+    WrongAnswer("go on training", changes={"    torch.save(net": "    torch.save(net.eval()"}),
+    WrongAnswer("are rounded", changes={"net.state_dict(), path": "net.half().state_dict(), path"}),
     WrongAnswer("parentheses", changes={"torch.save(net.state_dict()": "torch.save(net.state_dict"}),
     WrongAnswer(
         "as if it were the net",

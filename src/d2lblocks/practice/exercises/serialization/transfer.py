@@ -124,6 +124,9 @@ def _mistake(error: Exception, name: str, keys: list[str], load: Load | None) ->
         if "weight" in keys:
             why = f"There is no entry `{error.args[0]}` here: the file has {' and '.join(f'`{each}`' for each in file)}."
         return Wrong(why, came=f"KeyError: {error}", expected=expected)
+    if load and set(load.names) == set(keys) and "size mismatch" in str(error):
+        why = f"An entry of another layer is loaded: the names of this one begin with `{name}.`, and not only contain it."
+        return Wrong(why, came=f"{type(error).__name__}: {error}", expected=expected)
     if load is None or set(load.names) == set(keys):
         return None
     names = set(load.names)
@@ -156,6 +159,12 @@ def transfer(path, name, layer):
 """
 WRONG = (
     WrongAnswer("dot included", code=BY_PREFIX.replace("startswith(prefix)", "startswith(name)")),
+    WrongAnswer(
+        "and not only contain it",
+        code=BY_PREFIX.replace("key.removeprefix(prefix)", "key.split(prefix)[1]").replace(
+            "key.startswith(prefix)", "prefix in key"
+        ),
+    ),
     WrongAnswer("do not begin with", code=BY_PREFIX.replace("key.removeprefix(prefix)", "key")),
     WrongAnswer("only once", code=BY_PREFIX.replace("removeprefix(prefix)", 'replace(prefix, "")')),
     WrongAnswer(
