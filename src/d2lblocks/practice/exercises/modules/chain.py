@@ -51,7 +51,7 @@ def check(answer: Answer) -> None:
         raise Wrong(
             "The parameters are in the wrong order: `make_block` comes first, and `n` second.", at=chain
         )
-    for n in 1, 2, 4, 0:
+    for n in 1, 2, 4, 0, 11:
         made: list[nn.Module] = []
         answer.given = f"n = {n}, make_block() returns nn.Sequential(nn.Linear(2, 2), nn.Tanh())"
         net = _made(answer, chain, made, n)
@@ -124,6 +124,12 @@ def _made(answer: Answer, chain: Any, made: list[nn.Module], n: int) -> nn.Modul
             "An `nn.ModuleList` keeps the blocks but cannot be called: it has no `forward`.",
             came="nn.ModuleList",
             expected="a net that runs the blocks",
+        )
+    if not n and (net is None or (isinstance(net, nn.Module) and list(net.parameters()))):
+        raise Wrong(
+            "For `n = 0`, the net has no blocks and no parameters: it is a module that returns its input.",
+            came=net,
+            expected="a net that returns its input",
         )
     return answer.module(net, f"chain(make_block, {n})")
 
