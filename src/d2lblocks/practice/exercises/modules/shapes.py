@@ -108,7 +108,8 @@ def check(answer: Answer) -> None:
         answer.given = f"net = {given}, X of shape (3, 4)"
         calls: list[int] = []
         net.register_forward_hook(lambda *_, calls=calls: calls.append(1))
-        before = _hooks(net)
+        list(net.modules())[-1].eval()
+        before, modes = _hooks(net), [each.training for each in net.modules()]
         came = _called(answer, shapes, net, X)
         if len(calls) > 1:
             raise Wrong(
@@ -125,7 +126,12 @@ def check(answer: Answer) -> None:
                 came="0 calls of net(X)",
                 expected="1 call",
             )
-        answer.same(net.training, True, "net.training", "`shapes` changes the mode of the net.")
+        answer.same(
+            [each.training for each in net.modules()],
+            modes,
+            "the modes",
+            "`shapes` changes the mode of a module: after the call, `training` of each module has to be as before.",
+        )
     answer.given = "nn.Sequential(nn.Linear(4, 5), nn.Linear(4, 5)), whose second layer raises an error"
     net = nn.Sequential(nn.Linear(4, 5), nn.Linear(4, 5))
     before = _hooks(net)
@@ -320,4 +326,8 @@ def shapes(net, X):
     WrongAnswer("have to be tuples", changes={"tuple(output.shape)": "list(output.shape)"}),
     WrongAnswer("one place for each name", changes={"return found\n": "return dict(found)\n"}),
     WrongAnswer("skips the hooks of the net", changes={"        net(X)": "        net.forward(X)"}),
+    WrongAnswer(
+        "changes the mode of a module",
+        changes={"        net(X)": "        net.eval()\n        net(X)\n        net.train()"},
+    ),
 )
