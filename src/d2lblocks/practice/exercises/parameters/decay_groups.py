@@ -83,6 +83,7 @@ def check(answer: Answer) -> None:
 
 
 def _compare(answer: Answer, net: nn.Module, decay: float) -> None:
+    trainable = [(name, each) for name, each in net.named_parameters() if each.requires_grad]
     try:
         groups = answer["decay_groups"](net, decay)
     except (RuntimeError, TypeError) as error:
@@ -109,7 +110,15 @@ def _compare(answer: Answer, net: nn.Module, decay: float) -> None:
                 )
         if group["params"] is ...:
             raise Wrong('`"params"` is still `...`: write which parameters are in the group.', came="...")
-    _groups(net, [(_parameters(group["params"]), group["weight_decay"]) for group in groups], decay)
+        if isinstance(group["params"], set):
+            raise Wrong(
+                "An optimizer does not take a set, which has no order: put the parameters in a list.",
+                came="a set of parameters",
+                expected="a list of parameters",
+            )
+    _groups(
+        net, [(_parameters(group["params"]), group["weight_decay"]) for group in groups], decay, trainable
+    )
 
 
 def _parameters(params: Any) -> list[Any]:
@@ -126,7 +135,12 @@ def _parameters(params: Any) -> list[Any]:
     return found
 
 
-def _groups(net: nn.Module, groups: list[tuple[list[Any], float]], decay: float) -> None:
+def _groups(
+    net: nn.Module,
+    groups: list[tuple[list[Any], float]],
+    decay: float,
+    trainable: list[tuple[str, nn.Parameter]],
+) -> None:
     names = {id(tensor): name for name, tensor in reversed(list(named_tensors(net)))}
     came: dict[str, float] = {}
     for parameters, own in groups:
@@ -148,7 +162,6 @@ def _groups(net: nn.Module, groups: list[tuple[list[Any], float]], decay: float)
                     expected=f"{name} once",
                 )
             came[name] = own
-    trainable = [(name, each) for name, each in net.named_parameters() if each.requires_grad]
     expected = {name: decay if each.dim() >= 2 else 0.0 for name, each in trainable}
     if came != expected:
         raise Wrong(_story(net, came, expected), came=_listed(came, net), expected=_listed(expected, net))
@@ -234,6 +247,13 @@ WRONG = (
         },
     ),
     WrongAnswer("is frozen", changes={" if parameter.requires_grad": ""}),
+    WrongAnswer(
+        "does not take a set",
+        changes={
+            "[p for p in parameters if p.dim() >= 2]": "{p for p in parameters if p.dim() >= 2}",
+            "[p for p in parameters if p.dim() < 2]": "{p for p in parameters if p.dim() < 2}",
+        },
+    ),
     WrongAnswer(
         "`1.weight` has weight decay",
         code="""\
