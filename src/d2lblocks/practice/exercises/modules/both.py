@@ -169,6 +169,11 @@ def _compare(answer: Answer, block: nn.Module, nets: list[nn.Linear], X: Tensor)
                 f"`torch.cat` takes one list or tuple of tensors, and gets a {found[1]}.", came=str(error)
             ) from None
         raise
+    except RuntimeError as error:
+        if "shapes cannot be multiplied" not in str(error):
+            raise
+        why = "A net gets an input of another size: each net has to get the whole `X`."
+        raise Wrong(why, came=str(error)) from error
     if isinstance(came, list | tuple):
         raise Wrong(
             f"`block(X)` is a {type(came).__name__} of the outputs: join them into one tensor, with `torch.cat`.",
@@ -212,7 +217,7 @@ def _story(
     if came.shape == expected.shape:
         if torch.allclose(came.sort(dim=-1).values, expected.sort(dim=-1).values):
             return "The outputs are in the wrong order: the output of the first net comes first."
-        return ""
+        return "The values are not those of the nets: the block has to return their outputs as they are."
     if came.shape[0] == sum(map(len, outputs)):
         return "The outputs are joined along the dimension of the examples: join them along the last one."
     if X.dim() > 2 and came.shape[1] == X.shape[1] * len(nets):
