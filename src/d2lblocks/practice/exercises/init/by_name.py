@@ -107,7 +107,7 @@ def check(answer: Answer) -> None:
             came="other values",
             expected="the values without the new layer",
         )
-    for one, other in (("a", "b"), ("ab", "ba"), ("x", "longer")):
+    for one, other in (("a", "b"), ("ab", "ba"), ("x", "longer"), ("a1", "a10")):
         twins = filled(0, **{one: nn.Linear(64, 32), other: nn.Linear(64, 32)})
         if torch.equal(twins[f"{one}.weight"], twins[f"{other}.weight"]):
             raise Wrong(
