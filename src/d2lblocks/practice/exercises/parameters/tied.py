@@ -173,6 +173,9 @@ def _story(came: int, expected: int, net: nn.Module) -> str:
         "Frozen parameters are not counted: they take memory too.": sum(
             _bytes(each) for each in tensors if each.requires_grad
         ),
+        "Tensors of integers are not counted: they take memory too.": sum(
+            _bytes(each) for each in tensors if each.is_floating_point()
+        ),
         "Nothing is counted: the net can have parameters of its own, outside its children.": 0,
         "This is the number of bits: a byte has 8 of them.": 8 * expected,
     }
