@@ -41,7 +41,7 @@ HINTS = (
 AFTER = """
 The function finds the module exactly by its path, freezes all its parameters and removes the gradients that a step would still use.
 The short way: `get_submodule` also raises the error, and `requires_grad_(False)` and `zero_grad()` of the module do the rest.
-The long way is a loop over `named_parameters(remove_duplicate=False)` that compares with `name + "."`, and has to notice by itself that nothing matched.
+The long way is a loop over `named_parameters(remove_duplicate=False)` that compares with `name + "."`, and it has to check by itself whether there is a module with this name.
 """
 
 
