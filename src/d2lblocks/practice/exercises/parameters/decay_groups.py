@@ -64,6 +64,7 @@ def check(answer: Answer) -> None:
     shared = nn.Linear(2, 2)
     cases: list[tuple[str, nn.Module]] = [
         ("nn.Linear(2, 1)", nn.Linear(2, 1)),
+        ("nn.Linear(2, 1, bias=False)", nn.Linear(2, 1, bias=False)),
         ("nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))", nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))),
         (
             "nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))",
@@ -167,7 +168,7 @@ def _groups(
         raise Wrong(_story(net, came, expected), came=_listed(came, net), expected=_listed(expected, net))
     if len(groups) != 2 or groups[0][1] != decay:
         raise Wrong(
-            "There have to be two groups, first the one with weight decay.",
+            "There have to be two groups, first the one with weight decay, even if one of them is empty.",
             came=f"groups with the weight decay {', '.join(str(own) for _, own in groups)}",
             expected=f"groups with the weight decay {decay}, 0.0",
         )
