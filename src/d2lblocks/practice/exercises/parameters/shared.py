@@ -142,7 +142,7 @@ def _layers(answer: Answer, net: Any, inside: int, hidden: int, out: int) -> Non
                 at=type(net).__init__,
             )
         layer = answer.kind(getattr(net, name), f"net.{name}", nn.Linear, "an nn.Linear")
-        came = layer.in_features, layer.out_features
+        came = tuple(layer.weight.shape)[::-1]
         if came != size:
             raise Wrong(
                 f"`{name}` has the wrong sizes.",
@@ -210,7 +210,7 @@ def _story(net: nn.Module, X: Tensor, came: Tensor) -> str:
 def _place(net: Any, X: Tensor, came: Tensor, ran: list[str]) -> str:
     """Where the first difference is."""
     if ran != ["first", "hidden", "hidden", "last"]:
-        return f"The layers run in another order than {ORDER}."
+        return f"The net does not compute {ORDER}."
     calls: list[tuple[Tensor, Tensor]] = []
     hooks = [
         getattr(net, name).register_forward_hook(
