@@ -168,6 +168,8 @@ def _story(given: str, net: nn.Module, groups: list[list[str]], wanted: list[lis
         return "On the meta device, each tensor has the address 0: compare the objects, not the addresses."
     if not wanted:
         return "Equal values do not mean that parameters are tied: these are different objects with equal values."
+    if len(groups) < len(wanted) and all(group in wanted for group in groups):
+        return "A tied parameter is missing: there is one group for each."
     if groups and len(flat) == len(set(flat)) < sum(map(len, wanted)) and len(groups) == len(wanted):
         return "A name is missing in its group: a group has all names of its parameter, also the first one."
     named = dict(net.named_parameters(remove_duplicate=False))
@@ -185,8 +187,9 @@ def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]
         _set(net, path, nn.Parameter(torch.rand_like(net.get_parameter(path))))
     before = dict(net.named_parameters(remove_duplicate=False))
     values = {path: parameter.detach().clone() for path, parameter in before.items()}
+    given = [[*group] for group in groups]
     try:
-        answer["tie"](net, [[*group] for group in groups])
+        answer["tie"](net, given)
     except (KeyError, TypeError, ValueError) as error:
         message = str(error)
         if 'contain "."' in message:
@@ -203,6 +206,10 @@ def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]
         else:
             raise
         raise Wrong(why, came=message, at=line_of(error, answer)) from None
+    if given != [[*group] for group in groups]:
+        raise Wrong(
+            "`tie` changes the list `groups`.", came=f"groups is {given}", expected="the list as it was"
+        )
     for group in groups:
         parameter = net.get_parameter(group[0])
         if parameter is not before[group[0]]:
