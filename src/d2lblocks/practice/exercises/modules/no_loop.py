@@ -95,6 +95,7 @@ def check(answer: Answer) -> None:
     """Sums below 1, powers of two, the numbers next to them, and random nets, against the block with the loop."""
     make = answer.module_class("NoLoop")
     _reads_nothing(answer, make)
+    _same_before(answer, make)
     for total in (4.5, 0.3, 1.0, 2.0, 8.0, 1e20, 1e30, 2.0**-3, -3.0):
         _compare(answer, make, *_net(total), f"before any halving, Y is [[{total:g}]]", total)
     for power in 0, 1, 24:
@@ -132,6 +133,29 @@ def _reads_nothing(answer: Answer, make: Any) -> None:
             came=f"a call of {observer.read}",
             expected="a tensor that is computed from tensors",
         )
+
+
+def _same_before(answer: Answer, make: Any) -> None:
+    """Where nothing is halved, refuse another `Y`; a power of two is a mistake in the halvings, which comes later."""
+    looped, X = FixedHiddenMLP(3), torch.rand(2, 3)
+    with torch.no_grad():
+        for parameter in looped.linear.parameters():
+            parameter.mul_(0.05)
+        looped.rand_weight.normal_(std=20)  # so that the ReLU has negative inputs, too
+    answer.given = "NoLoop(3) with small weights, so that the loop halves nothing, X of shape (2, 3)"
+    net = make(3)
+    net.load_state_dict(looped.state_dict())
+    came, expected = net(X).detach(), looped(X).detach()
+    if came.dim() or not came:
+        return
+    ratio = (came / expected).item()
+    if ratio < 0 or abs(math.log2(ratio) - round(math.log2(ratio))) > 1e-4:
+        why = (
+            "Already before any halving, `Y` is not that of `FixedHiddenMLP`: keep the line that computes it."
+        )
+        if abs(ratio * X.numel() - 1) < 1e-4:
+            why = "This is the mean of `Y`, not its sum."
+        raise Wrong(why, came=came, expected=expected)
 
 
 def _compare(answer: Answer, make: Any, looped: FixedHiddenMLP, X: Tensor, given: str, total: float) -> None:
@@ -243,6 +267,8 @@ WRONG = (
         },
     ),
     WrongAnswer("sum of the absolute values", changes={".abs()": ""}),
+    WrongAnswer("Already before any halving", changes={" + 1)": ")"}),
+    WrongAnswer("the mean of `Y`, not its sum", changes={"-halvings)).sum()": "-halvings)).mean()"}),
     WrongAnswer(
         "gradient is zero",
         changes={"(Y * torch.ldexp(torch.ones_like(mantissa), -halvings))": "torch.ldexp(Y, -halvings)"},
