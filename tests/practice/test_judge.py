@@ -180,6 +180,16 @@ def test_settings_of_a_file_do_not_reach_its_check(mark: Marker) -> None:
     assert mark(TOWER, settings + TOWER.solution).status == "right"
 
 
+def test_gradients_that_stay_off_are_refused(mark: Marker) -> None:
+    """A forward pass that turns them off and not on again is told so, not what follows from it."""
+    turned_off = TOWER.solution.replace(
+        "        for block", "        torch.set_grad_enabled(False)\n        for block"
+    )
+    verdict = mark(TOWER, "import torch\n" + turned_off)
+    assert "turns gradients off and leaves them off" in verdict.why
+    assert verdict.line
+
+
 def test_threads_and_exit_functions_do_not_hold_the_verdict(mark: Marker) -> None:
     """A thread that sleeps and a function at exit are not waited for."""
     slow = "import atexit, threading, time\natexit.register(time.sleep, 100)\nthreading.Thread(target=time.sleep, args=(100,)).start()\n"

@@ -79,7 +79,10 @@ def judge(exercise: Exercise, path: Path) -> Verdict:
         answer.names = _run(code, path)
         _defaults()
         with returned:
-            exercise.check(answer)
+            try:
+                exercise.check(answer)
+            finally:
+                _with_gradients()
     except Wrong as wrong:
         verdict = _wrong(wrong, answer, returned)
     except SystemExit as error:
@@ -118,6 +121,17 @@ def _defaults() -> None:
     torch.set_default_device(None)
     torch.set_grad_enabled(True)
     torch.manual_seed(1)
+
+
+def _with_gradients() -> None:
+    """Refuse code that leaves gradients off; what the check found after that comes from it."""
+    if not torch.is_grad_enabled():
+        raise Wrong(
+            "Your code turns gradients off and leaves them off, as `torch.set_grad_enabled(False)` does. "
+            "`with torch.no_grad():` turns them on again at its end.",
+            came="torch.is_grad_enabled() is False",
+            expected="True",
+        )
 
 
 def _not_python(error: SyntaxError | ValueError, source: str) -> Verdict:

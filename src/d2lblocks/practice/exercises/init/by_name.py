@@ -93,6 +93,7 @@ def check(answer: Answer) -> None:
 
     short = filled(0, out=nn.Linear(64, 32))
     _check_values(short["out.weight"], short["out.bias"], 64)
+    torch.manual_seed(5)
     if not _equal(short, filled(0, out=nn.Linear(64, 32))):
         raise Wrong(
             "The same seed and the same name give other values the second time.",
@@ -106,7 +107,7 @@ def check(answer: Answer) -> None:
             came="other values",
             expected="the values without the new layer",
         )
-    for one, other in (("a", "b"), ("ab", "ba"), ("x", "longer")):
+    for one, other in (("a", "b"), ("ab", "ba"), ("x", "longer"), ("a1", "a10")):
         twins = filled(0, **{one: nn.Linear(64, 32), other: nn.Linear(64, 32)})
         if torch.equal(twins[f"{one}.weight"], twins[f"{other}.weight"]):
             raise Wrong(
@@ -116,7 +117,7 @@ def check(answer: Answer) -> None:
             )
     if torch.equal(filled(1, out=nn.Linear(64, 32))["out.weight"], short["out.weight"]):
         raise Wrong("The seeds 0 and 1 give the same values.", came="equal values", expected="other values")
-    images = filled(3, first=nn.Conv2d(8, 64, 5), norm=nn.BatchNorm2d(64))
+    images = filled(3, first=nn.Conv2d(8, 64, 5), norm=nn.BatchNorm2d(64).requires_grad_(False))
     _check_values(images["first.weight"], images["norm.weight"], 8 * 25)
 
 
@@ -128,6 +129,11 @@ def _call(init: Callable[..., Any], net: nn.Module, seed: int) -> Any:
         message = str(error)
         if "expected a long" in message:
             why = "`manual_seed` takes a whole number: make one from the seed and the name, the same in each process."
+        elif "Fan in and fan out" in message:
+            why = (
+                "`kaiming_normal_` gets a parameter with one dimension. The weight of a normalization layer is one, so "
+                "the name does not tell: check `dim()`."
+            )
         elif "Overflow" in message or "too large" in message:
             why = "The number is too large for `manual_seed`, which takes 64 bits: use a part of it."
         else:
@@ -143,6 +149,12 @@ def _check_values(weight: torch.Tensor, zeros: torch.Tensor, fan_in: int) -> Non
             expected="zeros",
         )
     std = (2 / fan_in) ** 0.5
+    if not weight.any():
+        raise Wrong(
+            f"The weight of shape {tuple(weight.shape)} is 0, but it has two or more dimensions: {weight.dim()}.",
+            came="zeros",
+            expected=f"standard deviation {std:.3f}",
+        )
     if weight.abs().max() < 2.5 * std and abs(weight.std().item() / std - 1) < 0.08:
         raise Wrong(
             f"The weight of shape {tuple(weight.shape)} has the right scale but is not drawn from a normal distribution.",
@@ -201,6 +213,9 @@ WRONG = (
         changes={'zlib.crc32(f"{seed}:{name}".encode())': "seed + sum(name.encode())"},
     ),
     WrongAnswer("seeds 0 and 1", changes={"{seed}:": ""}),
+    WrongAnswer("the name does not tell", changes={"parameter.dim() >= 2": '"weight" in name'}),
+    WrongAnswer("it has two or more dimensions", changes={"dim() >= 2": "dim() == 2"}),
+    WrongAnswer("give other values the second time", changes={"{seed}:": "{seed}:{torch.initial_seed()}:"}),
     WrongAnswer("keeps the values that it had", changes={"nn.init.zeros_(parameter)": "pass"}),
     WrongAnswer("A parameter with one dimension", changes={"zeros_": "ones_"}),
     WrongAnswer(

@@ -141,6 +141,9 @@ def _why(
             for outputs, weights, limit in ((y, p, 0.01), (own, equal, 0.001))
         ):
             return why
+    right = (p @ y.square()).item() ** -0.5
+    if abs(came / right - 1) < 0.05:
+        return "This is close to the gain, but the error is more than 1%: is the result rounded, or the formula not exact?"
     if z.abs().max() < 3:
         return f"The largest input is {z.abs().max():.2f}, but values from N(0, 1) go further."
     return "This is not the gain: it is 1 / √m, where m is the mean square of the outputs for inputs from N(0, 1)."

@@ -89,6 +89,13 @@ def check(answer: Answer) -> None:
                 )
             if parameter.dim() == 2:
                 _check_weight(name, parameter, before[name], blocks)
+        first, second = (net.get_parameter(f"{index}.linear1.weight") for index in (0, 1))
+        if torch.equal(first, second):
+            raise Wrong(
+                "All blocks have the same values: draw each weight anew, and set no seed in between.",
+                came="net[1].linear1.weight is equal to net[0].linear1.weight",
+                expected="other values",
+            )
 
 
 def _check_weight(name: str, weight: Tensor, before: Tensor, blocks: int) -> None:
@@ -135,6 +142,12 @@ WRONG = (
     ),
     WrongAnswer(
         "belongs to a normalization layer", changes={"parameter.dim() == 2": 'name.endswith("weight")'}
+    ),
+    WrongAnswer(
+        "All blocks have the same values",
+        changes={
+            "    return net": "    for block in net:\n        block.load_state_dict(net[0].state_dict())\n    return net"
+        },
     ),
     WrongAnswer("each block has two", changes={"(2 * len(net))": "len(net)"}),
     WrongAnswer(

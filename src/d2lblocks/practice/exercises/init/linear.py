@@ -1,5 +1,7 @@
 """Linear layers that keep their weights."""
 
+import re
+
 import torch
 from torch import Tensor, nn
 
@@ -65,6 +67,7 @@ def check(answer: Answer) -> None:
             if name.endswith("bias"):
                 nn.init.ones_(parameter)
         before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
+        objects = dict(net.named_parameters())
         _apply(fill, net, text)
         if list(before) != [name for name, _ in net.named_parameters()]:
             raise Wrong(
@@ -73,6 +76,12 @@ def check(answer: Answer) -> None:
                 expected=list(before),
             )
         for name, parameter in net.named_parameters():
+            if parameter is not objects[name]:
+                raise Wrong(
+                    f"`{name}` is a new parameter, and an optimizer that exists already still has the old one: fill the old one.",
+                    came="another object",
+                    expected="the parameter that was there before",
+                )
             if isinstance(net.get_submodule(name.rpartition(".")[0]), nn.Linear):
                 _check_filled(name, parameter.detach(), before[name], net)
             elif not torch.equal(parameter, before[name]):
@@ -91,10 +100,10 @@ def _apply(fill: object, net: nn.Module, text: str) -> None:
         if isinstance(net, nn.Linear) and net.bias is None:
             why = f"`{text}` has the attribute `bias`, but its value is `None`: check `module.bias is not None`."
             raise Wrong(why, came=f"AttributeError: {error}", expected="no error") from error
-        if "object has no attribute 'weight'" in str(error):
-            kind = str(error).split("'")[1]
+        missing = re.search(r"'(\w+)' object has no attribute '(weight|bias)'", str(error))
+        if missing and missing[1] != "NoneType":
             why = (
-                f"`{kind}` has no `weight`: `apply` calls the function for every module of the net, and only "
+                f"`{missing[1]}` has no `{missing[2]}`: `apply` calls the function for every module of the net, and only "
                 "linear layers should be filled."
             )
             raise Wrong(why, came=f"AttributeError: {error}", expected="no error") from error
@@ -152,6 +161,12 @@ WRONG = (
         "its value is `None`", changes={"        if module.bias is not None:\n            nn": "        nn"}
     ),
     WrongAnswer("neither true nor false", changes={"module.bias is not None": "module.bias"}),
+    WrongAnswer(
+        "is a new parameter",
+        changes={
+            "nn.init.xavier_uniform_(module.weight)": "module.weight = nn.Parameter(nn.init.xavier_uniform_(module.weight.detach()))"
+        },
+    ),
     WrongAnswer(
         "fill only linear layers", changes={"isinstance(module, nn.Linear)": 'hasattr(module, "weight")'}
     ),

@@ -64,9 +64,10 @@ def check(answer: Answer) -> None:
     for width in 2, 6:
         answer.given = f"block = Residual({width}) and X of shape (32, {width})"
         block = answer.module(_build(make, width), f"Residual({width})")
+        init = vars(make).get("__init__")
+        _check_shapes(block, width, init)
         X = torch.randn(32, width)
         came = answer.tensor(block(X), "block(X)").detach()
-        init = vars(make).get("__init__")
         if came.shape != X.shape:
             why = "`block(X)` has another shape than `X`."
             raise Wrong(why, came=f"shape {tuple(came.shape)}", expected=f"shape {tuple(X.shape)}")
@@ -91,6 +92,16 @@ def _build(make: Callable[..., nn.Module], width: int) -> object:
         raise Wrong(why, came=f"AttributeError: {error}") from error
 
 
+def _check_shapes(block: nn.Module, width: int, init: Any) -> None:
+    if [each.shape for each in block.parameters()] != [(width, width), (width,)] * 2:
+        raise Wrong(
+            "The parameters are not those of two linear layers, a weight and a bias for each: change only their starting values.",
+            came={name: tuple(each.shape) for name, each in block.named_parameters()},
+            expected=f"shapes {', '.join(map(str, [(width, width), (width,)] * 2))}",
+            at=init,
+        )
+
+
 def _not_the_identity(came: Tensor, X: Tensor, block: nn.Module) -> str:
     rest = came - X
     if not came.any():
@@ -113,14 +124,6 @@ def _not_the_identity(came: Tensor, X: Tensor, block: nn.Module) -> str:
 def _check_formula(answer: Answer, block: nn.Module, X: Tensor, init: Any) -> None:
     """With other values, the block still computes `X + f(X)`."""
     parameters = list(block.parameters())
-    width = X.shape[1]
-    if [each.shape for each in parameters] != [(width, width), (width,)] * 2:
-        raise Wrong(
-            "The parameters are not those of two linear layers, a weight and a bias for each: change only their starting values.",
-            came={name: tuple(each.shape) for name, each in block.named_parameters()},
-            expected=f"shapes {', '.join(map(str, [(width, width), (width,)] * 2))}",
-            at=init,
-        )
     if frozen := [name for name, each in block.named_parameters() if not each.requires_grad]:
         raise Wrong(
             f"`{frozen[0]}` is frozen, so it cannot learn.",
@@ -134,11 +137,14 @@ def _check_formula(answer: Answer, block: nn.Module, X: Tensor, init: Any) -> No
     weight, bias, last_weight, last_bias = parameters
     expected = X + F.linear(F.relu(F.linear(X, weight, bias)), last_weight, last_bias)
     values = {name: each.detach().clone() for name, each in block.named_parameters()}
+    before = X.clone()
     came = answer.tensor(block(X), "block(X)").detach()
+    why = "The block changes its input: `X += ...` writes into it, `X + ...` does not."
+    answer.same(X, before, "X", why, tolerance=0)
     for name, each in block.named_parameters():
         if not torch.equal(each, values[name]):
             raise Wrong(
-                f"Each forward pass overwrites `{name}`, so it cannot learn: fill it once, when the block is built.",
+                f"A forward pass overwrites `{name}`: fill it once, when the block is built.",
                 came=f"other values in {name} after block(X)",
                 expected="the values that it had",
             )
@@ -200,9 +206,13 @@ WRONG = (
     WrongAnswer(
         "is frozen", changes={"        self.f =": "        last.requires_grad_(False)\n        self.f ="}
     ),
+    WrongAnswer(
+        "changes its input",
+        changes={"        return X + self.f(X)": "        X += self.f(X)\n        return X"},
+    ),
     WrongAnswer("whatever values its parameters have", changes={"return X + self.f(X)": "return X"}),
     WrongAnswer(
-        "Each forward pass overwrites",
+        "A forward pass overwrites",
         changes={
             "        nn.init.zeros_(last.weight)\n        nn.init.zeros_(last.bias)\n": "",
             "        return X": "        nn.init.zeros_(self.f[2].weight)\n        nn.init.zeros_(self.f[2].bias)\n        return X",

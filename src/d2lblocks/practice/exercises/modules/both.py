@@ -59,10 +59,18 @@ The library's `Parallel` also takes the dimension as an argument, for example `d
 def check(answer: Answer) -> None:
     """Two nets, then more, of other widths, dimensions and dtypes; the same net twice; on the meta device."""
     make: Any = answer.module_class("SideBySide")
-    for widths, shape in (((2, 2), (1, 2)), ((2, 3), (4, 2)), ((3, 1, 2), (5, 2)), ((2, 2), (2, 3, 2))):
+    for widths, shape in (
+        ((2, 2), (1, 2)),
+        ((2, 3), (4, 2)),
+        ((3, 1, 2), (5, 2)),
+        ((2, 2), (2, 3, 2)),
+        ((1,) * 11, (2, 2)),
+    ):
         nets = [nn.Linear(2, width) for width in widths]
         X = torch.randn(shape)
         each = ", ".join(f"nn.Linear(2, {width})" for width in widths)
+        if len(nets) > 3:
+            each = f"{len(nets)} x nn.Linear(2, 1)"
         answer.given = f"block = SideBySide({each}), X of shape {tuple(shape)}"
         block = answer.module(_made(make, nets), "SideBySide(...)")
         came = _compare(answer, block, nets, X)
@@ -97,20 +105,41 @@ def check(answer: Answer) -> None:
     )
 
 
+class _Double(nn.Module):
+    """A net whose output has another dtype than its input."""
+
+    def forward(self, X: Tensor) -> Tensor:
+        return X.double()
+
+
 def _elsewhere(answer: Answer, make: Any) -> None:
     """Another dtype, and another device."""
     for dtype, device in ((torch.bfloat16, "cpu"), (torch.float32, "meta")):
         what = {"dtype": dtype} if device == "cpu" else {"device": device}
         answer.given = f"nets and X with {' '.join(f'{name}={value}' for name, value in what.items())}"
         block = make(nn.Linear(2, 2), nn.Linear(2, 3)).to(**what)
-        came = answer.tensor(block(torch.rand(4, 2).to(**what)), "block(X)")
+        try:
+            came = answer.tensor(block(torch.rand(4, 2).to(**what)), "block(X)")
+        except RuntimeError as error:
+            if "same dtype" not in str(error):
+                raise
+            why = "`forward` casts `X` before the nets get it: each net has to get `X` as it is."
+            raise Wrong(why, came=str(error)) from error
         if (came.dtype, came.device.type) != (dtype, device):
-            raise Wrong(
-                "The result does not have the dtype and the device of the outputs: a tensor that `forward` creates, "
-                "such as an empty one to begin with, has to get theirs.",
-                came=f"{came.dtype} on {came.device.type}",
-                expected=f"{dtype} on {device}",
-            )
+            raise _other_kind(came, f"{dtype} on {device}")
+    answer.given = "nets that return float64, X with dtype=torch.float32"
+    came = answer.tensor(make(_Double(), _Double())(torch.rand(4, 2)), "block(X)")
+    if came.dtype != torch.float64:
+        raise _other_kind(came, "torch.float64 on cpu")
+
+
+def _other_kind(came: Tensor, expected: str) -> Wrong:
+    return Wrong(
+        "The result does not have the dtype and the device of the outputs: a tensor that `forward` creates, "
+        "such as an empty one to begin with, has to get theirs.",
+        came=f"{came.dtype} on {came.device.type}",
+        expected=expected,
+    )
 
 
 def _made(make: Any, nets: list[nn.Linear]) -> Any:
@@ -140,6 +169,11 @@ def _compare(answer: Answer, block: nn.Module, nets: list[nn.Linear], X: Tensor)
                 f"`torch.cat` takes one list or tuple of tensors, and gets a {found[1]}.", came=str(error)
             ) from None
         raise
+    except RuntimeError as error:
+        if "shapes cannot be multiplied" not in str(error):
+            raise
+        why = "A net gets an input of another size: each net has to get the whole `X`."
+        raise Wrong(why, came=str(error)) from error
     if isinstance(came, list | tuple):
         raise Wrong(
             f"`block(X)` is a {type(came).__name__} of the outputs: join them into one tensor, with `torch.cat`.",
@@ -181,9 +215,9 @@ def _story(
         if came.shape == output.shape and torch.equal(came, output):
             return f"All nets run, but the result is the output of the {place} one alone: keep all outputs."
     if came.shape == expected.shape:
-        if torch.allclose(came, torch.cat(outputs[::-1], dim=-1)):
+        if torch.allclose(came.sort(dim=-1).values, expected.sort(dim=-1).values):
             return "The outputs are in the wrong order: the output of the first net comes first."
-        return ""
+        return "The values are not those of the nets: the block has to return their outputs as they are."
     if came.shape[0] == sum(map(len, outputs)):
         return "The outputs are joined along the dimension of the examples: join them along the last one."
     if X.dim() > 2 and came.shape[1] == X.shape[1] * len(nets):
@@ -211,4 +245,5 @@ WRONG = (
     WrongAnswer("along the dimension of the examples", changes={", dim=-1": ""}),
     WrongAnswer("Dimension 1 is the last one only", changes={"dim=-1": "dim=1"}),
     WrongAnswer("runs only once", changes={"in self.nets]": "in self.nets.children()]"}),
+    WrongAnswer("does not have the dtype and the device", changes={"dim=-1)": "dim=-1).to(X)"}),
 )

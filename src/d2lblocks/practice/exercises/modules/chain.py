@@ -1,5 +1,6 @@
 """A function that makes a chain."""
 
+import copy
 import inspect
 from typing import Any
 
@@ -51,10 +52,11 @@ def check(answer: Answer) -> None:
         raise Wrong(
             "The parameters are in the wrong order: `make_block` comes first, and `n` second.", at=chain
         )
-    for n in 1, 2, 4, 0:
+    for n in 1, 2, 4, 2, 0, 11:
         made: list[nn.Module] = []
+        new: list[nn.Module] = []
         answer.given = f"n = {n}, make_block() returns nn.Sequential(nn.Linear(2, 2), nn.Tanh())"
-        net = _made(answer, chain, made, n)
+        net = _made(answer, chain, made, new, n)
         X, calls = torch.randn(3, 2), len(made)
         came, ran = run(net, made, X, "blocks")
         if len(made) > calls:
@@ -71,10 +73,31 @@ def check(answer: Answer) -> None:
             unregistered(net, made, "blocks", None)
         if n:
             answer.without_mistakes(net, X)
+        _as_made(made, new)
+        if n and not came.requires_grad:
+            raise Wrong(
+                "The net gives no gradients, so its blocks are not trained: it must not detach a result.",
+                came="net(X).requires_grad is False",
+                expected="True",
+            )
 
 
-def _maker(made: list[nn.Module]) -> Any:
-    """A function `make_block` that keeps what it makes."""
+def _as_made(made: list[nn.Module], new: list[nn.Module]) -> None:
+    """Refuse blocks that are not as `make_block` made them."""
+    for block, before in zip(made, new, strict=True):
+        for parameter, own in zip(block.parameters(), before.parameters(), strict=True):
+            if not torch.equal(parameter, own):
+                raise Wrong(
+                    "`chain` changes a block: each block keeps the weights with which `make_block` makes it.",
+                    came=f"weights {shown(parameter)}",
+                    expected=f"weights {shown(own)}",
+                )
+            if not parameter.requires_grad:
+                raise Wrong("`chain` freezes a block.", came="requires_grad is False", expected="True")
+
+
+def _maker(made: list[nn.Module], new: list[nn.Module]) -> Any:
+    """A function `make_block` that keeps what it makes, and a copy of it."""
 
     def make_block(*arguments: Any, **more: Any) -> nn.Module:
         if arguments or more:
@@ -84,14 +107,15 @@ def _maker(made: list[nn.Module]) -> Any:
                 expected="make_block()",
             )
         made.append(nn.Sequential(nn.Linear(2, 2), nn.Tanh()))
+        new.append(copy.deepcopy(made[-1]))
         return made[-1]
 
     return make_block
 
 
-def _made(answer: Answer, chain: Any, made: list[nn.Module], n: int) -> nn.Module:
+def _made(answer: Answer, chain: Any, made: list[nn.Module], new: list[nn.Module], n: int) -> nn.Module:
     try:
-        net = chain(_maker(made), n)
+        net = chain(_maker(made, new), n)
     except TypeError as error:
         if "make_block is not a Module subclass" in str(error):
             raise Wrong(
@@ -124,6 +148,12 @@ def _made(answer: Answer, chain: Any, made: list[nn.Module], n: int) -> nn.Modul
             "An `nn.ModuleList` keeps the blocks but cannot be called: it has no `forward`.",
             came="nn.ModuleList",
             expected="a net that runs the blocks",
+        )
+    if not n and (net is None or (isinstance(net, nn.Module) and list(net.parameters()))):
+        raise Wrong(
+            "For `n = 0`, the net has no blocks and no parameters: it is a module that returns its input.",
+            came=net,
+            expected="a net that returns its input",
         )
     return answer.module(net, f"chain(make_block, {n})")
 
@@ -206,6 +236,13 @@ WRONG = (
             "    return nn.Sequential(*(make_block()": "    block = make_block()\n"
             "    return nn.Sequential(*(copy.deepcopy(block)",
             "from torch": "import copy\n\nfrom torch",
+        },
+    ),
+    WrongAnswer(
+        "changes a block",
+        changes={
+            "    return nn.Sequential(*(make_block() for _ in range(n)))": "    net = nn.Sequential(*(make_block() for _ in range(n)))\n"
+            "    for block in net:\n        block.load_state_dict(net[0].state_dict())\n    return net"
         },
     ),
     WrongAnswer(

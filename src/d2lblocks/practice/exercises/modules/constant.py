@@ -71,10 +71,17 @@ def check(answer: Answer) -> None:
                     at=make.__init__,
                 )
         before = X.clone()
+        _held(net, mean, std, make)
         came = answer.tensor(net(X), "net(X)")
         answer.same(X, before, "X", "`forward` changes its input `X`.", tolerance=0)
-        _values(answer, net, came, X, mean, std, make)
+        _values(answer, came, X, mean, std)
         _buffers(net, make)
+        if not net(X.clone().requires_grad_()).requires_grad:
+            raise Wrong(
+                "The result has no gradient for `X`: `forward` must not detach it or turn gradients off.",
+                came="net(X).requires_grad is False",
+                expected="True, if X.requires_grad is True",
+            )
         net.bfloat16()
         answer.given = "net.bfloat16()(X.bfloat16())"
         answer.same(
@@ -115,18 +122,26 @@ def _made(make: Any, mean: Tensor, std: Tensor) -> Any:
         raise Wrong(why, came=message) from None
 
 
-def _values(answer: Answer, net: Any, came: Tensor, X: Tensor, mean: Tensor, std: Tensor, make: Any) -> None:
-    """Refuse other numbers than `(X - mean) / std`, and say which they are."""
+def _held(net: Any, mean: Tensor, std: Tensor, make: Any) -> None:
+    """Refuse tensors with other values than the arguments, which a file saved with the old class would replace."""
     own, other = {"mean": mean, "std": std}, {"mean": std, "std": mean}
     for name in NAMES:
         tensor = getattr(net, name, None)
-        if isinstance(tensor, Tensor) and torch.equal(tensor.detach(), other[name]):
-            raise Wrong(
-                f"`net.{name}` holds the argument `{'std' if name == 'mean' else 'mean'}`.",
-                came=f"net.{name} is {shown(tensor)}",
-                expected=f"net.{name} is {shown(own[name])}",
-                at=make.__init__,
-            )
+        if not isinstance(tensor, Tensor) or torch.equal(tensor.detach(), own[name]):
+            continue
+        why = f"`net.{name}` does not hold the values of the argument `{name}`."
+        if torch.equal(tensor.detach(), other[name]):
+            why = f"`net.{name}` holds the argument `{'std' if name == 'mean' else 'mean'}`."
+        raise Wrong(
+            why,
+            came=f"net.{name} is {shown(tensor)}",
+            expected=f"net.{name} is {shown(own[name])}",
+            at=make.__init__,
+        )
+
+
+def _values(answer: Answer, came: Tensor, X: Tensor, mean: Tensor, std: Tensor) -> None:
+    """Refuse other numbers than `(X - mean) / std`, and say which they are."""
     stories = {
         "`forward` subtracts `std` and divides by `mean`: it is the other way round.": (X - std) / mean,
         "Only the mean is divided by `std`, because a division comes before a subtraction: put the subtraction in "
@@ -143,7 +158,8 @@ def _values(answer: Answer, net: Any, came: Tensor, X: Tensor, mean: Tensor, std
     why = [
         each for each, value in stories.items() if value.shape == came.shape and torch.allclose(came, value)
     ]
-    answer.same(came, (X - mean) / std, "net(X)", why[0] if why else "")
+    why.append("`forward` has to return `(X - self.mean) / self.std`.")
+    answer.same(came, (X - mean) / std, "net(X)", why[0])
 
 
 def _buffers(net: nn.Module, make: Any) -> None:
@@ -204,6 +220,10 @@ WRONG = (
             "nn.Buffer(std)": "std",
             "(X - self.mean) / self.std": "(X - self.mean.to(X)) / self.std.to(X)",
         },
+    ),
+    WrongAnswer(
+        "does not hold the values of the argument `std`",
+        changes={"nn.Buffer(std)": "nn.Buffer(1 / std)", "(X - self.mean) /": "(X - self.mean) *"},
     ),
     WrongAnswer(
         "keeps it out of `state_dict()`",

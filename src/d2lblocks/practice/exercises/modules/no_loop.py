@@ -10,6 +10,7 @@ from d2lblocks.modules import FixedHiddenMLP
 
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
+from ._nets import times
 
 LEVEL = "hard"
 PAGE = "modules.md#constants-reused-layers-and-loops-in-forward"
@@ -79,10 +80,13 @@ class _Observer(torch.overrides.TorchFunctionMode):
         super().__init__()
         self.calls = 0
         self.read = ""
+        self.names: set[str] = set()
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.calls += 1
-        if (name := getattr(function, "__name__", "")) in READS:
+        name = getattr(function, "__name__", "")
+        self.names.add(name)
+        if name in READS:
             self.read = READS[name]
         return function(*args, **(kwargs or {}))
 
@@ -91,6 +95,7 @@ def check(answer: Answer) -> None:
     """Sums below 1, powers of two, the numbers next to them, and random nets, against the block with the loop."""
     make = answer.module_class("NoLoop")
     _reads_nothing(answer, make)
+    _same_before(answer, make)
     for total in (4.5, 0.3, 1.0, 2.0, 8.0, 1e20, 1e30, 2.0**-3, -3.0):
         _compare(answer, make, *_net(total), f"before any halving, Y is [[{total:g}]]", total)
     for power in 0, 1, 24:
@@ -99,6 +104,9 @@ def check(answer: Answer) -> None:
         _compare(answer, make, *_net(total), given, total)
     _compare(answer, make, *_net(5.0, 4.0), "before any halving, Y is [[5, 4]]", 9.0)
     _compare(answer, make, *_net(5.0, -4.0), "before any halving, Y is [[5, -4]]", -9.0)
+    for dtype in torch.float32, torch.float64:
+        given = f"before any halving, Y is [[3], [3]], with dtype={dtype}"
+        _compare(answer, make, _net(3.0)[0].to(dtype), torch.rand(2, 1, dtype=dtype), given, 6.0)
     for size, shape in ((3, (2, 3)), (20, (4, 20)), (20, (2, 3, 20))):
         looped, X = FixedHiddenMLP(size), torch.randn(shape)
         _compare(answer, make, looped, X, f"NoLoop({size}), X of shape {shape}", float("nan"))
@@ -127,14 +135,39 @@ def _reads_nothing(answer: Answer, make: Any) -> None:
         )
 
 
+def _same_before(answer: Answer, make: Any) -> None:
+    """Where nothing is halved, refuse another `Y`; a power of two is a mistake in the halvings, which comes later."""
+    looped, X = FixedHiddenMLP(3), torch.rand(2, 3)
+    with torch.no_grad():
+        for parameter in looped.linear.parameters():
+            parameter.mul_(0.05)
+        looped.rand_weight.normal_(std=100)  # so that the ReLU has negative inputs, too
+    answer.given = "NoLoop(3) with small weights, so that the loop halves nothing, X of shape (2, 3)"
+    net = make(3)
+    net.load_state_dict(looped.state_dict())
+    came, expected = net(X).detach(), looped(X).detach()
+    if came.dim() or not came:
+        return
+    ratio = (came / expected).item()
+    if ratio < 0 or abs(math.log2(ratio) - round(math.log2(ratio))) > 1e-4:
+        why = (
+            "Already before any halving, `Y` is not that of `FixedHiddenMLP`: keep the line that computes it."
+        )
+        if abs(ratio * X.numel() - 1) < 1e-4:
+            why = "This is the mean of `Y`, not its sum."
+        raise Wrong(why, came=came, expected=expected)
+
+
 def _compare(answer: Answer, make: Any, looped: FixedHiddenMLP, X: Tensor, given: str, total: float) -> None:
     answer.given = given
     net = make(looped.linear.in_features)
     net.load_state_dict(looped.state_dict())
+    net.to(X.dtype)
     expected = looped(X)
     with _Observer() as observer:
         came = answer.tensor(net(X), "net(X)")
-    answer.same(came, expected, "net(X)", _story(came, expected, total))
+    why = _story(came, expected, total, X.flatten(end_dim=-2), looped) if came.dtype == expected.dtype else ""
+    answer.same(came, expected, "net(X)", why)
     if observer.calls > OPERATIONS:
         raise Wrong(
             "The halvings are written out one by one: one multiplication by a power of two is enough.",
@@ -150,20 +183,22 @@ def _compare(answer: Answer, make: Any, looped: FixedHiddenMLP, X: Tensor, given
     torch.autograd.backward(came)
     for name, parameter in looped.named_parameters():
         gradient = net.get_parameter(name).grad
-        if gradient is None or (parameter.grad is not None and parameter.grad.any() and not gradient.any()):
+        why = "The number is right, but the gradient is not: the factor has to be a constant, so detach the sum."
+        lost = gradient is None or not gradient.any()
+        if lost and parameter.grad is not None and parameter.grad.any() and "ldexp" in observer.names:
             why = (
                 "The number is right, but its gradient is zero. In PyTorch 2.13, `torch.ldexp` loses the gradient of "
                 "its first argument: apply it to a tensor of ones, and multiply `Y` by the result."
             )
-        else:
-            why = "The number is right, but the gradient is not: the factor has to be a constant, so detach the sum."
         answer.same(gradient, parameter.grad, f"net.{name}.grad", why)
 
 
-def _story(came: Tensor, expected: Tensor, total: float) -> str:
+def _story(came: Tensor, expected: Tensor, total: float, rows: Tensor, looped: FixedHiddenMLP) -> str:
     """What the wrong number probably comes from."""
     if came.dim():
         return "The result has to be one number: sum up `Y` at the end."
+    if len(rows) > 1 and torch.allclose(came, torch.stack([looped(row) for row in rows]).sum()):
+        return "Each row of `Y` is halved on its own: the loop compares the sum of all values of `Y` with 1."
     ratio = abs(float(came.detach() / expected.detach()))
     power = math.frexp(total)[0] in (0.5, -0.5)
     if float(came.detach()) == -float(expected.detach()):
@@ -202,7 +237,8 @@ def _story(came: Tensor, expected: Tensor, total: float) -> str:
         return "The values are divided by their sum: halve them until the sum is at most 1."
     if total >= 0:
         halvings = max(0, math.ceil(math.log2(total)))
-        return f"The right result is that of {halvings} {'halving' if halvings == 1 else 'halvings'} of `Y`."
+        often = "too often" if ratio < 1 and math.log2(ratio) % 1 == 0 else "the wrong number of times"
+        return f"`Y` is halved {often}: the loop does it {times(halvings)}."
     return ""
 
 
@@ -220,7 +256,19 @@ WRONG = (
     ),
     WrongAnswer("halved too often", changes={"(exponent - (mantissa == 0.5).int())": "exponent"}),
     WrongAnswer("at least 0", changes={".clamp(min=0)": ""}),
+    WrongAnswer("Each row of `Y`", changes={".abs().sum()": ".abs().sum(dim=-1, keepdim=True)"}),
+    WrongAnswer(
+        "so detach the sum",
+        changes={
+            "mantissa, exponent = torch.frexp(Y.detach().abs().sum())": "total = Y.abs().sum()\n"
+            "        mantissa, exponent = torch.frexp(total)",
+            "Y * torch.ldexp(torch.ones_like(mantissa), -halvings)": "Y * torch.where(halvings > 0, mantissa / total * "
+            "torch.where(mantissa == 0.5, 2, 1), 1)",
+        },
+    ),
     WrongAnswer("sum of the absolute values", changes={".abs()": ""}),
+    WrongAnswer("Already before any halving", changes={" + 1)": ")"}),
+    WrongAnswer("the mean of `Y`, not its sum", changes={"-halvings)).sum()": "-halvings)).mean()"}),
     WrongAnswer(
         "gradient is zero",
         changes={"(Y * torch.ldexp(torch.ones_like(mantissa), -halvings))": "torch.ldexp(Y, -halvings)"},

@@ -108,7 +108,8 @@ def check(answer: Answer) -> None:
         answer.given = f"net = {given}, X of shape (3, 4)"
         calls: list[int] = []
         net.register_forward_hook(lambda *_, calls=calls: calls.append(1))
-        before = _hooks(net)
+        list(net.modules())[-1].eval()
+        before, modes = _hooks(net), [each.training for each in net.modules()]
         came = _called(answer, shapes, net, X)
         if len(calls) > 1:
             raise Wrong(
@@ -125,11 +126,25 @@ def check(answer: Answer) -> None:
                 came="0 calls of net(X)",
                 expected="1 call",
             )
-        answer.same(net.training, True, "net.training", "`shapes` changes the mode of the net.")
+        answer.same(
+            [each.training for each in net.modules()],
+            modes,
+            "the modes",
+            "`shapes` changes the mode of a module: after the call, `training` of each module has to be as before.",
+        )
     answer.given = "nn.Sequential(nn.Linear(4, 5), nn.Linear(4, 5)), whose second layer raises an error"
     net = nn.Sequential(nn.Linear(4, 5), nn.Linear(4, 5))
     before = _hooks(net)
-    if not _raises(lambda: shapes(net, X)):
+    raised = _raised(lambda: shapes(net, X))
+    if raised and not isinstance(raised, RuntimeError):
+        raise Wrong(
+            "The net raises an error, and `shapes` raises another one instead: the error of the net has to reach the "
+            "caller.",
+            came=f"{type(raised).__name__}: {raised}",
+            expected="the RuntimeError of the net",
+            at=line_of(raised, answer),
+        )
+    if not raised:
         raise Wrong(
             "The call of the net raises an error, and `shapes` hides it: an `except` does that, and also a `return` "
             "inside `finally`.",
@@ -222,6 +237,8 @@ def _story(pairs: list[Pair], expected: list[Pair], net: nn.Module, calls: int) 
             "All names are equal: a hook that is defined in a loop looks up `name` only when it runs, after the loop "
             "has ended."
         )
+    if len(pairs) > len(expected) and pairs[-len(expected) :] == expected:
+        return "The list still has what an earlier call found: make a new list in each call of `shapes`."
     if len(wanted) == 1 < len(names):
         return (
             f"One layer runs once, but the list has {len(names)} entries: a layer needs one hook, and a module with "
@@ -274,12 +291,12 @@ def _clean(net: nn.Module, before: list[Any], when: str) -> None:
     raise Wrong(why, came=f"{came} on the net", expected=f"{expected}, as before the call")
 
 
-def _raises(call: Callable[[], Any]) -> bool:
+def _raised(call: Callable[[], Any]) -> Exception | None:
     try:
         call()
-    except RuntimeError:
-        return True
-    return False
+    except Exception as error:
+        return error
+    return None
 
 
 WRONG = (
@@ -320,4 +337,18 @@ def shapes(net, X):
     WrongAnswer("have to be tuples", changes={"tuple(output.shape)": "list(output.shape)"}),
     WrongAnswer("one place for each name", changes={"return found\n": "return dict(found)\n"}),
     WrongAnswer("skips the hooks of the net", changes={"        net(X)": "        net.forward(X)"}),
+    WrongAnswer(
+        "what an earlier call found",
+        changes={"def shapes(net, X):\n    found = []\n": "found = []\n\n\ndef shapes(net, X):\n"},
+    ),
+    WrongAnswer(
+        "raises another one instead",
+        changes={
+            "    finally:\n": '    except RuntimeError as error:\n        raise ValueError("the net fails") from error\n    finally:\n'
+        },
+    ),
+    WrongAnswer(
+        "changes the mode of a module",
+        changes={"        net(X)": "        net.eval()\n        net(X)\n        net.train()"},
+    ),
 )

@@ -59,9 +59,11 @@ With `nn.ModuleList(blocks)`, `forward` loops over the blocks; with `nn.Sequenti
 def check(answer: Answer) -> None:
     """The blocks are registered as they are, and run in order, one that is there twice included."""
     make: Any = answer.module_class("Tower")
-    for count in 1, 3:
+    for count in 1, 3, 11:
         blocks: list[nn.Module] = [nn.Linear(2, 2) for _ in range(count)]
         answer.given = f"Tower([{', '.join(['nn.Linear(2, 2)'] * count)}])"
+        if count > 3:
+            answer.given = f"Tower([nn.Linear(2, 2) for _ in range({count})])"
         tower = answer.module(_made(make, blocks), "Tower(blocks)")
         X = torch.randn(3, 2)
         came, ran = run(tower, blocks, X, "blocks")
@@ -153,6 +155,8 @@ def _story(came: Tensor, blocks: list[nn.Module], X: Tensor, ran: list[int]) -> 
         )
     if ran == every[::-1]:
         return "The blocks run in the wrong order, the last one first."
+    if len(ran) < len(blocks) and ran == every[: len(ran)]:
+        return f"Only {len(ran)} of the {len(blocks)} blocks run."
     return "The blocks do not run one after the other."
 
 

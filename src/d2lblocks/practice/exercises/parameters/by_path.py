@@ -78,7 +78,7 @@ def _compare(answer: Answer, net: nn.Module, what: str, path: str, expected: Any
         raise Wrong("The parameters are in the wrong order: `net` comes first, and `path` second.", at=part)
     try:
         came = part(net, path)
-    except (AttributeError, KeyError, IndexError, TypeError, SyntaxError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, SyntaxError, ValueError) as error:
         if why := _failure(error, net, path):
             raise Wrong(
                 why,
@@ -135,7 +135,7 @@ def _failure(error: Exception, net: nn.Module, path: str) -> str:
         )
     if isinstance(error, SyntaxError):
         return "A path is not always valid Python: `net.0` is not."
-    if isinstance(error, IndexError):
+    if isinstance(error, IndexError) or "values to unpack" in message:
         return "A path can have one name, such as `weight`, or two, or more."
     if re.search(r"not subscriptable|indices must be|cannot be interpreted as an integer", message):
         return "Square brackets work only for containers such as `nn.Sequential`, and there with numbers."

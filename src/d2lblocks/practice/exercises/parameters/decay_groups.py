@@ -64,6 +64,7 @@ def check(answer: Answer) -> None:
     shared = nn.Linear(2, 2)
     cases: list[tuple[str, nn.Module]] = [
         ("nn.Linear(2, 1)", nn.Linear(2, 1)),
+        ("nn.Linear(2, 1, bias=False)", nn.Linear(2, 1, bias=False)),
         ("nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))", nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))),
         (
             "nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))",
@@ -83,6 +84,7 @@ def check(answer: Answer) -> None:
 
 
 def _compare(answer: Answer, net: nn.Module, decay: float) -> None:
+    trainable = [(name, each) for name, each in net.named_parameters() if each.requires_grad]
     try:
         groups = answer["decay_groups"](net, decay)
     except (RuntimeError, TypeError) as error:
@@ -109,7 +111,15 @@ def _compare(answer: Answer, net: nn.Module, decay: float) -> None:
                 )
         if group["params"] is ...:
             raise Wrong('`"params"` is still `...`: write which parameters are in the group.', came="...")
-    _groups(net, [(_parameters(group["params"]), group["weight_decay"]) for group in groups], decay)
+        if isinstance(group["params"], set):
+            raise Wrong(
+                "An optimizer does not take a set, which has no order: put the parameters in a list.",
+                came="a set of parameters",
+                expected="a list of parameters",
+            )
+    _groups(
+        net, [(_parameters(group["params"]), group["weight_decay"]) for group in groups], decay, trainable
+    )
 
 
 def _parameters(params: Any) -> list[Any]:
@@ -126,7 +136,12 @@ def _parameters(params: Any) -> list[Any]:
     return found
 
 
-def _groups(net: nn.Module, groups: list[tuple[list[Any], float]], decay: float) -> None:
+def _groups(
+    net: nn.Module,
+    groups: list[tuple[list[Any], float]],
+    decay: float,
+    trainable: list[tuple[str, nn.Parameter]],
+) -> None:
     names = {id(tensor): name for name, tensor in reversed(list(named_tensors(net)))}
     came: dict[str, float] = {}
     for parameters, own in groups:
@@ -148,13 +163,12 @@ def _groups(net: nn.Module, groups: list[tuple[list[Any], float]], decay: float)
                     expected=f"{name} once",
                 )
             came[name] = own
-    trainable = [(name, each) for name, each in net.named_parameters() if each.requires_grad]
     expected = {name: decay if each.dim() >= 2 else 0.0 for name, each in trainable}
     if came != expected:
         raise Wrong(_story(net, came, expected), came=_listed(came, net), expected=_listed(expected, net))
     if len(groups) != 2 or groups[0][1] != decay:
         raise Wrong(
-            "There have to be two groups, first the one with weight decay.",
+            "There have to be two groups, first the one with weight decay, even if one of them is empty.",
             came=f"groups with the weight decay {', '.join(str(own) for _, own in groups)}",
             expected=f"groups with the weight decay {decay}, 0.0",
         )
@@ -234,6 +248,13 @@ WRONG = (
         },
     ),
     WrongAnswer("is frozen", changes={" if parameter.requires_grad": ""}),
+    WrongAnswer(
+        "does not take a set",
+        changes={
+            "[p for p in parameters if p.dim() >= 2]": "{p for p in parameters if p.dim() >= 2}",
+            "[p for p in parameters if p.dim() < 2]": "{p for p in parameters if p.dim() < 2}",
+        },
+    ),
     WrongAnswer(
         "`1.weight` has weight decay",
         code="""\

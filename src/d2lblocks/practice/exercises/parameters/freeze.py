@@ -41,7 +41,7 @@ HINTS = (
 AFTER = """
 The function finds the module exactly by its path, freezes all its parameters and removes the gradients that a step would still use.
 The short way: `get_submodule` also raises the error, and `requires_grad_(False)` and `zero_grad()` of the module do the rest.
-The long way is a loop over `named_parameters(remove_duplicate=False)` that compares with `name + "."`, and has to notice by itself that nothing matched.
+The long way is a loop over `named_parameters(remove_duplicate=False)` that compares with `name + "."`, and it has to check by itself whether there is a module with this name.
 """
 
 
@@ -52,12 +52,22 @@ def check(answer: Answer) -> None:
         ("nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))", nn.Sequential(*_linears(2)), "1"),
         ("nn.Sequential of 11 x nn.Linear(2, 2)", nn.Sequential(*_linears(11)), "1"),
         ("nn.Sequential(NestMLP(2), nn.Linear(16, 2))", nn.Sequential(NestMLP(2), nn.Linear(16, 2)), "0.net"),
+        (
+            "nn.Sequential(nn.Sequential(nn.ReLU(), nn.Linear(2, 2)), nn.Linear(2, 2))",
+            nn.Sequential(nn.Sequential(nn.ReLU(), nn.Linear(2, 2)), nn.Linear(2, 2)),
+            "1",
+        ),
+        ("nn.Sequential(nn.Linear(2, 2), nn.ReLU())", nn.Sequential(nn.Linear(2, 2), nn.ReLU()), "1"),
     ]
     for what, net, name in cases:
         _compare(answer, net, what, name)
     shared = nn.Linear(2, 2)
     net = nn.Sequential(shared, nn.ReLU(), shared, nn.Linear(2, 2))
     _compare(answer, net, "nn.Sequential(shared, nn.ReLU(), shared, nn.Linear(2, 2))", "2")
+    frozen = nn.Sequential(
+        nn.Linear(2, 2), nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2).requires_grad_(False)
+    )
+    _compare(answer, frozen, "nn.Sequential of 3 x nn.Linear(2, 2), two of them frozen", "1")
     for name in "3", "linaer":
         net = nn.Sequential(*_linears(2))
         answer.given = f'a net without a module "{name}": freeze(net, "{name}")'
@@ -82,6 +92,7 @@ def _compare(answer: Answer, net: nn.Module, what: str, name: str) -> None:
         parameter.grad = torch.ones_like(parameter)
     values = copy.deepcopy(net.state_dict())
     objects = dict(net.named_parameters(remove_duplicate=False))
+    before = {path for path, parameter in objects.items() if not parameter.requires_grad}
     _called(answer, net, name)
     chosen = {id(each) for each in net.get_submodule(name).parameters()}
     names = dict(net.named_parameters(remove_duplicate=False))
@@ -92,7 +103,13 @@ def _compare(answer: Answer, net: nn.Module, what: str, name: str) -> None:
             expected="the parameter that was there before",
         )
     frozen = [each for each, parameter in names.items() if not parameter.requires_grad]
-    expected = [each for each, parameter in names.items() if id(parameter) in chosen]
+    if thawed := [path for path in before if path not in frozen]:
+        raise Wrong(
+            f"`{thawed[0]}` was frozen before the call, and now it requires a gradient: only freeze.",
+            came=f"{thawed[0]}.requires_grad is True",
+            expected="False",
+        )
+    expected = [each for each, parameter in names.items() if id(parameter) in chosen or each in before]
     if frozen != expected:
         raise Wrong(
             _story(net, name, frozen, expected),
@@ -111,9 +128,17 @@ def _called(answer: Answer, net: nn.Module, name: str) -> None:
     """Call the function; errors that say what `name` is not are told in words."""
     try:
         answer["freeze"](net, name)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         message = str(error)
-        if "." in name and f"no attribute '{name}'" in message:
+        modules = list(net.named_modules(remove_duplicate=False))
+        if isinstance(error, KeyError) or len({id(each) for _, each in modules}) < len(modules):
+            why = (
+                f"The net has a module `{name}`, but your code does not find it: `named_modules()` gives a module with two "
+                "names only once, and `named_children()` gives no names with dots."
+            )
+        elif not list(net.get_submodule(name).parameters()):
+            why = f"The net has a module `{name}`, and it has no parameters: that is not an error."
+        elif "." in name and f"no attribute '{name}'" in message:
             why = f"`getattr` does not follow a path such as `{name}`: it looks for a single attribute with this name."
         elif "is not an nn.Parameter" in message:
             why = f"`{name}` is the name of a module, and not of a parameter."
@@ -159,8 +184,8 @@ def _story(net: nn.Module, name: str, frozen: list[str], expected: list[str]) ->
         )
     if not frozen:
         return (
-            f"Nothing has changed: no parameter is frozen, and all have their gradients. The parameters of the module "
-            f"`{name}` are called `{expected[0]}` and `{expected[1]}`, and no parameter is called `{name}`."
+            f"No parameter of the net is frozen. The parameters of the module `{name}` are called `{expected[0]}` and "
+            f"`{expected[1]}`, and no parameter is called `{name}`. A copy and the result of `detach()` are other tensors."
         )
     if more := [each for each in frozen if each not in expected]:
         if set(frozen) & set(expected) and more[0].startswith(name):
@@ -168,7 +193,9 @@ def _story(net: nn.Module, name: str, frozen: list[str], expected: list[str]) ->
                 f"`{more[0]}` is frozen too, because its name begins with `{name}`: end the prefix with a dot, or use "
                 "the module itself."
             )
-        if not set(frozen) & set(expected):
+        if f".{name}." in more[0]:
+            return f"`{more[0]}` is frozen too: it contains `{name}.`, but it does not begin with it."
+        if expected and not set(frozen) & set(expected):
             return f"It is the other way round: `{more[0]}` is frozen, and `{expected[0]}` is not."
         return f"`{more[0]}` is frozen too, but it is not in the module `{name}`."
     missing = next(each for each in expected if each not in frozen)
@@ -234,6 +261,21 @@ def freeze(net, name):
             parameter.requires_grad_(False)
             parameter.grad = None
 """,
+    ),
+    WrongAnswer(
+        "but it does not begin with it",
+        code="""\
+def freeze(net, name):
+    net.get_submodule(name)
+    for each, parameter in net.named_parameters(remove_duplicate=False):
+        if f"{name}." in each:
+            parameter.requires_grad_(False)
+            parameter.grad = None
+""",
+    ),
+    WrongAnswer(
+        "was frozen before the call",
+        changes={"    module.req": "    net.requires_grad_(True)\n    module.req"},
     ),
     WrongAnswer("still has a gradient", changes={"    module.zero_grad()\n": ""}),
     WrongAnswer("its gradient is gone", changes={"module.zero_grad()": "net.zero_grad()"}),

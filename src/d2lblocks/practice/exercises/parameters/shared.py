@@ -84,7 +84,7 @@ def check(answer: Answer) -> None:
             story = _story(net, before, came)
             if not story:
                 answer.without_mistakes(net, X)
-                story = f"The layers run in another order, or `F.relu` is not where it should be: {ORDER}."
+                story = _place(net, X, came, ran)
             raise Wrong(
                 story, came=f"{shown(came)}, from {' then '.join(ran) or 'no layer'}", expected=expected
             )
@@ -142,7 +142,7 @@ def _layers(answer: Answer, net: Any, inside: int, hidden: int, out: int) -> Non
                 at=type(net).__init__,
             )
         layer = answer.kind(getattr(net, name), f"net.{name}", nn.Linear, "an nn.Linear")
-        came = layer.in_features, layer.out_features
+        came = tuple(layer.weight.shape)[::-1]
         if came != size:
             raise Wrong(
                 f"`{name}` has the wrong sizes.",
@@ -207,6 +207,29 @@ def _story(net: nn.Module, X: Tensor, came: Tensor) -> str:
     return ""
 
 
+def _place(net: Any, X: Tensor, came: Tensor, ran: list[str]) -> str:
+    """Where the first difference is."""
+    if ran != ["first", "hidden", "hidden", "last"]:
+        return f"The net does not compute {ORDER}."
+    calls: list[tuple[Tensor, Tensor]] = []
+    hooks = [
+        getattr(net, name).register_forward_hook(
+            lambda _, args, Y: calls.append((args[0].clone(), Y.clone()))
+        )
+        for name in LAYERS
+    ]
+    net(X.clone())
+    for hook in hooks:
+        hook.remove()
+    if calls[0][0].shape != X.shape or not torch.equal(calls[0][0], X):
+        return "The input of `first` is not `X`."
+    places = "the first use of `hidden`", "the second use of `hidden`", "`last`"
+    for place, (value, _), (_, before) in zip(places, calls[1:], calls[:-1], strict=True):
+        if value.shape != before.shape or not torch.allclose(value, F.relu(before), atol=1e-5):
+            return f"The input of {place} is not `F.relu` of the output before it."
+    return "The net does not return the output of `last` as it is."
+
+
 def _meaning(uses: int, relus: tuple[bool, ...], last: bool, end: bool) -> str:
     if end:
         return "The last layer has no ReLU after it: its output can be negative."
@@ -255,6 +278,13 @@ WRONG = (
             "        X = F.relu(self.hidden(X))\n        X = F.relu": "        X = self.hidden(X)\n        X = F.relu"
         },
     ),
+    WrongAnswer(
+        "The input of the second use of `hidden` is not",
+        changes={
+            "        X = F.relu(self.hidden(X))\n        X = F.relu": "        X = F.gelu(self.hidden(X))\n        X = F.relu"
+        },
+    ),
+    WrongAnswer("return the output of `last` as it is", changes={"self.last(X)": "self.last(X).sigmoid()"}),
     WrongAnswer("no ReLU after it", changes={"return self.last(X)": "return F.relu(self.last(X))"}),
     WrongAnswer(
         "not the sum of all uses",

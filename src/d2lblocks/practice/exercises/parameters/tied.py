@@ -61,10 +61,12 @@ def check(answer: Answer) -> None:
         _tied(answer, model, words, features)
     answer.given = ""
     size = answer.function("size")
+    frozen = nn.Sequential(nn.Linear(4, 3).requires_grad_(False), nn.Linear(3, 1))
     mixed = nn.Sequential(nn.Linear(2, 3).double(), nn.Linear(3, 1).bfloat16())
     cases = [
         ("nn.Linear(1, 1, bias=False)", nn.Linear(1, 1, bias=False), 4),
         ("nn.Linear(4, 3)", nn.Linear(4, 3), 60),
+        ("nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1)), the first layer frozen", frozen, 76),
         ("nn.Sequential(nn.Linear(2, 3).double(), nn.Linear(3, 1).bfloat16())", mixed, 9 * 8 + 4 * 2),
         ("nn.BatchNorm1d(3)", nn.BatchNorm1d(3), 4 * 3 * 4 + 8),
         ("language_model(5, 4)", model, 80),
@@ -168,6 +170,13 @@ def _story(came: int, expected: int, net: nn.Module) -> str:
         "This is the size of the first tensor alone: add up all of them.": bytes_of[0],
         "This is the size of the last tensor alone: add up all of them.": bytes_of[-1],
         "Each tensor is counted twice.": 2 * expected,
+        "Frozen parameters are not counted: they take memory too.": sum(
+            _bytes(each) for each in tensors if each.requires_grad
+        ),
+        "Tensors of integers are not counted: they take memory too.": sum(
+            _bytes(each) for each in tensors if each.is_floating_point()
+        ),
+        "Nothing is counted: the net can have parameters of its own, outside its children.": 0,
         "This is the number of bits: a byte has 8 of them.": 8 * expected,
     }
     if tensors[0].is_meta:
@@ -204,6 +213,10 @@ WRONG = (
     ),
     WrongAnswer(
         "is counted twice", changes={"[*net.parameters(), *net.buffers()]": "net.state_dict().values()"}
+    ),
+    WrongAnswer(
+        "Frozen parameters are not counted",
+        changes={"[*net.parameters(), *net.buffers()]": "[p for p in net.parameters() if p.requires_grad]"},
     ),
     WrongAnswer("multiply it by the bytes", changes={" * tensor.element_size()": ""}),
     WrongAnswer(

@@ -95,6 +95,9 @@ def check(answer: Answer) -> None:
     for what, net, expected in cases:
         answer.given = f"ties(net), net = {what}"
         _compare_ties(answer, net, expected)
+    norm = nn.BatchNorm1d(2)
+    answer.given = "ties(net), net = nn.Sequential(norm, norm), norm = nn.BatchNorm1d(2)"
+    _compare_ties(answer, nn.Sequential(norm, norm), [["0.weight", "1.weight"], ["0.bias", "1.bias"]])
     model = _language_model()
     model.load_state_dict(model.state_dict(), assign=True)
     answer.given = "ties(model) after model.load_state_dict(state, assign=True)"
@@ -165,9 +168,13 @@ def _story(given: str, net: nn.Module, groups: list[list[str]], wanted: list[lis
         return "On the meta device, each tensor has the address 0: compare the objects, not the addresses."
     if not wanted:
         return "Equal values do not mean that parameters are tied: these are different objects with equal values."
+    if len(groups) < len(wanted) and all(group in wanted for group in groups):
+        return "A tied parameter is missing: there is one group for each."
     if groups and len(flat) == len(set(flat)) < sum(map(len, wanted)) and len(groups) == len(wanted):
         return "A name is missing in its group: a group has all names of its parameter, also the first one."
     named = dict(net.named_parameters(remove_duplicate=False))
+    if buffers := [name for name in flat if name in dict(net.named_buffers(remove_duplicate=False))]:
+        return f"`{buffers[0]}` is a buffer, and the list is of tied parameters."
     if unknown := [name for name in flat if name not in named]:
         return f"`{unknown[0]}` is not the name of a parameter of the net."
     if len(flat) > len(set(flat)):
@@ -180,8 +187,9 @@ def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]
         _set(net, path, nn.Parameter(torch.rand_like(net.get_parameter(path))))
     before = dict(net.named_parameters(remove_duplicate=False))
     values = {path: parameter.detach().clone() for path, parameter in before.items()}
+    given = [[*group] for group in groups]
     try:
-        answer["tie"](net, [[*group] for group in groups])
+        answer["tie"](net, given)
     except (KeyError, TypeError, ValueError) as error:
         message = str(error)
         if 'contain "."' in message:
@@ -191,11 +199,17 @@ def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]
                 "What is set is a plain tensor, such as `.data` and `.detach()` give, and not the parameter of the first "
                 "name."
             )
+        elif "values to unpack" in message and len(groups[0]) > 2:
+            why = "A group can have more than two names, if a parameter has them."
         elif "values to unpack" in message:
             why = "A path can have no dot, as in `out`, and two or more, as in `body.0.weight`."
         else:
             raise
         raise Wrong(why, came=message, at=line_of(error, answer)) from None
+    if given != [[*group] for group in groups]:
+        raise Wrong(
+            "`tie` changes the list `groups`.", came=f"groups is {given}", expected="the list as it was"
+        )
     for group in groups:
         parameter = net.get_parameter(group[0])
         if parameter is not before[group[0]]:
@@ -210,6 +224,12 @@ def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]
             other = net.get_parameter(path)
             if other is not parameter:
                 _not_tied(path, group[0], other, parameter)
+            if dict(net.named_parameters(remove_duplicate=False)).get(path) is not parameter:
+                raise Wrong(
+                    f"`{path}` is an attribute, but `net.named_parameters()` still lists the old parameter: use `setattr`.",
+                    came=f"another parameter called {path}",
+                    expected="one parameter with both names",
+                )
     listed = {path for group in groups for path in group}
     for path, parameter in net.named_parameters(remove_duplicate=False):
         if path not in listed and parameter is not before.get(path):

@@ -132,6 +132,19 @@ def check_resuming(answer: Answer, whole: "Run") -> None:
         saved = _steps_saved(folder)
         _check_goes_on(answer, _run(answer, folder, epochs, given=answer.given), whole, done, epochs, saved)
         done = epochs
+    answer.given = "train(folder, 1) twice, each time with a new folder, in one process"
+    names = run_again(answer.file)
+    with Watch(names["Net"], _BATCHES) as watch:
+        for name in "first", "second":
+            names["train"](_new_folder(name), 1)
+    steps = watch.steps
+    if len(steps) != 2 * _BATCHES or not same_values(steps[0].before, steps[_BATCHES].before):
+        raise Wrong(
+            "The second run does not begin with the net of `start()`, but with what the first run left: call `start` in "
+            "`train`.",
+            came="the net of the first run",
+            expected="a new net",
+        )
     folder = _new_folder("interrupted")
     answer.given = "train(folder, 4), stopped in the middle of epoch 3, and in a new process train(folder, 4)"
     with contextlib.suppress(Stopped):

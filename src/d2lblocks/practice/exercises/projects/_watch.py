@@ -57,6 +57,7 @@ class Watch:
         self.stop = stop
         self.steps: list[Step] = []
         self.net: nn.Module | None = None  # called last
+        self.measured: list[Tensor] = []  # the inputs of calls without gradients
         self._call: tuple[nn.Module, Tensor, dict[str, Tensor], bool] | None = None
 
     def __enter__(self) -> Self:
@@ -83,6 +84,8 @@ class Watch:
             training = all(each.training for each in module.modules())
             self.net = module
             self._call = module, args[0].detach().clone(), before, training
+        elif isinstance(module, self.kind) and args:
+            self.measured.append(args[0].detach().clone())
 
     def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.stop == len(self.steps):

@@ -395,6 +395,10 @@ def _not(came: Tensor, wrong: Tensor, why: str) -> None:
 
 
 WRONG = (
+    WrongAnswer("call `start` in `train`", changes={
+        "    net, optimizer, scheduler, shuffling = start()\n": "    net, optimizer, scheduler, shuffling = RUN\n",
+        "def train(": "RUN = start()\n\n\ndef train(",
+    }),
     WrongAnswer("returns the branch only", changes={"return X + self": "return self"}),
     WrongAnswer("Write self.blocks = nn.ModuleList", changes={
         "nn.Sequential(*[Block(width) for _ in range(depth)])": "[Block(width) for _ in range(depth)]",

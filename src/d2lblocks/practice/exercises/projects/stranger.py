@@ -356,6 +356,14 @@ def _check_accuracy(answer: Answer) -> None:
                     why = "This is not the share of right predictions, which `accuracy` returned before."
                 page = _IN_EVALUATION if training else ""
                 raise Wrong(why, came=round(came, 4), expected=right, page=page)
+        if any(each.p != 0.9 for each in net.modules() if isinstance(each, nn.Dropout)):
+            raise Wrong(
+                "`accuracy` changes the rate of dropout, and it stays changed: `net.eval()` turns dropout off, and "
+                "`net.train()` turns it on again.",
+                came="another rate after the call",
+                expected="the rate that it had",
+                page=_IN_EVALUATION,
+            )
         if recorded:
             raise Wrong(
                 "Keep `torch.no_grad()`, which saves memory while you measure.",
@@ -398,6 +406,14 @@ def _check_main(answer: Answer) -> None:
         raise Wrong("Each epoch takes each of the 300 points once.", at=answer.names["train"])
     if len({tuple(rows.flatten().tolist()) for rows in batches}) != len(batches):
         raise Wrong("Keep the random order, a new one in each epoch.", at=answer.names["train"])
+    if any(tuple(row) in sets[0] for X in watch.measured for row in X.tolist()):
+        raise Wrong(
+            "The share is measured on the points that the net is trained with: `main` passes `X_test` and `y_test` to "
+            "`accuracy`.",
+            came="points of X",
+            expected="points of X_test",
+            at=main,
+        )
     if any(abs(300 * share - round(300 * share)) > 1e-3 for share in shares):
         raise Wrong("Keep the 300 test points.", came=shares, expected="multiples of 1/300")
     net = answer.module(watch.net, "the net that main(0) calls")
@@ -473,5 +489,9 @@ WRONG = (
     WrongAnswer("its learning rate, 0.01", changes={"lr=0.01": "lr=0.003"}),
     WrongAnswer("gradients of earlier batches", changes={"            optimizer.zero_grad()\n": ""}),
     WrongAnswer("at random", changes={"    net.eval()\n": ""}),
+    WrongAnswer("the rate of dropout", changes={
+        "    net.eval()\n": "    for block in net.blocks:\n        block.dropout.p = 0\n"
+    }),
+    WrongAnswer("that the net is trained with", changes={"accuracy(net, X_test, y_test)": "accuracy(net, X, y)"}),
     WrongAnswer("After the first measuring", changes={"    net.train()\n": ""}),
 )  # fmt: skip
