@@ -147,9 +147,6 @@ def written(write: Any, net: nn.Module, name: str, values: list[Any]) -> None:
             came=f"requires_grad is {parameter.requires_grad}",
             expected=f"requires_grad is {trained}",
         )
-    if not torch.is_grad_enabled():
-        why = "Gradients are off after the call: `with torch.no_grad():` turns them off for its block only."
-        raise Wrong(why, came="torch.is_grad_enabled() is False", expected="True")
     if torch.equal(parameter, old):
         raise Wrong(
             "`write` does not change the parameter. (An assignment such as `parameter = ...` only gives the name to another tensor.)",
@@ -177,7 +174,7 @@ WRONG = (
         },
     ),
     WrongAnswer(
-        "for its block only",
+        "turns gradients off and leaves them off",
         changes={"    with torch.no_grad():\n        ": "    torch.set_grad_enabled(False)\n    "},
     ),
     WrongAnswer(
