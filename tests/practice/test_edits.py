@@ -9,9 +9,9 @@ import pytest
 
 from d2lblocks.practice.exercise import Exercise, all_exercises
 from tests.practice.conftest import Marker
-from tools.mutants.changes import is_python, mutants
+from tests.practice.edits import edits_of
 
-NUMBER = 20  # of each solution, if it has as many
+NUMBER = 20  # of each solution
 EQUIVALENT = Path(__file__).parent / "equivalent"
 EXERCISES = all_exercises()
 
@@ -21,11 +21,7 @@ def test_edits_are_refused(
     exercise: Exercise, mark: Marker, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """Each of 20 random edits of a solution is refused, or is known to mean the same."""
-    package = tmp_path / "solution"
-    package.mkdir()
-    (package / "answer.py").write_text(exercise.solution, "utf-8")
-    possible = [each for each in mutants(package / "answer.py", tmp_path) if is_python(each)]
-    chosen = random.Random(exercise.file).sample(possible, min(NUMBER, len(possible)))
+    chosen = random.Random(exercise.file).sample(edits_of(exercise.solution, tmp_path, NUMBER), NUMBER)
     accepted = {each.diff for each in chosen if mark(exercise, each.code.decode()).status == "right"}
     record_property("edits", len(chosen))
     record_property("refused", len(chosen) - len(accepted))

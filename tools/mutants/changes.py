@@ -56,14 +56,21 @@ class Mutant(NamedTuple):
         return "\n".join(f"{sign} {line.decode()}" for sign, line in lines if line)
 
 
-def mutants(path: Path, source_folder: Path) -> Iterator[Mutant]:
-    """Yield all changes of a file, including some that are not valid Python."""
-    file, source = path.relative_to(source_folder), path.read_bytes()
+def spans(source: bytes) -> Callable[[Any], tuple[int, int]]:
+    """A function that returns the start and the end of a node of this program, in bytes."""
     starts = [0, *itertools.accumulate(map(len, source.splitlines(keepends=True)))]
 
     def span(node: Any) -> tuple[int, int]:
         start = starts[node.lineno - 1] + node.col_offset
         return start, starts[node.end_lineno - 1] + node.end_col_offset
+
+    return span
+
+
+def mutants(path: Path, source_folder: Path) -> Iterator[Mutant]:
+    """Yield all changes of a file, including some that are not valid Python."""
+    file, source = path.relative_to(source_folder), path.read_bytes()
+    span = spans(source)
 
     def is_there(node: ast.AST) -> bool:
         """Whether the place is right: in Python 3.11 it is wrong for some expressions in f-strings."""

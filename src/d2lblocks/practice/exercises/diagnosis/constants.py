@@ -94,15 +94,16 @@ class Registered(Plain):
 
 
 class Named(nn.Module):
-    """A constant that is a named argument."""
+    """A constant that is the first argument, and one that is a named argument."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.shift = torch.rand(2)
         self.table = torch.rand(2, 2)
 
     def forward(self, X: Tensor) -> Tensor:
         """A linear layer."""
-        return F.linear(X, weight=self.table)
+        return F.linear(self.shift - X, weight=self.table)
 
 
 def check(answer: Answer) -> None:
@@ -120,7 +121,7 @@ def check(answer: Answer) -> None:
             {"body.0.scale", "body.2.scale"},
             "a net with two such nets inside",
         ),
-        (Named(), {"table"}, "a net that computes F.linear(X, weight=self.table)"),
+        (Named(), {"shift", "table"}, "a net that computes F.linear(self.shift - X, weight=self.table)"),
     ):
         X = torch.rand(3, 2)
         call: nn.Module = net["body"] if isinstance(net, nn.ModuleDict) else net

@@ -85,6 +85,12 @@ def last_bit(net: nn.Module) -> None:
             weight.copy_(torch.nextafter(weight, weight + 1))
 
 
+def last(net: nn.Module) -> None:
+    """Change the last entry of the state dict."""
+    with torch.no_grad():
+        net.get_parameter("bias").add_(1)
+
+
 def order(net: nn.Module) -> None:
     """Sort the two weights."""
     with torch.no_grad():
@@ -120,6 +126,13 @@ CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
         lambda net: nn.init.zeros_(net.get_parameter("weight")),
         False,
         "`weight` differs and `bias` is equal, and the result is `True`: is every tensor compared?",
+    ),
+    (
+        "which adds 1 to the bias",
+        short,
+        last,
+        False,
+        "`bias` differs and `weight` is equal, and the result is `True`: is every tensor compared?",
     ),
     (
         "which draws a random number",

@@ -138,6 +138,12 @@ def check(answer: Answer) -> None:
             square = "`reshape` and `view` keep the order of the values in memory, so rows and columns are mixed: transpose the weight."
         answer.same(new(X), X @ values, "new(X)", square)
         answer.same(old(X), X @ values, "old(X)", "`OldLinear` computes something else now.")
+        if not isinstance(weight, nn.Parameter):
+            raise Wrong(
+                "The weight of `NewLinear` is no parameter, so no optimizer would train it.",
+                came=f"a {type(weight).__name__}",
+                expected="nn.Parameter",
+            )
         if new.weight is not weight:
             raise Wrong(
                 "Loading replaces the parameter, and an optimizer still has the old one: load into it."
@@ -191,6 +197,27 @@ def check(answer: Answer) -> None:
             "new.load_state_dict(state, strict=False).missing_keys",
             "A missing weight is not reported.",
         )
+
+    answer.given = "load_state_dict(state, assign=True), state of OldLinear(1, 2)"
+    old, new = old_class(1, 2), new_class(1, 2)
+    weight = new.weight
+    new.load_state_dict(old.state_dict(), assign=True)
+    if new.weight is weight:
+        raise Wrong(
+            "With `assign=True`, the layer keeps its old parameter: `local_metadata` also tells the method of "
+            "`super()` what to do, so pass it on.",
+            came="the old parameter with new values",
+            expected="a new parameter",
+        )
+    answer.given = "a state dict of OldLinear(1, 2) that also has the key 'bias'"
+    more = old.state_dict()
+    more["bias"] = torch.ones(2)
+    answer.same(
+        new_class(1, 2).load_state_dict(more, strict=False).unexpected_keys,
+        ["bias"],
+        "new.load_state_dict(state, strict=False).unexpected_keys",
+        "PyTorch no longer reports a key that the layer does not have: pass on all keys.",
+    )
 
 
 def loaded(

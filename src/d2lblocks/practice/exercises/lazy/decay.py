@@ -45,7 +45,7 @@ OF_OPTIMIZER = 0.1  # the weight decay of groups without their own
 
 
 def check(answer: Answer) -> None:
-    """Each parameter is in the group that its number of dimensions asks for, for three nets."""
+    """Each parameter is in the group that its number of dimensions asks for, for several nets."""
     groups = answer.function("groups")
     nets: dict[str, list[nn.Module]] = {
         "nn.Linear(4, 3)": [nn.Linear(4, 3)],
@@ -55,6 +55,7 @@ def check(answer: Answer) -> None:
             nn.LayerNorm(8),
             nn.LazyLinear(3, bias=False),
         ],
+        "nn.LayerNorm(4), nn.LazyLinear(3)": [nn.LayerNorm(4), nn.LazyLinear(3)],
         "nn.Unflatten(1, (2, 2)), nn.Conv1d(2, 3, 2)": [nn.Unflatten(1, (2, 2)), nn.Conv1d(2, 3, 2)],
     }
     for text, layers in nets.items():

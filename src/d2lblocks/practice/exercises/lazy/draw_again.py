@@ -92,14 +92,15 @@ def check(answer: Answer) -> None:
     """The parameters equal those of the same net with sizes, for chains, nested nets and convolutions."""
     draw_again = answer.function("draw_again")
     for text, build in {
-        "nn.LazyLinear(4)": _short,
-        "nn.LazyLinear(6), nn.ReLU(), nn.Linear(6, 6)": _chain,
-        "nn.Sequential(nn.LazyLinear(8), nn.ReLU()), nn.Linear(8, 3)": _nested,
-        "..., nn.LazyConv2d(4, 2), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(8, 3)": _images,
-        "nn.LazyLinear(3), Scale()": _own,
+        "nn.Sequential(nn.LazyLinear(4))": _short,
+        "nn.Sequential(nn.LazyLinear(6), nn.ReLU(), nn.Linear(6, 6))": _chain,
+        "nn.Sequential(nn.Sequential(nn.LazyLinear(8), nn.ReLU()), nn.Linear(8, 3))": _nested,
+        "nn.Sequential(..., nn.LazyConv2d(4, 2), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(8, 3))": _images,
+        "nn.Sequential(nn.LazyLinear(3), Scale())": _own,
+        "nn.LazyLinear(4)": lambda lazy: nn.LazyLinear(4) if lazy else nn.Linear(6, 4),
     }.items():
         for seed in 0, 7:
-            answer.given = f"net = nn.Sequential({text}) and seed={seed}"
+            answer.given = f"net = {text} and seed={seed}"
             torch.manual_seed(100 + seed)
             mine = build(True)
             mine(torch.rand(2, 6))

@@ -66,6 +66,7 @@ def check(answer: Answer) -> None:
         ("nn.Linear(2, 1)", nn.Linear(2, 1)),
         ("nn.Linear(2, 1, bias=False)", nn.Linear(2, 1, bias=False)),
         ("nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))", nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))),
+        ("nn.Sequential(nn.LayerNorm(2), nn.Linear(2, 1))", nn.Sequential(nn.LayerNorm(2), nn.Linear(2, 1))),
         (
             "nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))",
             nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2)),

@@ -92,7 +92,9 @@ class Run:
     def __call__(self, best_state: Any) -> Any:
         """What the answer returns."""
 
-        def loss(net: nn.Module) -> float:
+        def loss(net: Any) -> float:
+            if not isinstance(net, nn.Module):
+                raise Wrong("`loss` takes the net.", came=f"loss({type(net).__name__})", expected="loss(net)")
             return self.losses[max(len(self.seen) - 1, 0)]
 
         return best_state(self.net, self.train, loss, len(self.losses))
