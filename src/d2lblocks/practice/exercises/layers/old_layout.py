@@ -291,6 +291,15 @@ WRONG = (
         },
     ),
     WrongAnswer("With `_version = 2`", changes={"    _version = 2\n\n": ""}),
+    WrongAnswer(
+        "is no parameter",
+        changes={
+            "nn.Parameter(torch.rand(out_features, in_features))": "nn.Buffer(torch.rand(out_features, in_features))"
+        },
+    ),
+    WrongAnswer(
+        "`local_metadata` also tells", changes={"prefix, local_metadata, *rest)\n": "prefix, {}, *rest)\n"}
+    ),
     WrongAnswer("begins with `prefix`", changes={'f"{prefix}weight"': '"weight"'}),
     WrongAnswer(
         "changes the tensor in the state dict",

@@ -50,6 +50,10 @@ def _short(lazy: bool) -> nn.Module:
     return nn.Sequential(nn.LazyLinear(4) if lazy else nn.Linear(6, 4))
 
 
+def _layer(lazy: bool) -> nn.Module:
+    return nn.LazyLinear(4) if lazy else nn.Linear(6, 4)
+
+
 def _chain(lazy: bool) -> nn.Module:
     return nn.Sequential(nn.LazyLinear(6) if lazy else nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6))
 
@@ -97,7 +101,7 @@ def check(answer: Answer) -> None:
         "nn.Sequential(nn.Sequential(nn.LazyLinear(8), nn.ReLU()), nn.Linear(8, 3))": _nested,
         "nn.Sequential(..., nn.LazyConv2d(4, 2), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(8, 3))": _images,
         "nn.Sequential(nn.LazyLinear(3), Scale())": _own,
-        "nn.LazyLinear(4)": lambda lazy: nn.LazyLinear(4) if lazy else nn.Linear(6, 4),
+        "nn.LazyLinear(4)": _layer,
     }.items():
         for seed in 0, 7:
             answer.given = f"net = {text} and seed={seed}"
