@@ -216,6 +216,8 @@ def _failed(error: BaseException, answer: Answer, path: Path) -> Verdict:
         )
     elif isinstance(error, NotImplementedError) and not message:
         why = "Something is not written yet."
+    elif isinstance(error, StopIteration):
+        why = "`next(...)` finds nothing, for example because a module has no parameters."
     elif plain := _plain(error, message):
         why = plain
     elif explained and explained[0].cause:
@@ -273,6 +275,19 @@ _PLAIN = [
         "`{0}` is already an attribute: registering it takes the place of `self.{0} = ...`, so remove that.",
     ),
     (
+        r"TypeError: '(\w+)' object is not callable",
+        "An object of the type `{0}` is followed by parentheses, but it cannot be called.",
+    ),
+    (
+        r"TypeError: '(int|float|bool|NoneType)' object is not iterable",
+        "A loop, or a function that needs a list, gets something of the type `{0}`.",
+    ),
+    (
+        r"RuntimeError: Boolean value of Tensor with more than one value is ambiguous",
+        "A tensor is used as if it were true or false, as by `if`, `or` or `in`. "
+        "To compare objects, use `is` or `is not`.",
+    ),
+    (
         r"UnboundLocalError: .*'(\w+)'.*",
         "`{0}` is used before it gets a value: in a function, a name that is assigned anywhere is its own.",
     ),
@@ -288,8 +303,14 @@ def _plain(error: BaseException, message: str) -> str:
 
 
 def _in_check(error: BaseException) -> bool:
-    """Whether the error was raised by a line of a check, not by the reader's code or by what it calls."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    """Whether the error was raised by a line of a check, not by the reader's code or by what it calls.
+
+    A check that only watches the operations of PyTorch does not count.
+    """
+    watches = ("__torch_function__", "__torch_dispatch__")
+    frames = [
+        frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name not in watches
+    ]
     return str(frames[-1].f_globals.get("__package__")).startswith(f"{__package__}.exercises")
 
 

@@ -68,6 +68,16 @@ def check(answer: Answer) -> None:
                 "No gradient gets through the layer: keep `detach` and `.data` out of `forward`.",
                 page="layers.md#gradients-are-none-data-in-forward",
             )
+    X = torch.rand(2, 3)
+    before = X.clone()
+    answer.given = "X of shape (2, 3)"
+    if layer(X).requires_grad:
+        raise Wrong(
+            "The output requires a gradient, though `X` does not: the ones are a constant.",
+            came="layer(X).requires_grad is True",
+            expected="False",
+        )
+    answer.same(X, before, "X", "`forward` changes its input `X`.", tolerance=0)
     X = torch.tensor([torch.inf, 2.0])
     answer.given = "X with an infinite feature"
     answer.same(
@@ -97,8 +107,8 @@ def check(answer: Answer) -> None:
     if torch.get_default_device() != torch.device("cpu"):
         why = "The default device is another one after the call: it belongs to the whole program."
         raise Wrong(why, came=str(torch.get_default_device()), expected="cpu")
-    for dtype in torch.float64, torch.bfloat16, torch.float16:
-        X = torch.rand(2, 3, dtype=dtype)
+    for dtype in torch.float64, torch.bfloat16, torch.float16, torch.int32:
+        X = torch.rand(2, 3).to(dtype)
         answer.given = f"X of shape (2, 3) in {dtype}"
         came = layer(X)
         if torch.get_default_dtype() != torch.float32:
@@ -112,7 +122,7 @@ def check(answer: Answer) -> None:
                 expected=str(dtype),
                 page="devices.md#the-meta-device",
             )
-        answer.same(came, torch.nn.functional.pad(X, (0, 1), value=1.0), "layer(X)", "", 0)
+        answer.same(came, torch.nn.functional.pad(X, (0, 1), value=1), "layer(X)", "", 0)
 
 
 def mistake(error: Exception, expected: Tensor) -> Wrong | None:
@@ -124,6 +134,8 @@ def mistake(error: Exception, expected: Tensor) -> Wrong | None:
         why = "The ones are created on a GPU, and `X` is on the CPU here: they have to follow `X`, whatever device it is on."
     elif "Expected all tensors to be on the same device" in came:
         why = "The ones are on another device than `X`."
+    elif "a leaf Variable that requires grad" in came:
+        why = "`forward` changes its input `X` in place: create a new tensor."
     elif "number of dimensions" in came or "Sizes of tensors must match" in came:
         why = "The ones do not fit: except for the last dimension, they need the shape of `X`."
     else:

@@ -1,5 +1,6 @@
 """Reading values once."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -108,6 +109,15 @@ def check(answer: Answer) -> None:
             expected="1 read",
         )
     on_gpu(answer, norms)
+    X = torch.rand(3, 3, dtype=torch.float64)
+    answer.given = "one matrix of shape (3, 3) in torch.float64"
+    if not math.isclose(norms([X])[0], (X @ X).norm().item(), rel_tol=1e-12):
+        raise Wrong(
+            "The number has only the digits of `float32`: the norm of a `float64` matrix has more. A tensor that "
+            "collects the norms needs their dtype.",
+            came=norms([X]),
+            expected=[(X @ X).norm().item()],
+        )
 
 
 def kind(answer: Answer, came: Any) -> None:
@@ -237,6 +247,7 @@ WRONG = (
             "torch.stack(result)": "result",
         },
     ),
+    WrongAnswer("has only the digits of `float32`", changes={"(result).tolist": "(result).float().tolist"}),
     WrongAnswer("still contains tensors", changes={".tolist()": ""}),
     WrongAnswer("the norms of the matrices", changes={"(X @ X)": "X"}),
 )

@@ -130,7 +130,7 @@ def mistake(came: Any, expected: list[torch.device], count: int) -> str:
     if "cpu" in types and len(types) > 1:
         return "A net gets the CPU although there is a GPU: after the last GPU, number 0 gets another net."
     if types == {"cpu"} and expected[0].type == "cuda":
-        return "There is a GPU, and every net gets the CPU: the function has to ask `torch.accelerator` each time that it is called."
+        return "There is a GPU, and every net gets the CPU. One GPU is enough, and the function has to ask `torch.accelerator` each time that it is called."
     if types != {expected[0].type}:
         return "The type of the GPU is not always `cuda`: `torch.accelerator` knows the type and the number."
     if any(each.index is None for each in came):

@@ -128,7 +128,10 @@ def mistake(came: Any, sizes: list[tuple[int, int, bool]], net: nn.Module) -> st
     if not isinstance(came, int):
         return "The number of bytes is not an `int`."
     if len(sizes) > 1 and came == sizes[0][1] * (4 if sizes[0][2] else 1):
-        return "Only the first parameter is counted: is `return` inside the loop?"
+        return (
+            "Only one parameter is counted: is `return` inside the loop? Or are tensors told apart by `data_ptr()`, which "
+            "is 0 for all on the meta device?"
+        )
     total = sum(size for _, size, _ in sizes)
     trained = sum(size for _, size, trains in sizes if trains)
     state = sum(each.nbytes for each in net.state_dict().values())
@@ -173,7 +176,7 @@ WRONG = (
         changes={'    with torch.device("meta"):\n        net = make()': '    net = make().to("meta")'},
     ),
     WrongAnswer("`element_size()` is the number", changes={" * parameter.element_size()": ""}),
-    WrongAnswer("Only the first parameter", changes={"    return total": "        return total"}),
+    WrongAnswer("Only one parameter is counted", changes={"    return total": "        return total"}),
     WrongAnswer("`make` takes no arguments", changes={"make()": 'make("meta")'}),
     WrongAnswer(
         "they are not called",

@@ -143,7 +143,7 @@ def _check_values(net: nn.Module, X: Tensor, came: Tensor, classes: int) -> None
     ]
     if not any(torch.allclose(came, each, atol=1e-5) for each in results):
         raise Wrong(
-            "The linear layer gets 16 x 4 x 4 values, but they are not those of an adaptive pooling after the ReLU.",
+            "This is not the result of the convolution, the ReLU, an adaptive pooling and the linear layer, in this order.",
             came=came,
             expected=results[0],
         )
@@ -160,7 +160,7 @@ WRONG = (
     WrongAnswer("one row for each image", changes={"        nn.Flatten(),\n": ""}),
     WrongAnswer("change only the line of the pooling", changes={"LazyConv2d(16": "LazyConv2d(8"}),
     WrongAnswer(
-        "not those of an adaptive pooling",
+        "This is not the result of the convolution",
         changes={
             "nn.ReLU(),\n        nn.AdaptiveAvgPool2d(4)": "nn.AdaptiveAvgPool2d(4),\n        nn.ReLU()"
         },

@@ -72,6 +72,12 @@ def _frozen() -> nn.Module:
     return net
 
 
+def _tied() -> nn.Module:
+    net = nn.Sequential(nn.Flatten(), nn.LazyLinear(2), nn.Linear(2, 2), nn.Linear(2, 2))
+    net[3].weight = net[2].weight
+    return net
+
+
 def check(answer: Answer) -> None:
     """The number is that of the formula, and neither the net nor its input was ever on the CPU."""
     count = answer.function("count")
@@ -81,8 +87,11 @@ def check(answer: Answer) -> None:
         ("nn.LazyConv2d(4, 3, 2), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5)", _several, 9, 112 + 8 + (4 * 16 + 1) * 5),
         ("nn.LazyConv2d(4, 3, 2), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5)", _several, 33, 112 + 8 + (4 * 256 + 1) * 5),
         ("nn.Flatten(), nn.LazyLinear(2), nn.Linear(2, 3)) with its last layer frozen", _frozen, 4, (3 * 16 + 1) * 2 + 9),
+        ("nn.Flatten(), nn.LazyLinear(2), nn.Linear(2, 2), nn.Linear(2, 2)) with one weight for its last two layers", _tied, 4, (3 * 16 + 1) * 2 + 8),
     ):  # fmt: skip
-        answer.given = f"make() returns nn.Sequential({text}{')' * (build is not _frozen)}, size={size}"
+        answer.given = (
+            f"make() returns nn.Sequential({text}{')' * (build not in (_frozen, _tied))}, size={size}"
+        )
         came = _call(count, _Seen(build), size)
         if isinstance(came, Tensor):
             raise Wrong("`count(make, size)` is a tensor, not a number.", came=came, expected=expected)
@@ -135,6 +144,8 @@ def _refuse(came: int, expected: int, build: Callable[[], nn.Module], size: int)
         )
     elif frozen and came == expected - frozen:
         why = "This number leaves out the frozen parameters: it should be the number of values in all parameters."
+    elif build is _tied and came == expected + 4:
+        why = "A weight with two names is counted twice: `net.parameters()` gives it once."
     elif came == len(list(net.parameters())):
         why = "This is the number of parameters: add up how many values each one has."
     elif came == 4 * expected:
@@ -212,6 +223,10 @@ class _Seen:
 
 
 WRONG = (
+    WrongAnswer(
+        "is counted twice",
+        changes={"in net.parameters()": "in (p for m in net.modules() for p in m.parameters(recurse=False))"},
+    ),
     WrongAnswer(
         "The net was built on the CPU",
         changes={

@@ -1,5 +1,7 @@
 """Weight decay for a lazy net."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -63,7 +65,7 @@ def check(answer: Answer) -> None:
         answer.given = f"net = nn.Sequential({text}) and X of shape (2, 4)"
         X = torch.rand(2, 4)
         lazy = [name for name, parameter in net.named_parameters() if is_lazy(parameter)]
-        came = answer.kind(groups(net, X), "groups(net, X)", list | tuple, "a list of groups")
+        came = answer.kind(_call(groups, net, X), "groups(net, X)", list | tuple, "a list of groups")
         decays: dict[int, float] = {}
         for group in came:
             if not isinstance(group, dict):
@@ -82,6 +84,9 @@ def check(answer: Answer) -> None:
                     )
                     raise Wrong(f"`{name}` is in two groups.", came="two groups", expected="one group")
                 decays[id(parameter)] = group.get("weight_decay", OF_OPTIMIZER)
+            if group.get("weight_decay", 0.0) is None:
+                why = "The weight decay of a group has to be a number: 0 means that there is none."
+                raise Wrong(why, came="a weight decay of None", expected="a number")
         others = bool(decays.keys() - {id(parameter) for parameter in net.parameters()})
         for name, parameter in net.named_parameters():
             _check_group(name, parameter, decays.get(id(parameter)), name in lazy, others)
@@ -91,6 +96,25 @@ def check(answer: Answer) -> None:
                 came=f"{len(decays)} parameters",
                 expected=f"{len(list(net.parameters()))} parameters",
             )
+
+
+def _call(groups: Callable[..., object], net: nn.Module, X: torch.Tensor) -> object:
+    """The groups; refuse what the dry run leaves in the net."""
+    came = groups(net, X)
+    if not all(module.training for module in net.modules()):
+        raise Wrong(
+            "The net was in training mode and is in evaluation mode now: put the mode back.",
+            came="net.training is False",
+            expected="net.training is True",
+        )
+    if left := [name for name, each in net.named_parameters() if not is_lazy(each) and each.grad is not None]:
+        raise Wrong(
+            f"`{left[0]}` has a gradient now, which the first step of the optimizer would use: a dry run needs no "
+            "backward pass.",
+            came=f"{left[0]}.grad is a tensor",
+            expected=f"{left[0]}.grad is None",
+        )
+    return came
 
 
 def _check_group(
@@ -119,6 +143,13 @@ def _check_group(
 
 
 WRONG = (
+    WrongAnswer(
+        "in evaluation mode now",
+        changes={
+            "from d2lblocks import apply_init": "import torch",
+            "    apply_init(net, X)": "    with torch.no_grad():\n        net.eval()(X)",
+        },
+    ),
     WrongAnswer("is still uninitialized", changes={"    apply_init(net, X)\n": ""}),
     WrongAnswer(
         "do the dry run before that",

@@ -78,8 +78,24 @@ class _Scale(nn.Module):
         return X * self.weight
 
 
+class Offset(nn.Module):
+    """A layer with a parameter that has no method `reset_parameters`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(3))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return X + self.bias
+
+
 def _own(lazy: bool) -> nn.Module:
-    return nn.Sequential(nn.LazyLinear(3) if lazy else nn.Linear(6, 3), _Scale())
+    return nn.Sequential(nn.LazyLinear(3) if lazy else nn.Linear(6, 3), _Scale(), Offset())
+
+
+def _shared(lazy: bool) -> nn.Module:
+    layer = nn.Linear(6, 6)
+    return nn.Sequential(layer, nn.ReLU(), layer, nn.LazyLinear(4) if lazy else nn.Linear(6, 4))
 
 
 def _images(lazy: bool) -> nn.Module:
@@ -100,7 +116,8 @@ def check(answer: Answer) -> None:
         "nn.Sequential(nn.LazyLinear(6), nn.ReLU(), nn.Linear(6, 6))": _chain,
         "nn.Sequential(nn.Sequential(nn.LazyLinear(8), nn.ReLU()), nn.Linear(8, 3))": _nested,
         "nn.Sequential(..., nn.LazyConv2d(4, 2), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(8, 3))": _images,
-        "nn.Sequential(nn.LazyLinear(3), Scale())": _own,
+        "nn.Sequential(nn.LazyLinear(3), Scale(), Offset())": _own,
+        "nn.Sequential(layer, nn.ReLU(), layer, nn.LazyLinear(4))": _shared,
         "nn.LazyLinear(4)": _layer,
     }.items():
         for seed in 0, 7:
@@ -156,6 +173,10 @@ def _compare(
         why = f"`{kept[0]}` keeps its values: `reset_parameters()` gives new values to all parameters of a layer."
     elif kept:
         why = f"`{kept[0]}` keeps its values: layers of any class can have `reset_parameters`, so ask for the method, not for a class."
+    elif len(list(mine.modules())) < len(list(mine.named_modules(remove_duplicate=False))):
+        why = (
+            "A layer that is in the net twice draws new values twice: `net.modules()` gives each module once."
+        )
     elif torch.equal(
         came.get("2.weight", torch.zeros(1)), came["0.weight"] if "0.weight" in came else came["1.weight"]
     ):
@@ -180,6 +201,10 @@ def _compare(
 
 
 WRONG = (
+    WrongAnswer(
+        "draws new values twice",
+        changes={"for module in net.modules()": "for _, module in net.named_modules(remove_duplicate=False)"},
+    ),
     WrongAnswer("differ from call to call", changes={"    torch.manual_seed(seed)\n": ""}),
     WrongAnswer("do not depend on `seed`", changes={"manual_seed(seed)": "manual_seed(0)"}),
     WrongAnswer(

@@ -60,13 +60,16 @@ class _Calls:
 
 
 class _Probe(nn.Module):
-    """Records how it is called."""
+    """Records how it is called, and counts the calls in training mode, as a layer with statistics does."""
 
     def __init__(self, calls: _Calls) -> None:
         super().__init__()
         self.calls = calls
+        self.batches: Tensor
+        self.register_buffer("batches", torch.zeros(()))
 
     def forward(self, X: Tensor) -> Tensor:
+        self.batches = self.batches + float(self.training)
         self.calls.gradients.append(torch.is_grad_enabled())
         return X
 
@@ -82,10 +85,8 @@ def check(answer: Answer) -> None:
     ):
         answer.given = f"net = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), ...) {text}, and X with {batch} example{'s' * (batch > 1)}"
         calls = _Calls()
-        batch_norm, sized = nn.LazyBatchNorm1d(), nn.Linear(4, 3)
-        net = nn.Sequential(
-            nn.LazyLinear(4), batch_norm, _Probe(calls), nn.Sequential(sized), nn.LazyLinear(2)
-        )
+        batch_norm, probe, sized, used = nn.LazyBatchNorm1d(), _Probe(calls), nn.Linear(4, 3), _used()
+        net = nn.Sequential(nn.LazyLinear(4), batch_norm, probe, nn.Sequential(sized, used), nn.LazyLinear(2))
         net.train(first)
         batch_norm.train(norm)
         modes = {name: module.training for name, module in net.named_modules()}
@@ -103,30 +104,55 @@ def check(answer: Answer) -> None:
                 came=f"uninitialized: {', '.join(names)}",
                 expected="uninitialized: none",
             )
-        _check_statistics(batch_norm)
+        _check_statistics(batch_norm, used, probe)
         _check_modes(net, modes)
         _check_gradients(net, calls)
         answer.same(
             sized.weight, weight, "net[3][0].weight", "A weight that had values has changed.", tolerance=0
         )
+    answer.given = "net = nn.LazyLinear(4), and X with 1 example"
+    _call(dry_run, nn.LazyLinear(4), torch.rand(1, 5))
+
+
+def _used() -> nn.BatchNorm1d:
+    """A batch norm that has seen batches."""
+    norm = nn.BatchNorm1d(3)
+    norm(torch.rand(4, 3))
+    return norm
 
 
 def _call(dry_run: Callable[..., object], net: nn.Module, X: Tensor) -> object:
     try:
         return dry_run(net, X)
     except ValueError as error:
+        if isinstance(net, nn.LazyLinear) and "uninitialized parameter" in str(error):
+            why = "`net.forward(X)` skips the step that gives a lazy layer its shapes: call `net(X)`."
+            raise Wrong(why, came=f"ValueError: {error}"[:100], expected="no error") from error
         if "__deepcopy__" not in str(error):
             raise
         why = "A net with a lazy batch norm cannot be copied before its first batch: send the batch through the net itself."
         raise Wrong(why, came="ValueError in copy.deepcopy", expected="no copy") from error
 
 
-def _check_statistics(norm: nn.LazyBatchNorm1d) -> None:
+def _check_statistics(norm: nn.LazyBatchNorm1d, used: nn.BatchNorm1d, probe: _Probe) -> None:
     if norm.num_batches_tracked != 0 or cast(Tensor, norm.running_mean).any():
         raise Wrong(
             "The batch norm has counted the batch and changed its running mean, as it does in training mode.",
             came=f"num_batches_tracked = {norm.num_batches_tracked}, running_mean = {norm.running_mean}",
             expected="num_batches_tracked = 0, running_mean = zeros",
+        )
+    if used.num_batches_tracked != 1:
+        raise Wrong(
+            "A batch norm that had statistics of earlier batches has others now: they have to stay as they were.",
+            came=f"num_batches_tracked = {used.num_batches_tracked}",
+            expected="num_batches_tracked = 1",
+        )
+    if probe.batches:
+        raise Wrong(
+            "A layer was in training mode in the forward pass and changed its statistics. A layer of any class can "
+            "have some, so put the whole net into evaluation mode.",
+            came="net[2].training was True",
+            expected="net[2].training was False",
         )
 
 
@@ -192,6 +218,15 @@ def _check_gradients(net: nn.Module, calls: _Calls) -> None:
 
 
 WRONG = (
+    WrongAnswer("skips the step that gives", changes={"        net(X)": "        net.forward(X)"}),
+    WrongAnswer(
+        "A layer of any class can have some",
+        changes={
+            "    net.eval()\n": "    for module, _ in modes:\n"
+            "        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):\n"
+            "            module.eval()\n"
+        },
+    ),
     WrongAnswer("as it does in training mode", changes={"    net.eval()\n": ""}),
     WrongAnswer(
         "is in evaluation mode now",

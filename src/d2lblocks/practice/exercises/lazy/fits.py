@@ -48,6 +48,13 @@ Another way is to try the batch on `copy.deepcopy(net)` first, but a net with a 
 """
 
 
+class _Fails(nn.Module):
+    """A layer that refuses its input with an error that is not a RuntimeError."""
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        raise IndexError("index 8 is out of range")
+
+
 def check(answer: Answer) -> None:
     """A batch that fits gives all shapes; one that does not leaves the net lazy, and another may fit."""
     fits = answer.function("fits")
@@ -56,7 +63,7 @@ def check(answer: Answer) -> None:
     answer.given = (
         "net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.LazyLinear(10)) and X of shape (2, 20)"
     )
-    _compare(answer, fits(net, X), expected=True)
+    _compare(answer, _called(fits, net, X), expected=True)
     _check_shapes(net)
     net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10))
     answer.given = "net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(32, 16), nn.LazyLinear(10)) and X of shape (2, 20)"
@@ -64,20 +71,41 @@ def check(answer: Answer) -> None:
     net = nn.Sequential(nn.LazyLinear(8), nn.BatchNorm2d(8))
     answer.given = "net = nn.Sequential(nn.LazyLinear(8), nn.BatchNorm2d(8)) and X of shape (2, 20)"
     _check_refused(answer, _call(fits, net, X), net, ["0.weight", "0.bias"])
+    net = nn.Sequential(nn.LazyLinear(8), _Fails())
+    answer.given = (
+        "net = nn.Sequential(nn.LazyLinear(8), a layer that raises an IndexError) and X of shape (2, 20)"
+    )
+    _check_refused(answer, _call(fits, net, X), net, ["0.weight", "0.bias"])
     net = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.Linear(4 * 6 * 6, 8), nn.LazyLinear(2))
     names = ["0.weight", "0.bias", "3.weight", "3.bias"]
     text = "net = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.Linear(144, 8), nn.LazyLinear(2))"
     answer.given = f"{text} and X of shape (2, 3, 9, 9)"
     _check_refused(answer, _call(fits, net, torch.rand(2, 3, 9, 9)), net, names)
     answer.given = f"{text} and then X of shape (2, 1, 8, 8)"
-    _compare(answer, fits(net, torch.rand(2, 1, 8, 8)), expected=True)
+    _compare(answer, _called(fits, net, torch.rand(2, 1, 8, 8)), expected=True)
     _check_shapes(net)
+
+
+def _called(fits: Callable[..., object], net: nn.Module, X: torch.Tensor) -> object:
+    """Call the function; the layers have to stay those that they were."""
+    before = list(net.modules())
+    came = fits(net, X)
+    if not all(now is each for now, each in zip(net.modules(), before, strict=False)):
+        raise Wrong(
+            "`net` has other layers after the call, such as those of a copy, and an optimizer that exists already has the "
+            "parameters of the old ones: keep the layers of `net`.",
+            came="net[0] is another object",
+            expected="net[0] is the object that it was",
+        )
+    return came
 
 
 def _call(fits: Callable[..., object], net: nn.Module, X: torch.Tensor) -> object:
     """Call the function with a batch that does not fit."""
     try:
-        return fits(net, X)
+        return _called(fits, net, X)
+    except Wrong:
+        raise
     except Exception as error:
         name, message = type(error).__name__, " ".join(str(error).split())
         raise Wrong(
@@ -128,6 +156,23 @@ def _check_refused(answer: Answer, came: object, net: nn.Sequential, names: list
 
 
 WRONG = (
+    WrongAnswer(
+        "has other layers after the call",
+        code="""\
+import copy
+
+
+def fits(net, X):
+    trial = copy.deepcopy(net)
+    try:
+        trial(X)
+    except Exception:
+        return False
+    for name, layer in trial.named_children():
+        setattr(net, name, layer)
+    return True
+""",
+    ),
     WrongAnswer(
         "already initialized them",
         changes={"apply_init(net, X)": "net(X)", "from d2lblocks import apply_init\n\n\n": ""},

@@ -1,5 +1,6 @@
 """What the checks of this topic observe: which parts of a net run, and how a container was called."""
 
+import re
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,15 @@ def run(
                 came="a str",
                 expected="a module",
             ) from None
+        raise
+    except NotImplementedError as error:
+        if found := re.search(r"\[(Module(?:List|Dict))\] is missing", str(error)):
+            raise Wrong(
+                f"An `nn.{found[1]}` is called, and it has no `forward`: call the {what} in it. (`modules()` gives the "
+                "container too.)",
+                came=f"a call of an nn.{found[1]}",
+                expected=f"calls of the {what}",
+            ) from error
         raise
     finally:
         for handle in handles:

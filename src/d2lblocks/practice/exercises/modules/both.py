@@ -67,7 +67,7 @@ def check(answer: Answer) -> None:
         ((1,) * 11, (2, 2)),
     ):
         nets = [nn.Linear(2, width) for width in widths]
-        X = torch.randn(shape)
+        X = torch.randn(shape, requires_grad=True)
         each = ", ".join(f"nn.Linear(2, {width})" for width in widths)
         if len(nets) > 3:
             each = f"{len(nets)} x nn.Linear(2, 1)"
@@ -92,6 +92,12 @@ def check(answer: Answer) -> None:
                 "A net gets no gradients, so it is not trained: `forward` must not detach an output.",
                 came=f"requires_grad {came.requires_grad}",
                 expected="a gradient for each parameter",
+            )
+        if X.grad is None:
+            raise Wrong(
+                "`X` gets no gradient, so layers before the block are not trained: `forward` must not detach `X`.",
+                came="X.grad is None",
+                expected="a gradient",
             )
     _elsewhere(answer, make)
     net = nn.Linear(2, 2)
@@ -160,7 +166,7 @@ def _made(make: Any, nets: list[nn.Linear]) -> Any:
 
 
 def _compare(answer: Answer, block: nn.Module, nets: list[nn.Linear], X: Tensor) -> Tensor:
-    before = X.clone()
+    before = X.detach().clone()
     try:
         came, ran = run(block, nets, X, "nets")
     except TypeError as error:
@@ -185,6 +191,18 @@ def _compare(answer: Answer, block: nn.Module, nets: list[nn.Linear], X: Tensor)
     outputs = [net(before) for net in nets]
     expected = torch.cat(outputs, dim=-1)
     answer.same(came, expected, "block(X)", _story(came, nets, outputs, expected, X, ran))
+    if other := [value for _, value in ran if value.shape != X.shape]:
+        raise Wrong(
+            "A net gets an input of another shape: each net has to get `X` as it is.",
+            came=f"an input of shape {tuple(other[0].shape)}",
+            expected=f"an input of shape {tuple(X.shape)}",
+        )
+    if len(ran) > len(nets):
+        raise Wrong(
+            "A net runs more than once: call each net once, and keep its output.",
+            came=f"{len(ran)} calls of nets",
+            expected=f"{len(nets)} calls",
+        )
     return came
 
 
@@ -245,5 +263,13 @@ WRONG = (
     WrongAnswer("along the dimension of the examples", changes={", dim=-1": ""}),
     WrongAnswer("Dimension 1 is the last one only", changes={"dim=-1": "dim=1"}),
     WrongAnswer("runs only once", changes={"in self.nets]": "in self.nets.children()]"}),
+    WrongAnswer("must not detach `X`", changes={"net(X)": "net(X.detach())"}),
+    WrongAnswer(
+        "A net gets an input of another shape",
+        changes={
+            "return torch.cat([net(X)": "Y = X.flatten(end_dim=-2)\n        Y = torch.cat([net(Y)",
+            "dim=-1)": "dim=-1)\n        return Y.reshape(*X.shape[:-1], -1)",
+        },
+    ),
     WrongAnswer("does not have the dtype and the device", changes={"dim=-1)": "dim=-1).to(X)"}),
 )

@@ -58,9 +58,11 @@ def check(answer: Answer) -> None:
     """Both tensors are buffers and in the state dict, and what follows from it."""
     make: Any = answer.module_class("Standardize")
     X = torch.randn(4, 3)
-    for size in 1, 3:
-        mean, std = torch.rand(size), torch.rand(size) + 1
+    for size, dtype in ((1, torch.float32), (3, torch.float64), (3, torch.float32)):
+        mean, std = torch.rand(size, dtype=dtype), torch.rand(size, dtype=dtype) / 10 + 0.05
         answer.given = f"Standardize(mean, std) with tensors of shape ({size},)"
+        if dtype == torch.float64:
+            answer.given += f" and dtype={dtype}"
         net = answer.module(_made(make, mean.clone(), std.clone()), "Standardize(mean, std)")
         for name in NAMES:
             if getattr(net, name, mean) is None:
@@ -127,7 +129,16 @@ def _held(net: Any, mean: Tensor, std: Tensor, make: Any) -> None:
     own, other = {"mean": mean, "std": std}, {"mean": std, "std": mean}
     for name in NAMES:
         tensor = getattr(net, name, None)
-        if not isinstance(tensor, Tensor) or torch.equal(tensor.detach(), own[name]):
+        if not isinstance(tensor, Tensor):
+            continue
+        if tensor.dtype != own[name].dtype:
+            raise Wrong(
+                f"`net.{name}` has another dtype than the argument `{name}`: keep the tensor as it is.",
+                came=f"{tensor.dtype}",
+                expected=f"{own[name].dtype}",
+                at=make.__init__,
+            )
+        if torch.equal(tensor.detach(), own[name]):
             continue
         why = f"`net.{name}` does not hold the values of the argument `{name}`."
         if torch.equal(tensor.detach(), other[name]):
@@ -143,6 +154,7 @@ def _held(net: Any, mean: Tensor, std: Tensor, make: Any) -> None:
 def _values(answer: Answer, came: Tensor, X: Tensor, mean: Tensor, std: Tensor) -> None:
     """Refuse other numbers than `(X - mean) / std`, and say which they are."""
     stories = {
+        "`forward` adds something to `std`: divide by `std` itself.": (X - mean) / (std + 1e-5),
         "`forward` subtracts `std` and divides by `mean`: it is the other way round.": (X - std) / mean,
         "Only the mean is divided by `std`, because a division comes before a subtraction: put the subtraction in "
         "parentheses.": X - mean / std,
@@ -156,7 +168,9 @@ def _values(answer: Answer, came: Tensor, X: Tensor, mean: Tensor, std: Tensor) 
         / X.std(dim=0),
     }
     why = [
-        each for each, value in stories.items() if value.shape == came.shape and torch.allclose(came, value)
+        each
+        for each, value in stories.items()
+        if (value.shape, value.dtype) == (came.shape, came.dtype) and torch.allclose(came, value)
     ]
     why.append("`forward` has to return `(X - self.mean) / self.std`.")
     answer.same(came, (X - mean) / std, "net(X)", why[0])
@@ -232,4 +246,5 @@ WRONG = (
             "nn.Buffer(std)": "nn.Buffer(std, persistent=False)",
         },
     ),
+    WrongAnswer("adds something to `std`", changes={"/ self.std": "/ (self.std + 1e-5)"}),
 )

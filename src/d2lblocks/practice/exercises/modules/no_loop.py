@@ -238,7 +238,8 @@ def _story(came: Tensor, expected: Tensor, total: float, rows: Tensor, looped: F
     if total >= 0:
         halvings = max(0, math.ceil(math.log2(total)))
         often = "too often" if ratio < 1 and math.log2(ratio) % 1 == 0 else "the wrong number of times"
-        return f"`Y` is halved {often}: the loop does it {times(halvings)}."
+        right = f"halves it {times(halvings)}" if halvings else "does not halve it"
+        return f"`Y` is halved {often}: the loop {right}."
     return ""
 
 

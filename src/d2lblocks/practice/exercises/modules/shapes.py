@@ -132,16 +132,24 @@ def check(answer: Answer) -> None:
             "the modes",
             "`shapes` changes the mode of a module: after the call, `training` of each module has to be as before.",
         )
-    answer.given = "nn.Sequential(nn.Linear(4, 5), nn.Linear(4, 5)), whose second layer raises an error"
-    net = nn.Sequential(nn.Linear(4, 5), nn.Linear(4, 5))
+    for layer, name, error in (
+        (nn.Linear(4, 5), "nn.Linear(4, 5)", RuntimeError),
+        (nn.BatchNorm2d(5), "nn.BatchNorm2d(5)", ValueError),
+    ):
+        answer.given = f"nn.Sequential(nn.Linear(4, 5), {name}), whose second layer raises a {error.__name__}"
+        _fails(answer, shapes, nn.Sequential(nn.Linear(4, 5), layer), X, error)
+
+
+def _fails(answer: Answer, shapes: Any, net: nn.Module, X: Tensor, error: type[Exception]) -> None:
+    """The error of the net reaches the caller, and no hook is left."""
     before = _hooks(net)
     raised = _raised(lambda: shapes(net, X))
-    if raised and not isinstance(raised, RuntimeError):
+    if raised and not isinstance(raised, error):
         raise Wrong(
             "The net raises an error, and `shapes` raises another one instead: the error of the net has to reach the "
             "caller.",
             came=f"{type(raised).__name__}: {raised}",
-            expected="the RuntimeError of the net",
+            expected=f"the {error.__name__} of the net",
             at=line_of(raised, answer),
         )
     if not raised:
@@ -149,7 +157,7 @@ def check(answer: Answer) -> None:
             "The call of the net raises an error, and `shapes` hides it: an `except` does that, and also a `return` "
             "inside `finally`.",
             came="no error",
-            expected="RuntimeError",
+            expected=error.__name__,
         )
     _clean(net, before, "after an error: remove the hooks in a `finally`")
 

@@ -97,6 +97,13 @@ def check(answer: Answer) -> None:
                 expected=f"the names {expected}",
                 at=make.__init__,
             )
+        if frozen := [name for name, each in tower.named_parameters() if not each.requires_grad]:
+            raise Wrong(
+                f"`__init__` freezes the blocks: `{frozen[0]}` does not require a gradient.",
+                came="requires_grad is False",
+                expected="True",
+                at=make.__init__,
+            )
         if came.requires_grad:
             torch.autograd.backward(came.sum())
         if any(each.grad is None for each in tower.parameters()):
@@ -153,8 +160,13 @@ def _story(came: Tensor, blocks: list[nn.Module], X: Tensor, ran: list[int]) -> 
             "Each block gets `X` itself, and the result is the output of the last one: the output of a block has to be "
             "the input of the next."
         )
-    if ran == every[::-1]:
-        return "The blocks run in the wrong order, the last one first."
+    if ran == every:
+        return (
+            "Each block runs once, in the right order, but something changes an output: pass it on as it is."
+        )
+    if sorted(ran) == every:
+        last = ", the last one first" if ran == every[::-1] else ""
+        return f"The blocks run in the wrong order{last}."
     if len(ran) < len(blocks) and ran == every[: len(ran)]:
         return f"Only {len(ran)} of the {len(blocks)} blocks run."
     return "The blocks do not run one after the other."
@@ -169,6 +181,7 @@ WRONG = (
             "from torch": "import copy\n\nfrom torch",
         },
     ),
+    WrongAnswer("pass it on as it is", changes={"X = block(X)": "X = block(X).relu()"}),
     WrongAnswer("brackets too many", changes={"(blocks)\n": "([blocks])\n"}),
     WrongAnswer("Only the first of the 3 blocks runs", changes={"        return X": "            return X"}),
     WrongAnswer("runs only once", changes={"in self.blocks:": "in self.blocks.children():"}),

@@ -68,6 +68,9 @@ def check(answer: Answer) -> None:
     _compare(answer, named, what, "block2.0", named.get_submodule("block2.0"))
     twice = nn.Sequential(shared, nn.ReLU(), shared)
     _compare(answer, twice, "nn.Sequential(shared, nn.ReLU(), shared)", "2.weight", shared.weight)
+    norm = nn.BatchNorm1d(2)
+    what = "nn.Sequential(norm, nn.ReLU(), norm), norm = nn.BatchNorm1d(2)"
+    _compare(answer, nn.Sequential(norm, nn.ReLU(), norm), what, "2.running_mean", norm.running_mean)
 
 
 def _compare(answer: Answer, net: nn.Module, what: str, path: str, expected: Any) -> None:
@@ -131,7 +134,7 @@ def _failure(error: Exception, net: nn.Module, path: str) -> str:
     if isinstance(error, KeyError):
         return (
             f"The table has no entry `{error.args[0]}`: parameters, buffers and modules are in separate tables, and "
-            "`named_parameters()` gives a parameter with two names only once. Follow the path instead."
+            "`named_parameters()` and `named_buffers()` give a tensor with two names only once. Follow the path instead."
         )
     if isinstance(error, SyntaxError):
         return "A path is not always valid Python: `net.0` is not."

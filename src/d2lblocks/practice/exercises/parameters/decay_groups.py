@@ -82,6 +82,12 @@ def check(answer: Answer) -> None:
         for decay in 0.01, 0.5:
             answer.given = f"decay_groups(net, {decay}), net = {what}"
             _compare(answer, net, decay)
+    answer.given = "decay_groups(net, 0.0), net = nn.Linear(2, 1)"
+    _compare(answer, nn.Linear(2, 1), 0.0)
+    answer.given = (
+        "decay_groups(net, 0.01), net = nn.Sequential(nn.LayerNorm(2), nn.LayerNorm(2)) on the meta device"
+    )
+    _compare(answer, nn.Sequential(nn.LayerNorm(2), nn.LayerNorm(2)).to("meta"), 0.01)
 
 
 def _compare(answer: Answer, net: nn.Module, decay: float) -> None:
@@ -110,6 +116,12 @@ def _compare(answer: Answer, net: nn.Module, decay: float) -> None:
                     came=f"the entries {list(group)}",
                     expected="the entries ['params', 'weight_decay']",
                 )
+        if "lr" in group:
+            raise Wrong(
+                "A group has a learning rate of its own, which replaces that of the optimizer.",
+                came=f"the entries {list(group)}",
+                expected="the entries ['params', 'weight_decay']",
+            )
         if group["params"] is ...:
             raise Wrong('`"params"` is still `...`: write which parameters are in the group.', came="...")
         if isinstance(group["params"], set):
@@ -211,6 +223,11 @@ def _story(net: nn.Module, came: dict[str, float], expected: dict[str, float]) -
         return f"`{more[0]}` is frozen, so it does not belong in a group: leave out what does not require a gradient."
     if not came:
         return "Both groups are empty."
+    if missing and parameters[missing[0]].is_meta:
+        return (
+            f"`{missing[0]}` is in no group: on the meta device, all addresses are equal, and parameters can have equal "
+            "values. Compare the objects, if at all: `parameters()` gives each only once."
+        )
     if missing and parameters[missing[0]].dim() == 0:
         return f"`{missing[0]}` is in no group: it has no dimensions, and 0 is less than 2."
     if missing and len(expected) == 2 and not any(came[name] == 0 for name in came):
@@ -222,6 +239,8 @@ def _story(net: nn.Module, came: dict[str, float], expected: dict[str, float]) -
         return f"`{missing[0]}` is in no group, so the optimizer does not train it."
     name = next(each for each in expected if came[each] != expected[each])
     parameter = parameters[name]
+    if came[name] and parameter.dim() >= 2:
+        return f"`{name}` has a weight decay of {came[name]}, not of {expected[name]}."
     if {came[name], expected[name]} != {0.0, *expected.values(), *came.values()}:
         return f"`{name}` has a weight decay of {came[name]}, not of {expected[name]}."
     if parameter.dim() < 2:
@@ -269,6 +288,16 @@ def decay_groups(net, decay):
     ),
     WrongAnswer(
         "has no weight decay", changes={"p.dim() >= 2": "p.dim() > 2", "p.dim() < 2": "p.dim() <= 2"}
+    ),
+    WrongAnswer("a weight decay of 0.01, not of 0.0", changes={": decay}": ": decay or 0.01}"}),
+    WrongAnswer(
+        "a learning rate of its own",
+        changes={
+            "def decay": "import torch\n\n\ndef decay",
+            "    return [\n": "    groups = [\n",
+            '"weight_decay": 0.0},\n    ]\n': '"weight_decay": 0.0},\n    ]\n'
+            "    return torch.optim.AdamW(groups).param_groups\n",
+        },
     ),
     WrongAnswer("is in both groups", changes={"[p for p in parameters if p.dim() < 2]": "parameters"}),
     WrongAnswer(

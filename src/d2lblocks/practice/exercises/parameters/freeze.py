@@ -68,13 +68,19 @@ def check(answer: Answer) -> None:
         nn.Linear(2, 2), nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2).requires_grad_(False)
     )
     _compare(answer, frozen, "nn.Sequential of 3 x nn.Linear(2, 2), two of them frozen", "1")
-    for name in "3", "linaer":
+    for name in "3", "linaer", "0.weight":
         net = nn.Sequential(*_linears(2))
         answer.given = f'a net without a module "{name}": freeze(net, "{name}")'
         try:
             answer["freeze"](net, name)
         except Exception:
             continue
+        if "." in name:
+            raise Wrong(
+                f"`{name}` is the name of a parameter, and not of a module: this has to be an error too.",
+                came="no error",
+                expected="an error, such as that of `net.get_submodule`",
+            )
         raise Wrong(
             "No module has this name, and there is no error, so a typo would go unnoticed.",
             came="no error",
@@ -276,6 +282,18 @@ def freeze(net, name):
     WrongAnswer(
         "was frozen before the call",
         changes={"    module.req": "    net.requires_grad_(True)\n    module.req"},
+    ),
+    WrongAnswer(
+        "has to be an error too",
+        code="""\
+def freeze(net, name):
+    part = net
+    for each in name.split("."):
+        part = getattr(part, each)
+    part.requires_grad_(False)
+    for parameter in part.parameters() if hasattr(part, "parameters") else [part]:
+        parameter.grad = None
+""",
     ),
     WrongAnswer("still has a gradient", changes={"    module.zero_grad()\n": ""}),
     WrongAnswer("its gradient is gone", changes={"module.zero_grad()": "net.zero_grad()"}),

@@ -129,6 +129,12 @@ def _tied(answer: Answer, model: Any, words: int, features: int) -> None:
             came=f"the entries {list(model.state_dict())}",
             expected="the entries ['0.weight', '1.weight']",
         )
+    if repr(table) != repr(nn.Embedding(words, features)):
+        raise Wrong(
+            "The embedding has an option that the task does not name: pass only its two sizes.",
+            came=repr(table),
+            expected=repr(nn.Embedding(words, features)),
+        )
     if table.weight is scores.weight:
         return
     if table.weight.data_ptr() == scores.weight.data_ptr():

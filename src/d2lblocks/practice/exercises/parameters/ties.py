@@ -91,6 +91,11 @@ def check(answer: Answer) -> None:
             _Own(),
             [["out", "body.0.weight"], ["bias", "body.1.bias"]],
         ),
+        (
+            "nn.Sequential(layer, layer), frozen, layer = nn.Linear(1, 1, bias=False)",
+            nn.Sequential(*[nn.Linear(1, 1, bias=False)] * 2).requires_grad_(False),
+            [["0.weight", "1.weight"]],
+        ),
     ]
     for what, net, expected in cases:
         answer.given = f"ties(net), net = {what}"
@@ -114,12 +119,24 @@ def check(answer: Answer) -> None:
             three,
             [["0.weight", "1.weight", "3.weight"], ["0.bias", "3.bias"]],
         ),
-        ("a net with the parameters out, body.0.weight, bias and body.1.bias", _Own(), cases[-1][2]),
+        ("a net with the parameters out, body.0.weight, bias and body.1.bias", _Own(), cases[4][2]),
     ]
     for what, net, groups in untied:
         for given in groups, [group[::-1] for group in groups]:
             answer.given = f"tie(net, {given}), net = {what}"
+            _untie(net, given)
             _compare_tie(answer, net, given)
+    model = _language_model()
+    model.load_state_dict(model.state_dict(), assign=True)
+    answer.given = "tie(model, [['0.weight', '1.weight']]) after model.load_state_dict(state, assign=True)"
+    _compare_tie(answer, model, [["0.weight", "1.weight"]])
+    for given in [["1.weight", "2.weight"]], [["2.weight", "1.weight"]]:
+        net = nn.Sequential(*(nn.Linear(1, 1) for _ in range(3)))
+        net[1].weight = net[0].weight
+        answer.given = (
+            f"tie(net, {given}), net = nn.Sequential of 3 x nn.Linear(1, 1), 1.weight tied to 0.weight"
+        )
+        _compare_tie(answer, net, given)
 
 
 def _compare_ties(answer: Answer, net: nn.Module, expected: list[list[str]]) -> None:
@@ -150,6 +167,8 @@ def _compare_ties(answer: Answer, net: nn.Module, expected: list[list[str]]) -> 
 def _story(given: str, net: nn.Module, groups: list[list[str]], wanted: list[list[str]]) -> str:
     """Why the groups are not the tied parameters."""
     flat = [name for group in groups for name in group]
+    if not groups and "frozen" in given:
+        return "A tied parameter that is frozen is not found, though one that is trained was."
     if not groups and any(len(group) > 2 for group in wanted):
         return "A parameter with three names is not found, though one with two names was."
     if not groups:
@@ -176,15 +195,25 @@ def _story(given: str, net: nn.Module, groups: list[list[str]], wanted: list[lis
     if buffers := [name for name in flat if name in dict(net.named_buffers(remove_duplicate=False))]:
         return f"`{buffers[0]}` is a buffer, and the list is of tied parameters."
     if unknown := [name for name in flat if name not in named]:
+        if any(
+            unknown[0] in (f"{path}.{none}" for none, each in module._parameters.items() if each is None)
+            for path, module in net.named_modules()
+        ):
+            return f"`{unknown[0]}` is `None`, because the layer has no bias: several `None` are not a tie."
         return f"`{unknown[0]}` is not the name of a parameter of the net."
     if len(flat) > len(set(flat)):
         return "A parameter is in more than one group: there is one group for each parameter."
     return "Each group has to contain the names of one parameter."
 
 
+def _untie(net: nn.Module, groups: Sequence[Sequence[str]]) -> None:
+    """Give each name a parameter of its own."""
+    for path in [path for group in groups for path in group]:
+        owner, _, name = path.rpartition(".")
+        setattr(net.get_submodule(owner), name, nn.Parameter(torch.rand_like(net.get_parameter(path))))
+
+
 def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]) -> None:
-    for path in [path for group in groups for path in group]:  # untie
-        _set(net, path, nn.Parameter(torch.rand_like(net.get_parameter(path))))
     before = dict(net.named_parameters(remove_duplicate=False))
     values = {path: parameter.detach().clone() for path, parameter in before.items()}
     given = [[*group] for group in groups]
@@ -198,6 +227,11 @@ def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]
             why = (
                 "What is set is a plain tensor, such as `.data` and `.detach()` give, and not the parameter of the first "
                 "name."
+            )
+        elif isinstance(error, KeyError) and error.args[0] in before:
+            why = (
+                f"`named_parameters()` gives a tied parameter only under its first name, so `{error.args[0]}` is not "
+                "found: pass `remove_duplicate=False`."
             )
         elif "values to unpack" in message and len(groups[0]) > 2:
             why = "A group can have more than two names, if a parameter has them."
@@ -231,7 +265,15 @@ def _compare_tie(answer: Answer, net: nn.Module, groups: Sequence[Sequence[str]]
                     expected="one parameter with both names",
                 )
     listed = {path for group in groups for path in group}
-    for path, parameter in net.named_parameters(remove_duplicate=False):
+    now = dict(net.named_parameters(remove_duplicate=False))
+    if list(now) != list(before):
+        raise Wrong(
+            "The names are in another order, and the state of an optimizer goes by the order: assign the parameter "
+            "without deleting the old one.",
+            came=f"the names {list(now)}",
+            expected=f"the names {list(before)}",
+        )
+    for path, parameter in now.items():
         if path not in listed and parameter is not before.get(path):
             raise Wrong(
                 f"`{path}` is in no group, and it has changed: only the names in `groups` are tied.",
@@ -265,16 +307,30 @@ def _not_tied(path: str, first: str, other: Any, parameter: Any) -> None:
     raise Wrong(why, came=f"{path} and {first} are two parameters", expected="one parameter with both names")
 
 
-def _set(net: nn.Module, path: str, parameter: nn.Parameter) -> None:
-    owner, _, name = path.rpartition(".")
-    setattr(net.get_submodule(owner), name, parameter)
-
-
 WRONG = (
     WrongAnswer("is the other way round", changes={"for first, *others in": "for *others, first in"}),
     WrongAnswer("finds nothing", changes={"remove_duplicate=False": ""}),
     WrongAnswer(
         "use the same memory", changes={"setdefault(parameter, ": "setdefault(parameter.data_ptr(), "}
+    ),
+    WrongAnswer(
+        "that is frozen is not found",
+        changes={"        names.set": "        if parameter.requires_grad:\n            names.set"},
+    ),
+    WrongAnswer(
+        "several `None` are not a tie",
+        changes={
+            "    for name, parameter in net.named_parameters(remove_duplicate=False):\n        names.setdefault(parameter, []).append(name)": "    for path, module in net.named_modules(remove_duplicate=False):\n"
+            "        for name, parameter in module._parameters.items():\n"
+            '            names.setdefault(parameter, []).append(f"{path}.{name}".strip("."))'
+        },
+    ),
+    WrongAnswer(
+        "only under its first name",
+        changes={
+            "    for first, *others in groups": "    named = dict(net.named_parameters())\n    for first, *others in groups",
+            "net.get_parameter(first)": "named[first]",
+        },
     ),
     WrongAnswer("single name", changes={" if len(group) > 1": ""}),
     WrongAnswer(

@@ -219,6 +219,13 @@ def _check_build(answer: Answer) -> None:
                 page=finding.page,
             )
 
+    if not torch.allclose(criterion(Y, y), F.cross_entropy(Y, y)):
+        raise Wrong(
+            "Keep the criterion: the mean cross entropy.",
+            came=criterion(Y, y),
+            expected=F.cross_entropy(Y, y),
+        )
+
 
 def _check_parts(answer: Answer) -> None:
     """The net is the stranger's: the same layers, which compute the same."""
@@ -246,7 +253,7 @@ def _check_parts(answer: Answer) -> None:
     rates = [each.p for each in net.modules() if isinstance(each, nn.Dropout)]
     answer.same(rates, [0.2] * 3, "the rates of dropout", "Keep dropout as it is.")
     Y, called = calls_of(net.eval(), X, blocks)
-    expected = F.relu(_with_sizes(linears, 2, 32)(X))
+    gains_of: list[tuple[nn.Linear, nn.Parameter]] = []
     for block in called:
         linear = next(each for each in block.modules() if isinstance(each, nn.Linear))
         gains = [each for each in block.parameters() if not any(each is own for own in linear.parameters())]
@@ -254,12 +261,16 @@ def _check_parts(answer: Answer) -> None:
             raise Wrong(
                 "Keep the gain of each block: 32 numbers that begin at 0.1, and are trained.", at=kind
             )
-        expected = expected + gains[0] * F.relu(linear(expected))
-    expected = _with_sizes(linears, 32, 3)(expected)
-    scores, right = Y.log_softmax(dim=1), expected.log_softmax(dim=1)
-    if not torch.allclose(scores, right, rtol=1e-4, atol=1e-5):
-        why = "Apart from the mistakes, the net has to compute what it computed before."
-        raise Wrong(why, came=scores[0], expected=right[0], at=type(net))
+        gains_of.append((linear, gains[0]))
+    for scores in Y, _with_gains(net, gains_of, X):  # the second time with gains of different values
+        expected = F.relu(_with_sizes(linears, 2, 32)(X))
+        for linear, gain in gains_of:
+            drawn = gain if scores is not Y else torch.full((32,), 0.1)
+            expected = expected + drawn * F.relu(linear(expected))
+        came, right = scores.log_softmax(dim=1), _with_sizes(linears, 32, 3)(expected).log_softmax(dim=1)
+        if not torch.allclose(came, right, rtol=1e-4, atol=1e-5):
+            why = "Apart from the mistakes, the net has to compute what it computed before."
+            raise Wrong(why, came=came[0], expected=right[0], at=type(net))
     _check_dropout(answer, linears, blocks)
     adam = type(optimizer) is torch.optim.Adam and {each["lr"] for each in optimizer.param_groups} == {0.01}
     if not adam:
@@ -270,6 +281,14 @@ def _check_parts(answer: Answer) -> None:
             expected="Adam with lr=0.01",
             at=answer.names["build"],
         )
+
+
+def _with_gains(net: nn.Module, gains_of: list[tuple[nn.Linear, nn.Parameter]], X: Tensor) -> Tensor:
+    """The scores after the gains have got random values."""
+    for _, gain in gains_of:
+        nn.init.uniform_(gain, 0.1, 0.5)
+    scores: Tensor = net(X)
+    return scores
 
 
 def _check_dropout(answer: Answer, linears: list[nn.Linear], blocks: list[nn.Module]) -> None:
