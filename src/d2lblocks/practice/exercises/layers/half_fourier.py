@@ -100,7 +100,9 @@ def mistake(came: torch.Tensor, X: torch.Tensor, full: torch.Tensor) -> str:
     """A sentence on the mistake that leads to these values; empty if it is none of the usual ones."""
 
     def equal(other: torch.Tensor) -> bool:
-        return came.shape == other.shape and torch.allclose(came, other, atol=1e-5)
+        return (
+            came.shape == other.shape and came.dtype == other.dtype and torch.allclose(came, other, atol=1e-5)
+        )
 
     n = X.shape[-1]
     half = full[..., : n // 2 + 1]

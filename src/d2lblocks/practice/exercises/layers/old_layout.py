@@ -239,6 +239,8 @@ def loaded(
             why = "A new state dict is transposed, too. With `_version = 2`, the class marks what it saves as the new layout; `local_metadata` has the version of what is loaded."
         elif plain is not None and _loads(plain, dict(state)):
             why = "Only a state dict without a version is transposed, but that of `OldLinear` has the version 1."
+        elif vars(answer["NewLinear"]).get("_version") == 1:
+            why = "A class that sets no version has version 1, `OldLinear` too: give `NewLinear` a higher one, as in `_version = 2`."
         else:
             why = (
                 "An old state dict cannot be loaded yet: its weight has to be transposed before it is copied."
@@ -263,6 +265,7 @@ WRONG = (
             '(local_metadata.get("version") or 1) < 2 and key in state_dict': "key in state_dict and state_dict[key].shape != self.weight.shape"
         },
     ),
+    WrongAnswer("`OldLinear` too", changes={"_version = 2": "_version = 1", " or 1) < 2": " or 0) < 1"}),
     WrongAnswer("With `_version = 2`", changes={"    _version = 2\n\n": ""}),
     WrongAnswer("begins with `prefix`", changes={'f"{prefix}weight"': '"weight"'}),
     WrongAnswer(

@@ -77,7 +77,7 @@ def check(answer: Answer) -> None:
             weight.copy_(torch.rand(weight.shape))
         values = weight.detach().clone()
         for shape in (4, inputs), (inputs,), (2, 3, inputs), (1, inputs):
-            X = torch.rand(shape)
+            X = torch.randn(shape)
             before = X.clone()
             answer.given = f"QuadraticForm({inputs}, {outputs}) and X of shape {shape}"
             expected = F.bilinear(X, X, values)
@@ -99,6 +99,7 @@ def check(answer: Answer) -> None:
                 )
             answer.same(came, expected, "layer(X)", mistake(came, X, values))
         answer.without_mistakes(layer, X)
+        gradients(answer, layer, X, values)
     answer.given = "QuadraticForm(20, 50)"
     values = parameter(made(make, 20, 50)).detach()
     if not values.isfinite().all():
@@ -108,6 +109,14 @@ def check(answer: Answer) -> None:
             expected="mean 0, standard deviation 0.05",
             at=init,
             page="layers.md#the-loss-is-nan-from-the-first-step-a-weight-that-was-never-filled",
+        )
+    if torch.equal(values, parameter(made(make, 20, 50))) and values.std() > 0:
+        raise Wrong(
+            "Every new layer starts with the same values: leave seeds, as in `torch.manual_seed`, to the caller.",
+            came="two layers with the same weight",
+            expected="two layers with different weights",
+            at=init,
+            page="init.md#reproducibility",
         )
     if torch.equal(values[0], values[1]) and values.std() > 0:
         raise Wrong(
@@ -139,6 +148,25 @@ def check(answer: Answer) -> None:
             at=init,
             page="layers.md#initial-values-reset_parameters",
         )
+
+
+def gradients(answer: Answer, layer: nn.Module, X: Tensor, values: Tensor) -> None:
+    """Raise `Wrong` unless the gradients are those of the formula."""
+    X.requires_grad_()
+    tensors = {"X": X, "weight": parameter(layer)}
+    came = layer(X).square().sum() + 0.0 * X.sum()  # needs a gradient, whatever the layer does
+    all_found = torch.autograd.grad(came, list(tensors.values()), allow_unused=True)
+    copies = X.detach().requires_grad_(), values.requires_grad_()
+    expected = torch.autograd.grad(F.bilinear(copies[0], *copies).square().sum(), copies)
+    for name, found, right in zip(tensors, all_found, expected, strict=True):
+        if found is None or not torch.allclose(found, right, rtol=1e-3, atol=1e-4):
+            raise Wrong(
+                f"The output is right, but the gradient with respect to `{name}` is not: keep `detach` and "
+                "`torch.no_grad()` out of `forward`.",
+                came=found,
+                expected=right,
+                page="layers.md#gradients-are-none-data-in-forward",
+            )
 
 
 def made(make: Callable[..., nn.Module], inputs: int, outputs: int) -> nn.Module:
@@ -240,6 +268,11 @@ WRONG = (
         changes={
             'torch.einsum("...i,kij,...j->...k", X, self.weight, X)': 'torch.einsum("...i,kij,...j->...k", X, self.weight, X).squeeze()'
         },
+    ),
+    WrongAnswer("gradient with respect to `X`", changes={"self.weight, X)": "self.weight, X.detach())"}),
+    WrongAnswer(
+        "starts with the same values",
+        changes={"        nn.init": "        torch.manual_seed(0)\n        nn.init"},
     ),
     WrongAnswer("is the variance", changes={"std=1 / in_features": "std=1 / in_features**2"}),
     WrongAnswer("is 1 / √`in_features`", changes={"std=1 / in_features": "std=in_features**-0.5"}),
