@@ -237,10 +237,10 @@ def loaded(
             why = "A state dict without a version is not transposed: it counts as an old one."
         elif "new" in what:
             why = "A new state dict is transposed, too. With `_version = 2`, the class marks what it saves as the new layout; `local_metadata` has the version of what is loaded."
-        elif plain is not None and _loads(plain, dict(state)):
-            why = "Only a state dict without a version is transposed, but that of `OldLinear` has the version 1."
         elif vars(answer["NewLinear"]).get("_version") == 1:
             why = "A class that sets no version has version 1, `OldLinear` too: give `NewLinear` a higher one, as in `_version = 2`."
+        elif plain is not None and _loads(plain, dict(state)):
+            why = "Only a state dict without a version is transposed, but that of `OldLinear` has the version 1."
         else:
             why = (
                 "An old state dict cannot be loaded yet: its weight has to be transposed before it is copied."
