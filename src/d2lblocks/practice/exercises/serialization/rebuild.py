@@ -79,10 +79,11 @@ class Trap:
 def check(answer: Answer) -> None:
     """Nets come back from their files; files with code or with other classes do not."""
     keep, rebuild = answer.function("keep"), answer.function("rebuild")
-    for plan in (
+    plans: list[list[tuple[str, list[Any]]]] = [
         [("Linear", [1, 1])],
-        [("Linear", [2, 3]), ("ReLU", []), ("Linear", [3, 2, False])],
-    ):
+        [("Linear", [2, 3]), ("ReLU", [True]), ("Linear", [3, 2, False])],
+    ]
+    for plan in plans:
         original = nn.Sequential(*(getattr(nn, name)(*arguments) for name, arguments in plan))
         keep(original, plan, "net.pt")
         answer.given = f"the plan {plan}"
@@ -124,15 +125,15 @@ def check(answer: Answer) -> None:
             came="no error",
             expected="an error",
         )
-    answer.given = "the plan [('Linear', [1, 1]), ('Dropout', [0.5])], and `KNOWN` without `Dropout`"
-    torch.save({**file, "plan": [("Linear", [1, 1]), ("Dropout", [0.5])]}, "other.pt")
+    answer.given = "the plan [('Linear', [1, 1]), ('Softshrink', [0.5])], and `KNOWN` without `Softshrink`"
+    torch.save({**file, "plan": [("Linear", [1, 1]), ("Softshrink", [0.5])]}, "other.pt")
     try:
         net = rebuild("other.pt")
     except Exception:
         return
     if isinstance(net, nn.Sequential) and len(net) == 1:
         why = "A layer whose class is not known was left out, so the net is not that of the plan: raise an error."
-    elif not (isinstance(net, nn.Sequential) and isinstance(net[1], nn.Dropout)):
+    elif not (isinstance(net, nn.Sequential) and isinstance(net[1], nn.Softshrink)):
         why = "The plan names a class that is not in `KNOWN`, but there is no error."
     else:
         why = "The file chose a class that is not in `KNOWN`: with `getattr(nn, name)` or `eval`, it can choose any."
@@ -160,6 +161,8 @@ def _mistake(error: Exception) -> Wrong | None:
         return Wrong(why, came=came, expected="a net")
     if isinstance(error, TypeError) and "__init__() missing" in message:
         why = "A class gets its list of arguments as one argument: pass the elements of the list one by one, with a star."
+        if "missing 2" in message:
+            why = "A class is called without its arguments: they are the second element of each pair in the plan."
         return Wrong(why, came=came, expected="nn.Linear(1, 1)")
     if isinstance(error, KeyError):
         why = 'There is no such key. In the file, `keep` has written the keys `"plan"` and `"state"`.'
@@ -186,5 +189,6 @@ WRONG = (
     WrongAnswer("you pass a list", changes={"(*layers)": "(layers)"}),
     WrongAnswer("and a call of it builds", changes={"KNOWN[name](*arguments)": "KNOWN[name]"}),
     WrongAnswer("gets all that the file holds", changes={'file["state"]': "file"}),
+    WrongAnswer("without its arguments", changes={"(*arguments)": "()"}),
     WrongAnswer("one by one, with a star", changes={"(*arguments)": "(arguments)"}),
 )
