@@ -150,14 +150,15 @@ def check(answer: Answer) -> None:
     answer.kind(loss, "train(net, optimizer, X, y, 3)", float, "a number")
     if abs(loss - expected) > 1e-4:
         raise Wrong("`train` was right, but it now does something else.", came=loss, expected=expected)
-    if type(optimizer) is not torch.optim.Adam or optimizer.param_groups[0]["lr"] != 0.01:
-        rate = optimizer.param_groups[0]["lr"]
-        raise Wrong(
-            "The kind of the optimizer and its learning rate were right.",
-            came=f"{type(optimizer).__name__} with lr={rate}",
-            expected="Adam with lr=0.01",
-            at=start,
-        )
+    for group in optimizer.param_groups:
+        rate, decay = group["lr"], group.get("weight_decay", 0)
+        if type(optimizer) is not torch.optim.Adam or rate != 0.01 or decay:
+            raise Wrong(
+                "The kind of the optimizer and its settings were right.",
+                came=f"{type(optimizer).__name__} with lr={rate}" + f", weight_decay={decay}" * bool(decay),
+                expected="Adam with lr=0.01",
+                at=start,
+            )
     answer.given = "200 steps with the optimizer of `start()`"
     answer.last = start
     loss = train(net, optimizer, X, y, 200)
