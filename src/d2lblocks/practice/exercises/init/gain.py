@@ -1,5 +1,6 @@
 """The gain of any activation function."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -95,6 +96,7 @@ def check(answer: Answer) -> None:
 def _call(gain: Callable[..., Any], function: Callable[[Tensor], Tensor], inputs: list[Tensor]) -> Any:
     """Call `gain` with the function, and keep the values for which it asks."""
 
+    @functools.wraps(function)  # with the name of the function
     def activation(z: Tensor) -> Tensor:
         if not isinstance(z, Tensor):
             why = "The activation functions of PyTorch take a tensor of values."

@@ -104,6 +104,8 @@ def _check_shapes(block: nn.Module, width: int, init: Any) -> None:
 
 def _not_the_identity(came: Tensor, X: Tensor, block: nn.Module) -> str:
     rest = came - X
+    if torch.equal(came, X.relu()):
+        return "A new block returns `X.relu()`: `forward` has to return the sum itself."
     if not came.any():
         return "A new block returns zeros: `forward` has to add `X` to `f(X)`."
     if rest.abs().max() < 0.05:
@@ -193,6 +195,7 @@ def _check_training(answer: Answer, make: Callable[..., nn.Module], X: Tensor) -
 
 WRONG = (
     WrongAnswer("it is `f.2.bias`", changes={"        nn.init.zeros_(last.bias)\n": ""}),
+    WrongAnswer("has to return the sum itself", changes={"X + self.f(X)": "(X + self.f(X)).relu()"}),
     WrongAnswer("has to be 0 for every", changes={"        nn.init.zeros_(last.weight)\n": ""}),
     WrongAnswer(
         "small values are not enough", changes={"zeros_(last.weight)": "normal_(last.weight, std=0.001)"}
