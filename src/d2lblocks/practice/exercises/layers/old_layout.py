@@ -226,9 +226,11 @@ def loaded(
         raise Wrong(why, came=f"KeyError: {error}", expected="<All keys matched successfully>") from error
     except RuntimeError as error:
         text = str(error)
-        if "size mismatch" not in text:
+        if "size mismatch" not in text and not (nested and "Missing key" in text):
             raise
-        if nested:
+        if "size mismatch" not in text:
+            why = "The layer is inside another module, and its weight is not loaded: the method of `super()` needs the same `prefix`."
+        elif nested:
             why = (
                 "The layer is inside another module, and its weight is not transposed: its key begins with `prefix`, "
                 "and the method `load_state_dict` of a child is not called."
@@ -267,6 +269,7 @@ WRONG = (
     ),
     WrongAnswer("`OldLinear` too", changes={"_version = 2": "_version = 1", " or 1) < 2": " or 0) < 1"}),
     WrongAnswer("With `_version = 2`", changes={"    _version = 2\n\n": ""}),
+    WrongAnswer("needs the same `prefix`", changes={"(state_dict, prefix,": '(state_dict, "",'}),
     WrongAnswer("begins with `prefix`", changes={'f"{prefix}weight"': '"weight"'}),
     WrongAnswer(
         "changes the tensor in the state dict",

@@ -76,6 +76,13 @@ def check(answer: Answer) -> None:
                 came=f"layer.training is {layer is deep}",
                 expected=str(layer is not deep),
             )
+        for name, value in layer.state_dict().items():
+            if not torch.equal(value, values[name]):
+                raise Wrong(
+                    f"The function changes the values of `{name}`.",
+                    came="other values",
+                    expected="the old values",
+                )
         for name, parameter in layer.named_parameters():
             if parameter.grad is None and grads:
                 raise Wrong(
@@ -90,12 +97,6 @@ def check(answer: Answer) -> None:
                     "use them: `backward` adds to `.grad`, but `torch.func.grad` returns them.",
                     came=parameter.grad,
                     expected="the old values" if grads else f"{name}.grad is None",
-                )
-            if not torch.equal(parameter, values[name]):
-                raise Wrong(
-                    f"The function changes the parameter `{name}`.",
-                    came="other values",
-                    expected="the old values",
                 )
             if not parameter.requires_grad:
                 raise Wrong(

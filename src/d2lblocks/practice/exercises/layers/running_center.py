@@ -164,7 +164,7 @@ def buffer_of(layer: Any, features: int) -> torch.Tensor:
 
 def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, step: int) -> None:
     """Check one call in training mode."""
-    state = layer.running_mean
+    state, memory = layer.running_mean, layer.running_mean.data_ptr()
     assert norm.running_mean is not None
     answer.given = f"layer = RunningCenter({X.shape[1]}, momentum=0.25) in training mode, batch {step}, X of shape {tuple(X.shape)}"
     old, before, values = state.clone(), norm.running_mean.clone(), X.clone()
@@ -212,10 +212,11 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
     else:
         why = "`running_mean` does not move a fraction `momentum` of the way to the mean of the batch."
     answer.same(layer.running_mean, norm.running_mean, "layer.running_mean", why)
-    if layer.running_mean is not state:
+    if layer.running_mean is not state or state.data_ptr() != memory:
+        what = "is another tensor" if layer.running_mean is not state else "has other memory"
         raise Wrong(
-            "`running_mean` is another tensor now: whoever holds the old one does not see the update. Use an "
-            "operation that ends in `_`, such as `lerp_`.",
+            f"`running_mean` {what} now: whoever holds the old one does not see the update. Use an operation that "
+            "ends in `_`, such as `lerp_`.",
             came="a new tensor",
             expected="the same tensor with other values",
         )
@@ -287,6 +288,9 @@ WRONG = (
     WrongAnswer(
         "the layers before it cannot be trained",
         changes={"return X - self.running_mean": "return X.detach() - self.running_mean"},
+    ),
+    WrongAnswer(
+        "has other memory now", changes={"running_mean.lerp_(": "running_mean.data = self.running_mean.lerp("}
     ),
     WrongAnswer("moves by a fraction of 0.1", changes={"mean, self.momentum": "mean, 0.1"}),
     WrongAnswer("has the wrong sign", changes={"mean, self.momentum": "mean, -self.momentum"}),
