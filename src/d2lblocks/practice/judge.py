@@ -273,6 +273,11 @@ _PLAIN = [
         "`{0}` is already an attribute: registering it takes the place of `self.{0} = ...`, so remove that.",
     ),
     (
+        r"RuntimeError: (?:\w+ )+(?:changed|mutated)(?: size)? during iteration",
+        "The loop changes the container that it runs over: run over a copy, as in `for name in list(state):`,"
+        " or fill a new one.",
+    ),
+    (
         r"UnboundLocalError: .*'(\w+)'.*",
         "`{0}` is used before it gets a value: in a function, a name that is assigned anywhere is its own.",
     ),

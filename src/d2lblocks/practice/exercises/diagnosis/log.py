@@ -74,6 +74,7 @@ def check(answer: Answer) -> None:
         calls.append(1)
         return 0
 
+    main.__qualname__ = "main"  # the name in error messages
     result = logged(main, "run.txt")
     if len(calls) != 1:
         why = "`main()` has to be called once."
@@ -84,7 +85,10 @@ def check(answer: Answer) -> None:
     answer.same(
         log.read_text(), "epoch 1\n", "the file", "Something was written, although `main` did not fail."
     )
-    for error in map(_error_of, (no_file, wrong_shape)):
+    for error in (
+        *map(_error_of, (no_file, wrong_shape)),
+        ValueError("seven"),
+    ):  # the last has no explanation
         answer.given = f"`main`, which raises a {type(error).__name__}: {error}"
         before = log.read_text()
         _run(answer, logged, error)
@@ -127,6 +131,7 @@ def _run(answer: Answer, logged: Callable[..., Any], error: Exception) -> None:
     def main() -> None:
         raise error
 
+    main.__qualname__ = "main"
     try:
         logged(main, "run.txt")
     except Exception as caught:

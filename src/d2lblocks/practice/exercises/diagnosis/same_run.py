@@ -140,7 +140,7 @@ CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
         short,
         last_bit,
         False,
-        "A change of the last bit is not noticed: `allclose` allows differences, and `torch.equal` does not.",
+        "A change of the last bit is not noticed: `torch.equal` finds it, but neither `allclose` nor a comparison of printed numbers does.",
     ),
     (
         "which exchanges the two weights",
@@ -277,7 +277,7 @@ WRONG = (
             "    return with_it.keys() == without.keys() and all": "    assert with_it.keys() == without.keys()\n    return all"
         },
     ),
-    WrongAnswer("`allclose` allows", changes={"torch.equal": "torch.allclose"}),
+    WrongAnswer("neither `allclose`", changes={"torch.equal": "torch.allclose"}),
     WrongAnswer("compare the names", changes={"with_it.keys() == without.keys() and ": ""}),
     WrongAnswer(
         "not only how many",

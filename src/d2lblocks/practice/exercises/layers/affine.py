@@ -199,9 +199,8 @@ def parameter(layer: nn.Module, name: str) -> nn.Parameter:
         why = f"`{name}` is a plain tensor: an operation on a parameter, such as `.to(...)`, returns one. Create the tensor with the right device and dtype, and call `nn.Parameter` last."
         page = "layers.md#nnparametert-001-is-not-a-parameter"
     elif not isinstance(value, Tensor):
-        why = (
-            f"`{name}` is a {type(value).__name__}: assign a single `nn.Parameter` that holds all its values."
-        )
+        kind = type(value).__name__
+        why = f"`{name}` is {'an' if kind[0] in 'aeiou' else 'a'} {kind}: assign a single `nn.Parameter` that holds all its values."
     else:
         why = (
             f"`{name}` is not a parameter, so no optimizer gets it, and it is not saved: put "

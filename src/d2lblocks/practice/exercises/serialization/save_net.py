@@ -59,6 +59,7 @@ def check(answer: Answer) -> None:
     save, load = answer.function("save_net"), answer.function("load_net")
     kinds = ("nn.Linear(1, 1)", small), ("a net with batch normalization and dropout in float64", larger)
     for number, (kind, make) in enumerate(kinds):
+        make.__qualname__ = "make"  # the name in error messages
         net, other = make(), make()
         path = f"net{number}.pt"
         weight = next(net.parameters())
@@ -144,6 +145,8 @@ def _look_into(path: str) -> None:
         return
     try:
         torch.load(path)
+    except RuntimeError:  # a zip file of another program, such as that of NumPy
+        return
     except pickle.UnpicklingError:
         content = torch.load(path, weights_only=False)
         why = "The file holds more than tensors, so opening it may run code: save what `net.state_dict()` returns, and nothing else."
