@@ -119,7 +119,8 @@ def check(answer: Answer) -> None:
             first = seen.setdefault(tuple(values.flatten().tolist()), name)
             if first != name:
                 raise Wrong(
-                    f"`{first}` and `{name}` get the same values: make the seed of a generator from `seed` and the whole name.",
+                    f"`{first}` and `{name}` get the same values: make the seed of a generator from `seed` and the whole name. "
+                    "On the CPU, a generator uses only the lowest 32 bits of its seed.",
                     came="equal values",
                     expected="other values",
                 )

@@ -51,7 +51,7 @@ HINTS = (
     "The arguments are `gain=2`, `std=0.02, a=-0.04, b=0.04` and `sparsity=0.8`; a weight of a convolution has the shape `(outputs, inputs, height, width)`.",
 )
 AFTER = """
-Each function of `torch.nn.init` overwrites its tensor and returns it, so the call can stand inside the dict.
+Each function of `torch.nn.init` overwrites its tensor and returns it, so the call can be written inside the dict.
 Another way for `dirac_`: pass it the weight of an `nn.Conv2d(size, size, 3)`.
 """
 LIMIT = 0.04

@@ -60,6 +60,7 @@ def check(answer: Answer) -> None:
         "nn.Linear(80, 40, bias=False)": nn.Linear(80, 40, bias=False),
         "nn.Conv2d(8, 8, 3)": nn.Conv2d(8, 8, 3),
         "nn.Embedding(80, 40)": nn.Embedding(80, 40),
+        "nn.Bilinear(8, 8, 8)": nn.Bilinear(8, 8, 8),
         "nn.LayerNorm(80)": nn.LayerNorm(80),
         "two layers nn.Linear(80, 40)": nn.ModuleList([nn.Linear(80, 40), nn.Linear(80, 40)]),
     }.items():
@@ -111,6 +112,9 @@ def _apply(fill: object, net: nn.Module, text: str) -> None:
     """`net.apply(fill)`, with words for its two usual errors."""
     try:
         net.apply(fill)  # type: ignore[arg-type]
+    except RecursionError as error:
+        why = "The function calls itself without end: `net.apply` already calls it for every module, so call no `apply` in it."
+        raise Wrong(why, came="RecursionError", expected="no error", at=fill) from error
     except AttributeError as error:
         if isinstance(net, nn.Linear) and net.bias is None:
             why = f"`{text}` has the attribute `bias`, but its value is `None`: check `module.bias is not None`."
@@ -169,6 +173,10 @@ def _check_filled(name: str, values: Tensor, before: Tensor, net: nn.Module) -> 
 
 
 WRONG = (
+    WrongAnswer(
+        "calls itself without end",
+        changes={"    if isinstance": "    module.apply(init_linear)\n    if isinstance"},
+    ),
     WrongAnswer(
         "set no seed",
         code="""\
