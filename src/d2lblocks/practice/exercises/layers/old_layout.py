@@ -140,7 +140,7 @@ def check(answer: Answer) -> None:
         answer.same(old(X), X @ values, "old(X)", "`OldLinear` computes something else now.")
         if new.weight is not weight:
             raise Wrong(
-                "Loading replaces the parameter, and an optimizer still has the old one: load into it."
+                "Loading replaces the parameter, but an optimizer still has the old one: copy the values into the old one."
             )
         answer.given = f"the state dict of NewLinear({inputs}, {outputs})"
         state = new.state_dict()
