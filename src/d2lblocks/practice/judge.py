@@ -288,6 +288,11 @@ _PLAIN = [
         "To compare objects, use `is` or `is not`.",
     ),
     (
+        r"RuntimeError: (?:\w+ )+(?:changed|mutated)(?: size)? during iteration",
+        "The loop changes the container that it runs over: run over a copy, as in `for name in list(state):`,"
+        " or fill a new one.",
+    ),
+    (
         r"UnboundLocalError: .*'(\w+)'.*",
         "`{0}` is used before it gets a value: in a function, a name that is assigned anywhere is its own.",
     ),

@@ -84,13 +84,13 @@ class Registered(Plain):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(2))
         self.register_buffer("mean", torch.ones(2))
-        self.unused = torch.ones(2)
+        self.unused = self.weight.detach()  # the same values, in the same memory
         self.last = torch.ones(2)
 
     def forward(self, X: Tensor) -> Tensor:
         """Use everything but one."""
         self.last = super().forward(X) * self.weight - self.get_buffer("mean")
-        return self.last + 1
+        return self.last.add_(1)
 
 
 class Named(nn.Module):
@@ -150,7 +150,7 @@ def check(answer: Answer) -> None:
             came,
             output,
             "net(X)",
-            "The net returns something else inside the `with` block: return the result of `function`, called with all its arguments.",
+            "The net returns something else inside the `with` block: return the result of `function`, called once, with all its arguments.",
         )
         if came.requires_grad != output.requires_grad:
             why = "The result of the net has no gradient inside the `with` block: call `function` with gradients, as the net does."
@@ -170,7 +170,10 @@ def _why(found: set[str], expected: set[str]) -> str:
     for name, why in (
         ("weight", "`weight` is a parameter, not a plain tensor."),
         ("mean", "`mean` is a buffer, not a plain tensor."),
-        ("unused", "`unused` takes no part in the call: look at the arguments of the operations."),
+        (
+            "unused",
+            "`unused` takes no part in the call: look at the arguments of the operations. Another tensor can have the same values, or the same memory.",
+        ),
         ("last", "`last` was computed in the call: look for the tensors that the attributes held before it."),
     ):
         if name in extra:

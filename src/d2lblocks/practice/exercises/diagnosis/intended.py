@@ -48,7 +48,7 @@ class Student(nn.Module):
     def __init__(self, more: str = "") -> None:
         super().__init__()
         self.layer = nn.Linear(2, 2)
-        self.teacher = (nn.Linear(2, 2),)
+        self.teacher = tuple(nn.Linear(2, 2) for _ in range(1 + (more == "pair")))
         self.more = [nn.Linear(2, 2)] if more == "layer" else []
         self.second = (nn.Linear(2, 2),) if more == "teacher" else ()
         if more == "constant":
@@ -58,7 +58,7 @@ class Student(nn.Module):
         """The difference between student and teacher."""
         with torch.no_grad():
             Y = self.teacher[0](X)
-            for layer in self.second:
+            for layer in (*self.teacher[1:], *self.second):
                 Y = layer(Y)
         for layer in self.more:
             X = layer(X)
@@ -70,6 +70,7 @@ KINDS = {
     "": "a net with a teacher in self.teacher",
     "layer": "a net with a teacher in self.teacher, and a layer in the list self.more",
     "teacher": "a net with a teacher in self.teacher, and another one in self.second",
+    "pair": "a net with a teacher in self.teacher, and another layer in the same tuple",
     "constant": "a net with a teacher in self.teacher, and a plain tensor self.scale",
 }
 
@@ -100,6 +101,9 @@ def check(answer: Answer) -> None:
                 came=f"self.teacher is a {type(net.teacher).__name__}",
                 expected="self.teacher is a tuple",
             )
+        if not net.training:
+            why = "The net was changed: it is in evaluation mode, and the program may go on training it."
+            raise Wrong(why, came="net.training is False", expected="net.training is True")
         came = [(each.code, *each.names) for each in report]
         found = [(each.code, *each.names) for each in diagnose(net, X)]
         teacher = ("unregistered", "self.teacher[0]")
@@ -110,6 +114,8 @@ def check(answer: Answer) -> None:
             why = "The teacher is still found: are the code and the place written as in the finding?"
         elif more == "teacher":
             why = "The question about `self.second[0]` is missing: only errors are left, but no other question is intended."
+        elif more == "pair":
+            why = "The question about `self.teacher[1]` is missing: a place also silences what is inside, so name `self.teacher[0]` only."
         elif more == "layer":
             why = (
                 "Another layer that is not registered goes unnoticed: the code `unregistered` alone silences every "
@@ -132,6 +138,8 @@ WRONG = (
             'diagnose(net, X, silence=["unregistered:self.teacher[0]"])': '[\n        each\n        for each in diagnose(net, X)\n        if each.names != ("self.teacher[0]",)\n    ]'
         },
     ),
+    WrongAnswer("silences what is inside", changes={"self.teacher[0]": "self.teacher"}),
+    WrongAnswer("is in evaluation mode", changes={"diagnose(net, X": "diagnose(net.eval(), X"}),
     WrongAnswer("begins with something else", changes={"unregistered:": ""}),
     WrongAnswer("the teacher is gone", changes={"    return": "    del net.teacher\n    return"}),
     WrongAnswer("still found", changes={"self.teacher[0]": "teacher"}),

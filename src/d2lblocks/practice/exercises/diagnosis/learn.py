@@ -134,6 +134,13 @@ def check(answer: Answer) -> None:
             expected="weights of the shapes (3, 16), (16, 2), (16, 16)",
             at=type(net),
         )
+    if not all(each.bias is not None for each in net.modules() if isinstance(each, nn.Linear)):
+        raise Wrong(
+            "Each linear layer had a bias, and now there is one without.",
+            came="bias=False",
+            expected="bias=True",
+            at=type(net),
+        )
     _computes(net, X)
     scores = answer.tensor(answer.module_class("Classifier")()(X), "Classifier()(X)")
     answer.same(
@@ -150,14 +157,22 @@ def check(answer: Answer) -> None:
     answer.kind(loss, "train(net, optimizer, X, y, 3)", float, "a number")
     if abs(loss - expected) > 1e-4:
         raise Wrong("`train` was right, but it now does something else.", came=loss, expected=expected)
-    if type(optimizer) is not torch.optim.Adam or optimizer.param_groups[0]["lr"] != 0.01:
-        rate = optimizer.param_groups[0]["lr"]
-        raise Wrong(
-            "The kind of the optimizer and its learning rate were right.",
-            came=f"{type(optimizer).__name__} with lr={rate}",
-            expected="Adam with lr=0.01",
-            at=start,
-        )
+    for group in optimizer.param_groups:
+        others = {
+            name: value
+            for name, value in torch.optim.Adam(net.parameters(), lr=0.01).defaults.items()
+            if name in ("lr", "betas", "weight_decay", "amsgrad") and group.get(name) != value
+        }
+        if type(optimizer) is not torch.optim.Adam or others:
+            settings = ", ".join(
+                f"{name}={group[name]}" for name in dict.fromkeys(["lr", *others]) if name in group
+            )
+            raise Wrong(
+                "The kind of the optimizer and its settings were right.",
+                came=f"{type(optimizer).__name__} with {settings}",
+                expected="Adam with lr=0.01",
+                at=start,
+            )
     answer.given = "200 steps with the optimizer of `start()`"
     answer.last = start
     loss = train(net, optimizer, X, y, 200)

@@ -64,26 +64,31 @@ def no_file() -> Any:
 def check(answer: Answer) -> None:
     """The result is returned; an error is explained in the file, below what is there, and goes on."""
     logged = answer.function("logged")
-    log = Path("log.txt")
+    log = Path("run.txt")
+    files = {log, *Path().iterdir()}
     log.write_text("epoch 1\n")
-    answer.given = "`main`, which returns 42"
+    answer.given = "`main`, which returns 0"
     calls: list[int] = []
 
     def main() -> int:
         calls.append(1)
-        return 42
+        return 0
 
-    result = logged(main, "log.txt")
+    main.__qualname__ = "main"  # the name in error messages
+    result = logged(main, "run.txt")
     if len(calls) != 1:
         why = "`main()` has to be called once."
         if result is main:
             why = "The function `main` itself is returned: without parentheses, it is not called."
         raise Wrong(why, came=f"{len(calls)} calls", expected="1 call")
-    answer.same(result, 42, "logged(main, path)", "The result of `main()` is not returned.")
+    answer.same(result, 0, "logged(main, path)", "The result of `main()` is not returned.")
     answer.same(
         log.read_text(), "epoch 1\n", "the file", "Something was written, although `main` did not fail."
     )
-    for error in map(_error_of, (no_file, wrong_shape)):
+    for error in (
+        *map(_error_of, (no_file, wrong_shape)),
+        ValueError("seven"),
+    ):  # the last has no explanation
         answer.given = f"`main`, which raises a {type(error).__name__}: {error}"
         before = log.read_text()
         _run(answer, logged, error)
@@ -99,6 +104,8 @@ def check(answer: Answer) -> None:
             why = "The explanation of the error is not in the file."
             if not added:
                 why = "Nothing was written: does `except` catch every `Exception`, do the lines that write come before `raise`, and is the file closed, as `with open(...)` does?"
+            if not added and (others := sorted({*Path().iterdir()} - files)):
+                why = f"The text is in the file `{others[0]}`, not in the file `path`."
             if _letters(str(error)) in added:
                 why = "The file has the message of the error but not its explanation, which `explain(error)` gives."
             raise Wrong(why, came=text[len(before) :] or "no text", expected=str(explain(error)))
@@ -124,8 +131,9 @@ def _run(answer: Answer, logged: Callable[..., Any], error: Exception) -> None:
     def main() -> None:
         raise error
 
+    main.__qualname__ = "main"
     try:
-        logged(main, "log.txt")
+        logged(main, "run.txt")
     except Exception as caught:
         if caught is error:
             return
@@ -164,6 +172,7 @@ WRONG = (
     WrongAnswer("returns an object", changes={'f"{explain(error)}\\n"': "explain(error)"}),
     WrongAnswer("is not called", changes={"main()": "main"}),
     WrongAnswer("every `Exception`", changes={"except Exception": "except ValueError"}),
+    WrongAnswer("in the file `log.txt`", changes={"open(path": 'open("log.txt"'}),
     WrongAnswer("No exception comes out", changes={"        raise\n": ""}),
     WrongAnswer("What the file held is not there", changes={'"a"': '"w"'}),
     WrongAnswer(

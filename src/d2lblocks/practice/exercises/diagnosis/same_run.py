@@ -103,6 +103,13 @@ def count(net: nn.Module) -> None:
     net.get_buffer("1.num_batches_tracked").add_(1)
 
 
+def rename(net: nn.Module) -> None:
+    """Move the bias to another name."""
+    if net.bias is not None:
+        net.register_parameter("offset", net.get_parameter("bias"))
+        net.register_parameter("bias", None)
+
+
 SEEDS = "Both runs need the same random numbers: call `torch.manual_seed` before each of the two."
 CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
     (
@@ -146,7 +153,7 @@ CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
         short,
         last_bit,
         False,
-        "A change of the last bit is not noticed: `allclose` allows differences, and `torch.equal` does not.",
+        "A change of the last bit is not noticed: `torch.equal` finds it, but neither `allclose` nor a comparison of printed numbers does.",
     ),
     (
         "which exchanges the two weights",
@@ -175,6 +182,13 @@ CASES: tuple[tuple[str, Callable[[Call], State], Call, bool, str], ...] = (
         lambda net: setattr(net, "bias", None),
         False,
         "A name that only one state dict has is not noticed: compare the names, too.",
+    ),
+    (
+        "which gives the bias another name",
+        short,
+        rename,
+        False,
+        "Another name for the same values is not noticed: compare the names, too, not only how many there are.",
     ),
 )
 
@@ -276,8 +290,15 @@ WRONG = (
             "    return with_it.keys() == without.keys() and all": "    assert with_it.keys() == without.keys()\n    return all"
         },
     ),
-    WrongAnswer("`allclose` allows", changes={"torch.equal": "torch.allclose"}),
+    WrongAnswer("neither `allclose`", changes={"torch.equal": "torch.allclose"}),
     WrongAnswer("compare the names", changes={"with_it.keys() == without.keys() and ": ""}),
+    WrongAnswer(
+        "not only how many",
+        changes={
+            "with_it.keys() == without.keys()": "len(with_it) == len(without)",
+            "torch.equal(with_it[name], without[name]) for name in without": "torch.equal(*pair)\n        for pair in zip(with_it.values(), without.values())",
+        },
+    ),
     WrongAnswer("a function of one argument: `call`", changes={"lambda net: None": "None"}),
     WrongAnswer("Neither of the two runs", changes={"train(call)": "train(lambda net: None)"}),
     WrongAnswer("Both runs call", changes={"lambda net: None": "call"}),

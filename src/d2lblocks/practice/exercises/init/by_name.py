@@ -62,7 +62,8 @@ def check(answer: Answer) -> None:
 
     def filled(seed: int, **layers: nn.Module) -> dict[str, torch.Tensor]:
         net = nn.ModuleDict(layers)
-        answer.given = f"seed={seed} and a net with the layer{'s' * (len(layers) > 1)} {', '.join(layers)}"
+        text = ", ".join(layers) if len(layers) < 4 else f"{next(iter(layers))}, ... {list(layers)[-1]}"
+        answer.given = f"seed={seed} and a net with the layer{'s' * (len(layers) > 1)} {text}"
         before = torch.get_rng_state()
         values = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
         with _recorded(answer.file, used):
@@ -107,14 +108,22 @@ def check(answer: Answer) -> None:
             came="other values",
             expected="the values without the new layer",
         )
-    for one, other in (("a", "b"), ("ab", "ba"), ("x", "longer"), ("a1", "a10")):
-        twins = filled(0, **{one: nn.Linear(64, 32), other: nn.Linear(64, 32)})
-        if torch.equal(twins[f"{one}.weight"], twins[f"{other}.weight"]):
-            raise Wrong(
-                f"`{one}.weight` and `{other}.weight` get the same values: make the seed of a generator from `seed` and the whole name.",
-                came="equal values",
-                expected="other values",
-            )
+    letters = "abcdefghij"
+    hundred = [one + other for one in letters for other in letters]
+    for names in ("a", "b"), ("a1", "a10"), hundred:
+        made = filled(0, **{name: nn.Linear(2, 2) for name in names}, rnn=nn.RNN(2, 2))
+        seen: dict[tuple[float, ...], str] = {}
+        for name, values in made.items():
+            if values.dim() < 2:
+                continue
+            first = seen.setdefault(tuple(values.flatten().tolist()), name)
+            if first != name:
+                raise Wrong(
+                    f"`{first}` and `{name}` get the same values: make the seed of a generator from `seed` and the whole name. "
+                    "On the CPU, a generator uses only the lowest 32 bits of its seed.",
+                    came="equal values",
+                    expected="other values",
+                )
     if torch.equal(filled(1, out=nn.Linear(64, 32))["out.weight"], short["out.weight"]):
         raise Wrong("The seeds 0 and 1 give the same values.", came="equal values", expected="other values")
     images = filled(3, first=nn.Conv2d(8, 64, 5), norm=nn.BatchNorm2d(64).requires_grad_(False))
@@ -211,6 +220,9 @@ WRONG = (
     WrongAnswer(
         "and `ba.weight` get the same",
         changes={'zlib.crc32(f"{seed}:{name}".encode())': "seed + sum(name.encode())"},
+    ),
+    WrongAnswer(
+        "and `rnn.weight_hh_l0` get the same", changes={"{seed}:{name}": "{seed}:{name.rpartition('.')[0]}"}
     ),
     WrongAnswer("seeds 0 and 1", changes={"{seed}:": ""}),
     WrongAnswer("the name does not tell", changes={"parameter.dim() >= 2": '"weight" in name'}),

@@ -51,7 +51,7 @@ HINTS = (
     "The arguments are `gain=2`, `std=0.02, a=-0.04, b=0.04` and `sparsity=0.8`; a weight of a convolution has the shape `(outputs, inputs, height, width)`.",
 )
 AFTER = """
-Each function of `torch.nn.init` overwrites its tensor and returns it, so the call can stand inside the dict.
+Each function of `torch.nn.init` overwrites its tensor and returns it, so the call can be written inside the dict.
 Another way for `dirac_`: pass it the weight of an `nn.Conv2d(size, size, 3)`.
 """
 LIMIT = 0.04
@@ -86,6 +86,17 @@ def check(answer: Answer) -> None:
                     why += " The weight of a 2d convolution has the outputs, the inputs, the height and the width."
                 raise Wrong(why, came=f"shape {tuple(tensor.shape)}", expected=f"shape {tuple(shape)}")
             check_one(tensor)
+    answer.given = "two calls of four(5)"
+    again = four(5)
+    for name in "orthogonal_", "trunc_normal_", "sparse_":
+        if torch.equal(made[name], again[name]):
+            raise Wrong(
+                f"Both calls give the same tensor for `{name}`: call this function each time, because it draws "
+                "random numbers, and leave seeds to the caller.",
+                came="equal values",
+                expected="other values",
+                page="init.md#reproducibility",
+            )
 
 
 def _call(four: Callable[[int], object], size: int) -> object:
@@ -188,6 +199,9 @@ def _sparse(matrix: Tensor) -> None:
 
 
 WRONG = (
+    WrongAnswer(
+        "leave seeds to the caller", changes={"    return {": "    torch.manual_seed(0)\n    return {"}
+    ),
     WrongAnswer("keeps the length", changes={", gain=2": ""}),
     WrongAnswer("plain numbers", changes={"a=-0.04, b=0.04": "a=-2, b=2"}),
     WrongAnswer(

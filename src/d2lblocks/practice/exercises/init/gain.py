@@ -1,5 +1,6 @@
 """The gain of any activation function."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -95,6 +96,7 @@ def check(answer: Answer) -> None:
 def _call(gain: Callable[..., Any], function: Callable[[Tensor], Tensor], inputs: list[Tensor]) -> Any:
     """Call `gain` with the function, and keep the values for which it asks."""
 
+    @functools.wraps(function)  # with the name of the function
     def activation(z: Tensor) -> Tensor:
         if not isinstance(z, Tensor):
             why = "The activation functions of PyTorch take a tensor of values."
@@ -132,6 +134,8 @@ def _why(
         size = z.square().mean().item()
         if z.min() >= 0 and z.max() <= 1:
             return "All inputs are between 0 and 1, as from `torch.rand`, but they have to be distributed as N(0, 1)."
+        if z.min() >= 0:
+            return "No input is negative, but half of the values from N(0, 1) are."
         if abs(size - 1) < 5 * (2 / len(z)) ** 0.5 or abs(size - 1) < 0.05:
             return f"The error is more than 1%: {len(z):,} values are not enough."
         return f"The inputs have a mean square of {size:.2f}, but those from N(0, 1) have a mean square of 1."

@@ -57,6 +57,7 @@ def check(answer: Answer) -> None:
         )
         net = nn.Sequential(*(nn.TransformerEncoderLayer(64, 4, 128) for _ in range(blocks)))
         before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
+        objects = dict(net.named_parameters())
         if answer.module(init(net), "init_gpt2(net)") is not net:
             raise Wrong(
                 "`init_gpt2(net)` returns another net: fill the one that it gets.",
@@ -75,6 +76,12 @@ def check(answer: Answer) -> None:
                 expected="not filled: none",
             )
         for name, parameter in net.named_parameters():
+            if parameter is not objects[name]:
+                raise Wrong(
+                    f"`{name}` is a new parameter, and an optimizer that exists already still has the old one: fill the old one.",
+                    came="another object",
+                    expected="the parameter that was there before",
+                )
             if "norm" in name and not torch.equal(parameter, before[name]):
                 why = f"`{name}` belongs to a normalization layer, which has to keep its default values."
                 came = f"values from {parameter.min():.3f} to {parameter.max():.3f}"

@@ -60,7 +60,9 @@ def check(answer: Answer) -> None:
         "nn.Linear(80, 40, bias=False)": nn.Linear(80, 40, bias=False),
         "nn.Conv2d(8, 8, 3)": nn.Conv2d(8, 8, 3),
         "nn.Embedding(80, 40)": nn.Embedding(80, 40),
+        "nn.Bilinear(8, 8, 8)": nn.Bilinear(8, 8, 8),
         "nn.LayerNorm(80)": nn.LayerNorm(80),
+        "two layers nn.Linear(80, 40)": nn.ModuleList([nn.Linear(80, 40), nn.Linear(80, 40)]),
     }.items():
         answer.given = f"net = {text}"
         for name, parameter in net.named_parameters():
@@ -82,6 +84,13 @@ def check(answer: Answer) -> None:
                     came="another object",
                     expected="the parameter that was there before",
                 )
+            if not parameter.requires_grad:
+                raise Wrong(
+                    f"`{name}` is frozen now, so it is not trained: fill it, and leave `requires_grad` as it is.",
+                    came=f"requires_grad of {name} is False",
+                    expected=f"requires_grad of {name} is True",
+                    page="parameters.md#freezing-parameters",
+                )
             if isinstance(net.get_submodule(name.rpartition(".")[0]), nn.Linear):
                 _check_filled(name, parameter.detach(), before[name], net)
             elif not torch.equal(parameter, before[name]):
@@ -90,12 +99,22 @@ def check(answer: Answer) -> None:
                     came=f"other values in {name}",
                     expected="the values that it had",
                 )
+    if torch.equal(net.get_parameter("0.weight"), net.get_parameter("1.weight")):
+        raise Wrong(
+            "Both layers get the same weights: set no seed in the function, or each layer starts with the same random numbers.",
+            came="net[1].weight is equal to net[0].weight",
+            expected="other values",
+            page="init.md#reproducibility",
+        )
 
 
 def _apply(fill: object, net: nn.Module, text: str) -> None:
     """`net.apply(fill)`, with words for its two usual errors."""
     try:
         net.apply(fill)  # type: ignore[arg-type]
+    except RecursionError as error:
+        why = "The function calls itself without end: `net.apply` already calls it for every module, so call no `apply` in it."
+        raise Wrong(why, came="RecursionError", expected="no error", at=fill) from error
     except AttributeError as error:
         if isinstance(net, nn.Linear) and net.bias is None:
             why = f"`{text}` has the attribute `bias`, but its value is `None`: check `module.bias is not None`."
@@ -154,6 +173,25 @@ def _check_filled(name: str, values: Tensor, before: Tensor, net: nn.Module) -> 
 
 
 WRONG = (
+    WrongAnswer(
+        "calls itself without end",
+        changes={"    if isinstance": "    module.apply(init_linear)\n    if isinstance"},
+    ),
+    WrongAnswer(
+        "set no seed",
+        code="""\
+import torch
+from torch import nn
+
+
+def init_linear(module):
+    if isinstance(module, nn.Linear):
+        torch.manual_seed(0)
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+""",
+    ),
     WrongAnswer(
         "derived from `nn.Linear`", changes={"isinstance(module, nn.Linear)": "type(module) is nn.Linear"}
     ),

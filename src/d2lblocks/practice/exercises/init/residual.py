@@ -104,6 +104,8 @@ def _check_shapes(block: nn.Module, width: int, init: Any) -> None:
 
 def _not_the_identity(came: Tensor, X: Tensor, block: nn.Module) -> str:
     rest = came - X
+    if torch.equal(came, X.relu()):
+        return "A new block returns `X.relu()`: `forward` has to return the sum itself."
     if not came.any():
         return "A new block returns zeros: `forward` has to add `X` to `f(X)`."
     if rest.abs().max() < 0.05:
@@ -157,6 +159,17 @@ def _check_formula(answer: Answer, block: nn.Module, X: Tensor, init: Any) -> No
     if not torch.allclose(came, expected, atol=1e-4, rtol=1e-4):
         begins = f"block(X) - X begins with {shown((came - X)[0])}"
         raise Wrong(why, came=begins, expected=f"{shown((expected - X)[0])}")
+    X.requires_grad_()
+    expected = X + F.linear(F.relu(F.linear(X, weight, bias)), last_weight, last_bias)
+    right, found = (torch.autograd.grad(each.sum(), X)[0] for each in (expected, block(X) + 0 * X))
+    if not torch.allclose(found, right, atol=1e-4, rtol=1e-4):
+        raise Wrong(
+            "The gradient with respect to `X` is not that of `X + f(X)`: change only the starting values.",
+            came=shown(found[0]),
+            expected=shown(right[0]),
+            page="layers.md#gradients-are-none-data-in-forward",
+        )
+    X.requires_grad_(False)
 
 
 def _check_training(answer: Answer, make: Callable[..., nn.Module], X: Tensor) -> None:
@@ -193,6 +206,8 @@ def _check_training(answer: Answer, make: Callable[..., nn.Module], X: Tensor) -
 
 WRONG = (
     WrongAnswer("it is `f.2.bias`", changes={"        nn.init.zeros_(last.bias)\n": ""}),
+    WrongAnswer("The gradient with respect to `X`", changes={"self.f(X)": "self.f(X.detach())"}),
+    WrongAnswer("has to return the sum itself", changes={"X + self.f(X)": "(X + self.f(X)).relu()"}),
     WrongAnswer("has to be 0 for every", changes={"        nn.init.zeros_(last.weight)\n": ""}),
     WrongAnswer(
         "small values are not enough", changes={"zeros_(last.weight)": "normal_(last.weight, std=0.001)"}

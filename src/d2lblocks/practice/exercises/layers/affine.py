@@ -92,7 +92,7 @@ def check(answer: Answer) -> None:
             X = torch.rand(shape)
             before = X.clone()
             answer.given = f"X of shape {shape}"
-            came = _call(layer, X)
+            came = answer.tensor(_call(layer, X), "layer(X)")
             expected = torch.addcmul(beta, gamma, before)
             answer.same(came, expected, "layer(X)", _mistake(came, before, gamma, beta))
             if not torch.equal(X, before):
@@ -101,6 +101,17 @@ def check(answer: Answer) -> None:
                     page="modules.md#the-net-changes-its-input-tensor",
                 )
         answer.without_mistakes(layer, X)
+        values = {"gamma": gamma, "beta": beta}
+        total = layer(X.requires_grad_()).sum() + 0.0 * X.sum()  # needs a gradient, whatever the layer does
+        found = torch.autograd.grad(total, list(values.values()), allow_unused=True)
+        for name, gradient in zip(values, found, strict=True):
+            if gradient is None:
+                raise Wrong(
+                    f"No gradient reaches `{name}`, so it is not trained: keep `detach` and `torch.no_grad()` out of `forward`.",
+                    came=f"gradient of {name}: None",
+                    expected=f"gradient of {name}: a tensor",
+                    page="layers.md#gradients-are-none-data-in-forward",
+                )
     for options in {"dtype": torch.float64}, {"device": torch.device("meta")}:
         [(kind, wanted)] = options.items()
         answer.given = f"Affine(3, {kind}={str(wanted) if kind == 'dtype' else repr(str(wanted))})"
@@ -187,6 +198,9 @@ def parameter(layer: nn.Module, name: str) -> nn.Parameter:
     elif isinstance(value, Tensor) and value.grad_fn is not None:
         why = f"`{name}` is a plain tensor: an operation on a parameter, such as `.to(...)`, returns one. Create the tensor with the right device and dtype, and call `nn.Parameter` last."
         page = "layers.md#nnparametert-001-is-not-a-parameter"
+    elif not isinstance(value, Tensor):
+        kind = type(value).__name__
+        why = f"`{name}` is {'an' if kind[0] in 'aeiou' else 'a'} {kind}: assign a single `nn.Parameter` that holds all its values."
     else:
         why = (
             f"`{name}` is not a parameter, so no optimizer gets it, and it is not saved: put "
@@ -219,5 +233,10 @@ WRONG = (
     ),
     WrongAnswer("`gamma` does not start at 1", changes={"torch.ones(": "torch.randn("}),
     WrongAnswer("one value for each feature", changes={"features, device": "1, features, device"}),
+    WrongAnswer("No gradient reaches `gamma`", changes={"self.gamma * X": "self.gamma.detach() * X"}),
+    WrongAnswer(
+        "is a list: assign a single",
+        changes={"nn.Parameter(torch.ones(features, device=device, dtype=dtype))": "[1.0] * features"},
+    ),
     WrongAnswer("with the .data of this parameter", changes={"self.gamma * X": "self.gamma.data * X"}),
 )

@@ -82,7 +82,8 @@ def check(answer: Answer) -> None:
     answer.given = f"X of shape {shape}"
     X.requires_grad_()
     try:
-        learns = layer(X).requires_grad
+        Y = layer(X).abs().sum()
+        learns = Y.requires_grad and torch.autograd.grad(Y, [X], allow_unused=True)[0] is not None
     except RuntimeError as error:
         if "numpy" not in str(error):
             raise
@@ -90,8 +91,8 @@ def check(answer: Answer) -> None:
     if not learns:
         raise Wrong(
             "No gradient gets through the layer: keep `detach`, `.data` and NumPy out of `forward`.",
-            came="layer(X).requires_grad is False",
-            expected="True",
+            came="gradient of X: None",
+            expected="gradient of X: a tensor",
             page="layers.md#gradients-are-none-data-in-forward",
         )
 
@@ -100,7 +101,9 @@ def mistake(came: torch.Tensor, X: torch.Tensor, full: torch.Tensor) -> str:
     """A sentence on the mistake that leads to these values; empty if it is none of the usual ones."""
 
     def equal(other: torch.Tensor) -> bool:
-        return came.shape == other.shape and torch.allclose(came, other, atol=1e-5)
+        return (
+            came.shape == other.shape and came.dtype == other.dtype and torch.allclose(came, other, atol=1e-5)
+        )
 
     n = X.shape[-1]
     half = full[..., : n // 2 + 1]

@@ -146,7 +146,7 @@ def check(answer: Answer) -> None:
             )
         if new.weight is not weight:
             raise Wrong(
-                "Loading replaces the parameter, and an optimizer still has the old one: load into it."
+                "Loading replaces the parameter, but an optimizer still has the old one: copy the values into the old one."
             )
         answer.given = f"the state dict of NewLinear({inputs}, {outputs})"
         state = new.state_dict()
@@ -253,9 +253,11 @@ def loaded(
         raise Wrong(why, came=f"KeyError: {error}", expected="<All keys matched successfully>") from error
     except RuntimeError as error:
         text = str(error)
-        if "size mismatch" not in text:
+        if "size mismatch" not in text and not (nested and "Missing key" in text):
             raise
-        if nested:
+        if "size mismatch" not in text:
+            why = "The layer is inside another module, and its weight is not loaded: the method of `super()` needs the same `prefix`."
+        elif nested:
             why = (
                 "The layer is inside another module, and its weight is not transposed: its key begins with `prefix`, "
                 "and the method `load_state_dict` of a child is not called."
@@ -264,6 +266,8 @@ def loaded(
             why = "A state dict without a version is not transposed: it counts as an old one."
         elif "new" in what:
             why = "A new state dict is transposed, too. With `_version = 2`, the class marks what it saves as the new layout; `local_metadata` has the version of what is loaded."
+        elif vars(answer["NewLinear"]).get("_version") == 1:
+            why = "A class that sets no version has version 1, `OldLinear` too: give `NewLinear` a higher one, as in `_version = 2`."
         elif plain is not None and _loads(plain, dict(state)):
             why = "Only a state dict without a version is transposed, but that of `OldLinear` has the version 1."
         else:
@@ -290,6 +294,7 @@ WRONG = (
             '(local_metadata.get("version") or 1) < 2 and key in state_dict': "key in state_dict and state_dict[key].shape != self.weight.shape"
         },
     ),
+    WrongAnswer("`OldLinear` too", changes={"_version = 2": "_version = 1", " or 1) < 2": " or 0) < 1"}),
     WrongAnswer("With `_version = 2`", changes={"    _version = 2\n\n": ""}),
     WrongAnswer(
         "is no parameter",
@@ -300,6 +305,7 @@ WRONG = (
     WrongAnswer(
         "`local_metadata` also tells", changes={"prefix, local_metadata, *rest)\n": "prefix, {}, *rest)\n"}
     ),
+    WrongAnswer("needs the same `prefix`", changes={"(state_dict, prefix,": '(state_dict, "",'}),
     WrongAnswer("begins with `prefix`", changes={'f"{prefix}weight"': '"weight"'}),
     WrongAnswer(
         "changes the tensor in the state dict",

@@ -62,23 +62,41 @@ def check(answer: Answer) -> None:
         answer.given = f"{words} and X of shape {shape}"
         expected = reference(layer, X, lambda y: y @ y)
         counts = Counts(layer)
+        layer.train(layer is not deep)
+        grads = {name: each.clone() for name, each in layer.named_parameters() if layer is deep}
+        for name, parameter in layer.named_parameters():
+            parameter.grad = grads[name].detach().clone() if grads else None
         values = {name: each.clone() for name, each in layer.state_dict().items()}
         came = call(answer, function, layer, X, counts)
         used.append((counts.calls, counts.gradients))
         counts.remove()
+        if any(each.training == (layer is deep) for each in layer.modules()):
+            raise Wrong(
+                "The function changes the mode of the layer: leave out `eval()` and `train()`.",
+                came=f"layer.training is {layer is deep}",
+                expected=str(layer is not deep),
+            )
+        for name, value in layer.state_dict().items():
+            if not torch.equal(value, values[name]):
+                raise Wrong(
+                    f"The function changes the values of `{name}`.",
+                    came="other values",
+                    expected="the old values",
+                )
         for name, parameter in layer.named_parameters():
-            if parameter.grad is not None:
+            if parameter.grad is None and grads:
+                raise Wrong(
+                    "The function removes the `.grad` of the parameters, which the next step of an optimizer may "
+                    "need: leave out `zero_grad()`.",
+                    came=f"{name}.grad is None",
+                    expected="the old values",
+                )
+            if parameter.grad is not None and not (grads and torch.equal(parameter.grad, grads[name])):
                 raise Wrong(
                     "The gradients are in `.grad` of the parameters now, where the next step of an optimizer would "
                     "use them: `backward` adds to `.grad`, but `torch.func.grad` returns them.",
                     came=parameter.grad,
-                    expected=f"{name}.grad is None",
-                )
-            if not torch.equal(parameter, values[name]):
-                raise Wrong(
-                    f"The function changes the parameter `{name}`.",
-                    came="other values",
-                    expected="the old values",
+                    expected="the old values" if grads else f"{name}.grad is None",
                 )
             if not parameter.requires_grad:
                 raise Wrong(
@@ -166,7 +184,16 @@ def compare(
     for name, gradients in expected.items():
         found = answer.tensor(came[name], f'per_example(layer, X)["{name}"]')
         if found.shape == gradients.shape[1:]:
-            why = "This is one gradient for the whole batch, the sum over the examples: `vmap` keeps them apart."
+            sums = {"sum": gradients.sum(dim=0), "mean": gradients.mean(dim=0)}
+            kind = next(
+                (
+                    f", the {kind} over the examples"
+                    for kind, each in sums.items()
+                    if torch.allclose(found, each, atol=1e-5)
+                ),
+                "",
+            )
+            why = f"This is one gradient for the whole batch{kind}: `vmap` keeps the examples apart."
         elif found.shape == gradients.shape and torch.allclose(found, gradients / n, atol=1e-6):
             why = "The gradients are divided by n: each example has a loss of its own, without a mean over the batch."
         elif found.shape == gradients.shape and not found.any():
@@ -234,6 +261,12 @@ WRONG = (
     ),
     WrongAnswer("but one example has the shape", changes={"(None, 0)": "(0, None)"}),
     WrongAnswer("not in the first dimension", changes={"(None, 0)": "(None, 0), out_dims=1"}),
+    WrongAnswer(
+        "changes the mode", changes={"    parameters = {\n": "    layer.eval()\n    parameters = {\n"}
+    ),
+    WrongAnswer(
+        "removes the `.grad`", changes={"    parameters = {\n": "    layer.zero_grad()\n    parameters = {\n"}
+    ),
     WrongAnswer("splits every argument", changes={", in_dims=(None, 0)": ""}),
     WrongAnswer("with respect to `X`", changes={"grad(loss)": "grad(loss, argnums=1)"}),
     WrongAnswer(

@@ -65,19 +65,18 @@ def check(answer: Answer) -> None:
         answer.given = f"QuadraticForm({inputs}, {outputs})"
         layer = made(make, inputs, outputs)
         weight = parameter(layer)
-        init = vars(make).get("__init__")
         if weight.shape != (outputs, inputs, inputs):
             raise Wrong(
                 "The weight has the wrong shape: in `W[k, i, j]`, k counts the outputs, and i and j count the inputs.",
                 came=f"shape {tuple(weight.shape)}",
                 expected=f"shape {(outputs, inputs, inputs)}",
-                at=init,
+                at=vars(make).get("__init__"),
             )
         with torch.no_grad():
             weight.copy_(torch.rand(weight.shape))
         values = weight.detach().clone()
         for shape in (4, inputs), (inputs,), (2, 3, inputs), (1, inputs):
-            X = torch.rand(shape)
+            X = torch.randn(shape)
             before = X.clone()
             answer.given = f"QuadraticForm({inputs}, {outputs}) and X of shape {shape}"
             expected = F.bilinear(X, X, values)
@@ -99,15 +98,31 @@ def check(answer: Answer) -> None:
                 )
             answer.same(came, expected, "layer(X)", mistake(came, X, values))
         answer.without_mistakes(layer, X)
-    answer.given = "QuadraticForm(20, 50)"
-    values = parameter(made(make, 20, 50)).detach()
+        gradients(answer, layer, X, values)
+    for inputs, outputs in (20, 50), (10, 200):
+        answer.given = f"QuadraticForm({inputs}, {outputs})"
+        _initial(make, inputs, outputs)
+
+
+def _initial(make: Callable[..., nn.Module], inputs: int, outputs: int) -> None:
+    """Raise `Wrong` unless the initial values are those of the task; there are 20,000 of them."""
+    init, right = vars(make).get("__init__"), 1 / inputs
+    values = parameter(made(make, inputs, outputs)).detach()
     if not values.isfinite().all():
         raise Wrong(
             "The weight was never filled: `torch.empty` reserves memory and leaves in it what was there.",
             came="values that are not numbers",
-            expected="mean 0, standard deviation 0.05",
+            expected=f"mean 0, standard deviation {right:.3f}",
             at=init,
             page="layers.md#the-loss-is-nan-from-the-first-step-a-weight-that-was-never-filled",
+        )
+    if torch.equal(values, parameter(made(make, inputs, outputs))) and values.std() > 0:
+        raise Wrong(
+            "Every new layer starts with the same values: leave seeds, as in `torch.manual_seed`, to the caller.",
+            came="two layers with the same weight",
+            expected="two layers with different weights",
+            at=init,
+            page="init.md#reproducibility",
         )
     if torch.equal(values[0], values[1]) and values.std() > 0:
         raise Wrong(
@@ -117,28 +132,47 @@ def check(answer: Answer) -> None:
             at=init,
         )
     mean, std = float(values.mean()), float(values.std())
-    if not (abs(mean) < 0.005 and 0.047 < std < 0.053 and values.abs().max() > 0.15):
+    if not (abs(mean) < right / 10 and abs(std / right - 1) < 0.06 and values.abs().max() > 3 * right):
         if std == 0:
             why = f"All initial values are {float(values.max()):g}: draw them at random."
         elif values.min() >= 0:
             why = "No initial value is negative: draw them from a normal distribution with mean 0."
-        elif abs(mean) >= 0.005 + std / 10:
+        elif abs(mean) >= (right + std) / 10:
             why = "The mean of the initial values is not 0."
         elif values.abs().max() < 2 * std:
             why = "The initial values are not drawn from a normal distribution: none is beyond two standard deviations."
-        elif abs(std - 20**-0.5) < 0.01:
+        elif abs(std / inputs**-0.5 - 1) < 0.05:
             why = "The standard deviation is 1 / √`in_features`, not 1 / `in_features`."
-        elif abs(std - 1 / 400) < 0.0003:
+        elif abs(std / right**2 - 1) < 0.1:
             why = "1 / `in_features`² is the variance: pass its square root, the standard deviation."
         else:
             why = "The standard deviation of the initial values is not 1 / `in_features`."
         raise Wrong(
             why,
             came=f"mean {mean:.3f}, standard deviation {std:.3f}, largest value {float(values.max()):.3f}",
-            expected="mean 0, standard deviation 0.050, largest value about 0.2",
+            expected=f"mean 0, standard deviation {right:.3f}, largest value about {4 * right:.1f}",
             at=init,
             page="layers.md#initial-values-reset_parameters",
         )
+
+
+def gradients(answer: Answer, layer: nn.Module, X: Tensor, values: Tensor) -> None:
+    """Raise `Wrong` unless the gradients are those of the formula."""
+    X.requires_grad_()
+    tensors = {"X": X, "weight": parameter(layer)}
+    came = layer(X).square().sum() + 0.0 * X.sum()  # needs a gradient, whatever the layer does
+    all_found = torch.autograd.grad(came, list(tensors.values()), allow_unused=True)
+    copies = X.detach().requires_grad_(), values.requires_grad_()
+    expected = torch.autograd.grad(F.bilinear(copies[0], *copies).square().sum(), copies)
+    for name, found, right in zip(tensors, all_found, expected, strict=True):
+        if found is None or not torch.allclose(found, right, rtol=1e-3, atol=1e-4):
+            raise Wrong(
+                f"The output is right, but the gradient with respect to `{name}` is not: keep `detach` and "
+                "`torch.no_grad()` out of `forward`.",
+                came=found,
+                expected=right,
+                page="layers.md#gradients-are-none-data-in-forward",
+            )
 
 
 def made(make: Callable[..., nn.Module], inputs: int, outputs: int) -> nn.Module:
@@ -240,6 +274,11 @@ WRONG = (
         changes={
             'torch.einsum("...i,kij,...j->...k", X, self.weight, X)': 'torch.einsum("...i,kij,...j->...k", X, self.weight, X).squeeze()'
         },
+    ),
+    WrongAnswer("gradient with respect to `X`", changes={"self.weight, X)": "self.weight, X.detach())"}),
+    WrongAnswer(
+        "starts with the same values",
+        changes={"        nn.init": "        torch.manual_seed(0)\n        nn.init"},
     ),
     WrongAnswer("is the variance", changes={"std=1 / in_features": "std=1 / in_features**2"}),
     WrongAnswer("is 1 / √`in_features`", changes={"std=1 / in_features": "std=in_features**-0.5"}),

@@ -79,8 +79,10 @@ def check(answer: Answer) -> None:
         layer.eval()
         state = layer.running_mean.clone()
         X = torch.rand(n, features)
+        before = X.clone()
         answer.given = f"layer.eval() and X of shape {(n, features)}"
         came = answer.tensor(layer(X), "layer(X)")
+        unchanged(X, before)
         if came.shape == X.shape and torch.allclose(came, X - X.mean(dim=0), atol=1e-5):
             why = "In evaluation mode, the mean of the batch is subtracted, so a prediction depends on the other examples in the batch."
             answer.same(came, X - state, "layer(X)", why)
@@ -88,6 +90,13 @@ def check(answer: Answer) -> None:
         answer.same(layer.running_mean, state, "layer.running_mean", why, 0)
         why = "In evaluation mode, the layer does not subtract `running_mean`."
         answer.same(came, X - state, "layer(X)", why)
+        if not layer(X.requires_grad_()).requires_grad:
+            raise Wrong(
+                "In evaluation mode, no gradient flows through the layer, so the layers before it cannot be trained: "
+                "leave `torch.no_grad()` to the caller.",
+                came="layer(X).requires_grad is False",
+                expected="True",
+            )
     answer.given = "RunningCenter(2) and ten batches"
     layer, norm = make(2), nn.BatchNorm1d(2, momentum=0.1)
     for _ in range(10):
@@ -95,6 +104,11 @@ def check(answer: Answer) -> None:
         layer(X), norm(X)
     why = "The default of `momentum` is not 0.1."
     answer.same(layer.running_mean, norm.running_mean, "layer.running_mean", why)
+    state, X = layer.running_mean.clone(), torch.rand(1, 2)
+    answer.given = "layer = RunningCenter(2) in training mode and X of shape (1, 2)"
+    why = "A batch of one example is a batch, too: in training mode, its mean is subtracted, and it moves `running_mean`."
+    answer.same(layer(X), torch.zeros(1, 2), "layer(X)", why)
+    answer.same(layer.running_mean, state.lerp(X[0], 0.1), "layer.running_mean", why)
     for options in {"dtype": torch.float64}, {"device": torch.device("meta")}:
         [(kind, wanted)] = options.items()
         answer.given = f"RunningCenter(2, {kind}={str(wanted) if kind == 'dtype' else repr(str(wanted))})"
@@ -108,6 +122,18 @@ def check(answer: Answer) -> None:
                 at=vars(make).get("__init__"),
                 page="layers.md#initial-values-reset_parameters",
             )
+    answer.given = "RunningCenter(2, dtype=torch.float64) and X of shape (3, 2) in float64"
+    X = torch.rand(3, 2, dtype=torch.float64)
+    answer.same(make(2, dtype=X.dtype)(X), X - X.mean(dim=0), "layer(X)")
+
+
+def unchanged(X: torch.Tensor, before: torch.Tensor) -> None:
+    """Raise `Wrong` if the layer has changed its input."""
+    if not torch.equal(X, before):
+        raise Wrong(
+            "The layer changes its input: an operation such as `-=` writes into `X`. Use `-`, which creates a new tensor.",
+            page="modules.md#the-net-changes-its-input-tensor",
+        )
 
 
 def buffer_of(layer: Any, features: int) -> torch.Tensor:
@@ -138,7 +164,7 @@ def buffer_of(layer: Any, features: int) -> torch.Tensor:
 
 def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, step: int) -> None:
     """Check one call in training mode."""
-    state = layer.running_mean
+    state, memory = layer.running_mean, layer.running_mean.data_ptr()
     assert norm.running_mean is not None
     answer.given = f"layer = RunningCenter({X.shape[1]}, momentum=0.25) in training mode, batch {step}, X of shape {tuple(X.shape)}"
     old, before, values = state.clone(), norm.running_mean.clone(), X.clone()
@@ -156,11 +182,7 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
         ) from error
     norm(X)
     mean = values.mean(dim=0)
-    if not torch.equal(X, values):
-        raise Wrong(
-            "The layer changes its input: an operation such as `-=` writes into `X`. Use `-`, which creates a new tensor.",
-            page="modules.md#the-net-changes-its-input-tensor",
-        )
+    unchanged(X, values)
     answer.same(came, values - mean, "layer(X)", wrong_mean(came, values, old))
     if layer.running_mean.requires_grad:
         raise Wrong(
@@ -190,10 +212,11 @@ def training(answer: Answer, layer: Any, X: torch.Tensor, norm: nn.BatchNorm1d, 
     else:
         why = "`running_mean` does not move a fraction `momentum` of the way to the mean of the batch."
     answer.same(layer.running_mean, norm.running_mean, "layer.running_mean", why)
-    if layer.running_mean is not state:
+    if layer.running_mean is not state or state.data_ptr() != memory:
+        what = "is another tensor" if layer.running_mean is not state else "has other memory"
         raise Wrong(
-            "`running_mean` is another tensor now: whoever holds the old one does not see the update. Use an "
-            "operation that ends in `_`, such as `lerp_`.",
+            f"`running_mean` {what} now: whoever holds the old one does not see the update. Use an operation that "
+            "ends in `_`, such as `lerp_`.",
             came="a new tensor",
             expected="the same tensor with other values",
         )
@@ -260,6 +283,14 @@ WRONG = (
             "        if not self.training:\n            return X - self.running_mean\n": "",
             "        return X - mean": "        return X - (mean if self.training else self.running_mean)",
         },
+    ),
+    WrongAnswer("A batch of one example", changes={"not self.training": "not self.training or len(X) == 1"}),
+    WrongAnswer(
+        "the layers before it cannot be trained",
+        changes={"return X - self.running_mean": "return X.detach() - self.running_mean"},
+    ),
+    WrongAnswer(
+        "has other memory now", changes={"running_mean.lerp_(": "running_mean.data = self.running_mean.lerp("}
     ),
     WrongAnswer("moves by a fraction of 0.1", changes={"mean, self.momentum": "mean, 0.1"}),
     WrongAnswer("has the wrong sign", changes={"mean, self.momentum": "mean, -self.momentum"}),

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from d2lblocks._arguments import kind_of
+
 from ...answer import Answer, Wrong
 from ...exercise import WrongAnswer
 
@@ -50,7 +52,7 @@ Three ways do this: `copy.deepcopy(net.state_dict())`, a dictionary with a `clon
 def check(answer: Answer) -> None:
     """The state of the best epoch comes back, buffers included."""
     best_state = answer.function("best_state")
-    for losses in [1.0, 2.0], [3000.0], [2.0, 1.0], [4.0, 2.0, 5.0, 3.0], [2.0, 3.0, 1.0, 1.5]:
+    for losses in [1.0, 2.0], [3000.0], [2.0, 1.0], [-0.5, -0.52, 3.0, -0.51], [2.0, 3.0, 1.0, 1.5]:
         answer.given = f"losses of {', '.join(map(str, losses))}, one per epoch"
         run = Run(losses)
         try:
@@ -95,7 +97,7 @@ class Run:
         def loss(net: Any) -> float:
             if not isinstance(net, nn.Module):
                 raise Wrong("`loss` takes the net.", came=f"loss({type(net).__name__})", expected="loss(net)")
-            return self.losses[max(len(self.seen) - 1, 0)]
+            return self.losses[min(max(len(self.seen) - 1, 0), len(self.losses) - 1)]
 
         return best_state(self.net, self.train, loss, len(self.losses))
 
@@ -107,7 +109,7 @@ class Run:
         return [
             number
             for number, epoch in enumerate([self.begin, *self.seen])
-            if all(torch.equal(torch.as_tensor(state[name]), epoch[name]) for name in epoch)
+            if all(torch.equal(state[name], epoch[name]) for name in epoch)
         ]
 
 
@@ -125,6 +127,13 @@ def _compare(state: dict[str, Any], run: Run, best_state: Any) -> None:
             came=f"no {', '.join(missing)}",
             expected=f"also {', '.join(missing)}",
         )
+    for name in seen[0]:
+        if not isinstance(state[name], torch.Tensor):
+            raise Wrong(
+                "The values are not tensors, so `load_state_dict` cannot use them: copy each with `clone()`.",
+                came=f"{name}: {kind_of(state[name])}",
+                expected=f"{name}: torch.Tensor",
+            )
     epochs = run.epochs(state)
     if least in epochs:
         run.train(net)
@@ -133,7 +142,7 @@ def _compare(state: dict[str, Any], run: Run, best_state: Any) -> None:
             raise Wrong(why, came="the tensors of the net", expected="a copy of them")
         return
     live = {tensor.data_ptr() for tensor in net.state_dict().values()}
-    if any(isinstance(each, torch.Tensor) and each.data_ptr() in live for each in state.values()):
+    if any(each.data_ptr() in live for each in state.values()):
         why = (
             "The tensors in `state_dict()` are those of the net, so training changed them after you kept them; "
             "a copy of only the dictionary holds the same tensors."
@@ -177,6 +186,10 @@ WRONG = (
         changes={"    best, least = None": "    net = copy.deepcopy(net)\n    best, least = None"},
     ),
     WrongAnswer("buffers are missing", changes={"net.state_dict()": "dict(net.named_parameters())"}),
+    WrongAnswer(
+        "are not tensors",
+        changes={"copy.deepcopy(net.state_dict())": "{k: v.tolist() for k, v in net.state_dict().items()}"},
+    ),
     WrongAnswer("that of another epoch", changes={"net.state_dict()), now": "net.state_dict()), least"}),
     WrongAnswer(
         "copied too late",

@@ -57,11 +57,13 @@ The file holds only tensors and their names, so it can be opened without danger 
 def check(answer: Answer) -> None:
     """The file holds a state dict; what is loaded is another net with all its values, in evaluation mode."""
     save, load = answer.function("save_net"), answer.function("load_net")
-    for number, make in enumerate((small, larger)):
+    kinds = ("nn.Linear(1, 1)", small), ("a net with batch normalization and dropout in float64", larger)
+    for number, (kind, make) in enumerate(kinds):
+        make.__qualname__ = "make"  # the name in error messages
         net, other = make(), make()
         path = f"net{number}.pt"
-        kind = "nn.Linear(1, 1)" if make is small else "a net with batch normalization and dropout"
-        net(torch.rand(4, len(next(net.parameters())[0])))  # changes the running statistics
+        weight = next(net.parameters())
+        net(torch.rand(4, len(weight[0]), dtype=weight.dtype))  # changes the running statistics
         saved = {name: tensor.clone() for name, tensor in net.state_dict().items()}
         answer.given = f"save_net(net, {path!r}), where net is {kind}"
         answer.last = save
@@ -96,6 +98,14 @@ def check(answer: Answer) -> None:
                 came="net.training is True",
                 expected="net.training is False",
             )
+        if frozen := [name for name, each in loaded.named_parameters() if not each.requires_grad]:
+            raise Wrong(
+                "The net is frozen, so it cannot be trained further: evaluation mode is `eval()`, and it leaves "
+                "`requires_grad` as it is.",
+                came=f"requires_grad of {frozen[0]} is False",
+                expected=f"requires_grad of {frozen[0]} is True",
+                page="parameters.md#freezing-parameters",
+            )
 
 
 REPORT = (
@@ -121,22 +131,28 @@ def small() -> nn.Module:
 
 def larger() -> nn.Module:
     """A net with buffers, and with layers for which the mode matters."""
-    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 2))
+    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 2)).double()
 
 
 def _look_into(path: str) -> None:
     """Raise `Wrong` if a file of `torch.save` holds more than tensors; other formats are fine."""
     if not Path(path).exists():
         raise Wrong("`save_net` writes no file at `path`.", came="no file", expected=f"a file {path}")
+    whole = "The file holds the whole net, so only a program with the same class can open it, and opening it may run code."
     if not zipfile.is_zipfile(path):
+        if b"torch.nn.modules" in Path(path).read_bytes():  # the name of a class
+            raise Wrong(whole, came="a pickled net", expected="a dict of tensors")
         return
     try:
         torch.load(path)
+    except RuntimeError:  # a zip file of another program, such as that of NumPy
+        return
     except pickle.UnpicklingError:
         content = torch.load(path, weights_only=False)
+        why = "The file holds more than tensors, so opening it may run code: save what `net.state_dict()` returns, and nothing else."
         if isinstance(content, nn.Module):
-            why = "The file holds the whole net, so only a program with the same class can open it, and opening it may run code."
-        else:
+            why = whole
+        elif callable(content):
             why = (
                 "The file holds a method and not the tensors: the parentheses after `state_dict` are missing."
             )
@@ -175,5 +191,10 @@ WRONG = (
     WrongAnswer("the name of a file", changes={"torch.load(path)": "path"}),
     WrongAnswer("those of a new net", changes={"net.load_state_dict(torch.load(path))": "torch.load(path)"}),
     WrongAnswer("and then the path", changes={"net.state_dict(), path": "path, net.state_dict()"}),
+    WrongAnswer(
+        "and nothing else",
+        changes={"net.state_dict(), path": '{"kind": type(net), "net": net.state_dict()}, path'},
+    ),
+    WrongAnswer("The net is frozen", changes={"net.eval()": "net.eval().requires_grad_(False)"}),
     WrongAnswer("not in evaluation mode", changes={"net.eval()": "net"}),
 )

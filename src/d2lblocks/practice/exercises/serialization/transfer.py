@@ -62,7 +62,10 @@ def check(answer: Answer) -> None:
             f"my.{name}.bias": torch.rand(2),
         }
         path = f"{name}.pt"
-        torch.save({**{f"{name}.{key}": each for key, each in saved.items()}, **other}, path)
+        own = {f"{name}.{key}": each for key, each in saved.items()}
+        first = {f"my.{name}.weight": torch.rand(2)}
+        torch.save({**first, **own, **other}, path)
+        other |= first
         answer.given = (
             f"the name {name!r}, a layer with {', '.join(saved)}, and a file that also has {', '.join(other)}"
         )
