@@ -1,6 +1,8 @@
 """The subcommands of `practice`: exit status, JSON, the folder and its progress."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from d2lblocks._command import main
 from d2lblocks.practice.exercise import all_exercises, find
 from d2lblocks.practice.folder import Folder
+from d2lblocks.practice.words import about_progress, visible
 
 EXERCISES = all_exercises()
 FIRST = EXERCISES[0]
@@ -157,6 +160,138 @@ def test_progress_is_text_that_people_can_edit(folder: Folder) -> None:
     assert again.done() == 1
     again.save()
     assert b"\xff\xfe\n" in path.read_bytes()
+
+
+def test_two_programs_keep_the_progress_of_each_other(folder: Folder) -> None:
+    """What another program, or the reader, writes meanwhile is kept."""
+    one, two = Folder.open(folder.path), Folder.open(folder.path)
+    one.answered(FIRST)
+    one.next_hint(EXERCISES[1])
+    with (folder.path / "progress.txt").open("a") as progress:
+        progress.write("ask Ms. Li\n")
+    two.answered(EXERCISES[2])
+    two.next_hint(EXERCISES[3])
+    one.next_hint(EXERCISES[3])
+    last = Folder.open(folder.path)
+    assert [bool(last.state(each).done) for each in EXERCISES[:4]] == [True, False, True, False]
+    assert [last.state(each).hints for each in EXERCISES[:4]] == [0, 1, 0, 1]
+    assert last.other_lines == ["ask Ms. Li"]
+
+
+def test_the_progress_keeps_its_mode_and_may_have_a_mark(folder: Folder) -> None:
+    """A teacher who may read it still may after it is saved; Notepad's mark before the text does not matter."""
+    path = folder.path / "progress.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    path.chmod(0o640)
+    assert Folder.find(folder.path) == folder.path
+    Folder.open(folder.path).answered(FIRST)
+    assert not path.read_bytes().startswith(b"\xef\xbb\xbf")
+    if os.name != "nt":
+        assert path.stat().st_mode & 0o777 == 0o640
+    assert [each.name for each in folder.path.iterdir() if each.name.startswith(".")] == []
+
+
+def test_files_that_cannot_be_used(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder in the place of a file, and a file in the place of a folder, are named; nothing is lost."""
+    path = folder.file(FIRST)
+    path.unlink()
+    path.mkdir()
+    assert practice("check", FIRST.id) == 1
+    assert "is not a file" in capsys.readouterr().out
+    assert practice("reset", FIRST.id) == 0
+    assert path.read_text() == FIRST.text
+    assert path.with_suffix(".old.py").is_dir()
+    capsys.readouterr()
+    path.parent.rename(folder.path / "mine")
+    path.parent.write_text("mine")
+    assert practice("reset", FIRST.id) == 2
+    assert capsys.readouterr().err.startswith(
+        f"d2lblocks practice: {Path('builders-practice', FIRST.topic)}: "
+    )
+    assert path.parent.read_text() == "mine"
+    (folder.path / "progress.txt").unlink()
+    (folder.path / "progress.txt").mkdir()
+    for words in ("list", "hint", "check"):
+        assert practice(words) == 2
+        assert "progress.txt: " in capsys.readouterr().err
+
+
+def test_progress_that_cannot_be_written(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """The hint is shown nevertheless, and the error says what is not saved."""
+    made = Folder.open(folder.path)
+    (folder.path / "progress.txt").unlink()
+    (folder.path / "progress.txt").mkdir()
+    assert made.next_hint(FIRST) == 1
+    assert about_progress(made).startswith("Your progress could not be saved in builders-practice (")
+    assert [each.name for each in folder.path.iterdir() if each.name.startswith(".")] == []
+    (folder.path / "progress.txt").rmdir()
+    assert made.next_hint(FIRST) == 2
+    assert about_progress(made) == ""
+
+
+def test_half_a_file_is_never_left(folder: Folder) -> None:
+    """If a file cannot be written whole, as on a full disk, it is not there, and reset gives the old one back."""
+    path = folder.file(FIRST)
+    path.write_text("mine")
+    broken = replace(FIRST, stub="\ud800")  # which UTF-8 cannot write
+    with pytest.raises(UnicodeEncodeError):
+        folder.reset(broken)
+    assert path.read_text() == "mine"
+    path.unlink()
+    with pytest.raises(UnicodeEncodeError):
+        folder.write(broken)
+    assert not path.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a permission there")
+def test_reset_keeps_links(folder: Folder) -> None:
+    """A link is kept as it is, also one that leads nowhere."""
+    path = folder.file(FIRST)
+    for number in range(2):
+        path.unlink()
+        path.symlink_to("nowhere.py")
+        kept = folder.reset(FIRST)
+        assert kept is not None
+        assert kept.name == path.with_suffix(("", "2")[number].join((".old", ".py"))).name
+        assert kept.is_symlink()
+        assert path.read_text() == FIRST.text
+
+
+def test_a_path_names_its_exercise(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """`check` takes the path that the program shows."""
+    path = folder.file(FIRST)
+    for name in (
+        str(path),
+        f"builders-practice/{FIRST.file}",
+        rf"builders-practice\{FIRST.topic}\{path.name}",
+    ):
+        assert find(name) == [FIRST]
+    with pytest.raises(ValueError, match="there is no topic 'nowhere'"):
+        find("builders-practice/nowhere/1_tower.py")
+
+
+def test_what_a_file_says_does_not_control_the_terminal() -> None:
+    """Colors are left out; other signs that terminals obey, or cannot show, are written out."""
+    assert visible("\x1b[31mred\x1b[0m \x1b[2J\a\ud800\u202e") == "red \\x1b[2J\\x07\\ud800\\u202e"
+    assert visible("tab\tand é 中 😀") == "tab\tand é 中 😀"
+
+
+def test_keys_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page Down sends a sign and Q, and is not the key q."""
+    import importlib
+    import sys
+    from types import SimpleNamespace
+
+    from d2lblocks.practice import keys
+
+    signs = iter("\xe0Q\0;h")
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(getwch=lambda: next(signs)))
+    try:
+        assert importlib.reload(keys).keys() == "h"
+    finally:
+        monkeypatch.undo()
+        importlib.reload(keys)
 
 
 def test_without_the_extra_packages(

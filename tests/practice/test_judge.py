@@ -26,6 +26,11 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="these limits exis
         ("clas Tower:\n    pass\n", "This is not valid Python yet: invalid syntax.", 1),
         ("class Tower:\n", "This is not valid Python yet: expected an indented block", 1),
         ("x = 1\n\0", "This is not valid Python yet: source code string cannot contain null bytes.", None),
+        ("x = \f1\n\f\ny = z\n", "There is nothing called `z` here", 3),
+        ("x = " + "-" * 100_000 + "1\n", "too deeply nested, for Python to read", None),
+        ("class Own(Exception):\n    def __str__(self):\n        return 3\n\n\nraise Own\n", "in which it cannot be checked (`TypeError`)", None),
+        ("import builtins\nbuiltins.isinstance = None\n", "cannot be checked (`TypeError`)", None),
+        ("breakpoint()\n", "Remove `breakpoint()`.", None),
         ("class Towel:\n    pass\n", "The file does not define `Tower`; the nearest is 'Towel'.", None),
         ("Tower = 3\n", "`Tower` has to be a class derived from `nn.Module`", None),
         ("class Tower:\n    pass\n", "`Tower` has to be a class derived from `nn.Module`", 1),
@@ -59,7 +64,8 @@ def test_what_is_wrong(program: str, why: str, line: int | None, mark: Marker) -
     assert verdict.status == "wrong"
     assert why in verdict.why or why in verdict.came, verdict
     assert line is None or verdict.line == line, verdict
-    assert verdict.line is None or verdict.code == program.splitlines()[verdict.line - 1].strip()
+    assert verdict.line is None or verdict.code == program.split("\n")[verdict.line - 1].strip()
+    assert "multiprocessing" not in verdict.printed
 
 
 @pytest.mark.parametrize(
@@ -89,6 +95,13 @@ def test_a_file_that_is_not_there_or_not_text(mark: Marker, tmp_path: Path) -> N
     path = tmp_path / "latin.py"
     path.write_bytes(b"# caf\xe9\n" + TOWER.solution.encode())
     assert "UTF-8" in mark.judges.verdict(TOWER, path).why
+    (tmp_path / "folder.py").mkdir()
+    assert "is not a file" in mark.judges.verdict(TOWER, tmp_path / "folder.py").why
+    if os.name != "nt":
+        os.mkfifo(tmp_path / "pipe.py")
+        assert "is not a file" in mark.judges.verdict(TOWER, tmp_path / "pipe.py").why
+        (tmp_path / "loop.py").symlink_to(tmp_path / "loop.py")
+        assert mark.judges.verdict(TOWER, tmp_path / "loop.py").status != "right"
     path.write_bytes(b"\xef\xbb\xbf" + TOWER.solution.replace("\n", "\r\n").encode())
     assert mark.judges.verdict(TOWER, path).status == "right"
 
@@ -232,6 +245,21 @@ def test_a_verdict_can_be_stopped(tmp_path: Path) -> None:
         assert time.monotonic() - begin < 4.5
         path.write_text(TOWER.solution)
         assert judges.verdict(TOWER, path).status == "right"
+
+
+def test_the_process_that_forks_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it has just ended, the next one is used."""
+    calls = []
+
+    def start(modules: tuple[str, ...]) -> str:
+        calls.append(modules)
+        if len(calls) == 1:
+            raise EOFError("unexpected EOF")
+        return "started"
+
+    monkeypatch.setattr(isolated, "_Judge", start)
+    assert isolated._started(("json",)) == "started"
+    assert calls == [("json",)] * 2
 
 
 def test_it_works_without_forking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

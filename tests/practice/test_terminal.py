@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,6 +147,21 @@ def test_nothing_is_left_behind(start: Start, tmp_path: Path) -> None:
     assert left == []
 
 
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_it_ends_in_order(stop: signal.Signals, start: Start, tmp_path: Path) -> None:
+    """Whoever ends it, or closes its terminal, while a file runs: no temporary folder stays."""
+    with tempfile.TemporaryDirectory() as temporary:  # the path of `tmp_path` is too long for a socket in it
+        terminal = start(TMPDIR=temporary)
+        terminal.wait(MENU)
+        save(tmp_path, "while True:\n    pass\n")
+        time.sleep(1.5)
+        terminal.child.kill(stop)
+        terminal.wait("The next time, you continue")
+        terminal.child.wait()
+        assert terminal.child.exitstatus == 128 + stop
+        assert [name for name in os.listdir(temporary) if name.startswith(("d2lblocks", "pymp"))] == []
+
+
 SECONDS_TO_STOP = 15
 
 
@@ -237,6 +253,87 @@ def test_starting_again_keeps_the_old_file(start: Start, tmp_path: Path) -> None
     assert kept == ["one = 1\n", "two = 2\n", FIRST.text]
 
 
+def test_a_folder_in_the_place_of_the_file(start: Start, tmp_path: Path) -> None:
+    """The program says so, and r keeps the folder beside the file that it writes."""
+    terminal = start()
+    terminal.wait(MENU)
+    file(tmp_path).unlink()
+    file(tmp_path).mkdir()
+    assert "is not a file" in terminal.wait(MENU)
+    terminal.press("r")
+    assert "is as it was" in terminal.wait(MENU)
+    save(tmp_path, FIRST.solution)
+    assert "Right" in terminal.wait(MENU)
+
+
+def test_what_cannot_be_written_is_said(start: Start, tmp_path: Path) -> None:
+    """The program goes on without its progress, and without the files of a topic."""
+    terminal = start()
+    terminal.wait(MENU)
+    progress = tmp_path / "builders-practice" / "progress.txt"
+    progress.unlink()
+    progress.mkdir()
+    terminal.press("h")
+    came = terminal.wait(MENU) + terminal.wait("not affected")
+    assert "Hint 1 of 3" in came
+    assert "Your progress could not be saved in builders-practice" in came
+    shutil.rmtree(file(tmp_path).parent)
+    file(tmp_path).parent.write_text("mine")
+    assert "There is no file" in terminal.wait(MENU)
+    terminal.press("r")
+    assert "This did not work: builders-practice/modules: " in terminal.wait(MENU)
+    terminal.press("q")
+    assert terminal.end() == 0
+    assert file(tmp_path).parent.read_text() == "mine"
+
+
+def test_what_a_file_prints_does_not_reach_the_terminal_raw(start: Start, tmp_path: Path) -> None:
+    """Neither sequences for the terminal nor signs that it cannot show end the program or change the screen."""
+    for variables in ({}, {"PYTHONIOENCODING": "ascii"}):
+        terminal = start(**variables)
+        terminal.wait(MENU)
+        save(tmp_path, f"print('\\x1b[2J \\a \\ud800 \\U0001f600')  # {variables}\n" + FIRST.solution)
+        came = terminal.wait(MENU)
+        assert r"\x1b[2J \x07 \ud800" in came
+        assert "Right" in came
+        terminal.press("q")
+        assert terminal.end() == 0
+
+
+def test_a_terminal_of_one_column(start: Start) -> None:
+    """The text does not fit, but the program runs."""
+    terminal = start(columns=1)
+    terminal.wait(MENU)
+    terminal.press("q")
+    assert terminal.end() == 0
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="other systems refuse such names")
+def test_a_folder_that_cannot_be_watched(tmp_path: Path) -> None:
+    """The program looks at the files instead."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/not-utf8-\xff"))
+    folder.mkdir()
+    terminal = Terminal(folder)
+    terminal.wait(MENU)
+    for exercise in FIRST, EXERCISES[1]:
+        save(folder, exercise.solution, exercise)
+        assert "Right" in terminal.wait(MENU)
+    terminal.press("q")
+    assert terminal.end() == 0
+    assert "Traceback" not in terminal.raw.decode()
+
+
+def test_after_the_last_exercise_no_next_one_is_named(start: Start, tmp_path: Path) -> None:
+    """Other exercises are left, but n does not lead there."""
+    last = EXERCISES[-1]
+    terminal = start("start", last.id)
+    terminal.wait(MENU)
+    save(tmp_path, last.solution, last)
+    came = terminal.wait(MENU)
+    assert "This is the last exercise. Press l" in came
+    assert "Press n" not in came
+
+
 def test_the_solution_has_to_be_asked_for_twice(start: Start) -> None:
     """The first time, the key only says how to see it."""
     terminal = start()
@@ -263,10 +360,13 @@ def test_unknown_keys_do_nothing(start: Start) -> None:
     terminal.wait(MENU)
     terminal.press("\x1b[H")
     terminal.press("xyz\x1b[A")
+    terminal.press("x\x1b[H\x1bOP\x1b[15~\x1b[1;5H")
+    terminal.press("self.layers = nn.Sequential(*layers)  # quit or reset?\n" * 100)
     time.sleep(0.5)
     terminal.press("q")
     assert terminal.end() == 0
     assert "Hint" not in "\n".join(terminal.lines())
+    assert "beginning" not in "\n".join(terminal.lines())
 
 
 def test_without_a_terminal_it_says_what_to_do(tmp_path: Path) -> None:

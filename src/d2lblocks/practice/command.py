@@ -11,7 +11,16 @@ from .exercise import Exercise, all_exercises, find
 from .folder import FOLDER, Folder
 from .isolated import Judges
 from .judge import Verdict
-from .words import Line, about_hint, about_list, about_solution, about_verdict, shortest
+from .words import (
+    Line,
+    about_error,
+    about_hint,
+    about_list,
+    about_progress,
+    about_solution,
+    about_verdict,
+    shortest,
+)
 
 __all__ = ["add_practice"]
 
@@ -79,18 +88,33 @@ def add_practice(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run_practice(options: argparse.Namespace) -> int:
     """Find the folder and the exercises, and run the subcommand."""
     named = options.exercises if isinstance(options.exercises, list) else [options.exercises]
-    path = options.folder or Folder.find(Path.cwd())
     try:
+        path = options.folder or Folder.find(Path.cwd())
         exercises = [each for words in named if words for each in find(words)]
         if path.exists() and not path.is_dir():
             raise ValueError(f"{path} is not a folder")
         if options.action in (check, hint, solution, reset) and not path.is_dir():
             raise ValueError(f"there is no folder {shortest(path)}: `python -m d2lblocks practice` makes one")
     except ValueError as error:
-        print(f"d2lblocks practice: {error}", file=sys.stderr)
-        return WRONG_USE
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(about_error(error))
     run: Run = options.action
-    return run(options, Folder.open(path), exercises)
+    try:
+        folder = Folder.open(path)
+        status = run(options, folder, exercises)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _refuse(about_error(error))
+    if not_saved := about_progress(folder):
+        print(f"d2lblocks practice: {not_saved}", file=sys.stderr)
+    return status
+
+
+def _refuse(words: str) -> int:
+    print(f"d2lblocks practice: {words}", file=sys.stderr)
+    return WRONG_USE
 
 
 def start(options: argparse.Namespace, folder: Folder, exercises: list[Exercise]) -> int:
@@ -125,6 +149,7 @@ def check(options: argparse.Namespace, folder: Folder, exercises: list[Exercise]
             ):  # a folder that is named may be another's
                 folder.answered(exercise)
             if not options.json:
+                say([("", "")] * (len(verdicts) > 1))
                 say(about_verdict(verdict, exercise, folder))
     if options.json:
         shown = [

@@ -128,10 +128,15 @@ def wrapped(text: str, width: int) -> list[str]:
 def find(words: str) -> list[Exercise]:
     """The exercises that a reader names: `modules/1`, `modules/tower`, `modules/1_tower.py` or `modules`.
 
+    A path such as `builders-practice/modules/1_tower.py` is understood, too.
+
     Raises:
         ValueError: if there is none; the message says what there is.
     """
     topic, _, rest = words.strip("/").removesuffix(".py").partition("/")
+    *folders, last_but_one, last = ["", *re.split(r"[/\\]", words)]
+    if folders and last.endswith(".py"):
+        topic, rest = last_but_one, last.removesuffix(".py")
     if topic not in TOPICS:
         raise ValueError(f"there is no topic {topic!r}: there are {', '.join(TOPICS)}")
     exercises = [_exercise(topic, number, name) for number, name in enumerate(_topic(topic).EXERCISES, 1)]

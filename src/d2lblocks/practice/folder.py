@@ -2,8 +2,10 @@
 
 import contextlib
 import datetime
+import itertools
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,12 +46,13 @@ class Folder:
     states: dict[str, State] = field(default_factory=dict)  # by topic and name, which outlive the order
     now: str = ""  # the exercise that was open last
     other_lines: list[str] = field(default_factory=list)  # of the progress, kept as they are
+    not_saved: OSError | None = None  # why the progress could not be written the last time
 
     @classmethod
     def find(cls, start: Path) -> Path:
         """The folder above or below this one, or where it would be made."""
         for each in (start, *start.parents):
-            if (each / PROGRESS).is_file() and _is_progress(each / PROGRESS):
+            if _is_progress(each / PROGRESS):
                 return each
         return start / FOLDER
 
@@ -57,12 +60,15 @@ class Folder:
     def open(cls, path: Path) -> "Folder":
         """The folder with its progress; one that does not exist is empty."""
         folder = cls(path)
-        with contextlib.suppress(FileNotFoundError):
-            for line in (path / PROGRESS).read_text("utf-8", _KEEP).splitlines():
-                folder._read(line)
+        folder._read()
         return folder
 
-    def _read(self, line: str) -> None:
+    def _read(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            for line in _progress(self.path / PROGRESS).splitlines():
+                self._read_line(line)
+
+    def _read_line(self, line: str) -> None:
         match = LINE.fullmatch(line.strip())
         if match is None:
             if line and line not in TOP.splitlines():
@@ -82,19 +88,29 @@ class Folder:
         path = self.file(exercise)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(exercise.text)
+            file = path.open("x", encoding="utf-8")
         except FileExistsError:
             return False
+        try:
+            with file:
+                file.write(exercise.text)
+        except BaseException:  # half a file, as on a full disk, would count as the reader's
+            path.unlink()
+            raise
         return True
 
     def reset(self, exercise: Exercise) -> Path | None:
         """Start an exercise again; return where the file that was there is now."""
         path, kept = self.file(exercise), None
-        if path.exists() and path.read_bytes() != exercise.text.encode():
-            kept = next(each for each in _free_names(path) if not each.exists())
+        if os.path.lexists(path) and not _holds(path, exercise.text):
+            kept = next(each for each in _free_names(path) if not os.path.lexists(each))
             path.rename(kept)
-        self.write(exercise)
+        try:
+            self.write(exercise)
+        except BaseException:
+            if kept:
+                kept.rename(path)
+            raise
         return kept
 
     def file(self, exercise: Exercise) -> Path:
@@ -138,14 +154,49 @@ class Folder:
         return False
 
     def save(self, now: Exercise | None = None) -> None:
-        """Write the progress, whole or not at all; `now` is the exercise that is open."""
+        """Write the progress, whole or not at all; `now` is the exercise that is open.
+
+        If it cannot be written, `not_saved` says why, and everything else goes on.
+        """
         self.now = _key(now) if now else self.now
+        try:
+            self._join()
+            self._save()
+            self.not_saved = None
+        except OSError as error:
+            self.not_saved = error
+
+    def _join(self) -> None:
+        """Take over what another program, or the reader, has written into the progress meanwhile."""
+        if not (self.path / PROGRESS).exists():
+            return
+        there = Folder(self.path, self.exercises)
+        there._read()
+        for key, other in there.states.items():
+            own = self.states.setdefault(key, State())
+            own.done = min(filter(None, (own.done, other.done)), default="")
+            own.hints = max(own.hints, other.hints)
+            own.asked = own.asked or other.asked
+        self.other_lines = there.other_lines
+
+    def _save(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
+        path = self.path / PROGRESS
         lines = [*self._lines(), *self.other_lines]
         handle, name = tempfile.mkstemp(prefix=f".{PROGRESS}-", dir=self.path)
-        with open(handle, "w", encoding="utf-8", errors=_KEEP) as file:
-            file.write(TOP + "".join(f"{line}\n" for line in lines))
-        os.replace(name, self.path / PROGRESS)
+        try:
+            with open(handle, "w", encoding="utf-8", errors=_KEEP) as file:
+                file.write(TOP + "".join(f"{line}\n" for line in lines))
+            if path.exists():
+                shutil.copymode(path, name)  # `mkstemp` lets only its owner read a file
+            else:
+                umask = os.umask(0)
+                os.umask(umask)
+                os.chmod(name, 0o666 & ~umask)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
 
     def _lines(self) -> Iterator[str]:
         known = [_key(each) for each in self.exercises]
@@ -169,13 +220,25 @@ def _shown(key: str, exercises: list[Exercise]) -> str:
     return next((each.file.removesuffix(".py") for each in exercises if _key(each) == key), key)
 
 
+def _progress(path: Path) -> str:
+    """The text of the file; some editors put a mark (BOM) before it."""
+    return path.read_text("utf-8", _KEEP).removeprefix("\ufeff")
+
+
 def _is_progress(path: Path) -> bool:
     with contextlib.suppress(OSError):
-        return path.read_text("utf-8", _KEEP).startswith(TOP.splitlines()[0])
+        return path.is_file() and _progress(path).startswith(TOP.splitlines()[0])
+    return False
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether it is a file with this text; one that cannot be read is another."""
+    with contextlib.suppress(OSError):
+        return path.is_file() and path.read_bytes() == text.encode()
     return False
 
 
 def _free_names(path: Path) -> Iterator[Path]:
     yield path.with_suffix(".old.py")
-    for number in range(2, 1000):
+    for number in itertools.count(2):
         yield path.with_suffix(f".old{number}.py")

@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import tempfile
+import threading
 import time
 from multiprocessing import connection, get_context, set_start_method
 from multiprocessing.connection import Connection
@@ -66,19 +67,23 @@ class Judges:
     def __init__(self) -> None:
         if sys.platform == "linux":
             _CONTEXT.set_forkserver_preload([f"{__package__}.warm"])
+            _start_without_ctrl_c()
         self._busy: _Judge | None = None
-        self._ready = _Judge(())
+        self._ready = _started(())
 
     def prepare(self, exercise: Exercise) -> None:
         """Import what the answers of an exercise need while nobody waits."""
         if self._ready.modules != exercise.modules:
             self._ready.end()
-            self._ready = _Judge(exercise.modules)
+            self._ready = _started(exercise.modules)
 
     def verdict(self, exercise: Exercise, path: str | Path) -> Verdict:
         """Judge a file. One call at a time; `stop` ends it from another thread."""
-        self._busy, self._ready = self._ready, _Judge(exercise.modules)
-        return self._busy.verdict(exercise, Path(path).resolve())
+        self._busy, self._ready = self._ready, _started(exercise.modules)
+        path = Path(path).absolute()
+        with contextlib.suppress(OSError, RuntimeError):  # a link to itself
+            path = path.resolve()
+        return self._busy.verdict(exercise, path)
 
     def stop(self) -> None:
         """End the call of `verdict` that waits, if there is one."""
@@ -156,13 +161,36 @@ class _Judge:
         self.process.join()
 
 
+def _start_without_ctrl_c() -> None:
+    """Start the process that forks the others, so that Ctrl-C does not reach it while it imports torch."""
+    from multiprocessing import forkserver
+
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _started(modules: tuple[str, ...]) -> _Judge:
+    """A new process. If the one that it is forked from has just ended, another takes its place."""
+    try:
+        return _Judge(modules)
+    except (EOFError, OSError):
+        time.sleep(0.5)
+        return _Judge(modules)
+
+
 def _died(exercise: Exercise, path: Path, stopped: Path, status: int | None) -> Verdict:
     """The verdict on a file that ended its process, or was stopped."""
     text = stopped.read_text("utf-8", "replace") if stopped.exists() else ""
     if text:
         found = re.search(rf'File "{re.escape(str(path))}", line (\d+)', text)
         line = int(found[1]) if found else None
-        code = line_text(path.read_text("utf-8", "replace") if path.exists() else "", line)
+        code = ""
+        with contextlib.suppress(OSError):
+            code = line_text(path.read_text("utf-8", "replace"), line)
         why = f"Your code was stopped after {exercise.seconds:.0f} seconds: is there a loop that never ends?"
         return Verdict("wrong", why, line=line, code=code, page=exercise.page)
     how = f"with the status {status}"
@@ -196,7 +224,12 @@ def _wait_and_judge(answers: Connection, modules: tuple[str, ...]) -> None:
     _limit_processes(own)
     with open(stopped, "w") as file:
         faulthandler.dump_traceback_later(exercise.seconds, exit=True, file=file)
-        verdict = judge(exercise, path)
+        try:
+            verdict = judge(exercise, path)
+        except BaseException as error:  # for example if the file has changed what Python itself works with
+            name = type(error).__name__
+            why = f"Your code leaves Python in a state in which it cannot be checked (`{name}`)."
+            verdict = Verdict("wrong", why, page=exercise.page)
         faulthandler.cancel_dump_traceback_later()
     if os.getpid() == own:  # not a process that the file has forked
         sys.stdout.close()

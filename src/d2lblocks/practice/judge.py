@@ -58,9 +58,13 @@ class Verdict:
 def judge(exercise: Exercise, path: Path) -> Verdict:
     """Run the file as a program and check it. The process is not as it was afterward."""
     try:
+        if path.exists() and not path.is_file():
+            return Verdict("wrong", f"{path.name} is not a file. To get the exercise back, reset it (r).")
         source = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return Verdict("missing", f"There is no file {path.name}.")
+    except OSError as error:
+        return Verdict("wrong", f"The file cannot be read: {error.strerror}.")
     except UnicodeDecodeError:
         return Verdict("wrong", "The file is not UTF-8 text: save it with the encoding UTF-8.")
     try:
@@ -68,6 +72,9 @@ def judge(exercise: Exercise, path: Path) -> Verdict:
         code = compile(source, str(path), "exec")
     except (SyntaxError, ValueError) as error:  # ValueError: null bytes
         return _not_python(error, source)
+    except (MemoryError, RecursionError) as error:
+        name = type(error).__name__
+        return Verdict("wrong", f"The file is too long, or too deeply nested, for Python to read (`{name}`).")
     if not tree.body:
         return Verdict(
             "wrong",
@@ -98,8 +105,8 @@ def judge(exercise: Exercise, path: Path) -> Verdict:
 
 
 def line_text(source: str, number: int | None) -> str:
-    """The line with this number, without its indentation; empty if there is none."""
-    lines = source.splitlines()
+    """The line with this number, as Python counts, without its indentation; empty if there is none."""
+    lines = re.split(r"\r\n|\r|\n", source)  # `splitlines` also splits at form feeds and others
     return lines[number - 1].strip() if number and number <= len(lines) else ""
 
 
@@ -206,6 +213,8 @@ def _failed(error: BaseException, answer: Answer, path: Path) -> Verdict:
     explained = explain(error) if isinstance(error, Exception) else ()
     if isinstance(error, EOFError):
         why = "The file waits for `input()`, but nobody types while it is checked. Write the value instead."
+    elif name == "BdbQuit":
+        why = "The file stops in the debugger, but nobody types while it is checked. Remove `breakpoint()`."
     elif isinstance(error, ModuleNotFoundError) and error.name:
         module = error.name.partition(".")[0]
         package = _PACKAGES.get(module, module)
@@ -320,7 +329,7 @@ def _in_check(error: BaseException) -> bool:
 
 
 def _article(word: str) -> str:
-    return "an" if word[0] in "AEIOU" else "a"
+    return "an" if re.match("[AEIO]|U(?!ni|se)", word, re.IGNORECASE) else "a"
 
 
 def _at(verdict: Verdict, error: BaseException, path: Path) -> Verdict:

@@ -1,10 +1,14 @@
 """The program that shows an exercise, waits for the reader to save it, and says what it thinks."""
 
+import contextlib
+import io
+import signal
+import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import watchfiles
 from rich.console import Console
@@ -16,7 +20,18 @@ from .folder import Folder
 from .isolated import Judges
 from .judge import Verdict
 from .keys import keys, single_keys
-from .words import Line, about_exercise, about_hint, about_list, about_solution, about_verdict, shortest, text
+from .words import (
+    Line,
+    about_error,
+    about_exercise,
+    about_hint,
+    about_list,
+    about_progress,
+    about_solution,
+    about_verdict,
+    shortest,
+    text,
+)
 
 __all__ = ["practice"]
 
@@ -28,10 +43,13 @@ MENU = """\
 Waiting for you to save the file.
 h hint  n next  p back  l list  s solution  r reset  q quit"""
 NEXT = "Press n for the next exercise."
+AT_END = "This is the last exercise. Press l to see which ones are not done, and p to go back."
 ALL_DONE = "That was the last one: all exercises are done."
+NOT_CHECKED = "The file could not be checked ({}). To check it again, save it again."
 BAR = 40  # columns
 GONE_AFTER = 0.4  # seconds: editors remove a file for a moment while they save it
 LOOK_AGAIN = 1000  # milliseconds
+SECONDS_TO_STOP = 5  # for a check that is not needed anymore
 LATEST = 100  # milliseconds without another change after which a file counts as saved
 
 
@@ -61,14 +79,34 @@ class Judged:
     verdict: Verdict
 
 
+_T = TypeVar("_T")
 Event: TypeAlias = Keys | Saved | Gone | Judged
 
 
 def practice(folder: Folder, exercise: Exercise) -> int:
     """Go through the exercises from this one on until the reader quits; return the exit status."""
-    with single_keys(), Judges() as judges:
+    with single_keys(), stopped_in_order(), Judges() as judges:
         Session(folder, judges).run(exercise)
     return 0
+
+
+@contextlib.contextmanager
+def stopped_in_order() -> Iterator[None]:
+    """Whoever ends the program or closes its terminal ends it as q does, so that nothing is left behind."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` does
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Session:
@@ -77,6 +115,8 @@ class Session:
     def __init__(self, folder: Folder, judges: Judges) -> None:
         self.folder = folder
         self.judges = judges
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # signs that the terminal cannot show
         self.console = Console(theme=THEME, highlight=False, soft_wrap=True)
         self.events: SimpleQueue[Event] = SimpleQueue()
         self.jobs: SimpleQueue[Exercise | tuple[int, Exercise] | None] = SimpleQueue()
@@ -96,21 +136,47 @@ class Session:
     def run(self, exercise: Exercise) -> None:
         """React to events until the reader quits."""
         self.exercise = exercise
-        for work in self.watch, self.read_keys, self.judge:
+        judge = threading.Thread(target=self.judge, daemon=True)
+        judge.start()
+        for work in self.watch, self.read_keys:
             threading.Thread(target=work, daemon=True).start()
         try:
-            self.open(exercise)
+            self.orderly(self.open, exercise)
             while not self.leave.is_set():
-                self.react(self.events.get())
+                self.orderly(self.react, self.events.get())
         finally:
             self.leave.set()
+            self.number += 1
             self.jobs.put(None)
+            self.judges.stop()
+            judge.join(SECONDS_TO_STOP)  # it removes its folder
             done = f"{self.folder.done()} of {len(self.folder.exercises)} are done."
-            self.say([("", f"{done} The next time, you continue with {self.exercise.id}.")])
+            with contextlib.suppress(OSError):  # the terminal was closed
+                self.say([("", f"{done} The next time, you continue with {self.exercise.id}.")])
+
+    def orderly(self, action: Callable[[_T], None], about: _T) -> None:
+        """Do it; say which file could not be read or written, and go on."""
+        not_saved = self.folder.not_saved
+        try:
+            action(about)
+        except OSError as error:
+            self.say([("missing", f"This did not work: {about_error(error)}")])
+            self.menu()
+        if self.folder.not_saved and not not_saved:  # said once
+            self.say(text(about_progress(self.folder)))
 
     # Threads: each only puts events into the queue.
 
     def watch(self) -> None:
+        """Report changed files; where the system cannot report them, look at each of them again and again."""
+        while not self.leave.is_set():
+            with contextlib.suppress(OSError, RuntimeError, UnicodeError):
+                self.watch_folder()
+            for each in self.folder.exercises:
+                self.events.put(Saved(each))  # if it was not changed, nothing happens
+            self.leave.wait(LOOK_AGAIN / 1000)
+
+    def watch_folder(self) -> None:
         """Report changed files; if the whole folder is removed and made again, watch the new one."""
         root = self.folder.path.resolve()
         files = {str(root / each.file): each for each in self.folder.exercises}
@@ -142,7 +208,10 @@ class Session:
                 continue
             number, exercise = job
             if number == self.number:
-                verdict = self.judges.verdict(exercise, self.folder.file(exercise))
+                try:
+                    verdict = self.judges.verdict(exercise, self.folder.file(exercise))
+                except Exception as error:
+                    verdict = Verdict("wrong", NOT_CHECKED.format(f"{type(error).__name__}: {error}"))
                 self.events.put(Judged(number, exercise, verdict))
 
     # Events, one after the other.
@@ -175,10 +244,10 @@ class Session:
                 self.menu()
 
     def changed(self, exercise: Exercise) -> int | None:
-        """When the file was changed; `None` if there is none."""
+        """When the file was changed; `None` if there is none, or none that can be found."""
         try:
             return self.folder.file(exercise).stat().st_mtime_ns
-        except FileNotFoundError:
+        except OSError:
             return None
 
     def note_time(self, exercise: Exercise) -> None:
@@ -200,7 +269,9 @@ class Session:
         self.say([("", ""), *about_verdict(verdict, exercise, self.folder)])
         if verdict.status == "right":
             self.progress()
-            self.say([("title", NEXT if self.folder.done() < len(self.folder.exercises) else ALL_DONE)])
+            all_done = self.folder.done() == len(self.folder.exercises)
+            at_end = exercise == self.folder.exercises[-1]
+            self.say([("title", ALL_DONE if all_done else AT_END if at_end else NEXT)])
 
     def gone(self, exercise: Exercise) -> None:
         file = shortest(self.folder.file(exercise))

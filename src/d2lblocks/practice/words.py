@@ -1,5 +1,7 @@
 """What the reader is told, as lines with a style each: the terminal colors them, a pipe gets the text."""
 
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +13,16 @@ from .judge import Verdict
 __all__ = ["Line", "about_exercise", "about_hint", "about_list", "about_solution", "about_verdict"]
 
 Line = tuple[str, str]  # the style and the text
-WIDEST = 80
+NARROWEST, WIDEST = 20, 80
 MOST_PRINTED = 20  # lines of what a file prints
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+# What would move the cursor, clear the screen or change the direction of the text, and what no encoding has.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def width() -> int:
-    """The columns of the terminal, 80 at most."""
-    return min(WIDEST, shutil.get_terminal_size().columns)
+    """The columns of the terminal, 80 at most, and never so few that nothing fits."""
+    return max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
 
 
 def text(words: str) -> Iterator[Line]:
@@ -41,18 +46,18 @@ def about_verdict(verdict: Verdict, exercise: Exercise, folder: Folder) -> Itera
         yield "faint", f"{exercise.file} printed:"
         lines = verdict.printed.splitlines()
         for line in lines[:MOST_PRINTED]:
-            yield "", f"  {line}"
+            yield "", f"  {visible(line)}"
         if len(lines) > MOST_PRINTED:
             yield "faint", f"  ... and {len(lines) - MOST_PRINTED} more lines"
     yield (verdict.status, f"{'Right' if verdict.status == 'right' else 'Not yet'}: {file}")
-    yield from text(verdict.why)
+    yield from text(visible(verdict.why))
     rows = [("came", verdict.came), ("expected", verdict.expected), ("for", verdict.given)]
     if verdict.line:
         rows.append((f"line {verdict.line}", verdict.code))
     rows.append(("page", verdict.page))
     for name, value in rows:
         if value:
-            first, *others = wrapped(value, width() - 12)
+            first, *others = wrapped(visible(value), width() - 12)
             yield "row", f"  {name:<10}{first}"
             for line in others:
                 yield "row", f"{'':<12}{line}"
@@ -98,9 +103,29 @@ def about_list(folder: Folder, now: Exercise, only_now: bool = False) -> Iterato
     yield "", f"{folder.done()} of {len(folder.exercises)} are done."
 
 
+def about_error(error: OSError) -> str:
+    """Which file cannot be read or written, and why."""
+    why = error.strerror or str(error)
+    file = error.filename
+    return f"{shortest(Path(os.fsdecode(file)))}: {why}" if isinstance(file, str | bytes) else why
+
+
+def about_progress(folder: Folder) -> str:
+    """That the progress could not be written; empty if it could."""
+    if folder.not_saved is None:
+        return ""
+    where, why = shortest(folder.path), folder.not_saved.strerror
+    return f"Your progress could not be saved in {where} ({why}). Your answers are not affected."
+
+
+def visible(words: str) -> str:
+    """The text without colors; other signs that control a terminal are shown as Python writes them."""
+    return _UNSEEN.sub(lambda sign: sign[0].encode("unicode_escape").decode(), _COLORS.sub("", words))
+
+
 def shortest(path: Path) -> str:
     """The path from here, if the file is below, or else the whole path."""
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError):  # OSError: the current folder was removed
         return str(path)
