@@ -242,6 +242,6 @@ WRONG = (
         "a list of modules",
         changes={"[nn.Linear(2, 16), nn.Linear(16, 16)]": "nn.Linear(2, 16), nn.Linear(16, 16)"},
     ),
-    WrongAnswer("its learning rate were right", changes={"0.01": "0.1"}),
+    WrongAnswer("and its settings were right", changes={"0.01": "0.1"}),
     WrongAnswer("now does something else", changes={"        optimizer.zero_grad()\n": ""}),
 )

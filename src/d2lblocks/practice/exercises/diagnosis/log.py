@@ -67,21 +67,17 @@ def check(answer: Answer) -> None:
     log = Path("run.txt")
     files = {log, *Path().iterdir()}
     log.write_text("epoch 1\n")
-    answer.given = "`main`, which returns 0"
-    calls: list[int] = []
-
-    def main() -> int:
-        calls.append(1)
-        return 0
-
-    main.__qualname__ = "main"  # the name in error messages
-    result = logged(main, "run.txt")
-    if len(calls) != 1:
-        why = "`main()` has to be called once."
-        if result is main:
-            why = "The function `main` itself is returned: without parentheses, it is not called."
-        raise Wrong(why, came=f"{len(calls)} calls", expected="1 call")
-    answer.same(result, 0, "logged(main, path)", "The result of `main()` is not returned.")
+    for expected in 0.25, 0.0:
+        answer.given = f"`main`, which returns {expected}"
+        calls: list[int] = []
+        main = _returning(expected, calls)
+        result = logged(main, "run.txt")
+        if len(calls) != 1:
+            why = "`main()` has to be called once."
+            if result is main:
+                why = "The function `main` itself is returned: without parentheses, it is not called."
+            raise Wrong(why, came=f"{len(calls)} calls", expected="1 call")
+        answer.same(result, expected, "logged(main, path)", "The result of `main()` is not returned.")
     answer.same(
         log.read_text(), "epoch 1\n", "the file", "Something was written, although `main` did not fail."
     )
@@ -114,6 +110,17 @@ def check(answer: Answer) -> None:
     _run(answer, logged, error)
     if not log.is_file():
         raise Wrong("There still is no file.", came="no file", expected=str(explain(error)))
+
+
+def _returning(value: float, calls: list[int]) -> Callable[[], float]:
+    """A function that returns this value, and counts its calls."""
+
+    def main() -> float:
+        calls.append(1)
+        return value
+
+    main.__qualname__ = "main"  # the name in error messages
+    return main
 
 
 def _error_of(fail: Callable[[], Any]) -> Exception:

@@ -291,7 +291,7 @@ WRONG = (
         },
     ),
     WrongAnswer("neither `allclose`", changes={"torch.equal": "torch.allclose"}),
-    WrongAnswer("compare the names", changes={"with_it.keys() == without.keys() and ": ""}),
+    WrongAnswer("A name that only one state dict has", changes={"with_it.keys() == without.keys() and ": ""}),
     WrongAnswer(
         "not only how many",
         changes={
