@@ -63,6 +63,7 @@ def test_wrong_use(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     for words, message in (
         (["check", "modles/1"], "there is no topic 'modles': there are modules, "),
         (["hint", "modules/99"], "there is no exercise 'modules/99': there are modules/1 to modules/"),
+        (["reset", "modules"], "name one exercise, such as modules/1"),
         (["check", "--folder", "nowhere"], "there is no folder nowhere"),
         (["check", "--folder", f"builders-practice/{FIRST.file}"], "is not a folder"),
     ):

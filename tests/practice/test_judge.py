@@ -43,6 +43,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="these limits exis
         ("import torhc\n", "There is no module `torhc` here", 1),
         ("import no_such_package.part\n", "`pip install no_such_package`", 1),
         ("a = {1: 2}\nfor b in a: a[b + 1] = 0\n", "The loop changes the container", 2),
+        (TOWER.solution.replace("(blocks)", "[blocks]"), "a call has round ones, as in `ModuleList(...)`", 7),
         ("from torch import nm\n", "`torch` has no `nm` to import", 1),
         ("import torch\ntorch.rand(2, 3) @ torch.rand(2, 3)\n", "mat1 and mat2 shapes", 2),
         (TOWER.solution.replace("def forward(self, X)", "def forward(X)"), "the first one is `self`, and it counts", 9),

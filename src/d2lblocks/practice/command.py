@@ -91,6 +91,8 @@ def run_practice(options: argparse.Namespace) -> int:
     try:
         path = options.folder or Folder.find(Path.cwd())
         exercises = [each for words in named if words for each in find(words)]
+        if options.action in (hint, solution, reset) and len(exercises) > 1:
+            raise ValueError(f"name one exercise, such as {exercises[0].id}")
         if path.exists() and not path.is_dir():
             raise ValueError(f"{path} is not a folder")
         if options.action in (check, hint, solution, reset) and not path.is_dir():
@@ -144,9 +146,8 @@ def check(options: argparse.Namespace, folder: Folder, exercises: list[Exercise]
         for exercise in exercises or all_exercises():
             verdict = judges.verdict(exercise, folder.file(exercise))
             verdicts.append((exercise, verdict))
-            if (
-                verdict.status == "right" and options.folder is None
-            ):  # a folder that is named may be another's
+            # A folder that is named may be another's.
+            if verdict.status == "right" and options.folder is None:
                 folder.answered(exercise)
             if not options.json:
                 say([("", "")] * (len(verdicts) > 1))

@@ -288,6 +288,10 @@ _PLAIN = [
         "An object of the type `{0}` is followed by parentheses, but it cannot be called.",
     ),
     (
+        r"TypeError: type '(\w+)' is not subscriptable",
+        "`{0}` is followed by square brackets; a call has round ones, as in `{0}(...)`.",
+    ),
+    (
         r"TypeError: '(int|float|bool|NoneType)' object is not iterable",
         "A loop, or a function that needs a list, gets something of the type `{0}`.",
     ),

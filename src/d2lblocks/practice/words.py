@@ -48,7 +48,7 @@ def about_verdict(verdict: Verdict, exercise: Exercise, folder: Folder) -> Itera
         for line in lines[:MOST_PRINTED]:
             yield "", f"  {visible(line)}"
         if len(lines) > MOST_PRINTED:
-            yield "faint", f"  ... and {len(lines) - MOST_PRINTED} more lines"
+            yield "faint", "  ... and more lines"
     yield (verdict.status, f"{'Right' if verdict.status == 'right' else 'Not yet'}: {file}")
     yield from text(visible(verdict.why))
     rows = [("came", verdict.came), ("expected", verdict.expected), ("for", verdict.given)]
