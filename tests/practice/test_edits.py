@@ -30,6 +30,19 @@ def test_edits_are_refused(
     assert not missed, "\n\n".join(missed)
 
 
+def test_a_short_program_has_edits_of_every_kind(tmp_path: Path) -> None:
+    """Names, attributes, texts, order, what is around a value, loops, conditions, and several at once."""
+    lines = ["def f(a, b):", "    for c in b.items():", '        if c: print("x", a.count)', "    return a"]
+    program = "\n".join(lines)
+    edits = {each.code.decode() for each in edits_of(program, tmp_path, NUMBER)}
+    for old, new in (
+        ("in b.", "in a."), ("items", "keys"), ('"x"', '""'), ('"x", a.count', 'a.count, "x"'), ("b.items()", "b"),
+        ("b.items()", "list(b.items())[1:]"), ("if c", "if False"), ("return a", "return (a)[:-1]"),
+    ):  # fmt: skip
+        assert program.replace(old, new) in edits
+    assert len(edits_of("def f(a):\n    return a", tmp_path, 50)) >= 50
+
+
 def equivalent(exercise: Exercise) -> set[str]:
     """The edits of a solution that change nothing that matters; each is listed with the reason."""
     path = EQUIVALENT / f"{exercise.topic}.toml"

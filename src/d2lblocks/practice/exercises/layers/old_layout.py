@@ -144,6 +144,12 @@ def check(answer: Answer) -> None:
                 came=f"a {type(weight).__name__}",
                 expected="nn.Parameter",
             )
+        if not new(X).requires_grad:
+            raise Wrong(
+                "No gradient reaches the weight of `NewLinear`: keep its `forward` as it is.",
+                came="new(X).requires_grad is False",
+                expected="True",
+            )
         if new.weight is not weight:
             raise Wrong(
                 "Loading replaces the parameter, but an optimizer still has the old one: copy the values into the old one."
