@@ -1,8 +1,13 @@
-"""Fresh global state of torch for every test, and one thread, so that workers do not slow each other down."""
+"""Fresh global state of torch and the same random numbers for every test.
 
+One thread, so that workers do not slow each other down.
+"""
+
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,10 +16,11 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def fresh_torch() -> Iterator[None]:
-    """Reset torch's global state after each test."""
+    """Seed every generator, and reset torch's global state after each test."""
     dtype, grad, threads = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        for set_seed in (torch.manual_seed, random.seed, np.random.seed):
+            set_seed(0)
         yield
     torch.set_default_dtype(dtype)
     torch.set_default_device(None)
