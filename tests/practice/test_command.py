@@ -272,22 +272,22 @@ def test_a_path_names_its_exercise(folder: Folder, capsys: pytest.CaptureFixture
 
 
 def test_what_a_file_says_does_not_control_the_terminal() -> None:
-    """Colors are left out; other signs that terminals obey, or cannot show, are written out."""
+    """Colors are left out; other characters that terminals obey, or cannot show, are written out."""
     assert visible("\x1b[31mred\x1b[0m \x1b[2J\a\ud800\u202e") == "red \\x1b[2J\\x07\\ud800\\u202e"
     assert visible("tab\tand é 中 😀") == "tab\tand é 中 😀"
 
 
 def test_keys_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Page Down sends a sign and Q, and is not the key q."""
+    """Page Down sends a character and Q, and is not the key q."""
     import importlib
     import sys
     from types import SimpleNamespace
 
     from d2lblocks.practice import keys
 
-    signs = iter("\xe0Q\0;h")
+    characters = iter("\xe0Q\0;h")
     monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(getwch=lambda: next(signs)))
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(getwch=lambda: next(characters)))
     try:
         assert importlib.reload(keys).keys() == "h"
     finally:

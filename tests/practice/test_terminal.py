@@ -288,7 +288,7 @@ def test_what_cannot_be_written_is_said(start: Start, tmp_path: Path) -> None:
 
 
 def test_what_a_file_prints_does_not_reach_the_terminal_raw(start: Start, tmp_path: Path) -> None:
-    """Neither sequences for the terminal nor signs that it cannot show end the program or change the screen."""
+    """Neither sequences for the terminal nor characters that it cannot show end the program or change the screen."""
     for variables in ({}, {"PYTHONIOENCODING": "ascii"}):
         terminal = start(**variables)
         terminal.wait(MENU)
@@ -355,7 +355,7 @@ def test_it_starts_where_it_is_told_to(start: Start) -> None:
 
 
 def test_unknown_keys_do_nothing(start: Start) -> None:
-    """Arrows, which send several signs, and other keys are ignored."""
+    """Arrows, which send several characters, and other keys are ignored."""
     terminal = start()
     terminal.wait(MENU)
     terminal.press("\x1b[H")

@@ -198,7 +198,7 @@ def reset(options: argparse.Namespace, folder: Folder, exercises: list[Exercise]
 
 
 def say(lines: Iterable[Line]) -> None:
-    """Print lines without their styles; signs that the output cannot show are replaced."""
+    """Print lines without their styles; characters that the output cannot show are replaced."""
     with contextlib.suppress(AttributeError):
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     for _, line in lines:

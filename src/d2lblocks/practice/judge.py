@@ -59,7 +59,7 @@ def judge(exercise: Exercise, path: Path) -> Verdict:
     """Run the file as a program and check it. The process is not as it was afterward."""
     try:
         if path.exists() and not path.is_file():
-            return Verdict("wrong", f"{path.name} is not a file. To get the exercise back, reset it (r).")
+            return Verdict("wrong", f"{path.name} is not a file. To get the exercise back, reset it.")
         source = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return Verdict("missing", f"There is no file {path.name}.")

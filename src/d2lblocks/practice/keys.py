@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 __all__ = ["keys", "single_keys"]
 
-_AT_ONCE = 0.02  # seconds between signs that are not pressed one by one
+_AT_ONCE = 0.02  # seconds between characters that are not pressed one by one
 _MOST = 8  # keys that a hand presses before they are read; more are pasted text, probably for another window
 
 if sys.platform == "win32":
@@ -53,7 +53,7 @@ else:
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
     def keys() -> str:
-        """Wait for keys and return them; arrows and others that send several signs are left out.
+        """Wait for keys and return them; arrows and others that send several characters are left out.
 
         Pasted text is left out, too. At the end of the input it returns `""`. Ctrl-C is a signal here.
         """

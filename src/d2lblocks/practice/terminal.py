@@ -116,7 +116,7 @@ class Session:
         self.folder = folder
         self.judges = judges
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # signs that the terminal cannot show
+            sys.stdout.reconfigure(errors="replace")  # characters that the terminal cannot show
         self.console = Console(theme=THEME, highlight=False, soft_wrap=True)
         self.events: SimpleQueue[Event] = SimpleQueue()
         self.jobs: SimpleQueue[Exercise | tuple[int, Exercise] | None] = SimpleQueue()

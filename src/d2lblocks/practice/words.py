@@ -119,8 +119,8 @@ def about_progress(folder: Folder) -> str:
 
 
 def visible(words: str) -> str:
-    """The text without colors; other signs that control a terminal are shown as Python writes them."""
-    return _UNSEEN.sub(lambda sign: sign[0].encode("unicode_escape").decode(), _COLORS.sub("", words))
+    """The text without colors; other characters that control a terminal are shown as Python writes them."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), _COLORS.sub("", words))
 
 
 def shortest(path: Path) -> str:
