@@ -59,6 +59,15 @@ def test_every_topic_has_a_notebook_and_nothing_else_has(language: str) -> None:
     assert found == {f"{page.path.stem}.ipynb" for page in TOPICS}
 
 
+@every_other_language
+@every_topic
+def test_chinese_sentences_have_no_blank_between_them(page: Page, language: str) -> None:
+    """The end of a line inside a paragraph would be shown as one."""
+    texts = "\n\n".join(prose(read(page, language)))
+    assert re.search(r"。\S", texts)
+    assert re.findall(r"。\n(?=[\u4e00-\u9fff`])", texts) == []
+
+
 @every_language
 @every_topic
 def test_a_notebook_is_valid(page: Page, language: str) -> None:

@@ -9,7 +9,7 @@ from tools.languages.catalogs import LANGUAGES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "en"
-PUBLISHED = "https://example.org/guide/"
+PUBLISHED = "https://example.org/zh-TW/guide/"  # a folder that is named like one of ours
 REPOSITORY = "https://github.com/example/guide"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 SITES = ["", *(f"{language}/" for language in LANGUAGES)]  # below the English one, the others

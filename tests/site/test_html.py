@@ -163,7 +163,7 @@ def test_a_link_that_leads_nowhere_is_named(file: str, text: str, defect: str | 
     for name, content in (start | {file: start.get(file, "") + text}).items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content, "utf-8")
-    assert list(defects(tmp_path, PUBLISHED)) == ([defect] if defect else [])
+    assert list(defects(tmp_path, "https://example.org/guide/")) == ([defect] if defect else [])
 
 
 # Messages of v.Nu about other projects' output, and the source of each.

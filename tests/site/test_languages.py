@@ -37,6 +37,8 @@ def test_a_page_is_in_its_language(page: str, site: Path) -> None:
     text, english = (html(site, each).read_text("utf-8") for each in (page, name))
     assert f'<html lang="{language(page)}"' in text
     title, original = (re.findall(r"<h1[^>]*>(.*?)<a", each, re.S)[0] for each in (text, english))
+    if name == "index.md":
+        assert f"<title>{title} - d2lblocks</title>" in text
     if name.removesuffix(".md") in TRANSLATED:
         say = translations(ROOT / "docs" / folder).say
         assert re.sub("<.*?>", "", title) == re.sub("<.*?>", "", say(original))
@@ -103,7 +105,7 @@ def test_the_themes_words_are_translated(folder: str, site: Path) -> None:
     for english in (
         "<h1>There is no such page", ">Home", ">Topics", ">Notebook", ">Script", "Copy all", "library's source", "raises ", "needs a GPU",
         "Back to top", "Skip to content", "Type to start", "Previous", "Permanent link",
-        "Made with", "Dark colors", "Select language",
+        "Made with", "Dark colors", "Select language", "Search",
     ):  # fmt: skip
         assert english in original
         assert english not in text

@@ -48,6 +48,7 @@ def test_the_list_has_every_page(address: str, site: Path, published: Path) -> N
     folder = published if address else site
     text = (folder / "llms.txt").read_text("utf-8")
     assert re.match(r"# \S+\n\n> \S.*\n\n", text)
+    assert f": [llms-full.txt]({address}llms-full.txt).\n" in text
     assert re.findall("^## (.+)$", text, re.M) == ["Guide", "Topics", "API"]
     entries = re.findall(r"^- \[(.+?)\]\((.+?)\): (.+)$", text, re.M)
     found = {

@@ -133,10 +133,8 @@ def find(words: str) -> list[Exercise]:
     Raises:
         ValueError: if there is none; the message says what there is.
     """
-    topic, _, rest = words.strip("/").removesuffix(".py").partition("/")
-    *folders, last_but_one, last = ["", *re.split(r"[/\\]", words)]
-    if folders and last.endswith(".py"):
-        topic, rest = last_but_one, last.removesuffix(".py")
+    parts = re.split(r"[/\\]", words.strip("/").removesuffix(".py"))
+    topic, rest = parts[-2:] if len(parts) > 1 else (*parts, "")
     if topic not in TOPICS:
         raise ValueError(f"there is no topic {topic!r}: there are {', '.join(TOPICS)}")
     exercises = [_exercise(topic, number, name) for number, name in enumerate(_topic(topic).EXERCISES, 1)]

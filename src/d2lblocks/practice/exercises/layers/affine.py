@@ -199,8 +199,7 @@ def parameter(layer: nn.Module, name: str) -> nn.Parameter:
         why = f"`{name}` is a plain tensor: an operation on a parameter, such as `.to(...)`, returns one. Create the tensor with the right device and dtype, and call `nn.Parameter` last."
         page = "layers.md#nnparametert-001-is-not-a-parameter"
     elif not isinstance(value, Tensor):
-        kind = type(value).__name__
-        why = f"`{name}` is {'an' if kind[0] in 'aeiou' else 'a'} {kind}: assign a single `nn.Parameter` that holds all its values."
+        why = f"`{name}` has the type `{type(value).__name__}`: assign a single `nn.Parameter` that holds all its values."
     else:
         why = (
             f"`{name}` is not a parameter, so no optimizer gets it, and it is not saved: put "
@@ -235,7 +234,7 @@ WRONG = (
     WrongAnswer("one value for each feature", changes={"features, device": "1, features, device"}),
     WrongAnswer("No gradient reaches `gamma`", changes={"self.gamma * X": "self.gamma.detach() * X"}),
     WrongAnswer(
-        "is a list: assign a single",
+        "has the type `list`",
         changes={"nn.Parameter(torch.ones(features, device=device, dtype=dtype))": "[1.0] * features"},
     ),
     WrongAnswer("with the .data of this parameter", changes={"self.gamma * X": "self.gamma.data * X"}),
