@@ -273,7 +273,8 @@ def test_a_path_names_its_exercise(folder: Folder, capsys: pytest.CaptureFixture
 
 def test_what_a_file_says_does_not_control_the_terminal() -> None:
     """Colors are left out; other characters that terminals obey, or cannot show, are written out."""
-    assert visible("\x1b[31mred\x1b[0m \x1b[2J\a\ud800\u202e") == "red \\x1b[2J\\x07\\ud800\\u202e"
+    shown = visible("\x1b[31mred\x1b[0m \x1b[2J\a\ud800\u202e")
+    assert ascii(shown) == ascii("red \\x1b[2J\\x07\\ud800\\u202e")  # a worker cannot report a lone surrogate
     assert visible("tab\tand é 中 😀") == "tab\tand é 中 😀"
 
 
